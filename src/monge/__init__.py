@@ -1,0 +1,3 @@
+"""Generative models built on optimal transport."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,32 @@
+"""`monge data ls|get NAME`: the data sets."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="monge data", description="List or download data sets.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("ls", help="what there is, and what is on this machine")
+    getting = actions.add_parser("get", help="download a data set; interrupted downloads continue")
+    getting.add_argument("name")
+    for sub in (listing, getting):
+        sub.add_argument("--data.root", dest="root", help="folder of the data sets; default: $MONGE_DATA")
+    args = parser.parse_args(argv)
+    from monge.data import BUNDLED, REMOTES, TOYS, data_root
+
+    if args.action == "get":
+        from monge.data.download import get
+
+        print(get(args.name, args.root))
+        return 0
+    root = data_root(args.root)
+    for name in TOYS:
+        print(f"{name:14} generated")
+    for name, text in BUNDLED.items():
+        print(f"{name:14} {text}")
+    for name, remote in REMOTES.items():
+        here = all((root / name / file).is_file() for file in remote.files)
+        print(f"{name:14} {f'at {root / name}' if here else f'not here: monge data get {name}'}")
+    return 0

@@ -1,0 +1,19 @@
+"""`monge eval RUN`: measure again, write metrics.json and report.html."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="monge eval", description="Measure a run and write its report.")
+    parser.add_argument("run", help="run folder")
+    args = parser.parse_args(argv)
+    from monge.engine import RunFolder, evaluate_run, load_run
+
+    from .train import summary
+
+    folder = RunFolder(args.run)
+    print(summary(evaluate_run(folder, *load_run(folder))))
+    print(f"look at {folder.report}")
+    return 0

@@ -1,0 +1,75 @@
+"""`monge COMMAND …`: finds the command, and turns errors into one line and an exit status.
+
+Commands are imported when they are called, so that `monge --help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+from monge import __version__
+from monge.errors import MongeError, nearest
+
+COMMANDS = {
+    "ls": "list the recipes: method, paper, cost, expected score",
+    "cp": "copy a recipe to a file of your own",
+    "train": "train a recipe; the same command again continues an interrupted run",
+    "resume": "continue the run in a folder",
+    "sample": "draw samples from a run: .npy, .npz or .png",
+    "eval": "measure a run again and write its report",
+    "data": "list or download data sets",
+}
+
+_USAGE = "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n" + "\n".join(
+    f"  {name:8} {text}" for name, text in COMMANDS.items()
+)
+_END = "\n\n'monge COMMAND --help' tells more; --debug shows the traceback of an error."
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Entry point; exits with 0, 1 (an error), 2 (wrong arguments), or 128 + signal."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [a for a in args if a != "--debug"]
+    try:
+        status = _run(args)
+        sys.stdout.flush()
+    except MongeError as error:
+        if debug:
+            raise
+        _say(str(error))
+        status = 1
+    except BrokenPipeError:  # the reader of our output, `head` say, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        if debug:
+            raise
+        _say(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        status = 1
+    except KeyboardInterrupt:
+        _say("interrupted")
+        status = 130
+    raise SystemExit(status)
+
+
+def _run(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help"):
+        print(_USAGE + _END)
+        return 0
+    if args[0] == "--version":
+        print(f"monge {__version__}")
+        return 0
+    command, rest = args[0], args[1:]
+    if command not in COMMANDS:
+        _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
+        return 2
+    result: int = importlib.import_module(f"monge.cli.{command}").main(rest)
+    return result
+
+
+def _say(message: str) -> None:
+    print(f"monge: {' '.join(message.split())}", file=sys.stderr)

@@ -1,0 +1,17 @@
+"""`monge resume RUN`: continue with the configuration that the folder holds."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="monge resume", description="Continue the run in a folder.")
+    parser.add_argument("run", help="run folder")
+    args = parser.parse_args(argv)
+    from monge.engine import RunFolder
+
+    from .train import run
+
+    folder = RunFolder(args.run)
+    return run(folder.recipe(), folder)

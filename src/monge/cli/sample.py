@@ -1,0 +1,38 @@
+"""`monge sample RUN -o FILE`: new samples from a trained run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from monge.errors import MongeError
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="monge sample", description="Draw samples from a run.")
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("--n", type=int, default=100, help="how many (100)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="samples.npy, samples.npz or samples.png")
+    args = parser.parse_args(argv)
+    if args.n < 1:
+        raise MongeError(f"--n must be at least 1, got {args.n}")
+    if args.out.suffix not in (".npy", ".npz", ".png"):
+        raise MongeError(f"--out must end in .npy, .npz or .png, got '{args.out}'")
+    import numpy as np
+    import torch
+
+    from monge.engine import RunFolder, load_run, picture_of
+
+    method, source = load_run(RunFolder(args.run))
+    with torch.no_grad():
+        samples = method.sample(args.n, args.seed).float().cpu()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if args.out.suffix == ".npy":
+        np.save(args.out, samples.numpy())
+    elif args.out.suffix == ".npz":
+        np.savez_compressed(args.out, x=samples.numpy())
+    else:
+        args.out.write_bytes(picture_of(samples, source))
+    print(f"{args.out}: {args.n} samples of shape {tuple(samples.shape[1:])}")
+    return 0

@@ -1,0 +1,25 @@
+"""Sources of samples, addressed by position."""
+
+from .catalog import BUNDLED, REMOTES, data_root, load
+from .draw import Draw
+from .sources import FiniteSource, Source, ToySource, from_array, from_dataset, from_images, generator, own_slice
+from .toy import TOYS, Mixture, draw_toy
+
+__all__ = [
+    "BUNDLED",
+    "REMOTES",
+    "TOYS",
+    "Draw",
+    "FiniteSource",
+    "Mixture",
+    "Source",
+    "ToySource",
+    "data_root",
+    "draw_toy",
+    "from_array",
+    "from_dataset",
+    "from_images",
+    "generator",
+    "load",
+    "own_slice",
+]

@@ -1,0 +1,52 @@
+"""What one training step may draw: data and noise, both functions of (seed, step, position)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .sources import Source, generator, own_slice
+
+_NOISE = 3
+
+
+class Draw:
+    """The random inputs of one step.
+
+    Sizes are those of the global batch; a process receives its own rows. The noise of the global batch is made from
+    (seed, step, call) on every process and sliced, so that many processes see what one would.
+
+    >>> from monge.data import load
+    >>> draw = Draw(load("8gaussians"), seed=0, step=0)
+    >>> draw.data(4).shape, draw.noise(4, 3).shape, draw.position
+    (torch.Size([4, 2]), torch.Size([4, 3]), 4)
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        seed: int,
+        step: int,
+        *,
+        position: int = 0,
+        steps: int | None = None,
+        part: tuple[int, int] = (0, 1),
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.source, self.seed, self.step, self.position, self.part = source, seed, step, position, part
+        self.progress = step / steps if steps else 0.0  # in [0, 1), for schedules
+        self.device, self.dtype = device, dtype
+        self._calls = 0
+
+    def data(self, n: int) -> Tensor:
+        """The next ``n`` samples of the data's stream."""
+        batch = self.source.batch(self.seed, self.position, n, self.part)
+        self.position += n
+        return batch.to(self.device, self.dtype)
+
+    def noise(self, n: int, *shape: int) -> Tensor:
+        """Standard normal noise (n, *shape)."""
+        seeded = generator(self.seed, _NOISE, self.step, self._calls)
+        self._calls += 1
+        return torch.randn(n, *shape, generator=seeded)[own_slice(n, self.part)].to(self.device, self.dtype)

@@ -1,0 +1,217 @@
+"""Where samples come from, addressed by position.
+
+A batch is a function of (seed, position, size): the state of a run's data is one integer, and a process takes any slice of
+the global batch without talking to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from monge.errors import MongeError
+
+from .toy import draw_toy
+
+Indices = NDArray[np.int64]
+_TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
+
+
+def generator(*key: int) -> torch.Generator:
+    """Return a CPU generator seeded by a tuple of integers, well mixed."""
+    state = np.random.SeedSequence([k & 0xFFFFFFFFFFFFFFFF for k in key]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+
+
+def own_slice(n: int, part: tuple[int, int]) -> slice:
+    """Rows of a global batch of ``n`` that belong to ``part = (rank, world)``."""
+    rank, world = part
+    if n % world:
+        raise MongeError(f"a global batch of {n} does not divide over {world} processes: choose a multiple of {world}")
+    return slice(rank * n // world, (rank + 1) * n // world)
+
+
+@dataclass(frozen=True)
+class ToySource:
+    """An endless stream from one of the toy distributions."""
+
+    name: str
+    shape: tuple[int, ...] = (2,)
+
+    def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+        return draw_toy(self.name, n, generator(seed, _TRAIN, position))[own_slice(n, part)]
+
+    def train(self, n: int, seed: int = 0) -> Tensor:
+        """``n`` samples to measure the sampling floor with."""
+        return draw_toy(self.name, n, generator(seed, _SPLIT, n))
+
+    def held_out(self, n: int, seed: int = 0) -> Tensor:
+        """``n`` samples that no training batch holds."""
+        return draw_toy(self.name, n, generator(seed, _HELD_OUT, n))
+
+
+@dataclass(frozen=True)
+class FiniteSource:
+    """A data set, visited in a new order each epoch.
+
+    ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1].
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    fetch: Callable[[Indices], Tensor] = field(repr=False)
+    train_indices: Indices = field(repr=False)
+    held_out_indices: Indices = field(repr=False)
+    labels: Tensor | None = field(default=None, repr=False)
+
+    def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+        at = np.arange(position, position + n)[own_slice(n, part)]
+        epochs, places = np.divmod(at, len(self.train_indices))
+        order = [_permutation(len(self.train_indices), seed, int(e))[places[epochs == e]] for e in np.unique(epochs)]
+        return self.fetch(self.train_indices[np.concatenate(order)])
+
+    def train(self, n: int, seed: int = 0) -> Tensor:
+        """At most ``n`` training samples, without repetition."""
+        return self.fetch(self._some(self.train_indices, n, seed))
+
+    def held_out(self, n: int, seed: int = 0) -> Tensor:
+        """At most ``n`` samples that no training batch holds, without repetition."""
+        return self.fetch(self._some(self.held_out_indices, n, seed))
+
+    def labelled(self, split: str) -> tuple[Tensor, Tensor]:
+        """All samples of ``"train"`` or ``"held_out"`` with their labels."""
+        if self.labels is None:
+            raise MongeError(f"data '{self.name}' has no labels")
+        indices = self.train_indices if split == "train" else self.held_out_indices
+        return self.fetch(indices), self.labels[torch.from_numpy(indices)]
+
+    @staticmethod
+    def _some(indices: Indices, n: int, seed: int) -> Indices:
+        return indices[_permutation(len(indices), seed, -1)[:n]]
+
+
+Source = ToySource | FiniteSource
+
+
+@lru_cache(maxsize=4)
+def _permutation(n: int, seed: int, epoch: int) -> Indices:
+    return torch.randperm(n, generator=generator(seed, _TRAIN, epoch)).numpy()
+
+
+def from_array(
+    array: np.ndarray | Tensor,
+    name: str = "array",
+    *,
+    n_held_out: int | None = None,
+    labels: Tensor | None = None,
+    ordered_split: bool = False,
+) -> FiniteSource:
+    """Make a source of an array: points (n, d) or pictures (n, h, w), (n, h, w, c), (n, c, h, w).
+
+    uint8 pictures and float pictures in [0, 1] are mapped to [−1, 1]. ``n_held_out`` samples (a fifth, at most 1,000, when
+    None) are kept from training: the last ones with ``ordered_split``, otherwise a fixed random choice.
+
+    >>> from_array(np.zeros((10, 3), np.float32)).batch(seed=0, position=0, n=4).shape
+    torch.Size([4, 3])
+    """
+    data = _samples(torch.as_tensor(array) if isinstance(array, Tensor) else _numeric(array, name), name)
+    n = len(data)
+    held = min(1000, max(1, n // 5)) if n_held_out is None else n_held_out
+    order = np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2)
+    return FiniteSource(
+        name,
+        tuple(data.shape[1:]),
+        lambda indices: _as_float(data[torch.from_numpy(indices)]),
+        np.sort(order[: n - held]),
+        np.sort(order[n - held :]),
+        labels,
+    )
+
+
+def from_dataset(dataset: Dataset[Any], name: str = "dataset") -> FiniteSource:
+    """Make a source of any map-style torch ``Dataset``; items are tensors or tuples that begin with one."""
+    n = len(dataset)  # type: ignore[arg-type]
+    if n < 2:
+        raise MongeError(f"data '{name}' has {n} samples: at least 2 are needed")
+
+    def fetch(indices: Indices) -> Tensor:
+        items = [dataset[int(i)] for i in indices]
+        samples = torch.stack([torch.as_tensor(i[0] if isinstance(i, tuple | list) else i) for i in items])
+        return _as_float(samples)
+
+    shape = tuple(fetch(np.arange(1)).shape[1:])
+    order, held = _permutation(n, _SPLIT, -2), min(1000, max(1, n // 5))
+    return FiniteSource(name, shape, fetch, np.sort(order[: n - held]), np.sort(order[n - held :]))
+
+
+def from_images(folder: Path, size: int | None = None) -> FiniteSource:
+    """Make a source of every picture below a folder; all of one size, or resized to ``size``."""
+    from PIL import Image, UnidentifiedImageError
+
+    suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
+    if len(paths) < 2:
+        raise MongeError(f"'{folder}' holds {len(paths)} pictures: at least 2 are needed")
+    pictures: list[np.ndarray] = []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                picture = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
+                if size:
+                    picture = picture.resize((size, size), Image.Resampling.LANCZOS)
+                pictures.append(np.asarray(picture))
+        except (UnidentifiedImageError, OSError) as error:
+            raise MongeError(f"'{path}' is not a readable picture ({error}): remove or replace it") from error
+        if pictures[-1].shape[:2] != pictures[0].shape[:2]:
+            sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (pictures[0], pictures[-1])]
+            raise MongeError(
+                f"pictures of mixed sizes: '{paths[0].name}' is {sizes[0]}, '{path.name}' {sizes[1]}: add --data.size {pictures[0].shape[1]}"
+            )
+    if len({p.ndim for p in pictures}) > 1:  # grey and colour together: colour for all
+        pictures = [p if p.ndim == 3 else np.repeat(p[..., None], 3, 2) for p in pictures]
+    return from_array(np.stack(pictures), folder.name)
+
+
+def _numeric(array: np.ndarray, name: str) -> Tensor:
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+        raise MongeError(f"data '{name}' is not numeric, its dtype is {array.dtype}")
+    if array.dtype == np.uint8:
+        return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def _samples(data: Tensor, name: str) -> Tensor:
+    if data.ndim < 2 or len(data) < 2 or data.numel() == 0:
+        raise MongeError(f"data '{name}' has shape {tuple(data.shape)}: expected at least 2 samples, (n, d) or pictures")
+    if data.is_floating_point() and not torch.isfinite(data).all():
+        bad = int((~torch.isfinite(data)).flatten(1).any(1).nonzero()[0])
+        raise MongeError(f"data '{name}' holds NaN or Inf, first in sample {bad}: remove or replace those samples")
+    if data.ndim == 2:
+        return data.float()
+    if data.ndim == 3:
+        data = data[:, None]
+    elif data.ndim == 4 and data.shape[-1] in (1, 3, 4) and data.shape[1] not in (1, 3, 4):
+        data = data.movedim(-1, 1)
+    if data.ndim != 4:
+        raise MongeError(f"data '{name}' has shape {tuple(data.shape)}: expected points (n, d) or pictures (n, h, w[, c])")
+    if data.dtype != torch.uint8:
+        low, high = data.min().item(), data.max().item()
+        if low < -1 or high > 1:
+            raise MongeError(
+                f"pictures '{name}' range over [{low:.3g}, {high:.3g}]: scale them to [0, 1] or [-1, 1], or store uint8"
+            )
+        data = data if low < 0 else 2 * data - 1
+    return data
+
+
+def _as_float(data: Tensor) -> Tensor:
+    return data.float() / 127.5 - 1 if data.dtype == torch.uint8 else data.float()

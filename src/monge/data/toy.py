@@ -1,0 +1,85 @@
+"""Two-dimensional distributions with a known shape, after the toys of [gulrajani2017] and [korotin2021]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Equal isotropic Gaussians: ``centres`` (k, 2) and one standard deviation."""
+
+    centres: Tensor
+    sigma: float
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        k = torch.randint(len(self.centres), (n,), generator=generator)
+        return self.centres[k] + self.sigma * torch.randn(n, 2, generator=generator)
+
+
+def _circle(k: int, radius: float, sigma: float) -> Mixture:
+    angle = 2 * pi * torch.arange(k) / k
+    return Mixture(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma)
+
+
+def _grid(side: int, sigma: float) -> Mixture:
+    at = torch.arange(side, dtype=torch.get_default_dtype()) - (side - 1) / 2
+    return Mixture(torch.cartesian_prod(at, at), sigma)
+
+
+def _uniform(n: int, generator: Generator) -> Tensor:
+    return torch.rand(n, generator=generator)
+
+
+def _moons(n: int, generator: Generator) -> Tensor:
+    angle, upper = pi * _uniform(n, generator), _uniform(n, generator) < 0.5
+    side = torch.where(upper, 1.0, -1.0)
+    centre = torch.where(upper, -0.5, 0.5)
+    curve = torch.stack([centre + side * angle.cos(), side * (angle.sin() - 0.25)], 1)
+    return curve + 0.05 * torch.randn(n, 2, generator=generator)
+
+
+def _swiss_roll(n: int, generator: Generator) -> Tensor:
+    t = 1.5 * pi * (1 + 2 * _uniform(n, generator))
+    roll = torch.stack([t * t.cos(), t * t.sin()], 1) / (1.5 * pi * 1.5)
+    return roll + 0.05 * torch.randn(n, 2, generator=generator)
+
+
+def _checkerboard(n: int, generator: Generator) -> Tensor:
+    x, y = 4 * _uniform(n, generator) - 2, _uniform(n, generator)
+    row = 2 * (_uniform(n, generator) < 0.5) + x.floor() % 2
+    return torch.stack([x, y + row - 2], 1)
+
+
+def _rings(n: int, generator: Generator) -> Tensor:
+    angle = 2 * pi * _uniform(n, generator)
+    radius = 0.5 * torch.randint(1, 5, (n,), generator=generator)
+    ring = radius[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
+    return ring + 0.04 * torch.randn(n, 2, generator=generator)
+
+
+TOYS: dict[str, Mixture | Callable[[int, Generator], Tensor]] = {
+    "8gaussians": _circle(8, 2.0, 1 / 6),
+    "25gaussians": _grid(5, 0.05),
+    "49gaussians": _grid(7, 1 / 9),
+    "100gaussians": _grid(10, 1 / 9),
+    "moons": _moons,
+    "swiss_roll": _swiss_roll,
+    "checkerboard": _checkerboard,
+    "rings": _rings,
+}
+
+
+def draw_toy(name: str, n: int, generator: Generator) -> Tensor:
+    """Return (n, 2) points of a toy distribution.
+
+    >>> draw_toy("8gaussians", 3, Generator().manual_seed(0)).shape
+    torch.Size([3, 2])
+    """
+    toy = TOYS[name]
+    return toy.draw(n, generator) if isinstance(toy, Mixture) else toy(n, generator)

@@ -1,0 +1,24 @@
+"""The loop: recipes, checkpoints, run folders, training and evaluation."""
+
+from .evaluate import evaluate, evaluate_run, load_run, picture_of
+from .folder import RunFolder
+from .loop import Interrupted, build, train
+from .recipe import Recipe, find, parse, read, recipe_class, shipped, to_yaml
+
+__all__ = [
+    "Interrupted",
+    "Recipe",
+    "RunFolder",
+    "build",
+    "evaluate",
+    "evaluate_run",
+    "find",
+    "load_run",
+    "parse",
+    "picture_of",
+    "read",
+    "recipe_class",
+    "shipped",
+    "to_yaml",
+    "train",
+]

@@ -1,0 +1,69 @@
+"""Checkpoints that survive kill -9, a full disk and a flipped bit.
+
+A file is the bytes of `torch.save` followed by their sha256. It is written under another name, synced, and renamed; the last two are
+kept, and a file that does not agree with its digest is passed over for the one before.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monge.errors import MongeError
+
+_KEEP = 2
+_DIGEST = hashlib.sha256().digest_size
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise MongeError(
+            f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit; free some space and run the same command again"
+        ) from error
+
+
+def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write the checkpoint of a step and delete all but the last two."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:08d}.pt"
+    write_atomically(path, content + hashlib.sha256(content).digest())
+    for old in _files(folder)[:-_KEEP]:
+        old.unlink()
+    return path
+
+
+def load_latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the newest whole checkpoint, or None, and a sentence for each file that was passed over."""
+    remarks: list[str] = []
+    for path in reversed(_files(folder)):
+        content = path.read_bytes()
+        body, digest = content[:-_DIGEST], content[-_DIGEST:]
+        if hashlib.sha256(body).digest() == digest:
+            state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+            return state, remarks
+        remarks.append(f"checkpoint {path} is torn or corrupt: falling back to the one before it")
+    return None, remarks
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.pt"))

@@ -1,0 +1,115 @@
+"""A run folder: config.yaml, log.jsonl, checkpoints/, model.safetensors and pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from monge.errors import MongeError
+
+from . import checkpoint
+from .recipe import Recipe, dump, parse, to_yaml
+
+_MAY_CHANGE = ("about", "eval", "run.out", "run.steps", "run.every", "data.root", "run.device")
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.log = self.path / "log.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.weights = self.path / "model.safetensors"
+        self.metrics = self.path / "metrics.json"
+        self.samples = self.path / "samples.png"
+        self.curves = self.path / "curves.png"
+        self.report = self.path / "report.html"
+
+    def claim(self, recipe: Recipe, *, fresh: bool = False) -> None:
+        """Make the folder, or check that the run it holds has this configuration."""
+        if fresh and self.config.is_file():
+            shutil.rmtree(self.path)
+        if self.config.is_file():
+            ours, theirs = _flat(dump(recipe)), _flat(self._stored())
+            changed = [k for k in sorted({*ours, *theirs}) if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)]
+            if changed:
+                shown = ", ".join(f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4])
+                raise MongeError(
+                    f"{self.path} holds a run of another configuration ({shown}): choose another --run.out, or --fresh to start over"
+                )
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise MongeError(f"{self.path} exists and is not a run folder: choose another --run.out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_atomically(self.config, to_yaml(recipe).encode())
+
+    def recipe(self) -> Recipe:
+        """The configuration of the run."""
+        return parse(self._stored(), str(self.config))
+
+    def _stored(self) -> Any:
+        if not self.config.is_file():
+            raise MongeError(f"'{self.path}' is not a run folder: it has no config.yaml ('monge train RECIPE' makes one)")
+        return yaml.safe_load(self.config.read_text())
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        try:
+            with self.log.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise MongeError(f"cannot write {self.log} ({error.strerror}): mend that and run the same command again") from error
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of the log; a line that was cut off by a crash is left out."""
+        lines = []
+        for raw in self.log.read_text().splitlines() if self.log.is_file() else []:
+            try:
+                lines.append(json.loads(raw))
+            except json.JSONDecodeError:
+                continue
+        return lines
+
+    def rewind(self, step: int) -> None:
+        """Drop the log lines after a step that is about to be run again."""
+        kept = [line for line in self.history() if line["step"] <= step]
+        checkpoint.write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def save_weights(self, state: dict[str, Tensor]) -> None:
+        checkpoint.write_atomically(self.weights, save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
+
+    def load_weights(self) -> dict[str, Tensor]:
+        if not self.weights.is_file():
+            raise MongeError(f"'{self.path}' has no model.safetensors yet: let it train to its first checkpoint")
+        return load_file(self.weights)
+
+    def torch_state(self) -> tuple[dict[str, Any] | None, list[str]]:
+        """The newest whole checkpoint and remarks on those passed over."""
+        return checkpoint.load_latest(self.checkpoints)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def device_of(name: str) -> torch.device:
+    """Resolve ``auto`` and check that a named device exists."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise MongeError(f"run.device = {name!r} is not available here: use auto or cpu") from error
+    return device

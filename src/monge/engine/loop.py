@@ -1,0 +1,200 @@
+"""The training loop.
+
+A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers, one integer, and the
+continuation equals the uninterrupted run to the bit on the same machine.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from monge import ot, parallel
+from monge.data import Draw, Source, load
+from monge.errors import MongeError
+
+from . import checkpoint
+from .contract import Method
+from .evaluate import draw_pictures, evaluate_run
+from .folder import RunFolder, device_of
+from .recipe import Recipe, method_module
+
+_QUICK = 1000  # samples for the energy distance of the log
+
+
+class Interrupted(Exception):
+    """The run was stopped by a signal; its checkpoint is written."""
+
+    def __init__(self, signum: int, step: int) -> None:
+        super().__init__(f"stopped at step {step}; the same command continues")
+        self.signum = signum
+
+
+def build(recipe: Recipe, source: Source, device: torch.device | str = "cpu") -> Any:
+    """Make the method that a recipe names, with weights from its seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.run.seed)
+        method = method_module(recipe.method.name).build(recipe.method, source.shape)
+    return method.to(device, getattr(torch, recipe.run.dtype))
+
+
+def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
+    """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
+
+    Raises
+    ------
+    Interrupted
+        After SIGINT or SIGTERM, with a checkpoint written.
+    MongeError
+        Non-finite loss or gradient, another configuration in the folder, a full disk.
+    """
+    with parallel.processes() as part:
+        main = part[0] == 0
+        source = load(recipe.data.name, recipe.data.root, recipe.data.size)
+        device = device_of(recipe.run.device)
+        method = build(recipe, source, device)
+        if main:
+            folder.claim(recipe, fresh=fresh)
+        parallel.barrier()
+        state, remarks = folder.torch_state()
+        if main:
+            for remark in remarks:
+                tqdm.write(remark)
+        clock = _Clock()
+        start, position = _restore(method, state, clock) if state else (0, 0)
+        if main:
+            folder.rewind(start)
+        if start < recipe.run.steps:
+            _loop(recipe, folder, method, source, device, part, start, position, clock)
+        return evaluate_run(folder, method, source) if main else {}
+
+
+def _loop(
+    recipe: Recipe,
+    folder: RunFolder,
+    method: Method,
+    source: Source,
+    device: torch.device,
+    part: tuple[int, int],
+    start: int,
+    position: int,
+    clock: _Clock,
+) -> None:
+    run, main = recipe.run, part[0] == 0
+    sums: dict[str, float] = {}
+    count = 0
+    with _signals() as caught, tqdm(total=run.steps, initial=start, disable=not main, desc=recipe.method.name) as bar:
+        for step in range(start, run.steps):
+            draw = Draw(
+                source,
+                run.seed,
+                step,
+                position=position,
+                steps=run.steps,
+                part=part,
+                device=device,
+                dtype=getattr(torch, run.dtype),
+            )
+            scalars = {k: float(v) for k, v in method.step(draw).items()}
+            _check_finite(scalars, step, folder)
+            position, count = draw.position, count + 1
+            for name, value in scalars.items():
+                sums[name] = sums.get(name, 0.0) + value
+            bar.update()
+            done = step + 1
+            stop = parallel.any_process(bool(caught))
+            if done % run.every == 0 or done == run.steps or stop:
+                if main:
+                    line = {"step": done, **clock.read(), **{k: v / count for k, v in sums.items()}}
+                    line["energy_distance"] = _quick_metric(method, source)
+                    _save(folder, method, done, position, clock)
+                    folder.append(line)
+                    draw_pictures(folder, method, source)
+                    bar.set_postfix({k: f"{line[k]:.3g}" for k in ("loss", "energy_distance") if k in line})
+                sums, count = {}, 0
+            if stop:
+                raise Interrupted(caught[0] if caught else signal.SIGTERM, done)
+
+
+def _save(folder: RunFolder, method: Method, step: int, position: int, clock: _Clock) -> None:
+    state = {
+        "step": step,
+        "position": position,
+        "clock": clock.read(),
+        "method": method.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in method.optimizers.items()},
+    }
+    checkpoint.save(folder.checkpoints, step, state)
+    folder.save_weights(method.state_dict())
+
+
+def _restore(method: Method, state: Mapping[str, Any], clock: _Clock) -> tuple[int, int]:
+    method.load_state_dict(state["method"])
+    for name, optimizer in method.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    clock.add(state["clock"])
+    return state["step"], state["position"]
+
+
+def _check_finite(scalars: Mapping[str, float], step: int, folder: RunFolder) -> None:
+    bad = [name for name, value in scalars.items() if not math.isfinite(value)]
+    if bad:
+        raise MongeError(
+            f"step {step + 1}: {bad[0]} is {scalars[bad[0]]}; the last good checkpoint stays in {folder.checkpoints}: "
+            "lower the learning rates or raise method.epsilon, with --run.out for a new folder"
+        )
+
+
+@torch.no_grad()
+def _quick_metric(method: Method, source: Source) -> float:
+    samples = method.sample(_QUICK).flatten(1).double().cpu()
+    return ot.energy_distance(samples, source.held_out(_QUICK).flatten(1).double(), unbiased=True).item()
+
+
+class _Clock:
+    """Wall and CPU seconds over all sittings of a run."""
+
+    def __init__(self) -> None:
+        self._before = {"wall_seconds": 0.0, "cpu_seconds": 0.0}
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def add(self, earlier: Mapping[str, float]) -> None:
+        self._before = dict(earlier)
+
+    def read(self) -> dict[str, float]:
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        now = {"wall_seconds": wall, "cpu_seconds": cpu}
+        return {k: round(v + now[k], 3) for k, v in self._before.items()}
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM so that the step at hand ends first; a second one stops at once."""
+    caught: list[int] = []
+
+    def note(signum: int, _: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(signum)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = {number: signal.signal(number, note) for number in numbers}
+    except ValueError:  # not the main thread: signals stay with their owner
+        yield caught
+        return
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+

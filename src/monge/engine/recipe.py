@@ -1,0 +1,161 @@
+"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, create_model
+
+from monge.config import Frozen
+from monge.errors import MongeError, nearest
+
+
+class About(Frozen):
+    """What `monge ls` prints."""
+
+    title: str = "a run of your own"
+    paper: str = "-"
+    cost: str = "-"
+    expected: str = "-"
+
+
+class DataConfig(Frozen):
+    """Where samples come from."""
+
+    name: str
+    """Data set, .npy/.npz file, or folder of pictures."""
+    root: str | None = None
+    """Folder of the data sets; default: $MONGE_DATA."""
+    size: int | None = Field(None, ge=4, le=4096)
+    """Resize the pictures of a folder to this size."""
+
+
+class RunConfig(Frozen):
+    """How long, how often, where."""
+
+    out: str | None = None
+    """Run folder; default: runs/RECIPE."""
+    steps: int = Field(1000, ge=1)
+    """Training steps in all."""
+    every: int = Field(200, ge=1)
+    """Steps between two checkpoints, log lines and sample pictures."""
+    seed: int = Field(0, ge=0)
+    """Seed of weights, data order and noise."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Floating-point type of networks and data."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+
+class EvalConfig(Frozen):
+    """How the result is measured."""
+
+    samples: int = Field(2048, ge=16)
+    """Samples for exact W2."""
+    lenet_samples: int = Field(10_000, ge=100)
+    """Samples for the LeNet's figures."""
+    seed: int = Field(0, ge=0)
+    """Seed of the samples."""
+
+
+class Recipe(Frozen):
+    """A whole experiment. ``method`` is the configuration class of one module in `monge.methods`."""
+
+    about: About = About()
+    data: DataConfig
+    method: Any
+    run: RunConfig = RunConfig()
+    eval: EvalConfig = EvalConfig()
+
+
+def method_names() -> list[str]:
+    """Names of the modules in `monge.methods`, found without importing them."""
+    folder = resources.files("monge") / "methods"
+    return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
+
+
+def method_module(name: str) -> ModuleType:
+    """Import the module of a method."""
+    if name not in method_names():
+        raise MongeError(f"unknown method '{name}'{nearest(name, method_names())}")
+    return importlib.import_module(f"monge.methods.{name}")
+
+
+def shipped() -> Iterator[tuple[str, Path]]:
+    """Name and path of every recipe in the package."""
+    folder = Path(str(resources.files("monge") / "recipes"))
+    for path in sorted(folder.glob("*.yaml")):
+        yield path.stem, path
+
+
+def find(name: str) -> Path:
+    """Return the file of a shipped recipe, or of a recipe given by path."""
+    recipes = dict(shipped())
+    if name in recipes:
+        return recipes[name]
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    raise MongeError(f"unknown recipe '{name}'{nearest(name, recipes)} ('monge ls' lists them)")
+
+
+def read(path: Path) -> Recipe:
+    """Read and validate a recipe file."""
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise MongeError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+    return parse(raw, str(path))
+
+
+def parse(raw: Any, where: str) -> Recipe:
+    """Validate the content of a recipe; ``where`` names it in errors."""
+    if not isinstance(raw, Mapping):
+        raise MongeError(f"{where} must be a mapping with the keys data, method, run, eval")
+    raw = dict(raw)
+    method = raw.get("method")
+    if isinstance(method, str):
+        method = {"name": method}
+    if not isinstance(method, Mapping) or "name" not in method:
+        raise MongeError(f"{where} names no method: add 'method: {{name: ...}}'{nearest('', method_names())}")
+    raw["method"] = method
+    model = recipe_class(str(method["name"]))
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise MongeError(f"{where}: {explain(error, model)}") from error
+
+
+def recipe_class(method: str) -> type[Recipe]:
+    """The `Recipe` model whose ``method`` is that method's configuration."""
+    return create_model("Recipe", __base__=Recipe, method=(method_module(method).Config, ...))
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line what the first problem is and how to mend it."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent: Any = model
+        for part in first["loc"][:-1]:
+            parent = parent.model_fields[str(part)].annotation
+        return f"unknown key '{key}'{nearest(str(first['loc'][-1]), parent.model_fields)}"
+    if first["type"] == "missing":
+        return f"'{key}' is missing"
+    return f"{key} = {first['input']!r}: {first['msg'].lower()}"
+
+
+def dump(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, ready for YAML."""
+    return recipe.model_dump(mode="json")
+
+
+def to_yaml(recipe: Recipe) -> str:
+    return yaml.safe_dump(dump(recipe), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,152 @@
+"""Sinkhorn GAN: a generator that minimises the Sinkhorn divergence between mini-batches.
+
+    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018    [genevay2018], Algorithm 1
+
+==========  ============================================================
+symbol      here
+==========  ============================================================
+g_θ         ``generator``, from noise ζ
+f_φ         ``critic``; the cost is learned through it, c(f_φ(x), f_φ(y))
+W_{c,ε}     ``ot.sinkhorn(...).value``
+m           ``config.batch``
+n_c         ``config.critic_steps``, updates of φ for one of θ
+==========  ============================================================
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from monge import ot, parallel
+from monge.config import Frozen
+from monge.data import Draw, generator
+from monge.nets import EMA, build_critic, build_generator, linear_decay
+from monge.nets.build import Net
+
+
+class Config(Frozen):
+    """Sinkhorn GAN."""
+
+    name: Literal["sinkhorn_gan"] = "sinkhorn_gan"
+    epsilon: float = Field(0.1, gt=0)
+    """Entropic regularisation, in units of the cost."""
+    cost: Literal["sqeuclidean", "euclidean", "cosine", "log"] = "sqeuclidean"
+    """Ground cost; log is log(1 + d²/cost_scale²), which lets mass that is in place stay there."""
+    cost_scale: float = Field(0.1, gt=0)
+    """Length below which the log cost is quadratic."""
+    tol: float = Field(1e-2, gt=0, lt=1)
+    """L1 marginal error of the plans."""
+    batch: int = Field(256, ge=2)
+    """Global batch m."""
+    lr: float = Field(1e-3, gt=0)
+    """Adam learning rate of the generator; decays linearly over the second half."""
+    beta1: float = Field(0.5, ge=0, lt=1)
+    """Adam's first-moment decay, both networks."""
+    ema: float = Field(0.999, ge=0, lt=1)
+    """Decay of the generator average that samples."""
+    net: Net = "mlp"
+    """mlp or conv."""
+    latent: int = Field(2, ge=1)
+    """Dimension of the noise ζ."""
+    width: int = Field(256, ge=1)
+    """Width of the generator."""
+    critic_steps: int = Field(0, ge=0)
+    """Updates of a learned cost for one of the generator; 0 keeps the cost fixed."""
+    critic_lr: float = Field(1e-4, gt=0)
+    """Adam learning rate of the learned cost."""
+    critic_width: int = Field(32, ge=1)
+    """Width of the learned cost."""
+    features: int = Field(64, ge=2)
+    """Dimension of the learned cost's features, which are normalised to length 1."""
+
+
+class SinkhornGAN(nn.Module):
+    """Minimise 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximise it over the cost.
+
+    Parameters
+    ----------
+    config : Config
+    generator : Module
+        (n, latent) to samples (n, ...).
+    critic : Module, optional
+        Samples to features (n, features); None for a fixed cost on the samples themselves.
+
+    Examples
+    --------
+    >>> from monge.data import Draw, load
+    >>> method = build(Config(batch=16, width=8), shape=(2,))
+    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
+    >>> scalars["loss"] >= 0, method.sample(5).shape
+    (tensor(True), torch.Size([5, 2]))
+    """
+
+    def __init__(self, config: Config, generator: nn.Module, critic: nn.Module | None = None) -> None:
+        super().__init__()
+        self.config, self.generator, self.critic = config, generator, critic
+        self.average = EMA(generator, config.ema)
+        betas = (config.beta1, 0.99)
+        self.optimizers = {"generator": torch.optim.Adam(generator.parameters(), lr=config.lr, betas=betas)}
+        if critic is not None:
+            self.optimizers["critic"] = torch.optim.Adam(critic.parameters(), lr=config.critic_lr, betas=betas)
+
+    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+        """Algorithm 1: n_c ascent steps on φ, then one descent step on θ."""
+        c, scalars = self.config, {}
+        linear_decay(self.optimizers["generator"], c.lr, draw.progress)
+
+        if self.critic is not None:
+            linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
+            for _ in range(c.critic_steps):  # lines 3–9: ascent on φ
+                loss = self._divergence(self._generate(draw).detach(), draw.data(c.batch))
+                self.optimizers["critic"].zero_grad()
+                (-loss).backward()
+                scalars["critic_grad"] = parallel.sync_grads(self.critic.parameters())
+                self.optimizers["critic"].step()
+
+        # lines 10–14: descent on θ
+        loss = self._divergence(self._generate(draw), draw.data(c.batch))
+        self.optimizers["generator"].zero_grad()
+        loss.backward()
+        scalars["generator_grad"] = parallel.sync_grads(self.generator.parameters())
+        self.optimizers["generator"].step()
+        self.average.update(self.generator)
+        return {"loss": loss.detach(), **scalars}
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Return n samples of the averaged generator, a function of the seed."""
+        like = next(self.average.parameters())
+        z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
+        return torch.cat([self.average(block) for block in z.split(1000)])
+
+    def _generate(self, draw: Draw) -> Tensor:
+        x: Tensor = self.generator(draw.noise(self.config.batch, self.config.latent))
+        return x
+
+    def _divergence(self, x: Tensor, y: Tensor) -> Tensor:
+        """2 W(x, y) − W(x, x) − W(y, y), eq. (6), over the gathered batch."""
+        c = self.config
+        x, y = (parallel.gather(self._features(t)) for t in (x, y))
+        return 2 * ot.sinkhorn_divergence(x, y, epsilon=c.epsilon, cost=self._cost(), tol=c.tol)
+
+    def _features(self, x: Tensor) -> Tensor:
+        if self.critic is None:
+            return x.flatten(1)
+        return nn.functional.normalize(self.critic(x), dim=1)
+
+    def _cost(self) -> ot.CostLike:
+        c = self.config
+        if c.cost != "log":
+            return c.cost
+        squared = ot.as_cost("sqeuclidean").matrix
+        return lambda x, y: torch.log1p(squared(x, y) / c.cost_scale**2)
+
+
+def build(config: Config, shape: tuple[int, ...]) -> SinkhornGAN:
+    """Make the networks that the configuration names, for samples of ``shape``."""
+    made = build_generator(config.net, config.latent, shape, config.width)
+    critic = build_critic(config.net, shape, config.critic_width, config.features) if config.critic_steps else None
+    return SinkhornGAN(config, made, critic)

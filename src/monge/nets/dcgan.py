@@ -1,0 +1,68 @@
+"""Convolutional generator with gated linear units and critic with concatenated ReLU, after OT-GAN.
+
+    Salimans et al., "Improving GANs using optimal transport", ICLR 2018, appendix    [salimans2018]
+
+No batch normalisation: it would couple the samples of a rank and break the equality of many processes with one. The
+generator divides by the root mean square over channels of each pixel instead (Karras et al. 2018).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import glu, relu, rms_norm
+
+
+def _check_size(size: int) -> int:
+    if size < 8 or size % 4:
+        raise ValueError(f"picture size must be a multiple of 4 and at least 8, got {size}: resize with --data.size 32")
+    return size // 4
+
+
+class GLUGenerator(nn.Module):
+    """Latent (n, latent) to pictures (n, channels, size, size) in [−1, 1].
+
+    ``width`` is the number of channels at quarter size, halved at half size.
+    """
+
+    def __init__(self, latent: int, channels: int, size: int, width: int = 64) -> None:
+        super().__init__()
+        self.base, self.width = _check_size(size), width
+        self.stem = nn.Linear(latent, 2 * width * self.base**2)
+        self.up1 = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
+        self.up2 = nn.ConvTranspose2d(width // 2, width, 4, stride=2, padding=1)
+        self.picture = nn.Conv2d(width // 2, channels, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.stem(z).reshape(-1, 2 * self.width, self.base, self.base)
+        h = _pixel_norm(glu(h, 1))
+        h = _pixel_norm(glu(self.up1(h), 1))
+        h = _pixel_norm(glu(self.up2(h), 1))
+        return torch.tanh(self.picture(h))
+
+
+class CReLUCritic(nn.Module):
+    """Pictures (n, channels, size, size) to features (n, features).
+
+    CReLU, [relu(h), relu(−h)], loses no sign, so the features stay informative without normalisation.
+    """
+
+    def __init__(self, channels: int, size: int, width: int = 32, features: int = 256) -> None:
+        super().__init__()
+        base = _check_size(size)
+        self.down1 = nn.Conv2d(channels, width, 5, stride=2, padding=2)
+        self.down2 = nn.Conv2d(2 * width, 2 * width, 5, stride=2, padding=2)
+        self.head = nn.Linear(4 * width * base**2, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = _crelu(self.down1(x))
+        h = _crelu(self.down2(h))
+        return self.head(h.flatten(1))
+
+
+def _crelu(h: Tensor) -> Tensor:
+    return torch.cat([relu(h), relu(-h)], 1)
+
+
+def _pixel_norm(h: Tensor) -> Tensor:
+    return rms_norm(h.movedim(1, -1), h.shape[1:2], eps=1e-6).movedim(-1, 1)

@@ -1,0 +1,40 @@
+"""Exponential moving average of a network's weights."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+class EMA(nn.Module):
+    """A network whose weights are w̄ ← decay·w̄ + (1 − decay)·w, and whose forward uses w̄.
+
+    The first updates average uniformly, decay_t = min(decay, t/(t + 9)), so that the start is soon forgotten.
+
+    >>> net = nn.Linear(1, 1, bias=False)
+    >>> average = EMA(net, decay=0.9)
+    >>> average.update(net)
+    >>> bool((average.net.weight == net.weight).all())
+    True
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must lie in [0, 1), got {decay}")
+        self.decay = decay
+        self.net = deepcopy(net).requires_grad_(False)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        self.updates += 1
+        t = int(self.updates)
+        keep = min(self.decay, t / (t + 9))
+        ours, theirs = list(self.net.state_dict().values()), list(net.state_dict().values())
+        torch._foreach_lerp_(ours, theirs, 1 - keep)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.net(*inputs)

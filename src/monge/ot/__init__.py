@@ -1,0 +1,29 @@
+"""Optimal transport: tensors in, results out."""
+
+from .costs import Cost, CostLike, as_cost
+from .divergences import (
+    energy_distance,
+    minibatch_energy,
+    minibatch_energy_distance,
+    minibatch_energy_plan,
+    self_transport,
+    sinkhorn_divergence,
+)
+from .exact import transport, wasserstein
+from .sinkhorn import Plan, sinkhorn
+
+__all__ = [
+    "Cost",
+    "CostLike",
+    "Plan",
+    "as_cost",
+    "energy_distance",
+    "minibatch_energy",
+    "minibatch_energy_distance",
+    "minibatch_energy_plan",
+    "self_transport",
+    "sinkhorn",
+    "sinkhorn_divergence",
+    "transport",
+    "wasserstein",
+]

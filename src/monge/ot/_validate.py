@@ -1,0 +1,87 @@
+"""The door of `monge.ot`: every argument is checked here, once, before any mathematics."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def points(x: Tensor, name: str) -> Tensor:
+    """Return ``x`` as a finite float tensor (..., n, d); half precision is computed in float32."""
+    _floating(x, name)
+    if x.ndim < 2:
+        raise ValueError(
+            f"{name} must have shape (..., n, d), got {tuple(x.shape)}: add a dimension, e.g. {name}[:, None]"
+        )
+    if x.shape[-2] == 0 or x.shape[-1] == 0:
+        raise ValueError(f"{name} is empty, shape {tuple(x.shape)}: give at least one point")
+    return _finite(x.float() if x.dtype in _HALF else x, name)
+
+
+def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y")) -> tuple[Tensor, Tensor]:
+    """Return two point clouds that live in one space, with one dtype, device and batch shape."""
+    x, y = points(x, names[0]), points(y, names[1])
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(
+            f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost needs the same d"
+        )
+    _same_kind(x, y, names)
+    if x.shape[:-2] != y.shape[:-2]:
+        batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        x, y = x.expand(*batch, *x.shape[-2:]), y.expand(*batch, *y.shape[-2:])
+    return x, y
+
+
+def cost_matrix(C: Tensor) -> Tensor:
+    """Return a finite float matrix (..., n, m)."""
+    _floating(C, "C")
+    if C.ndim < 2 or 0 in C.shape:
+        raise ValueError(f"C must have shape (..., n, m) with n, m >= 1, got {tuple(C.shape)}")
+    return _finite(C.float() if C.dtype in _HALF else C, "C")
+
+
+def weights(a: Tensor | None, like: Tensor, n: int, name: str) -> Tensor:
+    """Return weights (..., n) that are non-negative and sum to one; None is uniform."""
+    batch = like.shape[:-2]
+    if a is None:
+        return like.new_full((*batch, n), 1.0 / n)
+    _floating(a, name)
+    if a.shape[-1] != n:
+        raise ValueError(f"{name} has {a.shape[-1]} weights for {n} points: give one weight a point")
+    a = _finite(a.to(like.dtype), name)
+    if (a < 0).any():
+        raise ValueError(f"{name} has a negative weight, {a.min().item():.3g}: weights must be >= 0")
+    total = a.sum(-1)
+    if ((total - 1).abs() > 1e-4).any():
+        worst = total.flatten()[(total - 1).abs().flatten().argmax()].item()
+        raise ValueError(f"{name} sums to {worst:.6g}, not to 1: pass {name} / {name}.sum()")
+    return a.expand(*batch, n)
+
+
+def positive(value: float, name: str) -> float:
+    """Return a strictly positive number."""
+    if not value > 0:
+        raise ValueError(f"{name} must be > 0, got {value!r}")
+    return float(value)
+
+
+def _floating(x: Tensor, name: str) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}: use torch.as_tensor({name})")
+    if not x.is_floating_point():
+        raise TypeError(f"{name} must be floating point, got {x.dtype}: use {name}.float()")
+
+
+def _finite(x: Tensor, name: str) -> Tensor:
+    if not torch.isfinite(x.detach()).all():
+        raise ValueError(f"{name} holds NaN or Inf: remove or replace those entries")
+    return x
+
+
+def _same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
+    if x.dtype != y.dtype:
+        raise TypeError(f"{names[0]} is {x.dtype} and {names[1]} {y.dtype}: convert one with .to(dtype)")
+    if x.device != y.device:
+        raise ValueError(f"{names[0]} is on {x.device} and {names[1]} on {y.device}: move one with .to(device)")

@@ -1,0 +1,82 @@
+"""Many processes as if they were one: the only file that knows `torch.distributed`.
+
+OT losses couple the batch, so each process computes the loss of the *gathered* batch. `gather` sends a gradient back to
+the own slice only, `sync_grads` adds the processes' gradients up: together they are exactly the gradient of one process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def processes() -> Iterator[tuple[int, int]]:
+    """Join the process group that torchrun announces, if any; yields (rank, world)."""
+    if "RANK" not in os.environ or dist.is_initialized():
+        yield rank(), world()
+        return
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield rank(), world()
+    finally:
+        dist.destroy_process_group()
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.rows = len(x)
+        pieces = [torch.empty_like(x) for _ in range(world())]
+        dist.all_gather(pieces, x.contiguous())
+        return torch.cat(pieces)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad[rank() * ctx.rows : (rank() + 1) * ctx.rows]
+
+
+def gather(x: Tensor) -> Tensor:
+    """Return the rows of all processes, (world·n, ...); every process must then compute the same loss from them."""
+    return x if world() == 1 else _Gather.apply(x)
+
+
+@torch.no_grad()
+def sync_grads(parameters: Iterable[Tensor]) -> Tensor:
+    """Add up the gradients of all processes in place; returns the Euclidean norm of the sum."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    if world() > 1:
+        flat = torch.cat([g.flatten() for g in grads])
+        dist.all_reduce(flat)
+        for g, summed in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            g.copy_(summed.view_as(g))
+    return torch.stack(torch._foreach_norm(grads)).norm()
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set on any process."""
+    if world() == 1:
+        return flag
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    seen = torch.tensor(float(flag), device=device)
+    dist.all_reduce(seen, dist.ReduceOp.MAX)
+    return bool(seen > 0)
+
+
+def barrier() -> None:
+    if world() > 1:
+        dist.barrier()

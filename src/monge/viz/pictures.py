@@ -1,0 +1,86 @@
+"""Pictures of samples, clouds and curves; every function returns a figure or PNG bytes and draws on no screen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+_INK, _ACCENT = "#9aa5b1", "#d1495b"
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def grid(samples: Tensor, columns: int = 16, gap: int = 1) -> np.ndarray:
+    """Lay pictures (n, c, h, w) in [−1, 1] out as one uint8 array (H, W, 3).
+
+    >>> import torch
+    >>> grid(torch.zeros(4, 1, 8, 8), columns=2).shape
+    (17, 17, 3)
+    """
+    n, c, h, w = samples.shape
+    columns = min(columns, n)
+    rows = ceil(n / columns)
+    pixels = ((samples.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 48, np.uint8)
+    for i, picture in enumerate(pixels):
+        top, left = (i // columns) * (h + gap), (i % columns) * (w + gap)
+        sheet[top : top + h, left : left + w] = picture if c == 3 else picture[..., :1]
+    return sheet
+
+
+def grid_png(samples: Tensor, columns: int = 16) -> bytes:
+    """PNG of `grid`, small pictures enlarged without smoothing."""
+    sheet = grid(samples, columns)
+    zoom = max(1, round(40 / samples.shape[-1]))
+    image = Image.fromarray(sheet).resize((sheet.shape[1] * zoom, sheet.shape[0] * zoom), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    return buffer.getvalue()
+
+
+def clouds(samples: Tensor, data: Tensor) -> Figure:
+    """Generated points over data points, (n, d) each; of more than two dimensions the first two principal axes of the data."""
+    x, y = samples.detach().cpu().double().numpy(), data.detach().cpu().double().numpy()
+    if y.shape[1] > 2:
+        centre = y.mean(0)
+        axes = np.linalg.svd(y - centre, full_matrices=False)[2][:2].T
+        x, y = (x - centre) @ axes, (y - centre) @ axes
+    elif y.shape[1] == 1:
+        x, y = (np.column_stack([t, np.zeros(len(t))]) for t in (x, y))
+    figure = Figure(figsize=(6, 6))
+    axis = figure.subplots()
+    axis.scatter(*y.T, s=5, color=_INK, alpha=0.5, linewidths=0, label="data")
+    axis.scatter(*x.T, s=4, color=_ACCENT, alpha=0.6, linewidths=0, label="generated")
+    axis.set_aspect("equal")
+    axis.legend(loc="upper right", markerscale=3, framealpha=0.9)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """One small panel for each logged scalar against the step."""
+    names = [k for k in history[-1] if k not in ("step", "wall_seconds", "cpu_seconds")]
+    columns = min(3, len(names))
+    rows = ceil(len(names) / columns)
+    figure = Figure(figsize=(4 * columns, 2.4 * rows), layout="constrained")
+    for axis, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names, strict=False):
+        points = [(line["step"], line[name]) for line in history if name in line]
+        axis.plot(*zip(*points, strict=True), color=_ACCENT, linewidth=1.5)
+        axis.set_title(name.replace("_", " "), fontsize=10, loc="left")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8)
+    for axis in figure.axes[len(names) :]:
+        axis.set_visible(False)
+    return figure

@@ -1,0 +1,39 @@
+"""A run on one page of HTML that opens from disk: no script, no network."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
+h1 { font-size: 1.6rem } h2 { font-size: 1.1rem; margin-top: 2rem } img { max-width: 100% }
+table { border-collapse: collapse } td { padding: .15rem 1.5rem .15rem 0; border-bottom: 1px solid #eee } td + td { font-family: monospace }
+pre { background: #f6f6f6; padding: 1rem; overflow-x: auto }
+"""
+
+
+def report_page(title: str, config: Mapping[str, Any], metrics: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+    """Return the page; ``pictures`` maps a caption to PNG bytes.
+
+    >>> "<h1>A &lt;run&gt;</h1>" in report_page("A <run>", {}, {"w2_ratio": 1.0}, {})
+    True
+    """
+    rows = "\n".join(f"<tr><td>{html.escape(k.replace('_', ' '))}</td><td>{html.escape(_shown(v))}</td></tr>" for k, v in metrics.items())
+    figures = "\n".join(
+        f'<h2>{html.escape(name)}</h2>\n<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        for name, png in pictures.items()
+    )
+    text = html.escape(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n'
+        f"<body><h1>{html.escape(title)}</h1>\n<h2>metrics</h2>\n<table>\n{rows}\n</table>\n{figures}\n<h2>config</h2>\n<pre>{text}</pre></body></html>\n"
+    )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
