@@ -89,8 +89,7 @@ def _loop(
     clock: _Clock,
 ) -> None:
     run, main = recipe.run, part[0] == 0
-    sums: dict[str, float] = {}
-    count = 0
+    seen: dict[str, list[float]] = {}
     with _signals() as caught, tqdm(total=run.steps, initial=start, disable=not main, desc=recipe.method.name) as bar:
         for step in range(start, run.steps):
             draw = Draw(
@@ -105,21 +104,21 @@ def _loop(
             )
             scalars = {k: float(v) for k, v in method.step(draw).items()}
             _check_finite(scalars, step, folder)
-            position, count = draw.position, count + 1
+            position = draw.position
             for name, value in scalars.items():
-                sums[name] = sums.get(name, 0.0) + value
+                seen.setdefault(name, []).append(value)
             bar.update()
             done = step + 1
             stop = parallel.any_process(bool(caught))
             if done % run.every == 0 or done == run.steps or stop:
                 if main:
-                    line = {"step": done, **clock.read(), **{k: v / count for k, v in sums.items()}}
+                    line = {"step": done, **clock.read(), **{k: sum(v) / len(v) for k, v in seen.items()}}
                     line["energy_distance"] = _quick_metric(method, source)
                     _save(folder, method, done, position, clock)
                     folder.append(line)
                     draw_pictures(folder, method, source)
                     bar.set_postfix({k: f"{line[k]:.3g}" for k in ("loss", "energy_distance") if k in line})
-                sums, count = {}, 0
+                seen = {}
             if stop:
                 raise Interrupted(caught[0] if caught else signal.SIGTERM, done)
 

@@ -96,6 +96,7 @@ def _ready(content: bytes, source: FiniteSource) -> Classifier:
     return Classifier(net, accuracy, hashlib.sha256(content).hexdigest())
 
 
+@torch.enable_grad()
 def _train(source: FiniteSource, epochs: int) -> LeNet:
     x, y = source.labelled("train")
     with torch.random.fork_rng(devices=[]):

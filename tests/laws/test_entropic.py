@@ -1,0 +1,242 @@
+"""What entropic transport must satisfy whatever the data."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from monge import ot
+
+F64 = torch.float64
+
+
+def cloud(seed: int, n: int, d: int, shift: float = 0.0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=F64) + shift
+
+
+def weights(seed: int, n: int) -> Tensor:
+    w = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=F64) + 0.05
+    return w / w.sum()
+
+
+sizes = st.integers(1, 12)
+seeds = st.integers(0, 10_000)
+TIGHT = {"tol": 1e-9, "max_iter": 50_000}  # with ε of the order of the cost: smaller ones take millions of iterations
+
+
+@given(seeds, sizes, sizes, st.integers(1, 6), st.sampled_from(["sqeuclidean", "euclidean", "cosine"]))
+def test_marginals(seed: int, n: int, m: int, d: int, cost: str) -> None:
+    a, b = weights(seed, n), weights(seed + 1, m)
+    plan = ot.sinkhorn(cloud(seed, n, d), cloud(seed + 1, m, d, 0.5), epsilon=1.0, cost=cost, a=a, b=b, **TIGHT)
+    assert plan.converged
+    torch.testing.assert_close(plan.matrix().sum(1), a, atol=1e-8, rtol=0)
+    torch.testing.assert_close(plan.matrix().sum(0), b, atol=1e-8, rtol=0)
+
+
+@given(seeds, sizes, sizes)
+def test_value_is_primal_value(seed: int, n: int, m: int) -> None:
+    plan = ot.sinkhorn(cloud(seed, n, 2), cloud(seed + 1, m, 2), epsilon=1.0, **TIGHT)
+    P, reference = plan.matrix(), plan.a[:, None] * plan.b
+    primal = plan.cost + (P * (P / reference).log()).sum()
+    torch.testing.assert_close(plan.value, primal, atol=1e-7, rtol=1e-7)
+
+
+@given(seeds, sizes, sizes)
+def test_symmetry(seed: int, n: int, m: int) -> None:
+    x, y = cloud(seed, n, 3), cloud(seed + 1, m, 3)
+    forth, back = (ot.sinkhorn(*pair, epsilon=1.0, **TIGHT).value for pair in ((x, y), (y, x)))
+    torch.testing.assert_close(forth, back, atol=1e-8, rtol=1e-8)
+
+
+@given(seeds, st.floats(-50, 50), st.floats(0.01, 100))
+def test_translation_and_scaling(seed: int, shift: float, scale: float) -> None:
+    x, y = cloud(seed, 7, 3), cloud(seed + 1, 5, 3)
+    plain = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT).value
+    moved = ot.sinkhorn(scale * x + shift, scale * y + shift, epsilon=scale**2, **TIGHT).value
+    torch.testing.assert_close(moved, plain * scale**2, rtol=1e-6, atol=1e-9)
+
+
+@given(seeds)
+def test_permutation_of_points_permutes_the_plan(seed: int) -> None:
+    x, y = cloud(seed, 8, 2), cloud(seed + 1, 6, 2)
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(seed))
+    plain = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT).matrix()
+    torch.testing.assert_close(ot.sinkhorn(x[order], y, epsilon=1.0, **TIGHT).matrix(), plain[order], atol=1e-8, rtol=0)
+
+
+def test_batch_equals_loop() -> None:
+    x, y = torch.stack([cloud(s, 9, 3) for s in range(4)]), torch.stack([cloud(s + 9, 7, 3) for s in range(4)])
+    batched = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT)
+    for i in range(4):
+        torch.testing.assert_close(batched.value[i], ot.sinkhorn(x[i], y[i], epsilon=1.0, **TIGHT).value, atol=1e-9, rtol=0)
+
+
+def test_large_epsilon_tends_to_the_mean_cost_and_small_to_exact() -> None:
+    x, y = cloud(0, 20, 2), cloud(1, 20, 2, 1.0)
+    C = ot.as_cost("sqeuclidean").matrix(x, y)
+    assert ot.sinkhorn(x, y, epsilon=1e5).cost.item() == pytest.approx(C.mean().item(), rel=1e-4)
+    exact = (ot.wasserstein(x, y) ** 2).item()
+    assert ot.sinkhorn(x, y, epsilon=1e-4 * C.mean().item(), max_iter=100_000).cost.item() == pytest.approx(exact, rel=3e-3)
+
+
+def test_zero_weights_are_as_if_absent() -> None:
+    x, y = cloud(0, 6, 2), cloud(1, 5, 2)
+    a = torch.tensor([0.25, 0.25, 0.25, 0.25, 0, 0], dtype=F64)
+    with_zeros = ot.sinkhorn(x, y, a=a, epsilon=1.0, **TIGHT)
+    torch.testing.assert_close(with_zeros.value, ot.sinkhorn(x[:4], y, epsilon=1.0, **TIGHT).value, atol=1e-8, rtol=0)
+    assert with_zeros.matrix().isfinite().all()
+
+
+@pytest.mark.parametrize("relative", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("d", [2, 64])
+def test_float32_agrees_with_float64_down_to_small_epsilon(relative: float, d: int) -> None:
+    x, y = cloud(0, 40, d), cloud(1, 30, d, 0.5)
+    mean = ot.as_cost("sqeuclidean").matrix(x, y).mean().item()
+    plan = ot.sinkhorn(x.float(), y.float(), epsilon=relative * mean, tol=3e-3, max_iter=100_000)
+    reference = ot.sinkhorn(x, y, epsilon=relative * mean, tol=1e-4, max_iter=100_000)
+    assert plan.converged
+    assert plan.value.item() == pytest.approx(reference.value.item(), abs=1e-3 * mean)
+
+
+def test_warm_start_takes_fewer_iterations() -> None:
+    x, y = cloud(0, 100, 2), cloud(1, 100, 2)
+    cold = ot.sinkhorn(x, y, epsilon=0.02)
+    warm = ot.sinkhorn(x + 1e-4, y, epsilon=0.02, init=cold)
+    assert warm.converged
+    assert warm.n_iter <= cold.n_iter / 3
+
+
+def test_not_converging_warns_once_and_is_a_field() -> None:
+    x, y = cloud(0, 30, 2), cloud(1, 30, 2)
+    with pytest.warns(RuntimeWarning, match="raise max_iter") as caught:
+        plan = ot.sinkhorn(x, y, epsilon=1e-3, max_iter=5)
+    assert len(caught) == 1
+    assert not plan.converged
+    assert plan.matrix().isfinite().all()
+
+
+@given(seeds, sizes, sizes, st.sampled_from(["sqeuclidean", "euclidean"]))
+def test_divergence_is_positive_and_zero_at_equality(seed: int, n: int, m: int, cost: str) -> None:
+    x, y = cloud(seed, n, 2), cloud(seed + 1, m, 2, 0.3)
+    options = {"epsilon": 2.0, "cost": cost, "tol": 1e-8, "max_iter": 20_000}
+    assert ot.sinkhorn_divergence(x, y, **options).item() > 0
+    assert ot.sinkhorn_divergence(x, x.clone(), **options).item() == pytest.approx(0, abs=1e-7)
+
+
+def test_divergence_is_never_negative_in_float32() -> None:
+    for seed in range(20):
+        x = cloud(seed, 50, 3).float()
+        assert ot.sinkhorn_divergence(x, x + 1e-4, epsilon=0.1).item() >= 0
+
+
+def test_barycentric_map_of_a_translation() -> None:
+    x = cloud(0, 10, 2)
+    moved = ot.sinkhorn(x, x + 5, epsilon=1e-3, max_iter=50_000).barycentric_map()
+    torch.testing.assert_close(moved, x + 5, atol=1e-2, rtol=0)
+
+
+def test_perplexity_runs_from_matching_to_independence() -> None:
+    x, y = 10 * cloud(0, 16, 8), 10 * cloud(1, 16, 8)
+    assert ot.sinkhorn(x, y, epsilon=1e-2, max_iter=50_000).perplexity().item() == pytest.approx(1, abs=0.05)
+    assert ot.sinkhorn(x, y, epsilon=1e6).perplexity().item() == pytest.approx(16, abs=0.1)
+
+
+@pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean", "cosine", lambda x, y: (x[:, None] - y).abs().sum(-1)])
+def test_gradients_equal_finite_differences(cost: ot.CostLike) -> None:
+    y, b = cloud(1, 4, 3), weights(3, 4)
+    x, logits = cloud(0, 5, 3).requires_grad_(), cloud(2, 5, 1)[:, 0].requires_grad_()
+
+    def value(x: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+        return ot.sinkhorn(x, y, a=logits.softmax(0), b=b, epsilon=1.0, cost=cost, tol=1e-12, max_iter=50_000).value
+
+    assert torch.autograd.gradcheck(value, (x, logits, y.requires_grad_()), atol=1e-5)
+
+
+def test_gradient_in_the_cost_matrix_is_the_plan() -> None:
+    C = cloud(0, 5, 4).abs().requires_grad_()
+    plan = ot.sinkhorn(C=C, epsilon=1.0, **TIGHT)
+    (gradient,) = torch.autograd.grad(plan.value, C)
+    torch.testing.assert_close(gradient, plan.matrix())
+
+
+def test_a_second_derivative_raises_rather_than_being_wrong() -> None:
+    x = cloud(0, 5, 2).requires_grad_()
+    (gradient,) = torch.autograd.grad(ot.sinkhorn(x, cloud(1, 5, 2), epsilon=1.0).value, x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_divergence_gradient_equals_finite_differences() -> None:
+    x, y = cloud(0, 5, 2).requires_grad_(), cloud(1, 6, 2)
+
+    def divergence(x: Tensor) -> Tensor:
+        return ot.sinkhorn_divergence(x, y, epsilon=1.0, tol=1e-12, max_iter=50_000)
+
+    assert torch.autograd.gradcheck(divergence, (x,), atol=1e-5)
+
+
+def test_minibatch_energy_distance_vanishes_on_equal_batches_and_is_positive_in_the_mean() -> None:
+    x = cloud(0, 32, 4)
+    assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.01).item() == pytest.approx(0, abs=1e-9)
+    draws = [
+        ot.minibatch_energy_distance(*(cloud(4 * s + k, 32, 4, k // 2) for k in range(4)), epsilon=0.01, max_iter=5000).item()
+        for s in range(8)
+    ]
+    assert sum(draws) / len(draws) > 0
+
+
+def test_energy_distance_forms() -> None:
+    x, y = cloud(0, 40, 3), cloud(1, 30, 3)
+    assert ot.energy_distance(x, x).item() == pytest.approx(0, abs=1e-12)
+    assert ot.energy_distance(x, y).item() > 0
+    draws = [ot.energy_distance(cloud(s, 10, 2), cloud(s + 1000, 10, 2), unbiased=True).item() for s in range(400)]
+    mean, error = sum(draws) / 400, torch.tensor(draws).std().item() / 20
+    assert abs(mean) < 4 * error
+
+
+def test_half_precision_is_computed_in_float32_and_integers_are_refused() -> None:
+    x = cloud(0, 6, 2).half()
+    assert ot.sinkhorn(x, x, epsilon=0.5).value.dtype == torch.float32
+    with pytest.raises(TypeError, match=r"x must be floating point, got torch.int64: use x.float\(\)"):
+        ot.sinkhorn(torch.ones(3, 2, dtype=torch.int64), torch.ones(3, 2), epsilon=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epsilon": 0.0}, "epsilon must be > 0"),
+        ({"epsilon": 1.0, "cost": "manhattan"}, "cost must be one of sqeuclidean"),
+        ({"epsilon": 1.0, "a": torch.tensor([0.5, 0.2, 0.2])}, "a sums to 0.9"),
+        ({"epsilon": 1.0, "a": torch.tensor([0.5, 0.5])}, "a has 2 weights for 3 points"),
+        ({"epsilon": 1.0, "b": torch.tensor([1.5, -0.5, 0.0])}, "b has a negative weight"),
+        ({"epsilon": 1.0, "y": torch.ones(3, 4)}, "x has dimension 2 and y 4"),
+        ({"epsilon": 1.0, "y": torch.tensor([[1.0, float("nan")]])}, "y holds NaN or Inf"),
+        ({"epsilon": 1.0, "y": torch.ones(0, 2)}, "y is empty"),
+        ({"epsilon": 1.0, "y": torch.ones(3)}, r"y must have shape \(..., n, d\)"),
+        ({"epsilon": 1.0, "C": torch.ones(2, 2)}, "give one or the other"),
+    ],
+)
+def test_the_door_names_the_parameter(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ot.sinkhorn(torch.ones(3, 2), **{"y": torch.ones(3, 2), **arguments})
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1e4, 1e12])
+def test_scales(scale: float) -> None:
+    x, y = cloud(0, 10, 3), cloud(1, 10, 3)
+    value = ot.sinkhorn((x * scale).float(), (y * scale).float(), epsilon=0.1 * scale**2).value.item()
+    assert value / scale**2 == pytest.approx(ot.sinkhorn(x, y, epsilon=0.1).value.item(), rel=1e-3)
+
+
+def test_awkward_inputs() -> None:
+    one = torch.zeros(1, 2)
+    assert ot.sinkhorn(one, one + 1, epsilon=0.1).value.item() == pytest.approx(2)
+    same = torch.zeros(5, 2)
+    assert ot.sinkhorn(same, same, epsilon=0.1).value.item() == pytest.approx(0, abs=1e-6)
+    strided = cloud(0, 4, 6).T
+    torch.testing.assert_close(
+        ot.sinkhorn(strided, strided + 1, epsilon=1).value, ot.sinkhorn(strided.contiguous(), strided + 1, epsilon=1).value
+    )

@@ -1,0 +1,52 @@
+"""A second implementation, POT, must agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from monge import ot
+from tests.laws.test_entropic import cloud, weights
+
+pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 0.1, 0.02])
+def test_sinkhorn_plan(epsilon: float) -> None:
+    x, y, a, b = cloud(0, 30, 3), cloud(1, 20, 3), weights(0, 30), weights(1, 20)
+    C = ot.as_cost("sqeuclidean").matrix(x, y)
+    ours = ot.sinkhorn(x, y, a=a, b=b, epsilon=epsilon, tol=1e-10, max_iter=200_000)
+    theirs = pot.sinkhorn(a.numpy(), b.numpy(), C.numpy(), epsilon, method="sinkhorn_log", numItermax=100_000, stopThr=1e-11)
+    np.testing.assert_allclose(ours.matrix().numpy(), theirs, atol=1e-8)
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 30), (17, 31), (300, 250)])
+def test_exact_with_weights(n: int, m: int) -> None:
+    x, y, a, b = cloud(0, n, 3), cloud(1, m, 3), weights(0, n), weights(1, m)
+    C = ot.as_cost("sqeuclidean").matrix(x, y).numpy()
+    value = pot.emd2(a.numpy(), b.numpy(), C)
+    assert (ot.wasserstein(x, y, a=a, b=b) ** 2).item() == pytest.approx(value, rel=1e-7)
+
+
+def test_minibatch_energy_distance() -> None:
+    batches = [torch.nn.functional.normalize(cloud(s, 24, 5, s / 8), dim=1) for s in range(4)]
+    uniform = np.full(24, 1 / 24)
+
+    def term(s: torch.Tensor, t: torch.Tensor) -> float:
+        C = (1 - s @ t.T).numpy()
+        P = pot.sinkhorn(uniform, uniform, C, 0.1, method="sinkhorn_log", numItermax=200_000, stopThr=1e-10)
+        return float((P * C).sum())
+
+    x, x2, y, y2 = batches
+    theirs = term(x, y) + term(x, y2) + term(x2, y) + term(x2, y2) - 2 * term(x, x2) - 2 * term(y, y2)
+    ours = ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.1, tol=1e-8, max_iter=200_000).item()
+    assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+def test_distances_with_scipy() -> None:
+    from scipy.spatial.distance import cdist
+
+    x, y = cloud(0, 9, 7), cloud(1, 8, 7)
+    for name in ("sqeuclidean", "euclidean", "cosine"):
+        np.testing.assert_allclose(ot.as_cost(name).matrix(x, y).numpy(), cdist(x.numpy(), y.numpy(), name), atol=1e-12)
