@@ -1,5 +1,6 @@
 """The loop: recipes, checkpoints, run folders, training and evaluation."""
 
+from . import checkpoint, loop
 from .evaluate import evaluate, evaluate_run, load_run, picture_of
 from .folder import RunFolder
 from .loop import Interrupted, build, train
@@ -10,10 +11,12 @@ __all__ = [
     "Recipe",
     "RunFolder",
     "build",
+    "checkpoint",
     "evaluate",
     "evaluate_run",
     "find",
     "load_run",
+    "loop",
     "parse",
     "picture_of",
     "read",

@@ -25,7 +25,7 @@ def frechet(x: Tensor, y: Tensor) -> float:
     3.0
     """
     x, y = x.double(), y.double()
-    C_x, C_y = torch.cov(x.T).atleast_2d(), torch.cov(y.T).atleast_2d()
+    C_x, C_y = torch.atleast_2d(torch.cov(x.T)), torch.atleast_2d(torch.cov(y.T))
     values, vectors = torch.linalg.eigh(C_x)
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root @ C_y @ root).clamp_min(0).sqrt().sum()

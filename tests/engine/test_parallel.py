@@ -1,0 +1,41 @@
+"""Two processes equal one, in float64, through torchrun as a user starts it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from monge.engine import RunFolder, to_yaml, train
+from tests.engine.test_resume import SMALL, final_state, recipe
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_two_ranks_equal_one_process(method: str, tmp_path: Path) -> None:
+    one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    job = recipe(method, steps=20, every=20, dtype="float64")
+    train(job, one)
+    file = tmp_path / "job.yaml"
+    file.write_text(to_yaml(job))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "monge"]
+    done = subprocess.run([*command, "train", str(file), "--run.out", str(two.path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ours, theirs = final_state(one)["method"], final_state(two)["method"]
+    for name, weight in ours.items():
+        if weight.is_floating_point():
+            gap = (weight - theirs[name]).norm() / weight.norm()
+            assert gap < 1e-9, (name, gap)
+            assert weight.dtype == torch.float64
+    assert yaml.safe_load(two.config.read_text())["method"] == yaml.safe_load(one.config.read_text())["method"]
+
+
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    from monge.data import own_slice
+    from monge.errors import MongeError
+
+    with pytest.raises(MongeError, match="a global batch of 9 does not divide over 2 processes"):
+        own_slice(9, (0, 2))
