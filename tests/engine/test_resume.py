@@ -93,7 +93,16 @@ def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert_bitwise_equal(before, final_state(folder))
     assert [line["step"] for line in folder.history()] == [4, 8, 12]
     assert sorted(p.name for p in folder.path.iterdir()) == [
-        *("checkpoints", "config.yaml", "curves.png", "log.jsonl", "metrics.json", "model.safetensors", "report.html", "samples.png")
+        *(
+            "checkpoints",
+            "config.yaml",
+            "curves.png",
+            "log.jsonl",
+            "metrics.json",
+            "model.safetensors",
+            "report.html",
+            "samples.png",
+        )
     ]
 
 
@@ -149,11 +158,11 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest
     train(recipe("ot_gan", steps=4), folder)
     real = os.fsync
 
-    def full(descriptor: int) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MongeError, match="the disk is full: .* free some space and run the same command again"):
+    with pytest.raises(MongeError, match=r"the disk is full: .* free some space and run the same command again"):
         checkpoint.save(folder.checkpoints, 8, {"x": torch.ones(4)})
     monkeypatch.setattr(os, "fsync", real)
     assert [p.name for p in folder.checkpoints.iterdir()] == ["step-00000004.pt"]
@@ -207,7 +216,5 @@ def test_data_and_noise_are_functions_of_seed_and_position() -> None:
     epoch = source.batch(seed=3, position=80, n=80)[:, 0]
     assert len(epoch.unique()) == 80  # each sample once an epoch
     assert not torch.equal(source.batch(3, 0, 80), source.batch(3, 80, 80))
-    assert torch.equal(
-        Draw(source, 0, 5).noise(8, 2), torch.cat([Draw(source, 0, 5, part=(r, 2)).noise(8, 2) for r in range(2)])
-    )
+    assert torch.equal(Draw(source, 0, 5).noise(8, 2), torch.cat([Draw(source, 0, 5, part=(r, 2)).noise(8, 2) for r in range(2)]))
     assert not torch.equal(Draw(source, 0, 5).noise(8), Draw(source, 0, 6).noise(8))

@@ -65,7 +65,7 @@ def test_gradient_and_coincident_points() -> None:
 
 def test_bad_input() -> None:
     x = torch.ones(3, 2)
-    with pytest.raises(ValueError, match="p must be >= 1, got 0.5"):
+    with pytest.raises(ValueError, match=r"p must be >= 1, got 0\.5"):
         ot.wasserstein(x, x, p=0.5)
     with pytest.raises(ValueError, match="no gradient in the weights"):
         ot.wasserstein(x, x, a=torch.full((3,), 1 / 3, requires_grad=True))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from monge.errors import MongeError, nearest
+
+_SWITCHES = {"--fresh", "--print-config", "--dry-run"}
 
 _HELP = """usage: monge train RECIPE [flags]
 
@@ -23,15 +26,19 @@ def main(argv: list[str]) -> int:
     name, flags = argv[0], argv[1:]
     from monge.engine import RunFolder, find, read, to_yaml
 
-    options = _parse(read(find(name)), flags, f"monge train {name}")
-    recipe = options.recipe
-    if options.print_config:
+    recipe = read(find(name))
+    if {"-h", "--help"} & set(flags):
+        _print_help(recipe, f"monge train {name}")
+        return 0
+    switches = _SWITCHES & set(flags)
+    recipe = override(recipe, [flag for flag in flags if flag not in _SWITCHES])
+    if "--print-config" in switches:
         print(to_yaml(recipe), end="")
         return 0
     folder = RunFolder(recipe.run.out or Path("runs") / Path(name).stem)
-    if options.dry_run:
+    if "--dry-run" in switches:
         return _dry_run(recipe, folder)
-    return run(recipe, folder, fresh=options.fresh)
+    return run(recipe, folder, fresh="--fresh" in switches)
 
 
 def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
@@ -67,14 +74,40 @@ def summary(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _parse(recipe: Any, flags: list[str], prog: str) -> Any:
-    """Apply ``--a.b value`` flags to a recipe through tyro."""
+def override(recipe: Any, flags: list[str]) -> Any:
+    """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those of a file are."""
+    from monge.engine import parse
+    from monge.engine.recipe import dump
+
+    tree, names = dump(recipe), _names(recipe)
+    known = {name.replace("_", "-"): name for name in names}
+    words = iter(flags)
+    for word in words:
+        flag, given, value = word.partition("=")
+        name = known.get(flag.removeprefix("--").replace("_", "-"))
+        if not flag.startswith("--") or name is None:
+            raise MongeError(f"unknown flag {flag}{nearest(flag, [*(f'--{n}' for n in names), *_SWITCHES])}")
+        if not given:
+            value = next(words, "")
+            if not value or value.startswith("--"):
+                raise MongeError(f"{flag} needs a value, for example {flag}={_get(tree, name)}")
+        *path, last = name.split(".")
+        branch = tree
+        for part in path:
+            branch = branch[part]
+        branch[last] = value
+    return parse(tree, "flags")
+
+
+def _get(tree: dict[str, Any], name: str) -> Any:
+    for part in name.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _print_help(recipe: Any, prog: str) -> None:
+    """Let tyro lay out every key of the recipe with its meaning and default."""
     import tyro
-    from pydantic import ValidationError
-
-    from monge.engine.recipe import explain
-
-    kind = type(recipe)
 
     @dataclass(frozen=True)
     class Options:
@@ -86,16 +119,9 @@ def _parse(recipe: Any, flags: list[str], prog: str) -> Any:
         dry_run: bool = False
         """Build everything, take one step, write nothing."""
 
-    Options.__annotations__["recipe"] = Annotated[kind, tyro.conf.arg(name="")]
-    known = [f"--{name}" for name in _names(recipe)] + ["--fresh", "--print-config", "--dry-run", "--help"]
-    for flag in flags:
-        word = flag.split("=")[0].replace("_", "-")
-        if flag.startswith("--") and word not in {k.replace("_", "-") for k in known}:
-            raise MongeError(f"unknown flag {flag.split('=')[0]}{nearest(flag.split('=')[0], known)}")
-    try:
-        return tyro.cli(Options, args=flags, prog=prog)
-    except ValidationError as error:
-        raise MongeError(explain(error, kind)) from error
+    Options.__annotations__["recipe"] = Annotated[type(recipe), tyro.conf.arg(name="")]
+    with contextlib.suppress(SystemExit):
+        tyro.cli(Options, args=["--help"], prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
 
 
 def _names(model: Any, prefix: str = "") -> list[str]:

@@ -174,7 +174,8 @@ def from_images(folder: Path, size: int | None = None) -> FiniteSource:
         if pictures[-1].shape[:2] != pictures[0].shape[:2]:
             sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (pictures[0], pictures[-1])]
             raise MongeError(
-                f"pictures of mixed sizes: '{paths[0].name}' is {sizes[0]}, '{path.name}' {sizes[1]}: add --data.size {pictures[0].shape[1]}"
+                f"pictures of mixed sizes: '{paths[0].name}' is {sizes[0]}, '{path.name}' {sizes[1]}: "
+                f"add --data.size {pictures[0].shape[1]}"
             )
     if len({p.ndim for p in pictures}) > 1:  # grey and colour together: colour for all
         pictures = [p if p.ndim == 3 else np.repeat(p[..., None], 3, 2) for p in pictures]

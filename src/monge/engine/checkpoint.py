@@ -1,7 +1,7 @@
 """Checkpoints that survive kill -9, a full disk and a flipped bit.
 
-A file is the bytes of `torch.save` followed by their sha256. It is written under another name, synced, and renamed; the last two are
-kept, and a file that does not agree with its digest is passed over for the one before.
+A file is the bytes of `torch.save` followed by their sha256. It is written under another name, synced, and renamed; the
+last two are kept, and a file that does not agree with its digest is passed over for the one before.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise MongeError(
-            f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit; free some space and run the same command again"
+            f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit; "
+            "free some space and run the same command again"
         ) from error
 
 

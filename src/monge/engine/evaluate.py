@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from statistics import mean
 from typing import Any
 
 import torch
@@ -24,14 +25,16 @@ _CLOUD = 2000
 @torch.no_grad()
 def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, Any]:
     """Every figure that fits the data: exact W₂² with its floor always, mode coverage for mixtures, LeNet figures for digits."""
-    held_out = source.held_out(config.samples, config.seed)
-    reference = source.train(config.samples, config.seed)
-    samples = _cpu(method.sample(config.samples, config.seed))
-    w2 = metrics.w2_squared(samples, held_out, reference)
+    figures = []
+    for seed in range(config.seed, config.seed + config.draws):
+        samples, held_out = _cpu(method.sample(config.samples, seed)), source.held_out(config.samples, seed)
+        figures.append(metrics.w2_squared(samples, held_out, source.train(config.samples, seed)))
+    w2, floor = mean(f.value for f in figures), mean(f.floor for f in figures)
     found: dict[str, Any] = {
-        "w2_squared": w2.value,
-        "w2_squared_floor": w2.floor,
-        "w2_ratio": w2.ratio,
+        "w2_squared": w2,
+        "w2_squared_floor": floor,
+        "w2_ratio": w2 / floor,
+        "draws": config.draws,
         "samples": len(samples),
         "held_out": len(held_out),
     }
@@ -48,7 +51,8 @@ def evaluate_run(folder: RunFolder, method: Method, source: Source) -> dict[str,
     """Write metrics.json, curves.png and report.html of a run; returns the metrics."""
     recipe, history = folder.recipe(), folder.history()
     found = evaluate(method, source, recipe.eval)
-    found |= {k: history[-1][k] for k in ("step", "cpu_seconds", "wall_seconds") if history}
+    last = history[-1] if history else {}
+    found |= {k: last[k] for k in ("step", "cpu_seconds", "wall_seconds", "perplexity", "marginal_error") if k in last}
     write_atomically(folder.metrics, (json.dumps(found, indent=2) + "\n").encode())
     draw_pictures(folder, method, source)
     if history:

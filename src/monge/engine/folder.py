@@ -45,7 +45,8 @@ class RunFolder:
             if changed:
                 shown = ", ".join(f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4])
                 raise MongeError(
-                    f"{self.path} holds a run of another configuration ({shown}): choose another --run.out, or --fresh to start over"
+                    f"{self.path} holds a run of another configuration ({shown}): "
+                    "choose another --run.out, or --fresh to start over"
                 )
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise MongeError(f"{self.path} exists and is not a run folder: choose another --run.out")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from monge import ot, parallel
@@ -90,7 +90,7 @@ def _loop(
 ) -> None:
     run, main = recipe.run, part[0] == 0
     seen: dict[str, list[float]] = {}
-    with _signals() as caught, tqdm(total=run.steps, initial=start, disable=not main, desc=recipe.method.name) as bar:
+    with _signals() as caught, _progress(recipe, start, main) as bar:
         for step in range(start, run.steps):
             draw = Draw(
                 source,
@@ -121,6 +121,11 @@ def _loop(
                 seen = {}
             if stop:
                 raise Interrupted(caught[0] if caught else signal.SIGTERM, done)
+
+
+def _progress(recipe: Recipe, start: int, main: bool) -> tqdm[Any]:
+    pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
+    return tqdm(total=recipe.run.steps, initial=start, disable=not main, desc=recipe.method.name, mininterval=pause)
 
 
 def _save(folder: RunFolder, method: Method, step: int, position: int, clock: _Clock) -> None:
@@ -195,5 +200,3 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-

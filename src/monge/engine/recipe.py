@@ -59,6 +59,8 @@ class EvalConfig(Frozen):
 
     samples: int = Field(2048, ge=16)
     """Samples for exact W2."""
+    draws: int = Field(1, ge=1, le=32)
+    """Independent draws over which exact W2 and its floor are averaged; for endless sources."""
     lenet_samples: int = Field(10_000, ge=100)
     """Samples for the LeNet's figures."""
     seed: int = Field(0, ge=0)

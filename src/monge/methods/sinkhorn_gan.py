@@ -56,6 +56,8 @@ class Config(Frozen):
     """Width of the generator."""
     critic_steps: int = Field(0, ge=0)
     """Updates of a learned cost for one of the generator; 0 keeps the cost fixed."""
+    critic_every: int = Field(1, ge=1)
+    """Generator updates between two rounds of critic updates; the paper's algorithm has 1."""
     critic_lr: float = Field(1e-4, gt=0)
     """Adam learning rate of the learned cost."""
     critic_width: int = Field(32, ge=1)
@@ -98,7 +100,7 @@ class SinkhornGAN(nn.Module):
         c, scalars = self.config, {}
         linear_decay(self.optimizers["generator"], c.lr, draw.progress)
 
-        if self.critic is not None:
+        if self.critic is not None and draw.step % c.critic_every == 0:
             linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
             for _ in range(c.critic_steps):  # lines 3–9: ascent on φ
                 loss = self._divergence(self._generate(draw).detach(), draw.data(c.batch))

@@ -2,8 +2,8 @@
 
     LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998    [lecun1998]
 
-Its weights are cached with their sha256 and trained anew when the file does not agree. Figures carry "LeNet" in their names and the
-weights' digest beside them; they are not FID.
+Its weights are cached with their sha256 and trained anew when the file does not agree. Figures carry "LeNet" in their
+names and the weights' digest beside them; they are not FID.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class Coverage:
 def coverage(samples: Tensor, centres: Tensor, sigma: float, *, radius: float = 3.0, quorum: float = 0.2) -> Coverage:
     """Mode coverage of a mixture of equal Gaussians.
 
-    A sample is on a mode when it lies within ``radius``·sigma of the nearest centre; ``share`` is the part of samples that are. A mode is
-    found when it holds at least ``quorum`` of its fair part of *all* samples, n/k.
+    A sample is on a mode when it lies within ``radius``·sigma of the nearest centre; ``share`` is the part of samples that
+    are. A mode is found when it holds at least ``quorum`` of its fair part of *all* samples, n/k.
 
     >>> coverage(torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]]), torch.tensor([[0.0, 0.0], [9.0, 9.0]]), 0.1)
     Coverage(modes=1, total=2, share=0.6666666865348816)

@@ -3,7 +3,7 @@
     Salimans et al., "Improving GANs using optimal transport", ICLR 2018, appendix    [salimans2018]
 
 No batch normalisation: it would couple the samples of a rank and break the equality of many processes with one. The
-generator divides by the root mean square over channels of each pixel instead (Karras et al. 2018).
+generator divides by the root mean square over channels of each pixel instead [karras2018].
 """
 
 from __future__ import annotations

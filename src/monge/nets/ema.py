@@ -20,6 +20,8 @@ class EMA(nn.Module):
     True
     """
 
+    updates: Tensor
+
     def __init__(self, net: nn.Module, decay: float) -> None:
         super().__init__()
         if not 0 <= decay < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Linear layers with ReLU between them, He initialisation.
 
-    The biases of the first layer are uniform in [−1, 1], so that its kinks lie across the latent space: a generator that starts with
-    smooth maps takes many times longer to separate modes.
+    The biases of the first layer are uniform in [−1, 1], so that its kinks lie across the latent space: a generator that
+    starts with smooth maps takes many times longer to separate modes.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class MLP(nn.Module):
         if prod(self.shape) != sizes[-1]:
             raise ValueError(f"shape {self.shape} holds {prod(self.shape)} numbers, but the last size is {sizes[-1]}")
         layers: list[nn.Module] = [nn.Flatten()]
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         layers[-1] = nn.Tanh() if squash else nn.Identity()
         self.layers = nn.Sequential(*layers)

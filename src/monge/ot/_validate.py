@@ -12,9 +12,7 @@ def points(x: Tensor, name: str) -> Tensor:
     """Return ``x`` as a finite float tensor (..., n, d); half precision is computed in float32."""
     _floating(x, name)
     if x.ndim < 2:
-        raise ValueError(
-            f"{name} must have shape (..., n, d), got {tuple(x.shape)}: add a dimension, e.g. {name}[:, None]"
-        )
+        raise ValueError(f"{name} must have shape (..., n, d), got {tuple(x.shape)}: add a dimension, e.g. {name}[:, None]")
     if x.shape[-2] == 0 or x.shape[-1] == 0:
         raise ValueError(f"{name} is empty, shape {tuple(x.shape)}: give at least one point")
     return _finite(x.float() if x.dtype in _HALF else x, name)
@@ -24,9 +22,7 @@ def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y")) -> tuple[Ten
     """Return two point clouds that live in one space, with one dtype, device and batch shape."""
     x, y = points(x, names[0]), points(y, names[1])
     if x.shape[-1] != y.shape[-1]:
-        raise ValueError(
-            f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost needs the same d"
-        )
+        raise ValueError(f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost needs the same d")
     _same_kind(x, y, names)
     if x.shape[:-2] != y.shape[:-2]:
         batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])

@@ -1,8 +1,8 @@
 """Divergences built on entropic transport, and the energy distance.
 
-    Feydy et al., "Interpolating between optimal transport and MMD using Sinkhorn divergences", AISTATS 2019    [feydy2019]
-    Salimans et al., "Improving GANs using optimal transport", ICLR 2018                                     [salimans2018]
-    Székely & Rizzo, "Energy statistics", JSPI 2013                                                            [szekely2013]
+Feydy et al., "Interpolating between optimal transport and MMD using Sinkhorn divergences", AISTATS 2019    [feydy2019]
+Salimans et al., "Improving GANs using optimal transport", ICLR 2018                                     [salimans2018]
+Székely & Rizzo, "Energy statistics", JSPI 2013                                                            [szekely2013]
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def energy_distance(x: Tensor, y: Tensor, *, unbiased: bool = False) -> Tensor:
     .. math:: 2\,\mathbb{E}|x - y| - \mathbb{E}|x - x'| - \mathbb{E}|y - y'|
 
     ``x`` is (n, d), ``y`` (m, d). The plain form (pairs i = i' included) is at least 0 and 0 for equal samples; ``unbiased=True``
-    leaves those pairs out, so that the mean over draws is the population's value, and may be negative. Rows are taken in blocks: memory is
-    linear when no gradient is asked. Source: [szekely2013].
+    leaves those pairs out, so that the mean over draws is the population's value, and may be negative. Rows are taken in
+    blocks: memory is linear when no gradient is asked. Source: [szekely2013].
 
     >>> import torch
     >>> energy_distance(torch.zeros(2, 1), torch.ones(3, 1))
@@ -140,5 +140,5 @@ def energy_distance(x: Tensor, y: Tensor, *, unbiased: bool = False) -> Tensor:
 
 def _mean_distance(x: Tensor, y: Tensor) -> Tensor:
     euclidean = as_cost("euclidean")
-    total = sum(euclidean.matrix(block, y).sum((-2, -1)) for block in x.split(_BLOCK, -2))
-    return torch.as_tensor(total) / (x.shape[-2] * y.shape[-2])
+    total = torch.stack([euclidean.matrix(block, y).sum((-2, -1)) for block in x.split(_BLOCK, -2)]).sum(0)
+    return total / (x.shape[-2] * y.shape[-2])

@@ -139,9 +139,9 @@ def _likely_arcs(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     found = solve(matrix, aw, bw, 0.02 * max(matrix.mean().item(), 1e-300), 1e-2, 500)
     reduced = C - found.f.numpy()[:, None] - found.g.numpy()[None, :]
     active = np.zeros(C.shape, bool)
-    k, l = min(_ARCS, C.shape[1]), min(_ARCS, C.shape[0])
-    np.put_along_axis(active, np.argpartition(reduced, k - 1, axis=1)[:, :k], True, axis=1)
-    np.put_along_axis(active, np.argpartition(reduced, l - 1, axis=0)[:l], True, axis=0)
+    per_row, per_column = min(_ARCS, C.shape[1]), min(_ARCS, C.shape[0])
+    np.put_along_axis(active, np.argpartition(reduced, per_row - 1, axis=1)[:, :per_row], True, axis=1)
+    np.put_along_axis(active, np.argpartition(reduced, per_column - 1, axis=0)[:per_column], True, axis=0)
     i = j = 0
     left, right = a.cumsum(), b.cumsum()
     while i < len(a) and j < len(b):  # the north-west corner rule

@@ -224,12 +224,12 @@ class _FirstOrder(torch.autograd.Function):
     """The identity, differentiable once: a second derivative would silently miss dP/dx, so it raises."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_: Any, x: Tensor) -> Tensor:
         return x.view_as(x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(_: Any, grad: Tensor) -> Tensor:
         return grad
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+body { color: #222; background: #fff }
 h1 { font-size: 1.6rem } h2 { font-size: 1.1rem; margin-top: 2rem } img { max-width: 100% }
-table { border-collapse: collapse } td { padding: .15rem 1.5rem .15rem 0; border-bottom: 1px solid #eee } td + td { font-family: monospace }
+table { border-collapse: collapse } td { padding: .15rem 1.5rem .15rem 0; border-bottom: 1px solid #eee }
+td + td { font-family: monospace }
 pre { background: #f6f6f6; padding: 1rem; overflow-x: auto }
 """
 
@@ -23,17 +25,21 @@ def report_page(title: str, config: Mapping[str, Any], metrics: Mapping[str, Any
     >>> "<h1>A &lt;run&gt;</h1>" in report_page("A <run>", {}, {"w2_ratio": 1.0}, {})
     True
     """
-    rows = "\n".join(f"<tr><td>{html.escape(k.replace('_', ' '))}</td><td>{html.escape(_shown(v))}</td></tr>" for k, v in metrics.items())
-    figures = "\n".join(
-        f'<h2>{html.escape(name)}</h2>\n<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        for name, png in pictures.items()
-    )
+    rows = "\n".join(_row(name, value) for name, value in metrics.items())
+    figures = "\n".join(_figure(name, png) for name, png in pictures.items())
     text = html.escape(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{html.escape(title)}</h1>\n<h2>metrics</h2>\n<table>\n{rows}\n</table>\n{figures}\n<h2>config</h2>\n<pre>{text}</pre></body></html>\n"
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n<h2>metrics</h2>\n"
+        f"<table>\n{rows}\n</table>\n{figures}\n<h2>config</h2>\n<pre>{text}</pre></body></html>\n"
     )
 
 
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _row(name: str, value: Any) -> str:
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"<tr><td>{html.escape(name.replace('_', ' '))}</td><td>{html.escape(shown)}</td></tr>"
+
+
+def _figure(name: str, png: bytes) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f'<h2>{html.escape(name)}</h2>\n<img alt="{html.escape(name)}" src="{source}">'

@@ -1,0 +1,43 @@
+# Every target makes .venv by itself. PYTHON chooses the interpreter, RECIPE and SEEDS what `make reproduce` runs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RECIPE ?= sinkhorn-gan-digits
+SEEDS ?= 0,1,2
+BIN := .venv/bin
+
+.PHONY: demo test lint format reproduce tables clean
+
+demo: .venv/installed  ## a generator that draws digits, in two minutes
+	$(BIN)/monge train sinkhorn-gan-digits --run.out runs/demo
+
+test: .venv/developer
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/developer
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+reproduce: .venv/developer  ## make reproduce RECIPE=ot-gan-25gaussians SEEDS=0,1,2
+	$(BIN)/python benchmarks/reproduce.py $(RECIPE) --seeds $(SEEDS)
+	$(BIN)/python benchmarks/tables.py
+
+tables: .venv/developer
+	$(BIN)/python benchmarks/tables.py
+
+clean:
+	rm -rf .venv build dist src/*.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/developer: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

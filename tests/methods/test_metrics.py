@@ -1,0 +1,118 @@
+"""Metrics have known values and known floors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from monge import metrics
+from monge.data import TOYS, FiniteSource, Mixture, draw_toy, from_array, load
+from monge.metrics.lenet import pixel_gaussian
+from tests.laws.test_entropic import cloud
+
+
+def test_frechet_against_scipy() -> None:
+    x, y = cloud(0, 200, 6), cloud(1, 300, 6, 0.3) * 1.7
+    C_x, C_y = np.cov(x.numpy().T), np.cov(y.numpy().T)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum().item() + np.trace(C_x + C_y - 2 * sqrtm(C_x @ C_y).real)
+    assert metrics.frechet(x, y) == pytest.approx(expected, rel=1e-8)
+    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-8)
+    assert metrics.frechet(cloud(0, 3, 50), cloud(1, 3, 50)) > 0  # fewer samples than dimensions
+
+
+def test_kid_against_brute_force_and_unbiased() -> None:
+    x, y = cloud(0, 7, 3), cloud(1, 9, 3)
+    k = lambda s, t: float((s @ t / 3 + 1) ** 3)  # noqa: E731
+    within = lambda z: np.mean([k(z[i], z[j]) for i in range(len(z)) for j in range(len(z)) if i != j])  # noqa: E731
+    expected = within(x) + within(y) - 2 * np.mean([k(s, t) for s in x for t in y])
+    assert metrics.kid(x, y) == pytest.approx(expected, rel=1e-10)
+    draws = torch.tensor([metrics.kid(cloud(s, 30, 3), cloud(s + 500, 30, 3)) for s in range(200)])
+    assert abs(draws.mean()) < 4 * draws.std() / 200**0.5
+
+
+def test_precision_and_recall() -> None:
+    data = cloud(0, 300, 2)
+    narrow = metrics.precision_recall(0.1 * cloud(1, 300, 2), data)
+    wide = metrics.precision_recall(10 * cloud(1, 300, 2), data)
+    assert narrow.precision > 0.95
+    assert narrow.recall < 0.3
+    assert wide.precision < 0.3
+
+
+def test_coverage_counts_modes_and_strays() -> None:
+    toy = TOYS["25gaussians"]
+    assert isinstance(toy, Mixture)
+    data = draw_toy("25gaussians", 5000, torch.Generator().manual_seed(0))
+    real = metrics.coverage(data, toy.centres, toy.sigma)
+    assert real.modes == 25
+    assert real.share == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+    one = metrics.coverage(data[:100] * 0, toy.centres, toy.sigma)
+    assert (one.modes, one.share) == (1, 1.0)
+
+
+def test_w2_floor_of_data_is_one() -> None:
+    source = load("8gaussians")
+    figure = metrics.w2_squared(source.train(300, 5), source.held_out(300), source.train(300, 0))
+    assert 0.5 < figure.ratio < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "modes", "sigma"),
+    [("8gaussians", 8, 1 / 6), ("25gaussians", 25, 0.05), ("49gaussians", 49, 1 / 9), ("100gaussians", 100, 1 / 9)],
+)
+def test_toys_are_what_their_names_say(name: str, modes: int, sigma: float) -> None:
+    toy = TOYS[name]
+    assert isinstance(toy, Mixture)
+    assert len(toy.centres) == modes
+    data = draw_toy(name, 20_000, torch.Generator().manual_seed(0))
+    nearest = torch.cdist(data, toy.centres)
+    spread = (data - toy.centres[nearest.argmin(1)]).square().mean().sqrt().item()
+    assert spread == pytest.approx(sigma, rel=0.03)
+    if name == "8gaussians":
+        torch.testing.assert_close(toy.centres.norm(dim=1), torch.full((8,), 2.0))
+
+
+@pytest.mark.parametrize("name", ["moons", "swiss_roll", "checkerboard", "rings"])
+def test_other_toys_are_finite_and_bounded(name: str) -> None:
+    data = draw_toy(name, 1000, torch.Generator().manual_seed(0))
+    assert data.shape == (1000, 2)
+    assert data.abs().max() < 5
+    assert data.std(0).min() > 0.3
+
+
+def tiny_pictures(n: int = 400) -> FiniteSource:
+    """Two classes that a LeNet tells apart at once: left or right half bright."""
+    labels = torch.arange(n) % 2
+    pictures = np.zeros((n, 28, 28), np.uint8)
+    pictures[0::2, :, :14] = 200
+    pictures[1::2, :, 14:] = 200
+    return from_array(pictures, "halves", n_held_out=100, labels=labels)
+
+
+def test_lenet_is_cached_checked_and_trained_anew(tmp_path: Path) -> None:
+    source = tiny_pictures()
+    first = metrics.classifier(source, epochs=3, cache=tmp_path)
+    assert first.accuracy == 1.0
+    again = metrics.classifier(source, epochs=3, cache=tmp_path)
+    assert again.digest == first.digest
+    file = next(tmp_path.glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert metrics.classifier(source, epochs=3, cache=tmp_path).digest == first.digest
+
+
+def test_lenet_of_mnist_reads_digits(mnist: FiniteSource) -> None:
+    lenet = metrics.classifier(mnist)
+    assert lenet.accuracy >= 0.985
+    features, probabilities = lenet(mnist.held_out(100))
+    assert features.shape == (100, 84)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(100))
+
+
+def test_pixel_gaussian_has_the_moments_of_the_data() -> None:
+    pictures = 0.1 * torch.randn(2000, 1, 4, 4, generator=torch.Generator().manual_seed(0)) + 0.2
+    drawn = pixel_gaussian(pictures, 2000)
+    assert metrics.frechet(drawn.flatten(1), pictures.flatten(1)) < 0.01
