@@ -218,3 +218,10 @@ def test_data_and_noise_are_functions_of_seed_and_position() -> None:
     assert not torch.equal(source.batch(3, 0, 80), source.batch(3, 80, 80))
     assert torch.equal(Draw(source, 0, 5).noise(8, 2), torch.cat([Draw(source, 0, 5, part=(r, 2)).noise(8, 2) for r in range(2)]))
     assert not torch.equal(Draw(source, 0, 5).noise(8), Draw(source, 0, 6).noise(8))
+
+
+def test_streams_of_different_keys_never_meet() -> None:
+    from monge.data import generator
+
+    keys = [(0,), (0, 0), (0, 0, 0), (1,), (1, 0), (0, 1), (0, 3, 0, 0), (-1,)]
+    assert len({torch.rand(1, generator=generator(*key)).item() for key in keys}) == len(keys)

@@ -28,7 +28,8 @@ _TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
 
 def generator(*key: int) -> torch.Generator:
     """Return a CPU generator seeded by a tuple of integers, well mixed."""
-    state = np.random.SeedSequence([k & 0xFFFFFFFFFFFFFFFF for k in key]).generate_state(1, np.uint64)
+    words = [len(key), *(k & 0xFFFFFFFFFFFFFFFF for k in key)]  # with the length: (1,) and (1, 0) would else be one stream
+    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
