@@ -83,6 +83,8 @@ def test_interrupted_equals_uninterrupted(method: str, stop: int, tmp_path: Path
         train(recipe(method), parts)
     train(recipe(method), parts)
     assert_bitwise_equal(final_state(whole), final_state(parts))
+    drawn = {"sinkhorn_gan": 2 * 16, "ot_gan": 16}[method]  # samples of data a step
+    assert final_state(parts)["position"] == 12 * drawn
 
 
 def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:
@@ -168,6 +170,20 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest
     assert [p.name for p in folder.checkpoints.iterdir()] == ["step-00000004.pt"]
 
 
+def test_a_crash_before_the_rename_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path, 1, {"step": 1})
+
+    def crash(*_: Any) -> None:
+        raise SystemError
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(SystemError):
+        checkpoint.save(tmp_path, 2, {"step": 2})
+    state, remarks = checkpoint.load_latest(tmp_path)
+    assert state == {"step": 1}
+    assert not remarks
+
+
 def test_kill_9_loses_nothing_that_was_saved(tmp_path: Path) -> None:
     """A process is killed while it writes; every file that is there afterwards is whole."""
     script = (
@@ -225,3 +241,18 @@ def test_streams_of_different_keys_never_meet() -> None:
 
     keys = [(0,), (0, 0), (0, 0, 0), (1,), (1, 0), (0, 1), (0, 3, 0, 0), (-1,)]
     assert len({torch.rand(1, generator=generator(*key)).item() for key in keys}) == len(keys)
+
+
+def test_any_torch_dataset_is_a_source() -> None:
+    from torch.utils.data import TensorDataset
+
+    from monge.data import from_dataset
+
+    points = torch.arange(40.0)[:, None].expand(40, 3).contiguous()
+    source = from_dataset(TensorDataset(points, torch.zeros(40)))
+    assert source.shape == (3,)
+    assert source.batch(0, 0, 8).shape == (8, 3)
+    trained = set(source.train(100)[:, 0].tolist())
+    assert not trained & set(source.held_out(100)[:, 0].tolist())
+    with pytest.raises(MongeError, match="has 1 samples"):
+        from_dataset(TensorDataset(points[:1]))

@@ -29,6 +29,17 @@ def test_exact_with_weights(n: int, m: int) -> None:
     assert (ot.wasserstein(x, y, a=a, b=b) ** 2).item() == pytest.approx(value, rel=1e-7)
 
 
+def test_exact_by_column_generation_from_a_poor_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One arc a point to begin with: most of the optimal arcs must be found by pricing."""
+    from monge.ot import exact
+
+    monkeypatch.setattr(exact, "_ALL_ARCS", 0)
+    monkeypatch.setattr(exact, "_ARCS", 1)
+    C, a, b = cloud(0, 40, 60).abs(), weights(0, 40), weights(1, 60)
+    value = (ot.transport(C, a, b) * C).sum().item()
+    assert value == pytest.approx(pot.emd2(a.numpy(), b.numpy(), C.numpy()), rel=1e-7)
+
+
 def test_minibatch_energy_distance() -> None:
     batches = [torch.nn.functional.normalize(cloud(s, 24, 5, s / 8), dim=1) for s in range(4)]
     uniform = np.full(24, 1 / 24)
