@@ -30,6 +30,8 @@ def processes() -> Iterator[tuple[int, int]]:
     if "RANK" not in os.environ or dist.is_initialized():
         yield rank(), world()
         return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield rank(), world()
