@@ -64,7 +64,7 @@ def clouds(samples: Tensor, data: Tensor) -> Figure:
     axis.scatter(y[:, 0], y[:, 1], s=5, color=_INK, alpha=0.5, linewidths=0, label="data")
     axis.scatter(x[:, 0], x[:, 1], s=4, color=_ACCENT, alpha=0.6, linewidths=0, label="generated")
     axis.set_aspect("equal")
-    axis.legend(loc="upper right", markerscale=3, framealpha=0.9)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, markerscale=3, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
