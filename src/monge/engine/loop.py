@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from statistics import fmean as mean
 from typing import Any
 
 import torch
@@ -68,84 +69,79 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str
         if main:
             for remark in remarks:
                 tqdm.write(remark)
-        clock = _Clock()
-        start, position = _restore(method, state, clock) if state else (0, 0)
+        job = _Job(recipe, folder, method, source, device, part)
+        start, position = job.restore(state) if state else (0, 0)
         if main:
             folder.rewind(start)
         if start < recipe.run.steps:
-            _loop(recipe, folder, method, source, device, part, start, position, clock)
+            _loop(job, start, position)
         return evaluate_run(folder, method, source) if main else {}
 
 
-def _loop(
-    recipe: Recipe,
-    folder: RunFolder,
-    method: Method,
-    source: Source,
-    device: torch.device,
-    part: tuple[int, int],
-    start: int,
-    position: int,
-    clock: _Clock,
-) -> None:
-    run, main = recipe.run, part[0] == 0
+def _loop(job: _Job, start: int, position: int) -> None:
+    run, main = job.recipe.run, job.part[0] == 0
     seen: dict[str, list[float]] = {}
-    with _signals() as caught, _progress(recipe, start, main) as bar:
+    with _signals() as caught, _progress(job.recipe, start, main) as bar:
         for step in range(start, run.steps):
-            draw = Draw(
-                source,
-                run.seed,
-                step,
-                position=position,
-                steps=run.steps,
-                part=part,
-                device=device,
-                dtype=getattr(torch, run.dtype),
-            )
-            scalars = {k: float(v) for k, v in method.step(draw).items()}
-            _check_finite(scalars, step, folder)
-            position = draw.position
+            draw = job.draw(step, position)
+            scalars = {k: float(v) for k, v in job.method.step(draw).items()}
+            _check_finite(scalars, step, job.folder)
+            position, done = draw.position, step + 1
             for name, value in scalars.items():
                 seen.setdefault(name, []).append(value)
             bar.update()
-            done = step + 1
             stop = parallel.any_process(bool(caught))
             if done % run.every == 0 or done == run.steps or stop:
                 if main:
-                    line = {"step": done, **clock.read(), **{k: sum(v) / len(v) for k, v in seen.items()}}
-                    line["energy_distance"] = _quick_metric(method, source)
-                    _save(folder, method, done, position, clock)
-                    folder.append(line)
-                    draw_pictures(folder, method, source)
+                    line = job.record(done, position, {k: mean(v) for k, v in seen.items()})
                     bar.set_postfix({k: f"{line[k]:.3g}" for k in ("loss", "energy_distance") if k in line})
                 seen = {}
             if stop:
                 raise Interrupted(caught[0] if caught else signal.SIGTERM, done)
 
 
+class _Job:
+    """A run in progress: what it trains, on what, and where it writes."""
+
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, method: Method, source: Source, device: torch.device, part: tuple[int, int]
+    ) -> None:
+        self.recipe, self.folder, self.method, self.source = recipe, folder, method, source
+        self.device, self.part, self.clock = device, part, _Clock()
+
+    def draw(self, step: int, position: int) -> Draw:
+        run = self.recipe.run
+        where = {"part": self.part, "device": self.device, "dtype": getattr(torch, run.dtype)}
+        return Draw(self.source, run.seed, step, position=position, steps=run.steps, **where)
+
+    def record(self, step: int, position: int, means: Mapping[str, float]) -> dict[str, float]:
+        """Write a log line, then its checkpoint (a line without one is dropped on resuming), then the pictures."""
+        line = {"step": step, **self.clock.read(), **means, "energy_distance": _quick_metric(self.method, self.source)}
+        self.folder.append(line)
+        state = {
+            "step": step,
+            "position": position,
+            "clock": self.clock.read(),
+            "method": self.method.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()},
+        }
+        checkpoint.save(self.folder.checkpoints, step, state)
+        self.folder.save_weights(self.method.state_dict())
+        draw_pictures(self.folder, self.method, self.source)
+        return line
+
+    def restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
+        """Load a checkpoint; returns its step and the position in the data."""
+        self.method.load_state_dict(state["method"])
+        for name, optimizer in self.method.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.clock.add(state["clock"])
+        return state["step"], state["position"]
+
+
 def _progress(recipe: Recipe, start: int, main: bool) -> tqdm[Any]:
     pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
     return tqdm(total=recipe.run.steps, initial=start, disable=not main, desc=recipe.method.name, mininterval=pause)
-
-
-def _save(folder: RunFolder, method: Method, step: int, position: int, clock: _Clock) -> None:
-    state = {
-        "step": step,
-        "position": position,
-        "clock": clock.read(),
-        "method": method.state_dict(),
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in method.optimizers.items()},
-    }
-    checkpoint.save(folder.checkpoints, step, state)
-    folder.save_weights(method.state_dict())
-
-
-def _restore(method: Method, state: Mapping[str, Any], clock: _Clock) -> tuple[int, int]:
-    method.load_state_dict(state["method"])
-    for name, optimizer in method.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
-    clock.add(state["clock"])
-    return state["step"], state["position"]
 
 
 def _check_finite(scalars: Mapping[str, float], step: int, folder: RunFolder) -> None:

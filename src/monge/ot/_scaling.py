@@ -43,7 +43,7 @@ class Solution:
 
 def levels(C: Tensor, epsilon: float) -> list[float]:
     """Geometric sequence from the largest cost down to ε."""
-    level, found = C.amax().item() * _COOLING, []
+    level, found = (C.amax() - C.amin().clamp_max(0)).item() * _COOLING, []
     while level > epsilon / _COOLING**0.5:
         found.append(level)
         level *= _COOLING
