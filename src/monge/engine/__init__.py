@@ -1,9 +1,9 @@
 """The loop: recipes, checkpoints, run folders, training and evaluation."""
 
 from . import checkpoint, loop
-from .evaluate import evaluate, evaluate_run, load_run, picture_of
 from .folder import RunFolder
 from .loop import Interrupted, build, train
+from .measure import evaluate, evaluate_run, load_run, picture_of
 from .recipe import Recipe, find, parse, read, recipe_class, shipped, to_yaml
 
 __all__ = [

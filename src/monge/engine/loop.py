@@ -24,8 +24,8 @@ from monge.errors import MongeError
 
 from . import checkpoint
 from .contract import Method
-from .evaluate import draw_pictures, evaluate_run
 from .folder import RunFolder, device_of
+from .measure import draw_pictures, evaluate_run
 from .recipe import Recipe, method_module
 
 _QUICK = 1000  # samples for the energy distance of the log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -135,6 +136,7 @@ def parse(raw: Any, where: str) -> Recipe:
         raise MongeError(f"{where}: {explain(error, model)}") from error
 
 
+@cache
 def recipe_class(method: str) -> type[Recipe]:
     """The `Recipe` model whose ``method`` is that method's configuration."""
     return create_model("Recipe", __base__=Recipe, method=(method_module(method).Config, ...))
