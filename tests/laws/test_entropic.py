@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monge import ot
+from monge.ot._scaling import _Rate
 
 F64 = torch.float64
 
@@ -72,6 +73,24 @@ def test_batch_equals_loop() -> None:
     batched = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT)
     for i in range(4):
         torch.testing.assert_close(batched.value[i], ot.sinkhorn(x[i], y[i], epsilon=1.0, **TIGHT).value, atol=1e-9, rtol=0)
+
+
+def test_a_solved_problem_does_not_slow_its_batch() -> None:
+    hard = cloud(0, 40, 2), cloud(1, 40, 2)
+    trivial = torch.zeros(40, 2, dtype=F64)
+    alone = ot.sinkhorn(*hard, epsilon=0.02)
+    x, y = torch.stack([hard[0], trivial]), torch.stack([hard[1], trivial])
+    together = ot.sinkhorn(x, y, epsilon=0.02)
+    assert together.converged
+    assert together.n_iter <= 1.5 * alone.n_iter
+
+
+def test_relaxation_stays_finite_where_the_error_is_zero() -> None:
+    rate, error, omega = _Rate(), torch.tensor([0.0, 0.1]), torch.ones(2, 1)
+    for _ in range(3):
+        omega = rate.relaxation(error, omega)
+        error = error / 2
+    assert omega.isfinite().all()
 
 
 def test_large_epsilon_tends_to_the_mean_cost_and_small_to_exact() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from monge import ot, parallel
+from monge import metrics, parallel
 from monge.data import Draw, Source, load
 from monge.errors import MongeError
 
@@ -155,8 +155,7 @@ def _check_finite(scalars: Mapping[str, float], step: int, folder: RunFolder) ->
 
 @torch.no_grad()
 def _quick_metric(method: Method, source: Source) -> float:
-    samples = method.sample(_QUICK).flatten(1).double().cpu()
-    return ot.energy_distance(samples, source.held_out(_QUICK).flatten(1).double(), unbiased=True).item()
+    return metrics.energy_distance(method.sample(_QUICK).cpu(), source.held_out(_QUICK))
 
 
 class _Clock:

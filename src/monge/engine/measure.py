@@ -25,15 +25,17 @@ _CLOUD = 2000
 @torch.no_grad()
 def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, Any]:
     """Every figure that fits the data: exact W₂² with its floor always, mode coverage for mixtures, LeNet figures for digits."""
-    figures = []
+    figures, energies = [], []
     for seed in range(config.seed, config.seed + config.draws):
         samples, held_out = _cpu(method.sample(config.samples, seed)), source.held_out(config.samples, seed)
+        energies.append(metrics.energy_distance(samples, held_out))
         figures.append(metrics.w2_squared(samples, held_out, source.train(config.samples, seed)))
     w2, floor = mean(f.value for f in figures), mean(f.floor for f in figures)
     found: dict[str, Any] = {
         "w2_squared": w2,
         "w2_squared_floor": floor,
         "w2_ratio": w2 / floor,
+        "energy_distance": mean(energies),
         "draws": config.draws,
         "samples": len(samples),
         "held_out": len(held_out),

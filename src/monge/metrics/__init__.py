@@ -3,7 +3,7 @@
 from .features import PrecisionRecall, frechet, kid, precision_recall
 from .lenet import DATA_SETS as LENET_DATA
 from .lenet import Classifier, classifier, lenet_metrics
-from .samples import Coverage, WithFloor, coverage, w2_squared
+from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
 
 __all__ = [
     "LENET_DATA",
@@ -13,6 +13,7 @@ __all__ = [
     "WithFloor",
     "classifier",
     "coverage",
+    "energy_distance",
     "frechet",
     "kid",
     "lenet_metrics",

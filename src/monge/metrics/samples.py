@@ -39,6 +39,16 @@ def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> WithFloo
     return WithFloor((ot.wasserstein(x, y) ** 2).item(), (ot.wasserstein(r, y) ** 2).item())
 
 
+def energy_distance(samples: Tensor, held_out: Tensor) -> float:
+    """Unbiased energy distance of samples to held-out data, (n, ...) each: 0 in the mean when the distributions are equal.
+
+    >>> round(energy_distance(torch.zeros(3, 2), torch.ones(4, 2)), 4)
+    2.8284
+    """
+    x, y = samples.flatten(1).double(), held_out.flatten(1).double()
+    return ot.energy_distance(x, y, unbiased=True).item()
+
+
 @dataclass(frozen=True)
 class Coverage:
     """Modes that are found, and the share of samples on any mode."""

@@ -124,7 +124,7 @@ class _Rate:
         before, self._before = self._before, error
         if before is None:
             return omega
-        rho = (error / before).clamp(1e-6, 4) ** (1 / _CHECK_EVERY)
+        rho = (error / before.clamp_min(torch.finfo(error.dtype).tiny)).clamp(1e-6, 4) ** (1 / _CHECK_EVERY)
         w = omega.squeeze(-1)
         grew = rho >= 1
         self._cap = torch.where(grew & (w > 1), 1 + 0.8 * (w - 1), self._cap)
