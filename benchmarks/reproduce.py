@@ -28,9 +28,10 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     args = parser.parse_args()
+    around = surroundings()  # before the runs: what is in src then is what they train
     runs = [one_run(args.recipe, int(seed)) for seed in args.seeds.split(",")]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    result = {"recipe": args.recipe, "summary": summary(runs), "runs": runs, **surroundings()}
+    result = {"recipe": args.recipe, "summary": summary(runs), "runs": runs, **around}
     target = RESULTS / f"{args.recipe}.json"
     target.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {target.relative_to(ROOT)}")
@@ -45,6 +46,9 @@ def one_run(recipe: str, seed: int) -> dict[str, Any]:
         raise SystemExit(f"{' '.join(command)} failed")
     scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
     peak = round(usage.ru_maxrss * scale / 2**20)
+    note = out / "peak_memory_mib"  # of all sittings: a call that continues a finished run only evaluates
+    peak = max(peak, int(note.read_text()) if note.is_file() else 0)
+    note.write_text(f"{peak}\n")
     metrics = json.loads((out / "metrics.json").read_text())
     return {"seed": seed, "peak_memory_mib": peak, "metrics": metrics}
 
