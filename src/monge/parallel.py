@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.optim import Optimizer
 
 
 def rank() -> int:
@@ -67,6 +68,19 @@ def sync_grads(parameters: Iterable[Tensor]) -> Tensor:
         for g, summed in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             g.copy_(summed.view_as(g))
     return torch.stack(torch._foreach_norm(grads)).norm()
+
+
+def descend(optimizer: Optimizer, loss: Tensor) -> Tensor:
+    """Take an optimizer's step on a loss of the gathered batch; returns the norm of the summed gradient.
+
+    Only the optimizer's own parameters are differentiated, so the other networks of a game pay nothing and keep no gradient.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+        parameter.grad = gradient
+    norm = sync_grads(parameters)
+    optimizer.step()
+    return norm
 
 
 def any_process(flag: bool) -> bool:

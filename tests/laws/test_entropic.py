@@ -259,3 +259,13 @@ def test_awkward_inputs() -> None:
     torch.testing.assert_close(
         ot.sinkhorn(strided, strided + 1, epsilon=1).value, ot.sinkhorn(strided.contiguous(), strided + 1, epsilon=1).value
     )
+
+
+def test_a_training_is_warned_once() -> None:
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        for seed in range(5):
+            ot.sinkhorn(cloud(seed, 30, 2), cloud(seed + 1, 30, 2), epsilon=1e-3, max_iter=5)
+    assert len(caught) == 1

@@ -6,7 +6,7 @@
 symbol      here
 ==========  ============================================================
 g_θ         ``generator``
-v_η         ``critic``; the cost is 1 − cos(v_η(x), v_η(y)), eq. (8)
+v_η         ``critic``; the cost is 1 − cos(v_η(x), v_η(y))
 X, X′       two independent half-batches of data
 Y, Y′       two independent half-batches of generated samples
 M           transport plans; no gradient is taken through them
@@ -101,29 +101,24 @@ class OTGAN(nn.Module):
         }
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
-        """One iteration of Algorithm 1: ascent on η every (n_gen + 1)-th time, descent on θ otherwise."""
+        """One iteration of Algorithm 1: ascent on η every (n_gen + 1)-th time, from the first on, else descent on θ."""
         c = self.config
         linear_decay(self.optimizers["generator"], c.lr, draw.progress)
         linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
         ascent = draw.step % (c.generator_steps + 1) == 0
 
-        data = draw.data(c.batch)  # lines 3–4: X, X′ and Y, Y′
+        data = draw.data(c.batch)  # line 2: X, X′ and Y, Y′
         with torch.set_grad_enabled(not ascent):
             made = self.generator(draw.noise(c.batch, c.latent))
         x, x2 = parallel.gather(self.critic(data)).chunk(2)
         y, y2 = parallel.gather(self.critic(made)).chunk(2)
 
-        # line 5, eq. (7): four cross terms minus twice the two within terms
+        # line 3: four cross terms minus twice the two within terms
         plan = ot.minibatch_energy_plan(x, x2, y, y2, epsilon=c.epsilon, cost="cosine", tol=c.tol, max_iter=c.max_iter)
         loss = ot.minibatch_energy(plan)
 
-        name = "critic" if ascent else "generator"  # lines 6–12
-        parameters = list(self.critic.parameters() if ascent else self.generator.parameters())
-        gradients = torch.autograd.grad(-loss if ascent else loss, parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        norm = parallel.sync_grads(parameters)
-        self.optimizers[name].step()
+        name = "critic" if ascent else "generator"  # lines 4–8
+        norm = parallel.descend(self.optimizers[name], -loss if ascent else loss)
         if not ascent:
             self.average.update(self.generator)
         return {

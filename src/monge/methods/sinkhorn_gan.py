@@ -1,6 +1,6 @@
 """Sinkhorn GAN: a generator that minimises the Sinkhorn divergence between mini-batches.
 
-    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018    [genevay2018], Algorithm 1
+    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018    [genevay2018]
 
 ==========  ============================================================
 symbol      here
@@ -96,25 +96,21 @@ class SinkhornGAN(nn.Module):
             self.optimizers["critic"] = torch.optim.Adam(critic.parameters(), lr=config.critic_lr, betas=betas)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
-        """Algorithm 1: n_c ascent steps on φ, then one descent step on θ."""
+        """n_c ascent steps on φ, then one descent step on θ."""
         c, scalars = self.config, {}
         linear_decay(self.optimizers["generator"], c.lr, draw.progress)
 
         if self.critic is not None and draw.step % c.critic_every == 0:
             linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
-            for _ in range(c.critic_steps):  # lines 3–9: ascent on φ
-                loss = self._divergence(self._generate(draw).detach(), draw.data(c.batch))
-                self.optimizers["critic"].zero_grad()
-                (-loss).backward()
-                scalars["critic_grad"] = parallel.sync_grads(self.critic.parameters())
-                self.optimizers["critic"].step()
+            for _ in range(c.critic_steps):  # ascent on φ
+                with torch.no_grad():
+                    x = self._generate(draw)
+                loss = self._divergence(x, draw.data(c.batch))
+                scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -loss)
 
-        # lines 10–14: descent on θ
+        # descent on θ
         loss = self._divergence(self._generate(draw), draw.data(c.batch))
-        self.optimizers["generator"].zero_grad()
-        loss.backward()
-        scalars["generator_grad"] = parallel.sync_grads(self.generator.parameters())
-        self.optimizers["generator"].step()
+        scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars}
 
@@ -129,7 +125,7 @@ class SinkhornGAN(nn.Module):
         return x
 
     def _divergence(self, x: Tensor, y: Tensor) -> Tensor:
-        """2 W(x, y) − W(x, x) − W(y, y), eq. (6), over the gathered batch."""
+        """2 W(x, y) − W(x, x) − W(y, y) over the gathered batch."""
         c = self.config
         x, y = (parallel.gather(self._features(t)) for t in (x, y))
         return 2 * ot.sinkhorn_divergence(x, y, epsilon=c.epsilon, cost=self._cost(), tol=c.tol)

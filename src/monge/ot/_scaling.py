@@ -1,6 +1,6 @@
 """The iterations behind `monge.ot.sinkhorn`: stabilised scaling with absorption and ε-scaling.
 
-    Schmitzer, "Stabilized sparse scaling algorithms", SISC 2019    [schmitzer2019], Algorithm 2
+    Schmitzer, "Stabilized sparse scaling algorithms", SISC 2019    [schmitzer2019]
 
 ======  =======================================================
 symbol  meaning

@@ -35,7 +35,7 @@ def sinkhorn_divergence(
               - \tfrac12 W_\varepsilon(\alpha, \alpha) - \tfrac12 W_\varepsilon(\beta, \beta)
 
     ``x`` is (..., n, d), ``y`` (..., m, d); the result has shape (...) and the unit of the cost. Differentiable in points and
-    weights. The loss of Sinkhorn GANs is twice this. Errors are those of `sinkhorn`. Source: [feydy2019], eq. (3).
+    weights. The loss of Sinkhorn GANs is twice this. Errors are those of `sinkhorn`. Source: [feydy2019].
 
     >>> import torch
     >>> x = torch.tensor([[0.0], [1.0]])
@@ -106,7 +106,7 @@ def minibatch_energy_distance(
 
     with :math:`W = \langle P, C\rangle` and P the entropic plan. The gradient is not taken through P (envelope theorem). All
     four batches have shape (n, d); the result is a scalar, an unbiased estimate that may be negative on a single draw. Source:
-    [salimans2018], eq. (7).
+    [salimans2018], Algorithm 1, line 3.
 
     >>> import torch
     >>> x, y = torch.eye(2), -torch.eye(2)

@@ -188,8 +188,8 @@ def as_plan(problem: Problem, a: Tensor, b: Tensor, found: Solution, epsilon: fl
     converged = bool((found.error <= tol).all())
     if not converged:
         warnings.warn(
-            f"sinkhorn stopped at marginal error {found.error.max().item():.2g} > tol {tol:.2g} after {found.n_iter} "
-            "iterations: raise max_iter, epsilon or tol, or use float64",
+            f"sinkhorn did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64; "
+            "plan.marginal_error says how near it came",  # no figures here: with one text, Python shows the warning once
             RuntimeWarning,
             stacklevel=3,
         )
