@@ -18,7 +18,7 @@ from monge.errors import MongeError
 from . import checkpoint
 from .recipe import Recipe, dump, parse, to_yaml
 
-_MAY_CHANGE = ("about", "eval", "run.out", "run.steps", "run.every", "data.root", "run.device")
+_MAY_CHANGE = ("about", "eval", "run.out", "run.steps", "run.every", "data.root", "run.device", "run.threads")
 
 
 class RunFolder:

@@ -57,7 +57,7 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str
     MongeError
         Non-finite loss or gradient, another configuration in the folder, a full disk.
     """
-    with parallel.processes() as part:
+    with parallel.processes() as part, _threads(recipe.run.threads):
         main = part[0] == 0
         source = load(recipe.data.name, recipe.data.root, recipe.data.size)
         device = device_of(recipe.run.device)
@@ -172,6 +172,16 @@ class _Clock:
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         now = {"wall_seconds": wall, "cpu_seconds": cpu}
         return {k: round(v + now[k], 3) for k, v in self._before.items()}
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -51,6 +51,8 @@ class RunConfig(Frozen):
     """Seed of weights, data order and noise."""
     dtype: Literal["float32", "float64"] = "float32"
     """Floating-point type of networks and data."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; default: torch's choice. Small networks run fastest with 1, most of all on a busy machine."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
