@@ -107,6 +107,10 @@ def test_zero_weights_are_as_if_absent() -> None:
     with_zeros = ot.sinkhorn(x, y, a=a, epsilon=1.0, **TIGHT)
     torch.testing.assert_close(with_zeros.value, ot.sinkhorn(x[:4], y, epsilon=1.0, **TIGHT).value, atol=1e-8, rtol=0)
     assert with_zeros.matrix().isfinite().all()
+    assert with_zeros.perplexity().isfinite()
+    assert with_zeros.barycentric_map().isfinite().all()
+    inside = with_zeros.barycentric_map()[4:]  # a point without weight still has its place: a mean of the targets
+    assert ((inside >= y.min(0).values) & (inside <= y.max(0).values)).all()
 
 
 @pytest.mark.parametrize("relative", [1e-2, 1e-3, 1e-4])
@@ -236,6 +240,8 @@ def test_half_precision_is_computed_in_float32_and_integers_are_refused() -> Non
         ({"epsilon": 1.0, "y": torch.ones(0, 2)}, "y is empty"),
         ({"epsilon": 1.0, "y": torch.ones(3)}, r"y must have shape \(..., n, d\)"),
         ({"epsilon": 1.0, "C": torch.ones(2, 2)}, "give one or the other"),
+        ({"epsilon": 1.0, "max_iter": 0}, "max_iter must be > 0, got 0"),
+        ({"epsilon": 1.0, "init": (torch.zeros(2), torch.zeros(3))}, "same sizes"),
     ],
 )
 def test_the_door_names_the_parameter(arguments: dict, message: str) -> None:

@@ -44,7 +44,7 @@ REMOTES = {
         (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "http://yann.lecun.com/exdb/mnist/",
+            "https://raw.githubusercontent.com/fgnt/mnist/master/",
         ),
     ),
     "fashion_mnist": Remote(

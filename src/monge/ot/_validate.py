@@ -56,6 +56,19 @@ def weights(a: Tensor | None, like: Tensor, n: int, name: str) -> Tensor:
     return a.expand(*batch, n)
 
 
+def potentials(init: tuple[Tensor, Tensor] | None, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return starting potentials that fit the weights."""
+    if init is None:
+        return None
+    f, g = (t.detach().to(a.dtype) for t in init)
+    if f.shape != a.shape or g.shape != b.shape:
+        raise ValueError(
+            f"init holds potentials of shapes {tuple(f.shape)} and {tuple(g.shape)}, the problem needs {tuple(a.shape)} "
+            f"and {tuple(b.shape)}: warm-start only from a problem of the same sizes"
+        )
+    return _finite(f, "init"), _finite(g, "init")
+
+
 def positive(value: float, name: str) -> float:
     """Return a strictly positive number."""
     if not value > 0:

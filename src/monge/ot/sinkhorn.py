@@ -78,14 +78,16 @@ class Plan:
         return self._matrix @ v
 
     def barycentric_map(self) -> Tensor:
-        """Σⱼ Pᵢⱼ yⱼ / Σⱼ Pᵢⱼ: where each xᵢ goes on average, shape (..., n, d)."""
+        """Σⱼ Pᵢⱼ yⱼ / Σⱼ Pᵢⱼ: where each xᵢ goes on average, shape (..., n, d); also where its weight is zero."""
         if self._problem.y is None:
             raise ValueError("barycentric_map needs the points y, but sinkhorn was given C: use plan.apply(y) instead")
-        return self.apply(self._problem.y) / self._matrix.sum(-1, keepdim=True)
+        rows = coupling(self._problem.C, self.f, self.g, torch.ones_like(self.a), self.b, self.epsilon)
+        return rows @ self._problem.y / rows.sum(-1, keepdim=True)
 
     def perplexity(self) -> Tensor:
         """Mean over rows of exp(entropy of the row), shape (...): 1 for a matching, m for the independent plan."""
-        rows = self._matrix / self._matrix.sum(-1, keepdim=True)
+        tiny = torch.finfo(self._matrix.dtype).tiny  # a row of weight zero counts for nothing
+        rows = self._matrix / self._matrix.sum(-1, keepdim=True).clamp_min(tiny)
         entropy = -torch.special.xlogy(rows, rows).sum(-1)
         return (self.a * entropy.exp()).sum(-1)
 
@@ -148,10 +150,11 @@ def sinkhorn(
     """
     check.positive(epsilon, "epsilon")
     check.positive(tol, "tol")
+    check.positive(max_iter, "max_iter")
     problem = Problem.given(C) if C is not None and x is None and y is None else Problem.between(x, y, cost, C)
     a = check.weights(a, problem.C, problem.C.shape[-2], "a")
     b = check.weights(b, problem.C, problem.C.shape[-1], "b")
-    start = (init.f, init.g) if isinstance(init, Plan) else init
+    start = check.potentials((init.f, init.g) if isinstance(init, Plan) else init, a, b)
     found = solve(problem.C, a.detach(), b.detach(), float(epsilon), tol, max_iter, start)
     return as_plan(problem, a, b, found, float(epsilon), tol)
 
