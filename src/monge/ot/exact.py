@@ -2,17 +2,18 @@
 
 Large programs are solved on few arcs with column generation: solve on the arcs that entropic potentials make likely, price
 every arc with the dual, add those with negative reduced cost, repeat. The end is a certificate: no reduced cost is negative.
+
+scipy is imported where it is called: it would add half a second to `from monge import ot`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment, linprog
-from scipy.sparse import coo_array
 from torch import Tensor
 
 from . import _validate as check
+from ._scaling import solve
 from .costs import as_cost
 from .sinkhorn import first_order
 
@@ -100,6 +101,8 @@ def _power_cost(x: Tensor, y: Tensor, p: float) -> Tensor:
 
 def _plan(C: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor:
     if a is None or b is None:
+        from scipy.optimize import linear_sum_assignment
+
         rows, cols = linear_sum_assignment(C.numpy())
         P = torch.zeros_like(C)
         P[rows, cols] = 1 / C.shape[0]
@@ -108,6 +111,9 @@ def _plan(C: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor:
 
 
 def _program(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array
+
     n, m = C.shape
     scale = max(float(np.abs(C).max()), np.finfo(float).tiny)
     active = np.ones((n, m), bool) if n * m <= _ALL_ARCS else _likely_arcs(C, a, b)
@@ -133,8 +139,6 @@ def _program(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _likely_arcs(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Arcs of small reduced cost under entropic potentials, and a staircase that makes the program feasible."""
-    from ._scaling import solve
-
     matrix, aw, bw = (torch.from_numpy(t) for t in (C, a, b))
     found = solve(matrix, aw, bw, 0.02 * max(matrix.mean().item(), 1e-300), 1e-2, 500)
     reduced = C - found.f.numpy()[:, None] - found.g.numpy()[None, :]
