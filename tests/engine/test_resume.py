@@ -130,6 +130,24 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) ->
     assert (other / "thesis.tex").exists()
 
 
+def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    train(recipe("sinkhorn_gan"), folder)
+    (folder.path / "notes.txt").write_text("mine")
+    train(recipe("sinkhorn_gan", seed=1), folder, fresh=True)
+    assert (folder.path / "notes.txt").read_text() == "mine"
+    assert [line["step"] for line in folder.history()] == [4, 8, 12]
+
+    foreign = RunFolder(tmp_path / "foreign")
+    foreign.path.mkdir()
+    for content in ("title: my web site\n", "[", "just text"):
+        foreign.config.write_text(content)
+        for fresh in (False, True):
+            with pytest.raises(MongeError, match="was not written by monge"):
+                train(recipe("sinkhorn_gan"), foreign, fresh=fresh)
+        assert foreign.config.read_text() == content
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
 def test_corrupt_checkpoint_falls_back_and_says_so(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")

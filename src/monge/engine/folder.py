@@ -37,8 +37,9 @@ class RunFolder:
 
     def claim(self, recipe: Recipe, *, fresh: bool = False) -> None:
         """Make the folder, or check that the run it holds has this configuration."""
-        if fresh and self.config.is_file():
-            shutil.rmtree(self.path)
+        cleared = fresh and self.config.is_file()
+        if cleared:
+            self._clear()
         if self.config.is_file():
             ours, theirs = _flat(dump(recipe)), _flat(self._stored())
             changed = [k for k in sorted({*ours, *theirs}) if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)]
@@ -48,7 +49,7 @@ class RunFolder:
                     f"{self.path} holds a run of another configuration ({shown}): "
                     "choose another --run.out, or --fresh to start over"
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif not cleared and self.path.is_dir() and any(self.path.iterdir()):
             raise MongeError(f"{self.path} exists and is not a run folder: choose another --run.out")
         self.path.mkdir(parents=True, exist_ok=True)
         checkpoint.write_atomically(self.config, to_yaml(recipe).encode())
@@ -57,10 +58,26 @@ class RunFolder:
         """The configuration of the run."""
         return parse(self._stored(), str(self.config))
 
-    def _stored(self) -> Any:
+    def _stored(self) -> dict[str, Any]:
         if not self.config.is_file():
             raise MongeError(f"'{self.path}' is not a run folder: it has no config.yaml ('monge train RECIPE' makes one)")
-        return yaml.safe_load(self.config.read_text())
+        try:
+            stored = yaml.safe_load(self.config.read_text())
+        except yaml.YAMLError:
+            stored = None
+        if not isinstance(stored, dict) or not {"data", "method", "run"} <= stored.keys():
+            raise MongeError(f"{self.config} was not written by monge: choose another run folder")
+        return stored
+
+    def _clear(self) -> None:
+        """Delete the run and nothing else that lies in its folder."""
+        self._stored()  # refuses a folder whose config.yaml is somebody else's
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        own = (self.log, self.weights, self.metrics, self.samples, self.curves, self.report, self.config)
+        for file in own:  # the configuration last: while it is there the rest is known to be ours
+            file.unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def append(self, line: Mapping[str, Any]) -> None:
         try:
