@@ -75,7 +75,9 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str
             folder.rewind(start)
         if start < recipe.run.steps:
             _loop(job, start, position)
-        return evaluate_run(folder, method, source) if main else {}
+        measured = evaluate_run(folder, method, source) if main else {}
+        parallel.barrier()  # leave together: a process that tears down while others still work has been seen to abort
+        return measured
 
 
 def _loop(job: _Job, start: int, position: int) -> None:
