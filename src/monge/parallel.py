@@ -58,6 +58,22 @@ def gather(x: Tensor) -> Tensor:
     return x if world() == 1 else _Gather.apply(x)
 
 
+def total(x: Tensor) -> Tensor:
+    """Sum of all processes' tensors of one shape, in place and without gradient."""
+    if world() > 1:
+        dist.all_reduce(x)
+    return x
+
+
+def total_number(value: float) -> float:
+    """Sum of all processes' numbers."""
+    return total(torch.tensor(float(value), dtype=torch.float64, device=_device())).item()
+
+
+def _device() -> str:
+    return "cuda" if dist.is_initialized() and dist.get_backend() == "nccl" else "cpu"
+
+
 @torch.no_grad()
 def sync_grads(parameters: Iterable[Tensor]) -> Tensor:
     """Add up the gradients of all processes in place; returns the Euclidean norm of the sum."""
@@ -87,8 +103,7 @@ def any_process(flag: bool) -> bool:
     """Whether the flag is set on any process."""
     if world() == 1:
         return flag
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    seen = torch.tensor(float(flag), device=device)
+    seen = torch.tensor(float(flag), device=_device())
     dist.all_reduce(seen, dist.ReduceOp.MAX)
     return bool(seen > 0)
 

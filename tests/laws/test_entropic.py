@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monge import ot
-from monge.ot._scaling import _Rate
+from monge.ot._scaling import Anderson
 
 F64 = torch.float64
 
@@ -85,12 +87,15 @@ def test_a_solved_problem_does_not_slow_its_batch() -> None:
     assert together.n_iter <= 1.5 * alone.n_iter
 
 
-def test_relaxation_stays_finite_where_the_error_is_zero() -> None:
-    rate, error, omega = _Rate(), torch.tensor([0.0, 0.1]), torch.ones(2, 1)
-    for _ in range(3):
-        omega = rate.relaxation(error, omega)
-        error = error / 2
-    assert omega.isfinite().all()
+def test_acceleration_stays_finite_where_the_error_is_zero() -> None:
+    mixer = Anderson(torch.full((2, 3), 1 / 3, dtype=F64))
+    solved, open_ = torch.zeros(3, dtype=F64), torch.tensor([1.0, 2.0, -1.0], dtype=F64)
+    for k in range(4):
+        r = torch.stack([solved, open_ * 0.9**k])
+        h = mixer.next(r, r, 0.9**k, 1e-9)
+    assert h is not None
+    assert h.isfinite().all()
+    assert (h[0] == 0).all()
 
 
 def test_large_epsilon_tends_to_the_mean_cost_and_small_to_exact() -> None:
@@ -185,9 +190,33 @@ def test_gradient_in_the_cost_matrix_is_the_plan() -> None:
     torch.testing.assert_close(gradient, plan.matrix())
 
 
+@pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean", "cosine"])
+@pytest.mark.parametrize("rho", [None, 2.0, (None, 0.5)])
+def test_second_derivatives_equal_finite_differences(cost: str, rho: Any) -> None:
+    x, y = cloud(0, 4, 2).requires_grad_(), cloud(1, 3, 2).requires_grad_()
+    logits = cloud(2, 4, 1)[:, 0].requires_grad_()
+
+    def value(x: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+        a = logits.softmax(0)
+        return ot.sinkhorn(x, y, a=a, epsilon=1.0, rho=rho, cost=cost, tol=1e-13, max_iter=50_000).value
+
+    assert torch.autograd.gradgradcheck(value, (x, logits, y), atol=1e-4)
+
+
+def test_second_derivatives_in_the_cost_matrix_and_over_a_batch() -> None:
+    C, b = torch.stack([cloud(s, 4, 3).abs() for s in range(2)]).requires_grad_(), weights(5, 3)
+    assert torch.autograd.gradgradcheck(
+        lambda C: ot.sinkhorn(C=C, b=b, epsilon=1.0, tol=1e-13, max_iter=50_000).value, (C,), atol=1e-4
+    )
+
+
 def test_a_second_derivative_raises_rather_than_being_wrong() -> None:
-    x = cloud(0, 5, 2).requires_grad_()
-    (gradient,) = torch.autograd.grad(ot.sinkhorn(x, cloud(1, 5, 2), epsilon=1.0).value, x, create_graph=True)
+    x, y = cloud(0, 5, 2).requires_grad_(), cloud(1, 5, 2)
+    (gradient,) = torch.autograd.grad(ot.sinkhorn(x, y, epsilon=1.0).cost, x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"plan\.cost holds P fixed"):
+        gradient.sum().backward()
+    callable_cost = ot.sinkhorn(x, y, epsilon=1.0, cost=lambda x, y: (x[:, None] - y).abs().sum(-1))
+    (gradient,) = torch.autograd.grad(callable_cost.value, x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
 

@@ -1,174 +1,222 @@
-"""The iterations behind `monge.ot.sinkhorn`: stabilised scaling with absorption and ε-scaling.
+"""The loop behind `monge.ot.sinkhorn`: fixed-point iterations with Anderson acceleration, and ε-scaling where ε is small.
 
-    Schmitzer, "Stabilized sparse scaling algorithms", SISC 2019    [schmitzer2019]
+    Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011    [walker2011]
 
-======  =======================================================
-symbol  meaning
-======  =======================================================
-C       cost matrix (..., n, m)
-a, b    weights (..., n), (..., m)
-f, g    absorbed potentials
-K       stabilised kernel exp((f ⊕ g − C)/ε)
-p, q    scaled weights a·u, b·v, with u, v the scalings on top of K: the plan is p K q
-======  =======================================================
-
-An exponential is paid for each entry of the matrix only when the scalings are absorbed into the potentials; between two
-absorptions an iteration is two matrix-vector products. Each absorption takes one exact iteration in the log domain, so a kernel
-whose rows have underflowed costs time and never a NaN.
+Plain Sinkhorn is the fixed-point map h ↦ T(h) of `_operators`, a contraction whose rate tends to 1 as ε → 0. The next h is taken
+from the affine span of the last few images so that the residual T(h) − h, as far as it is linear, is least in L²(b).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-_COOLING = 0.25  # ratio of successive ε in ε-scaling
-_COARSE_TOL = 0.1  # marginal error that ends a level above the last
-_COARSE_ITER = 20
-_SCALING_BOUND = 1e11  # absorb beyond it: what has underflowed in K is then still below 1e-16 of the plan
-_CHECK_EVERY = 8
+from .. import parallel
+from ._geometry import Bilinear, Geometry, Matrix
+from ._operators import Coupling, Dense, Operator, Powers, Streamed, Symmetric
+from ._start import affordable, gaussian
+
+_MEMORY = 5  # differences that Anderson's method combines
+_SLACK = 16  # rounding errors that are let pass
+_RIDGE = 1e-8  # of the Gram matrix's trace
+_BOUND = 25.0  # start anew when |h| passes it: what has underflowed in K is then still below 1e-16 of the plan
+_DIRECT = 0.01  # ε over mean cost above which no ε-scaling is needed
+_WARMING = 4.0  # ratio of successive ε in ε-scaling
+_COARSE_TOL = 0.003  # marginal error that ends a level above the last
+_COARSE_ITER = 1000
+_PRECISE = 1e-3  # ε over mean cost below which float32 problems are solved in float64
+_SAFE = (1e-15, 1e15)  # range of ε outside of which float32 would overflow
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Potentials (..., n), (..., m), L1 marginal error (...), iterations over all levels."""
+    """Potentials (…, n), (…, m); L1 marginal error (…) and the worst of the batch; iterations over all levels; the plan."""
 
     f: Tensor
     g: Tensor
     error: Tensor
+    worst: float
     n_iter: int
-
-
-def levels(C: Tensor, epsilon: float) -> list[float]:
-    """Geometric sequence from the largest cost down to ε."""
-    level, found = (C.amax() - C.amin().clamp_max(0)).item() * _COOLING, []
-    while level > epsilon / _COOLING**0.5:
-        found.append(level)
-        level *= _COOLING
-    return [*found, epsilon]
-
-
-def softmin(C: Tensor, h: Tensor, log_w: Tensor, epsilon: float) -> Tensor:
-    """−ε log Σⱼ wⱼ exp((hⱼ − Cᵢⱼ)/ε), shape (..., n)."""
-    return torch.logsumexp((h / epsilon + log_w)[..., None, :] - C / epsilon, -1).mul_(-epsilon)
+    coupling: Coupling
 
 
 def solve(
     C: Tensor, a: Tensor, b: Tensor, epsilon: float, tol: float, max_iter: int, init: tuple[Tensor, Tensor] | None = None
 ) -> Solution:
-    """Find the potentials of entropic transport between a and b."""
-    f, g = init or (torch.zeros_like(a), torch.zeros_like(b))
-    done, error = 0, a.new_full(a.shape[:-1], torch.inf)
-    for level in [epsilon] if init else levels(C, epsilon):
-        last = level == epsilon
-        budget = max_iter - done if last else _COARSE_ITER
-        f, g, error, used = _level(C, a, b, f, g, level, tol if last else _COARSE_TOL, max(budget, 1))
-        done += used
-    return Solution(f, g, error, done)
+    """Find the potentials of entropic transport between a and b for a cost matrix."""
+    return fit(Matrix(C), a, b, epsilon, tol, max_iter, None if init is None else init[1])
 
 
-def _level(
-    C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float, tol: float, budget: int
-) -> tuple[Tensor, Tensor, Tensor, int]:
-    log_a, log_b, used = a.log(), b.log(), 0
-    omega, rate = a.new_ones((*a.shape[:-1], 1)), _Rate()
-    while True:
-        f = softmin(C, g, log_b, epsilon)
-        g = softmin(C.mT, f, log_a, epsilon)
-        K = ((f[..., :, None] + g[..., None, :] - C) / epsilon).exp_()
-        u, v = torch.ones_like(a), torch.ones_like(b)
-        row = _product(K, b)
-        error = (a * (row - 1).abs()).sum(-1)
-        used += 1
-        relaxed = False  # whether v is over-relaxed, so that column sums are not exact
-        while ((worst := error.max().item()) > tol or relaxed) and used < budget:
-            relaxed = worst > tol and used + 1 < budget and bool((omega > 1).any())
-            w = omega if relaxed else 1.0
-            new_u = u ** (1 - w) * row**-w if relaxed else 1 / row
-            col = _product(K.mT, a * new_u)
-            new_v = v ** (1 - w) * col**-w if relaxed else 1 / col
-            new_row = _product(K, b * new_v)
-            new_error = (a * (new_u * new_row - 1).abs()).sum(-1)
-            if not new_error.isfinite().all():
-                omega = torch.ones_like(omega)
-                break  # a row of K underflowed: go back to the log domain from the last good scalings
-            u, v, row, error = new_u, new_v, new_row, new_error
-            used += 1
-            if used % _CHECK_EVERY == 0:
-                omega = rate.relaxation(error, omega)
-                if _too_large(u, v):
-                    break
-        f, g = f + epsilon * u.log(), g + epsilon * v.log()
-        if (worst <= tol and not relaxed) or used >= budget:
-            return f, g, error, used
+def fit(
+    geometry: Geometry,
+    a: Tensor,
+    b: Tensor,
+    epsilon: float,
+    tol: float,
+    max_iter: int,
+    g: Tensor | None = None,
+    *,
+    powers: Powers = (1.0, 1.0),
+    streamed: bool = False,
+    sharded: bool = False,
+) -> Solution:
+    """Find the potentials for any geometry; ``g`` is a start in full, not reduced, potentials."""
+    dtype, mean = a.dtype, geometry.scale()
+    if sharded:
+        mean = parallel.total_number(mean * geometry.n) / parallel.total_number(geometry.n)
+    if _needs_double(dtype, epsilon, mean):
+        geometry, a, b = geometry.double(), a.double(), b.double()
+    operator = (Streamed if streamed else Dense)(geometry, a, b, powers, sharded)
+    start = _cold(geometry, a, b, epsilon, sharded) if g is None else _reduced(g, geometry.beta, b)
+    levels = _levels(epsilon, mean) if g is None else [epsilon]
+    h, error, worst, used = _descend(_Task(operator, geometry, a, b, powers, sharded=sharded), start, levels, tol, max_iter)
+    f, g = operator.potentials(h)
+    if operator.dead is not None:  # a point without weight still has a potential: the price of giving it some
+        g = torch.where(operator.dead, _transformed(f, geometry, a, epsilon, powers[1], sharded), g)
+    f, g = _full(f, geometry.alpha), _full(g, geometry.beta)
+    return Solution(f.to(dtype), g.to(dtype), error.to(dtype), worst, used, operator.coupling())
 
 
-class _Rate:
-    """Over-relaxation from the rate of convergence that is seen [lehmann2021].
+def fit_symmetric(geometry: Geometry, a: Tensor, epsilon: float, tol: float, max_iter: int, g: Tensor | None = None) -> Solution:
+    """Find the single potential of a measure against itself by averaged updates, h ← (h + T h)/2 [feydy2019]."""
+    dtype, mean = a.dtype, geometry.scale()
+    if _needs_double(dtype, epsilon, mean):
+        geometry, a = geometry.double(), a.double()
+    operator = Symmetric(geometry, a)
+    start = _reduced(torch.zeros_like(a) if g is None else g, geometry.beta, a)
+    levels = _levels(epsilon, mean) if g is None else [epsilon]
+    h, error, worst, used = _descend(_Task(operator, geometry, a, a, damping=0.5), start, levels, tol, max_iter)
+    f = _full(operator.potentials(h)[0], geometry.beta).to(dtype)
+    return Solution(f, f, error.to(dtype), worst, used, operator.coupling())
 
-    With relaxation ω the error contracts by ρ an iteration, (ρ + ω − 1)² = ρ ω² θ, where θ is the rate of plain iterations; the
-    best relaxation is 2/(1 + √(1 − θ)).
+
+def _needs_double(dtype: torch.dtype, epsilon: float, mean: float) -> bool:
+    return dtype == torch.float32 and not (epsilon > _PRECISE * mean and _SAFE[0] < epsilon < _SAFE[1])
+
+
+def _levels(epsilon: float, mean: float) -> list[float]:
+    """Geometric sequence from about a hundredth of the mean cost down to ε."""
+    found = [epsilon]
+    while found[0] * _WARMING**0.5 < _DIRECT * mean < math.inf:
+        found.insert(0, found[0] * _WARMING)
+    return found
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What stays the same over the levels of ε; ``damping`` is ½ for the symmetric iteration."""
+
+    operator: Operator
+    geometry: Geometry
+    a: Tensor
+    b: Tensor
+    powers: Powers = (1.0, 1.0)
+    damping: float = 1.0
+    sharded: bool = False
+
+
+def _descend(task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int) -> tuple[Tensor, Tensor, float, int]:
+    used = 0
+    for level in levels[:-1]:
+        h, *_, spent = _iterate(task, g, level, _COARSE_TOL, max(1, min(_COARSE_ITER, max_iter - used - 1)))
+        g, used = task.operator.potentials(h)[1], used + spent
+    h, error, worst, spent = _iterate(task, g, levels[-1], tol, max(1, max_iter - used))
+    return h, error, worst, used + spent
+
+
+def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) -> tuple[Tensor, Tensor, float, int]:
+    """Iterate from g at one ε; returns the last h, its error (…), the largest error, and the number of sweeps.
+
+    An extrapolated h is on trial: where it lowers the dual objective, which a plain step cannot do, the plain step is taken.
     """
-
-    def __init__(self) -> None:
-        self._before: Tensor | None = None
-        self._cap: Tensor | float = 1.95
-
-    def relaxation(self, error: Tensor, omega: Tensor) -> Tensor:
-        """Called every `_CHECK_EVERY` iterations with the error (...) and ω (..., 1) since the last call; returns the new ω.
-
-        A window in which the error grew is followed by a plain one, and bounds ω below what it was.
-        """
-        before, self._before = self._before, error
-        if before is None:
-            return omega
-        rho = (error / before.clamp_min(torch.finfo(error.dtype).tiny)).clamp(1e-6, 4) ** (1 / _CHECK_EVERY)
-        w = omega.squeeze(-1)
-        grew = rho >= 1
-        self._cap = torch.where(grew & (w > 1), 1 + 0.8 * (w - 1), self._cap)
-        theta = ((rho + w - 1).square() / (rho * w.square())).clamp(0, 0.9995)
-        better = torch.minimum(2 / (1 + (1 - theta).sqrt()), torch.as_tensor(self._cap).to(w))
-        return torch.where(grew, 1.0, better).clamp_min(1).unsqueeze(-1)
-
-
-def solve_symmetric(C: Tensor, a: Tensor, epsilon: float, tol: float, max_iter: int, init: Tensor | None = None) -> Solution:
-    """Find the single potential of a measure against itself by averaged updates, f ← (f + T f)/2 [feydy2019]."""
-    f = torch.zeros_like(a) if init is None else init
-    log_a, done, error = a.log(), 0, a.new_full(a.shape[:-1], torch.inf)
-    for level in [epsilon] if init is not None else levels(C, epsilon):
-        last = level == epsilon
-        budget = max_iter if last else done + _COARSE_ITER
-        while True:
-            f = (f + softmin(C, f, log_a, level)) / 2
-            K = ((f[..., :, None] + f[..., None, :] - C) / level).exp_()
-            u = torch.ones_like(a)
-            row = _product(K, a)
-            error = (a * (row - 1).abs()).sum(-1)
-            done += 1
-            while (worst := error.max().item()) > (tol if last else _COARSE_TOL) and done < budget:
-                new_u = (u / row).sqrt()
-                new_row = _product(K, a * new_u)
-                new_error = (a * (new_u * new_row - 1).abs()).sum(-1)
-                if not new_error.isfinite().all():
-                    break
-                u, row, error = new_u, new_row, new_error
-                done += 1
-                if done % _CHECK_EVERY == 0 and _too_large(u, u):
-                    break
-            f = f + level * u.log()
-            if worst <= (tol if last else _COARSE_TOL) or done >= budget:
-                break
-    return Solution(f, f, error, done)
+    operator = task.operator
+    operator.start(g, epsilon)
+    h, mixer, used = torch.zeros_like(g), Anderson(task.b), 0
+    trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the potential that plain iteration would have gone to
+    while True:
+        size = torch.linalg.vector_norm(h, torch.inf).item()
+        if not size < _BOUND:
+            if trial is not None and not math.isfinite(size):
+                h, trial = (trial[1] - g) / epsilon, None
+                continue
+            f, g = operator.potentials(h)
+            if not math.isfinite(size):  # a column of the kernel has underflowed
+                g = _transformed(f, task.geometry, task.a, epsilon, task.powers[1], task.sharded)
+            operator.start(g, epsilon)
+            h = torch.zeros_like(g)
+            mixer.forget()
+        t = operator.sweep(h)
+        r = t - h
+        error = (task.b * torch.expm1(-r).abs_()).sum(-1)
+        worst = (error.amax() if error.ndim else error).item()
+        used += 1
+        if worst <= tol or used >= budget:
+            return h, error, worst, used
+        if trial is not None:
+            fell = ~(operator.dual(h) >= trial[0])
+            if fell.any():
+                h, trial = torch.where(fell.unsqueeze(-1), (trial[1] - g) / epsilon, h), None
+                mixer.forget()
+                continue
+        image = t if task.damping == 1 else h + task.damping * r
+        mixed = mixer.next(image, r, worst, tol)
+        trial = None
+        if mixed is not None:
+            reached = operator.dual(h)
+            slack = _SLACK * torch.finfo(reached.dtype).eps * (reached.abs() + epsilon)
+            trial = reached - slack, g + epsilon * image
+        h = image if mixed is None else mixed
 
 
-def _product(K: Tensor, v: Tensor) -> Tensor:
-    if K.ndim == 2:
-        return K.mv(v)
-    return (v.unsqueeze(-2) @ K.mT).squeeze(-2)  # as a row vector: batched K @ v takes a path 7 times slower on the CPU
+def _transformed(f: Tensor, geometry: Geometry, a: Tensor, epsilon: float, power: float, sharded: bool) -> Tensor:
+    """The potential that fits the columns to f, in the log domain, where nothing underflows."""
+    g = geometry.transposed.softmin(f if f.isfinite().all() else torch.zeros_like(f), a.log(), epsilon)
+    if sharded:
+        g = -epsilon * torch.logsumexp(parallel.gather((-g / epsilon).unsqueeze(0)), 0)
+    return g if power == 1 else _reduced(power * _full(g, geometry.beta), geometry.beta, g)
 
 
-def _too_large(u: Tensor, v: Tensor) -> bool:
-    low, high = torch.aminmax(torch.cat([u, v], -1))
-    return bool(high > _SCALING_BOUND) or bool(low < 1 / _SCALING_BOUND)
+class Anderson:
+    """Anderson acceleration in L²(b), for a batch of fixed-point problems at once [walker2011]."""
+
+    def __init__(self, b: Tensor) -> None:
+        self._b, self._previous = b, math.inf
+        self.forget()
+
+    def forget(self) -> None:
+        self._images: list[Tensor] = []
+        self._residuals: list[Tensor] = []
+
+    def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
+        """The next h from the image and the residual of the last one; None where two plain steps will do."""
+        shrink, self._previous = min(worst / self._previous, 1.0), worst
+        self._images = [*self._images[-_MEMORY:], image]
+        self._residuals = [*self._residuals[-_MEMORY:], r]
+        if len(self._residuals) == 1 or worst * shrink**2 < goal:
+            return None
+        D = torch.stack(self._residuals, -2).double().diff(dim=-2)
+        weighted = D * self._b.unsqueeze(-2)
+        A, y = weighted @ D.mT, weighted @ r.double().unsqueeze(-1)
+        noise = (_SLACK * torch.finfo(image.dtype).eps) ** 2  # of residuals that are all rounding, as in a solved problem
+        A.diagonal(dim1=-2, dim2=-1).add_(_RIDGE * A.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) + noise)
+        theta = torch.linalg.solve_ex(A, y)[0].mT.to(image.dtype)
+        return image - (theta @ torch.stack(self._images, -2).diff(dim=-2)).squeeze(-2)
+
+
+def _cold(geometry: Geometry, a: Tensor, b: Tensor, epsilon: float, sharded: bool) -> Tensor:
+    if isinstance(geometry, Bilinear) and geometry.squared and affordable(geometry):
+        g = gaussian(geometry, a, b, epsilon, sharded)
+        if g.isfinite().all():
+            return g
+    return _reduced(torch.zeros_like(b), geometry.beta, b)
+
+
+def _reduced(g: Tensor, shift: Tensor | None, like: Tensor) -> Tensor:
+    return g.to(like.dtype) if shift is None else g.to(like.dtype) - shift
+
+
+def _full(g: Tensor, shift: Tensor | None) -> Tensor:
+    return g if shift is None else g + shift

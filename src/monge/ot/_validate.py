@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,11 +40,14 @@ def cost_matrix(C: Tensor) -> Tensor:
     return _finite(C.float() if C.dtype in _HALF else C, "C")
 
 
-def weights(a: Tensor | None, like: Tensor, n: int, name: str) -> Tensor:
-    """Return weights (..., n) that are non-negative and sum to one; None is uniform."""
+def weights(a: Tensor | None, like: Tensor, n: int, name: str, *, mass: float | None = 1.0) -> Tensor:
+    """Return weights (..., n) that are non-negative and sum to ``mass``; None is uniform.
+
+    ``mass`` is below one where the points are one process's share, and None where any positive total is allowed.
+    """
     batch = like.shape[:-2]
     if a is None:
-        return like.new_full((*batch, n), 1.0 / n)
+        return like.new_full((*batch, n), (1.0 if mass is None else mass) / n)
     _floating(a, name)
     if a.shape[-1] != n:
         raise ValueError(f"{name} has {a.shape[-1]} weights for {n} points: give one weight a point")
@@ -50,7 +55,9 @@ def weights(a: Tensor | None, like: Tensor, n: int, name: str) -> Tensor:
     if (a < 0).any():
         raise ValueError(f"{name} has a negative weight, {a.min().item():.3g}: weights must be >= 0")
     total = a.sum(-1)
-    if ((total - 1).abs() > 1e-4).any():
+    if mass is None and (total <= 0).any():
+        raise ValueError(f"{name} sums to 0: a measure needs some mass")
+    if mass == 1 and ((total - 1).abs() > 1e-4).any():
         worst = total.flatten()[(total - 1).abs().flatten().argmax()].item()
         raise ValueError(f"{name} sums to {worst:.6g}, not to 1: pass {name} / {name}.sum()")
     return a.expand(*batch, n)
@@ -76,6 +83,22 @@ def positive(value: float, name: str) -> float:
     return float(value)
 
 
+def marginal_prices(rho: float | tuple[float | None, float | None] | None) -> tuple[float, float]:
+    """Return a price for each marginal; infinite where it is to be kept."""
+    pair = rho if isinstance(rho, tuple) else (rho, rho)
+    if len(pair) != 2:
+        raise ValueError(f"rho must be one number or a pair, got {len(pair)} of them")
+    first, second = (math.inf if r is None else positive(r, "rho") for r in pair)
+    return first, second
+
+
+def linear_memory(memory: str, size: int, limit: int) -> bool:
+    """Whether to stream a kernel of ``size`` bytes."""
+    if memory not in ("auto", "dense", "linear"):
+        raise ValueError(f'memory must be "auto", "dense" or "linear", got {memory!r}')
+    return memory == "linear" or (memory == "auto" and size > limit)
+
+
 def _floating(x: Tensor, name: str) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}: use torch.as_tensor({name})")
@@ -84,7 +107,8 @@ def _floating(x: Tensor, name: str) -> None:
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
-    if not torch.isfinite(x.detach()).all():
+    total = x.detach().sum().item()  # one cheap pass; only an overflow of the sum asks for the dear one
+    if not math.isfinite(total) and not torch.isfinite(x.detach()).all():
         raise ValueError(f"{name} holds NaN or Inf: remove or replace those entries")
     return x
 

@@ -1,8 +1,7 @@
 """Ground costs c(x, y) between points.
 
-Every cost knows two things: its matrix, and the inner product <P, c(x, y)> as a function that can be differentiated
-in the points while P stays fixed. The second is all that the envelope theorem asks for, and for costs that are affine in
-x yᵀ it needs one product P y and no n×m intermediate.
+Every cost knows its matrix, the inner product <P, c(x, y)> as a function that can be differentiated in the points while P stays
+fixed (all that the envelope theorem asks for), and the geometry that the iterations work on.
 """
 
 from __future__ import annotations
@@ -15,7 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ._geometry import Bilinear, Geometry, Pairwise
+from ._operators import Coupling
+
 CostLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
+Gradients: TypeAlias = "tuple[Tensor | None, Tensor | None]"
 
 _FEW_DIMENSIONS = 4
 
@@ -25,10 +28,14 @@ class Cost:
     """A ground cost.
 
     ``matrix(x, y)`` maps (..., n, d) and (..., m, d) to (..., n, m). ``inner(P, x, y)`` is Σᵢⱼ Pᵢⱼ c(xᵢ, yⱼ), shape (...).
+    ``geometry(x, y)`` serves the iterations. ``gradients(x, y, P, wanted)`` are those of <P, c(x, y)> in x and in y, for a plan
+    that is a linear map; None where only `inner` knows them, since a callable may hold parameters.
     """
 
     matrix: Callable[[Tensor, Tensor], Tensor]
     inner: Callable[[Tensor, Tensor, Tensor], Tensor]
+    geometry: Callable[[Tensor, Tensor], Geometry]
+    gradients: Callable[[Tensor, Tensor, Coupling, tuple[bool, bool]], Gradients] | None = None
 
 
 def _sqeuclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -48,6 +55,21 @@ def _sqeuclidean_inner(P: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return squares - 2 * (x * (P @ y)).sum((-2, -1))
 
 
+def _sqeuclidean_geometry(x: Tensor, y: Tensor) -> Geometry:
+    centre = y.mean(-2, keepdim=True)
+    x, y = x - centre, y - centre
+    return Bilinear(2 * x, y, x.square().sum(-1), y.square().sum(-1), squared=True)
+
+
+def _sqeuclidean_gradients(x: Tensor, y: Tensor, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
+    """2 (P1 ∘ x − P y) and 2 (Pᵀ1 ∘ y − Pᵀ x)."""
+    centre = y.mean(-2, keepdim=True)
+    x, y = x - centre, y - centre
+    dx = (x * P.rows.unsqueeze(-1)).sub_(P.apply(y)).mul_(2) if wanted[0] else None
+    dy = (y * P.columns.unsqueeze(-1)).sub_(P.pull(x)).mul_(2) if wanted[1] else None
+    return dx, dy
+
+
 def _euclidean(x: Tensor, y: Tensor) -> Tensor:
     squared = _sqeuclidean(x, y)
     apart = squared > 0  # at coincident points the subgradient 0 is taken
@@ -58,6 +80,21 @@ def _cosine(x: Tensor, y: Tensor) -> Tensor:
     return 1 - normalize(x, dim=-1) @ normalize(y, dim=-1).mT
 
 
+def _cosine_geometry(x: Tensor, y: Tensor) -> Geometry:
+    return Bilinear(normalize(x, dim=-1), normalize(y, dim=-1), x.new_ones(x.shape[:-1]), y.new_zeros(y.shape[:-1]))
+
+
+def _cosine_gradients(x: Tensor, y: Tensor, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
+    """−P ŷ and −Pᵀ x̂, along the sphere."""
+    x_norm, y_norm = (t.norm(dim=-1, keepdim=True).clamp_min(1e-12) for t in (x, y))  # 1e-12 as in torch's normalize
+    x, y = x / x_norm, y / y_norm
+
+    def along(t: Tensor, norm: Tensor, v: Tensor) -> Tensor:
+        return ((t * v).sum(-1, keepdim=True) * t - v) / norm
+
+    return along(x, x_norm, P.apply(y)) if wanted[0] else None, along(y, y_norm, P.pull(x)) if wanted[1] else None
+
+
 def _cosine_inner(P: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return P.sum((-2, -1)) - (normalize(x, dim=-1) * (P @ normalize(y, dim=-1))).sum((-2, -1))
 
@@ -66,10 +103,29 @@ def _inner_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Te
     return lambda P, x, y: (P * matrix(x, y)).sum((-2, -1))
 
 
+def _gradients_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Gradients]:
+    """Automatic differentiation, a block of rows at a time."""
+
+    def gradients(x: Tensor, y: Tensor, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
+        dx, dy = torch.zeros_like(x), torch.zeros_like(y)
+        for rows, tile in P.blocks():
+            with torch.enable_grad():
+                xs, ys = x[..., rows, :].detach().requires_grad_(), y.detach().requires_grad_()
+                dx[..., rows, :], dys = torch.autograd.grad((tile * matrix(xs, ys)).sum(), (xs, ys))
+            dy += dys
+        return dx if wanted[0] else None, dy if wanted[1] else None
+
+    return gradients
+
+
+def _by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Geometry]:
+    return lambda x, y: Pairwise(matrix, x, y)
+
+
 _NAMED = {
-    "sqeuclidean": Cost(_sqeuclidean, _sqeuclidean_inner),
-    "euclidean": Cost(_euclidean, _inner_by_matrix(_euclidean)),
-    "cosine": Cost(_cosine, _cosine_inner),
+    "sqeuclidean": Cost(_sqeuclidean, _sqeuclidean_inner, _sqeuclidean_geometry, _sqeuclidean_gradients),
+    "euclidean": Cost(_euclidean, _inner_by_matrix(_euclidean), _by_matrix(_euclidean), _gradients_by_matrix(_euclidean)),
+    "cosine": Cost(_cosine, _cosine_inner, _cosine_geometry, _cosine_gradients),
 }
 
 
@@ -84,7 +140,7 @@ def as_cost(cost: CostLike) -> Cost:
     tensor([[2.]])
     """
     if callable(cost):
-        return Cost(cost, _inner_by_matrix(cost))
+        return Cost(cost, _inner_by_matrix(cost), _by_matrix(cost))
     if cost not in _NAMED:
         raise ValueError(f"cost must be one of {', '.join(_NAMED)} or a callable (x, y) -> (..., n, m), got {cost!r}")
     return _NAMED[cost]

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._scaling import solve_symmetric
+from ._problem import Problem
+from ._scaling import fit_symmetric
 from .costs import CostLike, as_cost
-from .sinkhorn import Plan, Problem, as_plan, sinkhorn
+from .sinkhorn import Plan, as_plan, sinkhorn
 
 _BLOCK = 1024
 
@@ -56,8 +57,8 @@ def self_transport(
 ) -> Plan:
     """Entropic transport of a measure to itself, by the symmetric solver; the cost must be symmetric."""
     problem = Problem.between(x, x, cost)
-    a = check.weights(a, problem.C, problem.C.shape[-1], "a")
-    found = solve_symmetric(problem.C, a.detach(), float(epsilon), tol, max_iter)
+    a = check.weights(a, problem.like, problem.geometry.n, "a")
+    found = fit_symmetric(problem.geometry, problem.flatten(a.detach()), float(epsilon), tol, max_iter)
     return as_plan(problem, a, a, found, float(epsilon), tol)
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._problem import first_order
 from ._scaling import solve
 from .costs import as_cost
-from .sinkhorn import first_order
 
 _ALL_ARCS = 20_000  # below this many entries the whole program is solved at once
 _ARCS = 8  # arcs a point to begin with

@@ -1,0 +1,134 @@
+"""Where costs come from, in blocks of rows: the one thing that the iterations know of a problem.
+
+A squared distance is |x|² + |y|² − 2⟨x, y⟩. The first two terms only shift the potentials, so the iterations see the reduced cost
+−⟨q, k⟩ with q = 2x, k = y, and reduced potentials f − |x|², g − |y|². What is left of the cost matrix is one matrix product,
+cheaper to make again than to keep. The cosine cost 1 − ⟨x̂, ŷ⟩ has the same form.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+_BLOCK = 2**18  # entries: a block of rows stays in a core's cache while it is worked on
+
+
+class Geometry(ABC):
+    """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m); everything is without gradient.
+
+    Attributes: ``n``, ``m``, ``batch`` (a shape), ``like`` (a tensor that tells dtype and device), shifts ``alpha`` (…, n) and
+    ``beta`` (…, m) or None for zero.
+    """
+
+    n: int
+    m: int
+    batch: tuple[int, ...]
+    like: Tensor
+    alpha: Tensor | None = None
+    beta: Tensor | None = None
+
+    @abstractmethod
+    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
+        """(g − C′)/ε for a block of rows, (…, rows, m), in fresh memory or in ``out``."""
+
+    @property
+    @abstractmethod
+    def transposed(self) -> Geometry:
+        """The same costs with the two sides exchanged."""
+
+    @abstractmethod
+    def scale(self) -> float:
+        """Mean cost over all pairs and problems."""
+
+    @abstractmethod
+    def double(self) -> Geometry:
+        """The same costs in float64."""
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices that cover the rows; small problems and batches are one block."""
+        size = self.n if self.batch or self.n * self.m <= 4 * _BLOCK else max(1, _BLOCK // self.m)
+        return (slice(i, min(i + size, self.n)) for i in range(0, self.n, size))
+
+    def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
+        """−ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε) in linear memory, (…, n)."""
+        h = g + epsilon * log_b
+        parts = [torch.logsumexp(self.exponent(h, epsilon, rows), -1) for rows in self.blocks()]
+        return torch.cat(parts, -1).mul_(-epsilon)
+
+
+class Bilinear(Geometry):
+    """C = α ⊕ β − q kᵀ; ``squared`` tells that this is |x − y|² with q = 2x and k = y."""
+
+    alpha: Tensor
+    beta: Tensor
+
+    def __init__(self, q: Tensor, k: Tensor, alpha: Tensor, beta: Tensor, squared: bool = False) -> None:
+        self.q, self.k, self.alpha, self.beta, self.squared = q, k, alpha, beta, squared
+        self.n, self.m, self.batch, self.like = q.shape[-2], k.shape[-2], q.shape[:-2], q
+        self._kT = k.mT
+
+    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
+        q = self.q[..., rows, :] if rows.stop - rows.start < self.n else self.q
+        if self.batch:
+            return torch.baddbmm((g / epsilon).unsqueeze(-2), q, self._kT, alpha=1 / epsilon, out=out)
+        return torch.addmm(g / epsilon, q, self._kT, alpha=1 / epsilon, out=out)
+
+    @property
+    def transposed(self) -> Geometry:
+        return Bilinear(self.k, self.q, self.beta, self.alpha)
+
+    def scale(self) -> float:
+        cross = (self.q.mean(-2) * self.k.mean(-2)).sum(-1)
+        return (self.alpha.mean(-1) + self.beta.mean(-1) - cross).mean().item()
+
+    def double(self) -> Geometry:
+        return Bilinear(self.q.double(), self.k.double(), self.alpha.double(), self.beta.double(), self.squared)
+
+
+class Matrix(Geometry):
+    """A cost matrix that is there, or that a function gives by blocks of rows."""
+
+    def __init__(self, C: Tensor) -> None:
+        self.C = C
+        self.n, self.m, self.batch, self.like = C.shape[-2], C.shape[-1], C.shape[:-2], C
+
+    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
+        return torch.sub(g.unsqueeze(-2), self.C[..., rows, :], out=out).div_(epsilon)
+
+    @property
+    def transposed(self) -> Geometry:
+        return Matrix(self.C.mT)
+
+    def scale(self) -> float:
+        return self.C.mean().item()
+
+    def double(self) -> Geometry:
+        return Matrix(self.C.double())
+
+
+class Pairwise(Geometry):
+    """Costs that a function of points gives, made anew for each block."""
+
+    def __init__(self, matrix: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, swapped: bool = False) -> None:
+        self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped
+        self.n, self.m, self.batch, self.like = x.shape[-2], y.shape[-2], x.shape[:-2], x
+
+    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
+        x = self.x[..., rows, :]
+        C = self.matrix(self.y, x).mT if self.swapped else self.matrix(x, self.y)
+        return torch.sub(g.unsqueeze(-2), C, out=out).div_(epsilon)
+
+    @property
+    def transposed(self) -> Geometry:
+        return Pairwise(self.matrix, self.y, self.x, not self.swapped)
+
+    def scale(self) -> float:
+        zero = self.like.new_zeros(self.m)
+        means = [self.exponent(zero, 1.0, rows).mean() * (rows.stop - rows.start) for rows in self.blocks()]
+        return -sum(mean.item() for mean in means) / self.n
+
+    def double(self) -> Geometry:
+        return Pairwise(self.matrix, self.x.double(), self.y.double(), self.swapped)

@@ -1,0 +1,113 @@
+"""Second derivatives of entropic transport, by implicit differentiation of the optimality conditions.
+
+    P 1 = a and Pᵀ 1 = b with P = a ⊗ b · exp((f ⊕ g − C)/ε). Differentiated, they are a linear system in (df, dg),
+
+        [ diag(r)/λ₁   P          ] [df]   [ (P ∘ dC) 1  − ε P  (db/b) ]
+        [ Pᵀ           diag(c)/λ₂ ] [dg] = [ (P ∘ dC)ᵀ1  − ε Pᵀ (da/a) ]
+
+with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal at the price ρ KL, 1 for one that is kept. The system is
+symmetric and positive semi-definite (constants (1, −1) are its kernel), so that the adjoint is the same system, solved by
+conjugate gradients on its Schur complement.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from ._problem import Problem
+
+_MAX_ITER = 1000
+
+
+def differentiable_gradients(
+    problem: Problem, potentials: Any, inputs: tuple[Tensor, ...], wanted: tuple[bool, ...], grad: Tensor
+) -> list[Tensor | None]:
+    """First derivatives of the value in the inputs and weights, as functions that can be differentiated again."""
+    f, g, epsilon, prices = potentials
+    *points, a, b = inputs
+    with torch.enable_grad():
+        f, g = _Potentials.apply(problem.matrix(*points), a, b, f, g, epsilon, prices)
+        P = _plan(problem.matrix(*points), a, b, f, g, epsilon)
+        held = [t.view_as(t) for t in (*points, a, b)]  # the envelope theorem: only these are differentiated now
+        *held_points, held_a, held_b = held
+        slope = (P * problem.matrix(*held_points)).sum((-2, -1))
+        slope = slope + _priced(held_a, f, prices[0], epsilon, b) + _priced(held_b, g, prices[1], epsilon, a)
+        live = [t for t, w in zip(held, wanted, strict=True) if w]
+        found = iter(torch.autograd.grad(slope, live, grad, create_graph=True))
+    return [next(found) if w else None for w in wanted]
+
+
+def _priced(a: Tensor, f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
+    if math.isinf(rho):
+        return (a * f).sum(-1)
+    return (a * (-(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True)))).sum(-1)
+
+
+def _plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+    return ((f.unsqueeze(-1) + g.unsqueeze(-2) - C) / epsilon).exp() * a.unsqueeze(-1) * b.unsqueeze(-2)
+
+
+class _Potentials(torch.autograd.Function):
+    """Potentials that are known, as functions of (C, a, b)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float, prices: tuple[float, float]
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(C, a, b, f, g)
+        ctx.epsilon, ctx.prices = epsilon, prices
+        return f.clone(), g.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, vf: Tensor, vg: Tensor) -> tuple[Tensor | None, ...]:
+        C, a, b, f, g = ctx.saved_tensors
+        epsilon, (rho_a, rho_b) = ctx.epsilon, ctx.prices
+        kernel = _plan(C, torch.ones_like(a), torch.ones_like(b), f, g, epsilon)
+        P = kernel * a.unsqueeze(-1) * b.unsqueeze(-2)
+        left, right = P.sum(-1) * (1 + epsilon / rho_a), P.sum(-2) * (1 + epsilon / rho_b)
+        inverse = torch.where(left > 0, 1 / left, 0)
+
+        def schur(v: Tensor) -> Tensor:
+            return right * v - _row(_column(P, v) * inverse, P)
+
+        zg = _conjugate_gradients(schur, vg - _row(vf * inverse, P), right)
+        zf = (vf - _column(P, zg)) * inverse
+        dC = P * (zf.unsqueeze(-1) + zg.unsqueeze(-2))
+        da = -epsilon * _column(kernel * b.unsqueeze(-2), zg)
+        db = -epsilon * _row(zf * a, kernel)
+        return dC, da, db, None, None, None, None
+
+
+def _column(P: Tensor, v: Tensor) -> Tensor:
+    return (P @ v.unsqueeze(-1)).squeeze(-1)
+
+
+def _row(v: Tensor, P: Tensor) -> Tensor:
+    return (v.unsqueeze(-2) @ P).squeeze(-2)
+
+
+def _conjugate_gradients(apply: Any, rhs: Tensor, diagonal: Tensor) -> Tensor:
+    """Solve a symmetric semi-definite system, preconditioned by a diagonal, for a batch of right-hand sides."""
+    inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
+    x, r = torch.zeros_like(rhs), rhs
+    z = inverse * r
+    p, rz = z, (r * z).sum(-1, keepdim=True)
+    goal = rz * torch.finfo(rhs.dtype).eps ** 1.5  # beyond it rounding feeds the kernel of the system
+    for _ in range(_MAX_ITER):
+        if (rz <= goal).all():
+            break
+        Ap = apply(p)
+        curvature = (p * Ap).sum(-1, keepdim=True)
+        step = torch.where(curvature > 0, rz / curvature, 0)
+        x, r = x + step * p, r - step * Ap
+        z = inverse * r
+        rz, before = (r * z).sum(-1, keepdim=True), rz
+        p = z + torch.where(before > 0, rz / before, 0) * p
+    return x
