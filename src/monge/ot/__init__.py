@@ -2,6 +2,7 @@
 
 from .costs import Cost, CostLike, as_cost
 from .divergences import (
+    SinkhornState,
     energy_distance,
     minibatch_energy,
     minibatch_energy_distance,
@@ -16,6 +17,7 @@ __all__ = [
     "Cost",
     "CostLike",
     "Plan",
+    "SinkhornState",
     "as_cost",
     "energy_distance",
     "minibatch_energy",

@@ -81,8 +81,10 @@ class Bilinear(Geometry):
         return Bilinear(self.k, self.q, self.beta, self.alpha)
 
     def scale(self) -> float:
-        cross = (self.q.mean(-2) * self.k.mean(-2)).sum(-1)
-        return (self.alpha.mean(-1) + self.beta.mean(-1) - cross).mean().item()
+        ends = self.alpha.mean() + self.beta.mean()
+        if self.squared:  # k is centred
+            return ends.item()
+        return (ends - (self.q.mean(-2) * self.k.mean(-2)).sum(-1).mean()).item()
 
     def double(self) -> Geometry:
         return Bilinear(self.q.double(), self.k.double(), self.alpha.double(), self.beta.double(), self.squared)

@@ -190,8 +190,8 @@ class Streamed:
         c = (parallel.total(c) if self._sharded else c) / (self._b * h.exp())
         return _fitted(c, self._g, geometry.beta, self._powers[1], epsilon, self.dead)
 
-    def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        return self._f, self._last
+    def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        return self._f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
         return _dual(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)

@@ -67,7 +67,7 @@ class Problem:
             dtype = P.rows.dtype
             ends = (P.rows * geometry.alpha).sum(-1) + (P.columns * geometry.beta).sum(-1)
             return ends - (geometry.q * P.apply(geometry.k.to(dtype))).sum((-2, -1))
-        zero = P.columns.new_zeros(())
+        zero = torch.zeros_like(P.columns)
         return -sum((tile * geometry.exponent(zero, 1.0, rows)).sum((-2, -1)) for rows, tile in P.blocks())  # type: ignore[return-value]
 
     def gradients(self, P: Coupling, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:

@@ -21,6 +21,8 @@ from ._start import affordable, gaussian
 
 _MEMORY = 5  # differences that Anderson's method combines
 _SLACK = 16  # rounding errors that are let pass
+_PATIENCE = (2, 8)  # plain iterations that are dearer than one extrapolation, for large and for small problems
+_SMALL = 200  # columns
 _RIDGE = 1e-8  # of the Gram matrix's trace
 _BOUND = 25.0  # start anew when |h| passes it: what has underflowed in K is then still below 1e-16 of the plan
 _DIRECT = 0.01  # ε over mean cost above which no ε-scaling is needed
@@ -28,6 +30,7 @@ _WARMING = 4.0  # ratio of successive ε in ε-scaling
 _COARSE_TOL = 0.003  # marginal error that ends a level above the last
 _COARSE_ITER = 1000
 _PRECISE = 1e-3  # ε over mean cost below which float32 problems are solved in float64
+_CHECK_EVERY = 4  # plain iterations between two looks at |h|
 _SAFE = (1e-15, 1e15)  # range of ε outside of which float32 would overflow
 
 
@@ -89,7 +92,8 @@ def fit_symmetric(geometry: Geometry, a: Tensor, epsilon: float, tol: float, max
     start = _reduced(torch.zeros_like(a) if g is None else g, geometry.beta, a)
     levels = _levels(epsilon, mean) if g is None else [epsilon]
     h, error, worst, used = _descend(_Task(operator, geometry, a, a, damping=0.5), start, levels, tol, max_iter)
-    f = _full(operator.potentials(h)[0], geometry.beta).to(dtype)
+    mass = operator.coupling().rows.sum(-1, keepdim=True)  # 1 up to the error; the dual is largest where it is 1
+    f = (_full(operator.potentials(h)[0], geometry.beta) - epsilon / 2 * mass.log()).to(dtype)
     return Solution(f, f, error.to(dtype), worst, used, operator.coupling())
 
 
@@ -130,15 +134,15 @@ def _descend(task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: 
 def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) -> tuple[Tensor, Tensor, float, int]:
     """Iterate from g at one ε; returns the last h, its error (…), the largest error, and the number of sweeps.
 
-    An extrapolated h is on trial: where it lowers the dual objective, which a plain step cannot do, the plain step is taken.
+    An extrapolated h is on trial: where the dual objective does not climb by half of what fitting the columns alone is sure to
+    give, the plain step is taken after all.
     """
     operator = task.operator
     operator.start(g, epsilon)
     h, mixer, used = torch.zeros_like(g), Anderson(task.b), 0
     trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the potential that plain iteration would have gone to
     while True:
-        size = torch.linalg.vector_norm(h, torch.inf).item()
-        if not size < _BOUND:
+        if (trial is not None or used % _CHECK_EVERY == 1) and not (size := _size(h)) < _BOUND:
             if trial is not None and not math.isfinite(size):
                 h, trial = (trial[1] - g) / epsilon, None
                 continue
@@ -150,7 +154,7 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
             mixer.forget()
         t = operator.sweep(h)
         r = t - h
-        error = (task.b * torch.expm1(-r).abs_()).sum(-1)
+        error = _dot(task.b, torch.expm1(-r).abs_())
         worst = (error.amax() if error.ndim else error).item()
         used += 1
         if worst <= tol or used >= budget:
@@ -165,10 +169,18 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
         mixed = mixer.next(image, r, worst, tol)
         trial = None
         if mixed is not None:
-            reached = operator.dual(h)
+            reached, climb = operator.dual(h), epsilon * _dot(task.b, r + torch.expm1(-r))  # KL of the columns
             slack = _SLACK * torch.finfo(reached.dtype).eps * (reached.abs() + epsilon)
-            trial = reached - slack, g + epsilon * image
+            trial = reached + climb / 2 - slack, g + epsilon * image
         h = image if mixed is None else mixed
+
+
+def _size(h: Tensor) -> float:
+    return torch.linalg.vector_norm(h, torch.inf).item()
+
+
+def _dot(b: Tensor, x: Tensor) -> Tensor:
+    return torch.dot(b, x) if b.ndim == 1 else (b * x).sum(-1)
 
 
 def _transformed(f: Tensor, geometry: Geometry, a: Tensor, epsilon: float, power: float, sharded: bool) -> Tensor:
@@ -184,6 +196,7 @@ class Anderson:
 
     def __init__(self, b: Tensor) -> None:
         self._b, self._previous = b, math.inf
+        self._patience = _PATIENCE[b.numel() < _SMALL]
         self.forget()
 
     def forget(self) -> None:
@@ -191,11 +204,11 @@ class Anderson:
         self._residuals: list[Tensor] = []
 
     def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
-        """The next h from the image and the residual of the last one; None where two plain steps will do."""
+        """The next h from the image and the residual of the last one; None where a few plain steps will do."""
         shrink, self._previous = min(worst / self._previous, 1.0), worst
         self._images = [*self._images[-_MEMORY:], image]
         self._residuals = [*self._residuals[-_MEMORY:], r]
-        if len(self._residuals) == 1 or worst * shrink**2 < goal:
+        if len(self._residuals) == 1 or worst * shrink**self._patience < goal:
             return None
         D = torch.stack(self._residuals, -2).double().diff(dim=-2)
         weighted = D * self._b.unsqueeze(-2)

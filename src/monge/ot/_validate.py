@@ -92,11 +92,11 @@ def marginal_prices(rho: float | tuple[float | None, float | None] | None) -> tu
     return first, second
 
 
-def linear_memory(memory: str, size: int, limit: int) -> bool:
-    """Whether to stream a kernel of ``size`` bytes."""
-    if memory not in ("auto", "dense", "linear"):
-        raise ValueError(f'memory must be "auto", "dense" or "linear", got {memory!r}')
-    return memory == "linear" or (memory == "auto" and size > limit)
+def choice(value: str, allowed: tuple[str, ...], name: str) -> str:
+    """Return one of the allowed words."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    return value
 
 
 def _floating(x: Tensor, name: str) -> None:

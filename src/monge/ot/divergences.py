@@ -7,16 +7,31 @@ Székely & Rizzo, "Energy statistics", JSPI 2013                                
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from . import _validate as check
 from ._problem import Problem
-from ._scaling import fit_symmetric
+from ._scaling import fit, fit_symmetric
 from .costs import CostLike, as_cost
-from .sinkhorn import Plan, as_plan, sinkhorn
+from .sinkhorn import Plan, as_plan, linear_memory, sinkhorn
 
 _BLOCK = 1024
+
+
+@dataclass
+class SinkhornState:
+    """Potentials that `sinkhorn_divergence` leaves behind for its next call, one training step later.
+
+    A state fits clouds of one size; where the sizes change, it starts afresh.
+    """
+
+    cross: Tensor | None = None
+    within_x: Tensor | None = None
+    within_y: Tensor | None = None
 
 
 def sinkhorn_divergence(
@@ -29,6 +44,8 @@ def sinkhorn_divergence(
     b: Tensor | None = None,
     tol: float = 1e-3,
     max_iter: int = 2000,
+    memory: str = "auto",
+    state: SinkhornState | None = None,
 ) -> Tensor:
     r"""Debiased entropic transport cost: at least 0, and 0 only between equal measures.
 
@@ -36,30 +53,58 @@ def sinkhorn_divergence(
               - \tfrac12 W_\varepsilon(\alpha, \alpha) - \tfrac12 W_\varepsilon(\beta, \beta)
 
     ``x`` is (..., n, d), ``y`` (..., m, d); the result has shape (...) and the unit of the cost. Differentiable in points and
-    weights. The loss of Sinkhorn GANs is twice this. Errors are those of `sinkhorn`. Source: [feydy2019].
+    weights. The loss of Sinkhorn GANs is twice this. In a training, pass one ``state`` to every call: each begins with the
+    potentials of the one before. Errors are those of `sinkhorn`. Source: [feydy2019].
 
     >>> import torch
     >>> x = torch.tensor([[0.0], [1.0]])
     >>> sinkhorn_divergence(x, x + 2, epsilon=0.1).round(decimals=2)
     tensor(4.)
     """
-    check.positive(epsilon, "epsilon")
     x, y = check.pair(x, y)
-    cross = sinkhorn(x, y, epsilon=epsilon, cost=cost, a=a, b=b, tol=tol, max_iter=max_iter)
-    within_x = self_transport(x, epsilon=epsilon, cost=cost, a=a, tol=tol, max_iter=max_iter)
-    within_y = self_transport(y, epsilon=epsilon, cost=cost, a=b, tol=tol, max_iter=max_iter)
+    state = SinkhornState() if state is None else state
+    options: dict[str, Any] = {"epsilon": epsilon, "cost": cost, "tol": tol, "max_iter": max_iter, "memory": memory}
+    start = _fitting(state.cross, y)
+    init = None if start is None else (torch.zeros(x.shape[:-1], dtype=x.dtype, device=x.device), start)
+    cross = sinkhorn(x, y, a=a, b=b, init=init, **options)
+    within_x = self_transport(x, a=a, init=_fitting(state.within_x, x), **options)
+    within_y = self_transport(y, a=b, init=_fitting(state.within_y, y), **options)
+    state.cross, state.within_x, state.within_y = cross.g, within_x.f, within_y.f
     value = cross.value - within_x.value / 2 - within_y.value / 2
     return value + (value.detach().clamp_min(0) - value.detach())  # rounding may leave −1e-7; the gradient is kept
 
 
+def _fitting(g: Tensor | None, y: Tensor) -> Tensor | None:
+    return g if g is not None and g.shape == y.shape[:-1] else None
+
+
 def self_transport(
-    x: Tensor, *, epsilon: float, cost: CostLike, a: Tensor | None = None, tol: float = 1e-3, max_iter: int = 2000
+    x: Tensor,
+    *,
+    epsilon: float,
+    cost: CostLike = "sqeuclidean",
+    a: Tensor | None = None,
+    tol: float = 1e-3,
+    max_iter: int = 2000,
+    memory: str = "auto",
+    init: Tensor | None = None,
 ) -> Plan:
-    """Entropic transport of a measure to itself, by the symmetric solver; the cost must be symmetric."""
+    """Entropic transport of a measure to itself, by the symmetric solver; the cost must be symmetric.
+
+    >>> import torch
+    >>> self_transport(torch.zeros(3, 2), epsilon=1.0).value
+    tensor(0.)
+    """
+    epsilon = check.positive(epsilon, "epsilon")
     problem = Problem.between(x, x, cost)
-    a = check.weights(a, problem.like, problem.geometry.n, "a")
-    found = fit_symmetric(problem.geometry, problem.flatten(a.detach()), float(epsilon), tol, max_iter)
-    return as_plan(problem, a, a, found, float(epsilon), tol)
+    n = problem.geometry.n
+    a = check.weights(a, problem.like, n, "a")
+    flat, start = problem.flatten(a.detach()), None if init is None else problem.flatten(init)
+    if linear_memory(memory, problem):
+        found = fit(problem.geometry, flat, flat, epsilon, tol, max_iter, start, streamed=True)
+    else:
+        found = fit_symmetric(problem.geometry, flat, epsilon, tol, max_iter, start)
+    return as_plan(problem, a, a, found, epsilon, tol)
 
 
 def minibatch_energy_plan(

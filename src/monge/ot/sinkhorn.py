@@ -194,12 +194,16 @@ def sinkhorn(
         max_iter,
         None if start is None else problem.flatten(start[1]),
         powers=_powers(prices, epsilon),
-        streamed=check.linear_memory(
-            memory, problem.like.element_size() * math.prod((*problem.geometry.batch, n, m)), _DENSE_BYTES
-        ),
+        streamed=linear_memory(memory, problem),
         sharded=sharded,
     )
     return as_plan(problem, a, b, found, epsilon, tol, prices, sharded)
+
+
+def linear_memory(memory: str, problem: Problem) -> bool:
+    """Whether to stream the kernel of a problem."""
+    size = math.prod((*problem.batch, problem.geometry.n, problem.geometry.m)) * problem.like.element_size()
+    return check.choice(memory, ("auto", "dense", "linear"), "memory") == "linear" or (memory == "auto" and size > _DENSE_BYTES)
 
 
 def as_plan(

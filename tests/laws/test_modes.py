@@ -1,0 +1,264 @@
+"""The same transport by every road: streamed or dense, warm or cold, sharded or whole, balanced as the price goes to infinity."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from monge import ot
+from monge.ot import _scaling
+from tests.laws.test_entropic import F64, TIGHT, cloud, seeds, sizes, weights
+
+COSTS = ["sqeuclidean", "euclidean", "cosine"]
+
+
+def reference(C: Tensor, a: Tensor, b: Tensor, epsilon: float, n_iter: int) -> float:
+    """Log-domain Sinkhorn with ε-scaling in float64, written apart from the library; the dual value."""
+    g, level = torch.zeros_like(b), C.max().item()
+    while True:
+        level = max(level / 2, epsilon)
+        for _ in range(n_iter if level == epsilon else 100):
+            f = -level * torch.logsumexp((g - C) / level + b.log(), 1)
+            g = -level * torch.logsumexp((f - C.T) / level + a.log(), 1)
+        if level == epsilon:
+            return (a @ f + b @ g).item()
+
+
+@given(seeds, sizes, sizes, st.sampled_from([*COSTS, "callable"]), st.sampled_from([None, 2.0, (1.0, None)]))
+def test_linear_memory_equals_dense(seed: int, n: int, m: int, cost: str, rho: object) -> None:
+    ground = (lambda x, y: (x[:, None] - y).abs().sum(-1)) if cost == "callable" else cost
+    x, y = cloud(seed, n, 3).requires_grad_(), cloud(seed + 1, m, 3, 0.5).requires_grad_()
+    options = {"epsilon": 1.0, "cost": ground, "a": weights(seed, n), "b": weights(seed + 1, m), "rho": rho, **TIGHT}
+    dense, linear = (ot.sinkhorn(x, y, memory=memory, **options) for memory in ("dense", "linear"))
+    torch.testing.assert_close(linear.value, dense.value, atol=1e-9, rtol=0)
+    torch.testing.assert_close(linear.cost, dense.cost, atol=1e-8, rtol=0)
+    torch.testing.assert_close(linear.matrix(), dense.matrix(), atol=1e-8, rtol=0)
+    torch.testing.assert_close(linear.barycentric_map(), dense.barycentric_map(), atol=1e-6, rtol=0)
+    for t, s in zip(torch.autograd.grad(linear.value, (x, y)), torch.autograd.grad(dense.value, (x, y)), strict=True):
+        torch.testing.assert_close(t, s, atol=1e-8, rtol=0)
+
+
+def test_blocks_of_rows_equal_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = cloud(0, 50, 3).requires_grad_(), cloud(1, 40, 3)
+    whole = ot.sinkhorn(x, y, epsilon=0.1, **TIGHT)
+    monkeypatch.setattr("monge.ot._geometry._BLOCK", 64)
+    for cost in COSTS:
+        for memory in ("dense", "linear"):
+            plan = ot.sinkhorn(x, y, epsilon=0.1, cost=cost, memory=memory, **TIGHT)
+            torch.testing.assert_close(plan.matrix().sum(1), plan.a, atol=1e-8, rtol=0)
+            if cost == "sqeuclidean":
+                torch.testing.assert_close(plan.value, whole.value, atol=1e-9, rtol=0)
+                pair = torch.autograd.grad(plan.value, x)[0], torch.autograd.grad(whole.value, x, retain_graph=True)[0]
+                torch.testing.assert_close(*pair, atol=1e-7, rtol=0)
+
+
+def test_a_kernel_that_would_not_fit_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monge.ot._scaling.Dense", None)
+    with pytest.raises(TypeError):
+        ot.sinkhorn(cloud(0, 5, 2), cloud(1, 5, 2), epsilon=1.0)
+    monkeypatch.setattr(sys.modules["monge.ot.sinkhorn"], "_DENSE_BYTES", 100)
+    assert ot.sinkhorn(cloud(0, 5, 2), cloud(1, 5, 2), epsilon=1.0).converged
+
+
+@given(seeds, sizes, sizes, st.floats(0.1, 10))
+def test_unbalanced_plan_meets_its_first_order_condition(seed: int, n: int, m: int, rho: float) -> None:
+    a, b = 2 * weights(seed, n), 0.5 * weights(seed + 1, m)
+    plan = ot.sinkhorn(cloud(seed, n, 2), cloud(seed + 1, m, 2), epsilon=0.5, rho=rho, a=a, b=b, **TIGHT)
+    P = plan.matrix()
+    torch.testing.assert_close(P.sum(1) / a, (-plan.f / rho).exp(), atol=1e-7, rtol=1e-6)
+    torch.testing.assert_close(P.sum(0) / b, (-plan.g / rho).exp(), atol=1e-7, rtol=1e-6)
+
+    def kl(p: Tensor, q: Tensor) -> Tensor:
+        return (p * (p / q).log() - p + q).sum()
+
+    primal = plan.cost + 0.5 * kl(P, a[:, None] * b) + rho * kl(P.sum(1), a) + rho * kl(P.sum(0), b)
+    torch.testing.assert_close(plan.value, primal, atol=1e-7, rtol=1e-6)
+
+
+def test_unbalanced_tends_to_balanced_and_has_gradients() -> None:
+    x, y = cloud(0, 5, 2).requires_grad_(), cloud(1, 4, 2)
+    balanced = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT).value
+    assert ot.sinkhorn(x, y, epsilon=1.0, rho=1e6, **TIGHT).value.item() == pytest.approx(balanced.item(), abs=1e-5)
+    a = weights(2, 5).requires_grad_()
+
+    def value(x: Tensor, a: Tensor) -> Tensor:
+        return ot.sinkhorn(x, y, a=a, epsilon=1.0, rho=(0.7, 2.0), tol=1e-13, max_iter=50_000).value
+
+    assert torch.autograd.gradcheck(value, (x, a), atol=1e-5)
+
+
+def test_unbalanced_with_pot() -> None:
+    pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
+    a, b, C = weights(0, 9) * 1.5, weights(1, 7), cloud(0, 9, 7).abs()
+    ours = ot.sinkhorn(C=C, a=a, b=b, epsilon=0.2, rho=0.8, **TIGHT).matrix()
+    theirs = pot.unbalanced.sinkhorn_unbalanced(
+        a.numpy(), b.numpy(), C.numpy(), 0.2, 0.8, reg_type="kl", numItermax=100_000, stopThr=1e-14
+    )
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-7)
+
+
+@pytest.mark.parametrize("d", [2, 64])
+@pytest.mark.parametrize("relative", [1e-3, 1e-4, 1e-5])
+def test_small_epsilon(relative: float, d: int) -> None:
+    x, y = cloud(0, 60, d), cloud(1, 50, d, 0.5)
+    C = ot.as_cost("sqeuclidean").matrix(x, y)
+    epsilon, mean = relative * C.mean().item(), C.mean().item()
+    exact = reference(C, weights(0, 60) * 0 + 1 / 60, weights(0, 50) * 0 + 1 / 50, epsilon, 20_000)
+    double = ot.sinkhorn(x, y, epsilon=epsilon, tol=1e-6, max_iter=50_000)
+    single = ot.sinkhorn(x.float(), y.float(), epsilon=epsilon, max_iter=50_000)
+    assert double.converged
+    assert single.converged
+    assert double.value.item() == pytest.approx(exact, abs=1e-8 * mean)
+    assert single.value.item() == pytest.approx(exact, abs=1e-5 * mean)
+    assert single.value.dtype == torch.float32
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-10, 1e10, 1e20])
+def test_huge_and_tiny_scales(scale: float) -> None:
+    x, y = cloud(0, 10, 3), cloud(1, 10, 3)
+    exact = ot.sinkhorn(x, y, epsilon=0.1).value.item()
+    plan = ot.sinkhorn(x * scale, y * scale, epsilon=0.1 * scale**2)
+    assert plan.value.item() / scale**2 == pytest.approx(exact, rel=1e-3)
+    single = ot.sinkhorn((x * scale).float(), (y * scale).float(), epsilon=0.1 * scale**2)
+    assert single.matrix().sum().item() == pytest.approx(1, rel=1e-4)
+    assert single.converged
+
+
+def test_far_from_the_origin() -> None:
+    x, y = cloud(0, 30, 5), cloud(1, 30, 5)
+    near, far = ot.sinkhorn(x, y, epsilon=0.1), ot.sinkhorn((x + 1000).float(), (y + 1000).float(), epsilon=0.1)
+    assert far.value.item() == pytest.approx(near.value.item(), rel=1e-3)
+
+
+def test_columns_that_underflow_are_found_in_the_log_domain() -> None:
+    """From a start that is a thousand ε off, whole columns of the kernel are zero in float32."""
+    x, y = cloud(0, 30, 2).float(), cloud(1, 30, 2).float()
+    far = torch.linspace(-300, 300, 30)
+    plan = ot.sinkhorn(x, y, epsilon=0.3, init=(far, far))
+    assert plan.converged
+    assert plan.value.item() == pytest.approx(ot.sinkhorn(x, y, epsilon=0.3).value.item(), rel=1e-4)
+
+
+def test_no_step_lowers_the_dual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extrapolation by nonsense must be undone: the solver still converges, and to the same value."""
+    x, y = cloud(0, 30, 2), cloud(1, 30, 2)
+    honest = ot.sinkhorn(x, y, epsilon=0.1, tol=1e-4)
+    monkeypatch.setattr("monge.ot._scaling.Anderson.next", lambda self, image, r, worst, goal: image + 5 * r.flip(-1))  # noqa: ARG005
+    astray = ot.sinkhorn(x, y, epsilon=0.1, tol=1e-4, max_iter=5000)
+    assert astray.converged
+    torch.testing.assert_close(astray.value, honest.value, atol=1e-6, rtol=0)
+
+
+def test_rounding_gives_exact_marginals() -> None:
+    a, b = weights(0, 12), weights(1, 9)
+    plan = ot.sinkhorn(cloud(0, 12, 2), cloud(1, 9, 2), epsilon=0.1, a=a, b=b, tol=0.1)
+    assert plan.marginal_error > 1e-4
+    P = plan.rounded()
+    assert (P >= 0).all()
+    torch.testing.assert_close(P.sum(1), a, atol=1e-14, rtol=0)
+    torch.testing.assert_close(P.sum(0), b, atol=1e-14, rtol=0)
+    assert (P - plan.matrix()).abs().sum() < 3 * plan.marginal_error
+
+
+def test_the_potential_of_a_point_without_weight_is_the_price_of_giving_it_some() -> None:
+    x, y, b = cloud(0, 5, 2), cloud(1, 4, 2), torch.tensor([0.5, 0.3, 0.2, 0.0], dtype=F64)
+    plan = ot.sinkhorn(x, y, b=b, epsilon=1.0, **TIGHT)
+    h = 1e-6
+    moved = ot.sinkhorn(x, y, b=(1 - h) * b + h * torch.eye(4, dtype=F64)[3], epsilon=1.0, tol=1e-12, max_iter=50_000)
+    slope = (moved.value - plan.value).item() / h
+    assert slope == pytest.approx((plan.g[3] - b @ plan.g).item(), abs=1e-3)
+
+
+def test_default_settings_never_give_nan() -> None:
+    for seed in range(10):
+        x = cloud(seed, 40, 2).float() * 10.0 ** (seed - 5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for epsilon in (1e-6, 1e-2, 1e2):
+                plan = ot.sinkhorn(x, x.flip(0) + 1, epsilon=epsilon, max_iter=200)
+                assert plan.value.isfinite()
+                assert plan.matrix().isfinite().all()
+
+
+def _half(rank: int, folder: str, memory: str) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1")
+    torch.set_num_threads(1)
+    store = dist.FileStore(f"{folder}/store", 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    x, y = cloud(0, 40, 3), cloud(1, 30, 3)
+    mine = x[:25] if rank == 0 else x[25:]  # shares need not be equal
+    mine = mine.clone().requires_grad_()
+    plan = ot.sinkhorn(mine, y, epsilon=0.05, tol=1e-9, max_iter=5000, sharded=True, memory=memory)
+    (gradient,) = torch.autograd.grad(plan.value, mine)
+    torch.save((plan.value.detach(), gradient, plan.f, plan.g), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("memory", ["dense", "linear"])
+def test_two_processes_that_share_the_rows_equal_one(memory: str, tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(_half, args=(str(tmp_path), memory), nprocs=2)
+    (v0, g0, f0, h0), (v1, g1, f1, h1) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    x = cloud(0, 40, 3).requires_grad_()
+    whole = ot.sinkhorn(x, cloud(1, 30, 3), epsilon=0.05, tol=1e-9, max_iter=5000)
+    (gradient,) = torch.autograd.grad(whole.value, x)
+    assert torch.equal(v0, v1)
+    torch.testing.assert_close(v0, whole.value.detach(), atol=1e-9, rtol=0)
+    torch.testing.assert_close(torch.cat([g0, g1]), gradient, atol=1e-7, rtol=0)
+    torch.testing.assert_close(torch.cat([f0, f1]) + h0.mean(), whole.f + whole.g.mean(), atol=1e-6, rtol=0)
+    assert torch.equal(h0, h1)
+
+
+def test_a_state_carries_potentials_from_step_to_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, state = cloud(0, 60, 2), cloud(1, 50, 2), ot.SinkhornState()
+    n_iter: list[int] = []
+    fit = _scaling._descend
+
+    def counted(*arguments: Any) -> Any:
+        found = fit(*arguments)
+        n_iter.append(found[3])
+        return found
+
+    monkeypatch.setattr(_scaling, "_descend", counted)
+    cold = ot.sinkhorn_divergence(x, y, epsilon=0.02, state=state)
+    warm = ot.sinkhorn_divergence(x + 1e-4, y, epsilon=0.02, state=state)
+    assert sum(n_iter[3:]) <= sum(n_iter[:3]) / 3
+    torch.testing.assert_close(warm, cold, atol=1e-3, rtol=0)
+    other = ot.sinkhorn_divergence(x[:30], y, epsilon=0.02, state=state)  # another size: starts afresh
+    torch.testing.assert_close(other, ot.sinkhorn_divergence(x[:30], y, epsilon=0.02), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("memory", ["dense", "linear"])
+def test_divergence_in_either_memory(memory: str) -> None:
+    x, y = cloud(0, 20, 2).requires_grad_(), cloud(1, 15, 2)
+    options = {"epsilon": 0.5, "tol": 1e-9, "max_iter": 20_000}
+    W = ot.sinkhorn
+    debiased = W(x, y, **options).value - (W(x, x, **options).value + W(y, y, **options).value) / 2
+    ours = ot.sinkhorn_divergence(x, y, memory=memory, **options)
+    torch.testing.assert_close(ours, debiased, atol=1e-9, rtol=0)
+    pair = torch.autograd.grad(ours, x)[0], torch.autograd.grad(debiased, x)[0]
+    torch.testing.assert_close(*pair, atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"memory": "disk"}, "memory must be one of auto, dense, linear, got 'disk'"),
+        ({"rho": -1.0}, "rho must be > 0"),
+        ({"rho": (1.0, 2.0, 3.0)}, "rho must be one number or a pair, got 3"),
+        ({"rho": 1.0, "a": torch.zeros(3)}, "a sums to 0"),
+    ],
+)
+def test_the_door(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ot.sinkhorn(torch.ones(3, 2), torch.ones(3, 2), epsilon=1.0, **arguments)
