@@ -1,10 +1,11 @@
-# Every target makes .venv by itself. PYTHON chooses the interpreter, RECIPE and SEEDS what `make reproduce` runs.
+# Every target makes .venv by itself. PYTHON chooses the interpreter, RECIPE and SEEDS what `make reproduce` runs,
+# BENCH the options of `make bench`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RECIPE ?= sinkhorn-gan-digits
 SEEDS ?= 0,1,2
 BIN := .venv/bin
 
-.PHONY: demo test lint format reproduce tables clean
+.PHONY: demo test lint format reproduce tables bench clean
 
 demo: .venv/installed  ## a generator that draws digits, in two minutes
 	$(BIN)/monge train sinkhorn-gan-digits --run.out runs/demo
@@ -28,6 +29,9 @@ reproduce: .venv/developer  ## make reproduce RECIPE=ot-gan-25gaussians SEEDS=0,
 tables: .venv/developer
 	$(BIN)/python benchmarks/tables.py
 
+bench: .venv/bench  ## our solvers beside their peers; make bench BENCH=--quick, or BENCH='--only monge'
+	$(BIN)/python benchmarks/solvers.py $(BENCH)
+
 clean:
 	rm -rf .venv build dist src/*.egg-info
 
@@ -40,4 +44,8 @@ clean:
 
 .venv/developer: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/bench: .venv/developer
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@

@@ -1,18 +1,20 @@
 """Where costs come from, in blocks of rows: the one thing that the iterations know of a problem.
 
 A squared distance is |x|² + |y|² − 2⟨x, y⟩. The first two terms only shift the potentials, so the iterations see the reduced cost
-−⟨q, k⟩ with q = 2x, k = y, and reduced potentials f − |x|², g − |y|². What is left of the cost matrix is one matrix product,
+−2⟨x, y⟩ and reduced potentials f − |x|², g − |y|². What is left of the cost matrix is one matrix product,
 cheaper to make again than to keep. The cosine cost 1 − ⟨x̂, ŷ⟩ has the same form.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+LN2 = math.log(2)
 _BLOCK = 2**18  # entries: a block of rows stays in a core's cache while it is worked on
 
 
@@ -32,7 +34,11 @@ class Geometry(ABC):
 
     @abstractmethod
     def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
-        """(g − C′)/ε for a block of rows, (…, rows, m), in fresh memory or in ``out``."""
+        """(g − C′)/ε for a block of rows, (…, rows, m), in fresh memory or in ``out``.
+
+        Callers pass ε ln 2 and take `torch.exp2` of the result: on the CPU it is four times as fast as `torch.exp`, and twenty
+        times where it underflows.
+        """
 
     @property
     @abstractmethod
@@ -54,13 +60,22 @@ class Geometry(ABC):
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
         """−ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε) in linear memory, (…, n)."""
-        h = g + epsilon * log_b
-        parts = [torch.logsumexp(self.exponent(h, epsilon, rows), -1) for rows in self.blocks()]
-        return torch.cat(parts, -1).mul_(-epsilon)
+        h, parts = g + epsilon * log_b, []
+        for rows in self.blocks():
+            top, _, s = row_sums(self.exponent(h, epsilon * LN2, rows))
+            parts.append(-epsilon * (LN2 * top + s.log()))
+        return torch.cat(parts, -1)
+
+
+def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Maxima of the rows, 2^(S − maximum) in place of S, and its row sums."""
+    top = S.amax(-1)
+    E = S.sub_(top.unsqueeze(-1)).exp2_()
+    return top, E, E.sum(-1)
 
 
 class Bilinear(Geometry):
-    """C = α ⊕ β − q kᵀ; ``squared`` tells that this is |x − y|² with q = 2x and k = y."""
+    """C = α ⊕ β − s q kᵀ with s = 2 where it is ``squared`` distance (q = x, k = y, centred on the mean of y), else 1."""
 
     alpha: Tensor
     beta: Tensor
@@ -68,23 +83,24 @@ class Bilinear(Geometry):
     def __init__(self, q: Tensor, k: Tensor, alpha: Tensor, beta: Tensor, squared: bool = False) -> None:
         self.q, self.k, self.alpha, self.beta, self.squared = q, k, alpha, beta, squared
         self.n, self.m, self.batch, self.like = q.shape[-2], k.shape[-2], q.shape[:-2], q
+        self.factor = 2.0 if squared else 1.0
         self._kT = k.mT
 
     def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
         q = self.q[..., rows, :] if rows.stop - rows.start < self.n else self.q
         if self.batch:
-            return torch.baddbmm((g / epsilon).unsqueeze(-2), q, self._kT, alpha=1 / epsilon, out=out)
-        return torch.addmm(g / epsilon, q, self._kT, alpha=1 / epsilon, out=out)
+            return torch.baddbmm((g / epsilon).unsqueeze(-2), q, self._kT, alpha=self.factor / epsilon, out=out)
+        return torch.addmm(g / epsilon, q, self._kT, alpha=self.factor / epsilon, out=out)
 
     @property
     def transposed(self) -> Geometry:
-        return Bilinear(self.k, self.q, self.beta, self.alpha)
+        return Bilinear(self.k, self.q, self.beta, self.alpha, self.squared)
 
     def scale(self) -> float:
         ends = self.alpha.mean() + self.beta.mean()
-        if self.squared:  # k is centred
+        if self.squared:  # one side is centred
             return ends.item()
-        return (ends - (self.q.mean(-2) * self.k.mean(-2)).sum(-1).mean()).item()
+        return (ends - self.factor * (self.q.mean(-2) * self.k.mean(-2)).sum(-1).mean()).item()
 
     def double(self) -> Geometry:
         return Bilinear(self.q.double(), self.k.double(), self.alpha.double(), self.beta.double(), self.squared)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from .. import parallel
-from ._geometry import Geometry
+from ._geometry import LN2, Geometry, row_sums
 
 Powers = tuple[float, float]  # λ of the rows, λ of the columns
 
@@ -83,10 +83,10 @@ class Dense:
         live = g if self.dead is None else g.masked_fill(self.dead, -torch.inf)
         tops = []
         for rows, K in self._blocks:
-            S = self._geometry.exponent(live, epsilon, rows, out=K)
+            S = self._geometry.exponent(live, epsilon * LN2, rows, out=K)
             tops.append(S.amax(-1))
-            S.sub_(tops[-1].unsqueeze(-1)).exp_()
-        self._f = (tops[0] if len(tops) == 1 else torch.cat(tops, -1)).mul_(-epsilon)
+            S.sub_(tops[-1].unsqueeze(-1)).exp2_()
+        self._f = (tops[0] if len(tops) == 1 else torch.cat(tops, -1)).mul_(-epsilon * LN2)
 
     def sweep(self, h: Tensor) -> Tensor:
         self._w = w = self._b * h.exp()
@@ -122,7 +122,7 @@ class Dense:
         return _dual(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
 
     def coupling(self) -> Coupling:
-        return Scaled(self._geometry, self._K, self._p, self._w, self._p * self._s, self._c * self._w)
+        return Scaled(self._geometry, self._K, self._p, self._w, self._p * self._s, self._c)
 
 
 class Symmetric:
@@ -137,8 +137,8 @@ class Symmetric:
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
         for rows in self._geometry.blocks():
-            S = self._geometry.exponent(g, epsilon, rows, out=self._K[..., rows, :])
-            S.add_((g[..., rows] / epsilon).unsqueeze(-1)).exp_()
+            S = self._geometry.exponent(g, epsilon * LN2, rows, out=self._K[..., rows, :])
+            S.add_((g[..., rows] / (epsilon * LN2)).unsqueeze(-1)).exp2_()
 
     def sweep(self, h: Tensor) -> Tensor:
         self._w = self._a * h.exp()
@@ -154,7 +154,7 @@ class Symmetric:
 
     def coupling(self) -> Coupling:
         mass = self._w * self._s
-        return Scaled(self._geometry, self._K, self._w, self._w, mass, mass)
+        return Scaled(self._geometry, self._K, self._w, self._w, mass, self._s)
 
 
 class Streamed:
@@ -175,10 +175,9 @@ class Streamed:
         c, fs, tile = torch.zeros_like(h), [], None
         for rows in geometry.blocks():
             reuse = tile is not None and tile.shape[-2] == rows.stop - rows.start
-            tile = geometry.exponent(weighted, epsilon, rows, out=tile if reuse else None)
-            top = tile.amax(-1)
-            s = tile.sub_(top.unsqueeze(-1)).exp_().sum(-1)
-            f = -epsilon * (top + s.log())
+            tile = geometry.exponent(weighted, epsilon * LN2, rows, out=tile if reuse else None)
+            top, _, s = row_sums(tile)
+            f = -epsilon * (LN2 * top + s.log())
             p = self._a[..., rows] / s
             if power != 1:
                 full = f if alpha is None else f + alpha[..., rows]
@@ -202,14 +201,18 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Scaled:
-    """P = diag(p) K diag(w)."""
+    """P = diag(p) K diag(w), with c = Kᵀ p."""
 
     geometry: Geometry
     K: Tensor
     p: Tensor
     w: Tensor
     rows: Tensor
-    columns: Tensor
+    c: Tensor
+
+    @property
+    def columns(self) -> Tensor:
+        return self.c * self.w
 
     def apply(self, v: Tensor) -> Tensor:
         return (self.K @ (self.w.unsqueeze(-1) * v)).mul_(self.p.unsqueeze(-1))
@@ -235,8 +238,8 @@ class Tiled:
 
     def _tile(self, rows: slice) -> Tensor:
         h = self._g + self._epsilon * self._b.log()
-        S = self._geometry.exponent(h, self._epsilon, rows)
-        return S.add_((self._f[..., rows] / self._epsilon + self._a[..., rows].log()).unsqueeze(-1)).exp_()
+        S = self._geometry.exponent(h, self._epsilon * LN2, rows)
+        return S.add_((self._f[..., rows] / self._epsilon + self._a[..., rows].log()).div_(LN2).unsqueeze(-1)).exp2_()
 
     def apply(self, v: Tensor) -> Tensor:
         return torch.cat([self._tile(rows) @ v for rows in self._geometry.blocks()], -2)

@@ -66,7 +66,7 @@ class Problem:
         if isinstance(geometry, Bilinear):
             dtype = P.rows.dtype
             ends = (P.rows * geometry.alpha).sum(-1) + (P.columns * geometry.beta).sum(-1)
-            return ends - (geometry.q * P.apply(geometry.k.to(dtype))).sum((-2, -1))
+            return ends - geometry.factor * (geometry.q * P.apply(geometry.k.to(dtype))).sum((-2, -1))
         zero = torch.zeros_like(P.columns)
         return -sum((tile * geometry.exponent(zero, 1.0, rows)).sum((-2, -1)) for rows, tile in P.blocks())  # type: ignore[return-value]
 
@@ -77,8 +77,9 @@ class Problem:
         if self.ground is None:
             return (P.matrix(),)
         assert self.ground.gradients is not None
+        geometry = self.geometry if self.geometry.like.dtype == P.rows.dtype else self.geometry.double()
         x, y = (self.flatten(t.detach()).to(P.rows.dtype) for t in self.inputs)
-        return self.ground.gradients(x, y, P, (wanted[0], wanted[1]))
+        return self.ground.gradients(x, y, geometry, P, (wanted[0], wanted[1]))
 
     def conditional_mean(self, g: Tensor, b: Tensor, y: Tensor, epsilon: float) -> Tensor:
         """E[y | x] under the plan whose rows fit g, also for an x without weight."""

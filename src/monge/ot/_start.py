@@ -21,7 +21,7 @@ def gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded: 
 
     M = ½ B^{-1/2} ((4 B^{1/2} A B^{1/2} + σ⁴)^{1/2} − σ²) B^{-1/2} with σ² = ε/2 and covariances A of x, B of y.
     """
-    x, y = geometry.q / 2, geometry.k
+    x, y = geometry.q, geometry.k
     mx, A = _moments(x, a, sharded)
     my, B = _moments(y, b, False)
     values, vectors = torch.linalg.eigh(B)

@@ -28,14 +28,14 @@ class Cost:
     """A ground cost.
 
     ``matrix(x, y)`` maps (..., n, d) and (..., m, d) to (..., n, m). ``inner(P, x, y)`` is Σᵢⱼ Pᵢⱼ c(xᵢ, yⱼ), shape (...).
-    ``geometry(x, y)`` serves the iterations. ``gradients(x, y, P, wanted)`` are those of <P, c(x, y)> in x and in y, for a plan
+    ``geometry(x, y)`` serves the iterations. ``gradients(x, y, geometry, P, wanted)`` are those of <P, c(x, y)> in x and y for a plan
     that is a linear map; None where only `inner` knows them, since a callable may hold parameters.
     """
 
     matrix: Callable[[Tensor, Tensor], Tensor]
     inner: Callable[[Tensor, Tensor, Tensor], Tensor]
     geometry: Callable[[Tensor, Tensor], Geometry]
-    gradients: Callable[[Tensor, Tensor, Coupling, tuple[bool, bool]], Gradients] | None = None
+    gradients: Callable[[Tensor, Tensor, Geometry, Coupling, tuple[bool, bool]], Gradients] | None = None
 
 
 def _sqeuclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -58,15 +58,15 @@ def _sqeuclidean_inner(P: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _sqeuclidean_geometry(x: Tensor, y: Tensor) -> Geometry:
     centre = y.mean(-2, keepdim=True)
     x, y = x - centre, y - centre
-    return Bilinear(2 * x, y, x.square().sum(-1), y.square().sum(-1), squared=True)
+    return Bilinear(x, y, torch.linalg.vecdot(x, x), torch.linalg.vecdot(y, y), squared=True)
 
 
-def _sqeuclidean_gradients(x: Tensor, y: Tensor, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
+def _sqeuclidean_gradients(_: Tensor, __: Tensor, geometry: Geometry, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
     """2 (P1 ∘ x − P y) and 2 (Pᵀ1 ∘ y − Pᵀ x)."""
-    centre = y.mean(-2, keepdim=True)
-    x, y = x - centre, y - centre
-    dx = (x * P.rows.unsqueeze(-1)).sub_(P.apply(y)).mul_(2) if wanted[0] else None
-    dy = (y * P.columns.unsqueeze(-1)).sub_(P.pull(x)).mul_(2) if wanted[1] else None
+    assert isinstance(geometry, Bilinear)
+    x, y = geometry.q, geometry.k
+    dx = torch.addcmul(P.apply(y), x, P.rows.unsqueeze(-1), value=-1).mul_(-2) if wanted[0] else None
+    dy = torch.addcmul(P.pull(x), y, P.columns.unsqueeze(-1), value=-1).mul_(-2) if wanted[1] else None
     return dx, dy
 
 
@@ -84,7 +84,7 @@ def _cosine_geometry(x: Tensor, y: Tensor) -> Geometry:
     return Bilinear(normalize(x, dim=-1), normalize(y, dim=-1), x.new_ones(x.shape[:-1]), y.new_zeros(y.shape[:-1]))
 
 
-def _cosine_gradients(x: Tensor, y: Tensor, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
+def _cosine_gradients(x: Tensor, y: Tensor, _: Geometry, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
     """−P ŷ and −Pᵀ x̂, along the sphere."""
     x_norm, y_norm = (t.norm(dim=-1, keepdim=True).clamp_min(1e-12) for t in (x, y))  # 1e-12 as in torch's normalize
     x, y = x / x_norm, y / y_norm
@@ -106,7 +106,7 @@ def _inner_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Te
 def _gradients_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Gradients]:
     """Automatic differentiation, a block of rows at a time."""
 
-    def gradients(x: Tensor, y: Tensor, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
+    def gradients(x: Tensor, y: Tensor, _: Geometry, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
         dx, dy = torch.zeros_like(x), torch.zeros_like(y)
         for rows, tile in P.blocks():
             with torch.enable_grad():
