@@ -18,6 +18,7 @@ from torch import Tensor
 
 from monge import ot
 from monge.ot import _scaling
+from monge.ot._fused import Fused, _FusedCoupling
 from tests.laws.test_entropic import F64, TIGHT, cloud, seeds, sizes, weights
 
 COSTS = ["sqeuclidean", "euclidean", "cosine"]
@@ -61,6 +62,35 @@ def test_blocks_of_rows_equal_one_block(monkeypatch: pytest.MonkeyPatch) -> None
                 torch.testing.assert_close(plan.value, whole.value, atol=1e-9, rtol=0)
                 pair = torch.autograd.grad(plan.value, x)[0], torch.autograd.grad(whole.value, x, retain_graph=True)[0]
                 torch.testing.assert_close(*pair, atol=1e-7, rtol=0)
+
+
+class PlainKernels:
+    """What `_triton` computes, in torch and float64, so that the fused iteration is tested without a GPU."""
+
+    @staticmethod
+    def lse(q: Tensor, k: Tensor, h: Tensor) -> Tensor:
+        return torch.logsumexp(q @ k.T + h, 1)
+
+    @staticmethod
+    def mean(q: Tensor, k: Tensor, h: Tensor, lse: Tensor, v: Tensor) -> Tensor:
+        return (q @ k.T + h - lse[:, None]).exp() @ v
+
+
+@pytest.mark.parametrize("rho", [None, 2.0, (1.0, None)])
+@pytest.mark.parametrize("cost", ["sqeuclidean", "cosine"])
+def test_the_fused_iteration_equals_the_dense_one(cost: str, rho: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, b = cloud(0, 9, 3).requires_grad_(), cloud(1, 7, 3).requires_grad_(), weights(1, 7)
+    b = torch.cat([b[:-1], b[:1] * 0])
+    options = {"epsilon": 0.5, "cost": cost, "rho": rho, "b": b / b.sum(), **TIGHT}
+    dense = ot.sinkhorn(x, y, **options)
+    monkeypatch.setattr(_scaling, "Streamed", lambda *arguments: Fused(PlainKernels, *arguments))
+    fused = ot.sinkhorn(x, y, memory="linear", **options)
+    assert isinstance(fused._coupling, _FusedCoupling)
+    torch.testing.assert_close(fused.value, dense.value, atol=1e-9, rtol=0)
+    torch.testing.assert_close(fused.cost, dense.cost, atol=1e-8, rtol=0)
+    torch.testing.assert_close(fused.matrix(), dense.matrix(), atol=1e-8, rtol=0)
+    for t, s in zip(torch.autograd.grad(fused.value, (x, y)), torch.autograd.grad(dense.value, (x, y)), strict=True):
+        torch.testing.assert_close(t, s, atol=1e-8, rtol=0)
 
 
 def test_a_kernel_that_would_not_fit_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,27 +226,30 @@ def _half(rank: int, folder: str, memory: str) -> None:
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    x, y = cloud(0, 40, 3), cloud(1, 30, 3)
+    x, y = cloud(0, 40, 3), cloud(1, 30, 3).requires_grad_()
     mine = x[:25] if rank == 0 else x[25:]  # shares need not be equal
     mine = mine.clone().requires_grad_()
     plan = ot.sinkhorn(mine, y, epsilon=0.05, tol=1e-9, max_iter=5000, sharded=True, memory=memory)
-    (gradient,) = torch.autograd.grad(plan.value, mine)
-    torch.save((plan.value.detach(), gradient, plan.f, plan.g), f"{folder}/{rank}.pt")
+    gradient, summand = torch.autograd.grad(plan.value, (mine, y))
+    torch.save((plan.value.detach(), plan.cost.detach(), gradient, summand, plan.f, plan.g), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("memory", ["dense", "linear"])
 def test_two_processes_that_share_the_rows_equal_one(memory: str, tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_half, args=(str(tmp_path), memory), nprocs=2)
-    (v0, g0, f0, h0), (v1, g1, f1, h1) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    x = cloud(0, 40, 3).requires_grad_()
-    whole = ot.sinkhorn(x, cloud(1, 30, 3), epsilon=0.05, tol=1e-9, max_iter=5000)
-    (gradient,) = torch.autograd.grad(whole.value, x)
+    (v0, c0, x0, y0, f0, g0), (v1, c1, x1, y1, f1, g1) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    x, y = cloud(0, 40, 3).requires_grad_(), cloud(1, 30, 3).requires_grad_()
+    whole = ot.sinkhorn(x, y, epsilon=0.05, tol=1e-9, max_iter=5000)
+    dx, dy = torch.autograd.grad(whole.value, (x, y))
     assert torch.equal(v0, v1)
     torch.testing.assert_close(v0, whole.value.detach(), atol=1e-9, rtol=0)
-    torch.testing.assert_close(torch.cat([g0, g1]), gradient, atol=1e-7, rtol=0)
-    torch.testing.assert_close(torch.cat([f0, f1]) + h0.mean(), whole.f + whole.g.mean(), atol=1e-6, rtol=0)
-    assert torch.equal(h0, h1)
+    torch.testing.assert_close(c0, whole.cost.detach(), atol=1e-8, rtol=0)
+    torch.testing.assert_close(c0, c1)
+    torch.testing.assert_close(torch.cat([x0, x1]), dx, atol=1e-7, rtol=0)
+    torch.testing.assert_close(y0 + y1, dy, atol=1e-7, rtol=0)
+    torch.testing.assert_close(torch.cat([f0, f1]) + g0.mean(), whole.f + whole.g.mean(), atol=1e-6, rtol=0)
+    assert torch.equal(g0, g1)
 
 
 def test_a_state_carries_potentials_from_step_to_step(monkeypatch: pytest.MonkeyPatch) -> None:

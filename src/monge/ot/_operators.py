@@ -74,7 +74,7 @@ class Dense:
 
     def __init__(self, geometry: Geometry, a: Tensor, b: Tensor, powers: Powers = (1.0, 1.0), sharded: bool = False) -> None:
         self._geometry, self._a, self._b, self._powers, self._sharded = geometry, a, b, powers, sharded
-        self.dead = _zeros(b)
+        self.dead = without_weight(b)
         self._K = geometry.like.new_empty((*geometry.batch, geometry.n, geometry.m))
         self._blocks = [(rows, self._K[..., rows, :]) for rows in geometry.blocks()]
 
@@ -100,8 +100,9 @@ class Dense:
                 s = torch.mv(K, w, out=self._s[rows])
                 self._p[rows] = p = self._scaled(s, self._f[rows], self._a[rows], rows)
                 c.addmv_(K.T, p)
-        self._c = parallel.total(c) if self._sharded else c
-        return _fitted(self._c, self._g, self._geometry.beta, self._powers[1], self._epsilon, self.dead)
+        self._c = c
+        total = parallel.total(c.clone()) if self._sharded else c
+        return _fitted(total, self._g, self._geometry.beta, self._powers[1], self._epsilon, self.dead)
 
     def _scaled(self, s: Tensor, f: Tensor, a: Tensor, rows: slice) -> Tensor:
         power = self._powers[0]
@@ -119,7 +120,7 @@ class Dense:
         return f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
-        return _dual(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
+        return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
 
     def coupling(self) -> Coupling:
         return Scaled(self._geometry, self._K, self._p, self._w, self._p * self._s, self._c)
@@ -162,7 +163,7 @@ class Streamed:
 
     def __init__(self, geometry: Geometry, a: Tensor, b: Tensor, powers: Powers = (1.0, 1.0), sharded: bool = False) -> None:
         self._geometry, self._a, self._b, self._powers, self._sharded = geometry, a, b, powers, sharded
-        self.dead, self._log_b = _zeros(b), b.log()
+        self.dead, self._log_b = without_weight(b), b.log()
 
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
@@ -193,7 +194,7 @@ class Streamed:
         return self._f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
-        return _dual(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
+        return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
 
     def coupling(self) -> Coupling:
         return Tiled(self._geometry, self._f, self._last, self._a, self._b, self._epsilon)
@@ -265,7 +266,7 @@ def _fitted(c: Tensor, g: Tensor, beta: Tensor | None, power: float, epsilon: fl
     return h if dead is None else h.masked_fill_(dead, 0)
 
 
-def _dual(
+def dual_value(
     f: Tensor, g: Tensor, a: Tensor, b: Tensor, geometry: Geometry, powers: Powers, epsilon: float, sharded: bool
 ) -> Tensor:
     """The dual where the rows are fitted, whose mass is then a function of f."""
@@ -280,7 +281,7 @@ def _gain(f: Tensor, a: Tensor, alpha: Tensor | None, power: float, epsilon: flo
     return -((rho + epsilon if fitted else rho) * a * torch.expm1(-full / rho)).sum(-1)
 
 
-def _zeros(b: Tensor) -> Tensor | None:
+def without_weight(b: Tensor) -> Tensor | None:
     return b == 0 if b.amin().item() == 0 else None
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import parallel
+from ._fused import Fused
 from ._geometry import Bilinear, Geometry, Matrix
 from ._operators import Coupling, Dense, Operator, Powers, Streamed, Symmetric
 from ._start import affordable, gaussian
@@ -72,7 +73,7 @@ def fit(
         mean = parallel.total_number(mean * geometry.n) / parallel.total_number(geometry.n)
     if _needs_double(dtype, epsilon, mean):
         geometry, a, b = geometry.double(), a.double(), b.double()
-    operator = (Streamed if streamed else Dense)(geometry, a, b, powers, sharded)
+    operator = _operator(geometry, a, b, powers, streamed, sharded)
     start = _cold(geometry, a, b, epsilon, sharded) if g is None else _reduced(g, geometry.beta, b)
     levels = _levels(epsilon, mean) if g is None else [epsilon]
     h, error, worst, used = _descend(_Task(operator, geometry, a, b, powers, sharded=sharded), start, levels, tol, max_iter)
@@ -95,6 +96,17 @@ def fit_symmetric(geometry: Geometry, a: Tensor, epsilon: float, tol: float, max
     mass = operator.coupling().rows.sum(-1, keepdim=True)  # 1 up to the error; the dual is largest where it is 1
     f = (_full(operator.potentials(h)[0], geometry.beta) - epsilon / 2 * mass.log()).to(dtype)
     return Solution(f, f, error.to(dtype), worst, used, operator.coupling())
+
+
+def _operator(geometry: Geometry, a: Tensor, b: Tensor, powers: Powers, streamed: bool, sharded: bool) -> Operator:
+    if not streamed:
+        return Dense(geometry, a, b, powers, sharded)
+    if geometry.like.is_cuda and isinstance(geometry, Bilinear) and not geometry.batch:
+        from . import _triton
+
+        if _triton.available(geometry.like):
+            return Fused(_triton, geometry, a, b, powers, sharded)
+    return Streamed(geometry, a, b, powers, sharded)
 
 
 def _needs_double(dtype: torch.dtype, epsilon: float, mean: float) -> bool:

@@ -28,7 +28,7 @@ class Cost:
     """A ground cost.
 
     ``matrix(x, y)`` maps (..., n, d) and (..., m, d) to (..., n, m). ``inner(P, x, y)`` is Σᵢⱼ Pᵢⱼ c(xᵢ, yⱼ), shape (...).
-    ``geometry(x, y)`` serves the iterations. ``gradients(x, y, geometry, P, wanted)`` are those of <P, c(x, y)> in x and y for a plan
+    ``geometry(x, y)`` serves the iterations. ``gradients(x, y, geometry, P, wanted)`` are those of <P, c> in x and in y, for a P
     that is a linear map; None where only `inner` knows them, since a callable may hold parameters.
     """
 

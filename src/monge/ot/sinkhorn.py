@@ -64,6 +64,7 @@ class Plan:
     converged: bool
     _problem: Problem = field(repr=False)
     _coupling: Coupling = field(repr=False)
+    _sharded: bool = field(repr=False, default=False)
 
     @cached_property
     def _matrix(self) -> Tensor:
@@ -73,7 +74,7 @@ class Plan:
     def cost(self) -> Tensor:
         """<P, C>, shape (...). Its gradient holds P fixed, as OT-GAN does [salimans2018]."""
         number = self._problem.unflatten(self._problem.inner(self._coupling)).to(self.f.dtype)
-        return _attach(number, self._problem, self._coupling, (), None)
+        return _attach(parallel.total(number) if self._sharded else number, self._problem, self._coupling, (), None)
 
     def matrix(self) -> Tensor:
         """P, shape (..., n, m), without gradient."""
@@ -238,7 +239,7 @@ def as_plan(
         number = number - epsilon * (parallel.total(excess) if sharded else excess)
     slopes = (_slope(f, prices[0], epsilon, held_b), _slope(g, prices[1], epsilon, held_a))
     value = _attach(number.to(f.dtype), problem, found.coupling, ((a, slopes[0]), (b, slopes[1])), (f, g, epsilon, prices))
-    return Plan(value, f, g, held_a, held_b, epsilon, error, found.n_iter, converged, problem, found.coupling)
+    return Plan(value, f, g, held_a, held_b, epsilon, error, found.n_iter, converged, problem, found.coupling, sharded)
 
 
 def _powers(prices: Rho, epsilon: float) -> Powers:
