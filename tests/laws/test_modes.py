@@ -54,6 +54,7 @@ def test_blocks_of_rows_equal_one_block(monkeypatch: pytest.MonkeyPatch) -> None
     x, y = cloud(0, 50, 3).requires_grad_(), cloud(1, 40, 3)
     whole = ot.sinkhorn(x, y, epsilon=0.1, **TIGHT)
     monkeypatch.setattr("monge.ot._geometry._BLOCK", 64)
+    monkeypatch.setattr("monge.ot._geometry._ROWS", 7)
     for cost in COSTS:
         for memory in ("dense", "linear"):
             plan = ot.sinkhorn(x, y, epsilon=0.1, cost=cost, memory=memory, **TIGHT)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 LN2 = math.log(2)
-_BLOCK = 2**18  # entries: a block of rows stays in a core's cache while it is worked on
+_BLOCK = 2**20  # entries: a block of rows stays in the cache while it is worked on
+_ROWS = 64  # and not fewer rows, for the matrix product's sake
 
 
 class Geometry(ABC):
@@ -55,7 +56,7 @@ class Geometry(ABC):
 
     def blocks(self) -> Iterator[slice]:
         """Slices that cover the rows; small problems and batches are one block."""
-        size = self.n if self.batch or self.n * self.m <= 4 * _BLOCK else max(1, _BLOCK // self.m)
+        size = self.n if self.batch or self.n * self.m <= 2 * _BLOCK else max(_ROWS, _BLOCK // self.m)
         return (slice(i, min(i + size, self.n)) for i in range(0, self.n, size))
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:

@@ -173,10 +173,10 @@ class Streamed:
         power, alpha = self._powers[0], geometry.alpha
         self._last = self._g + epsilon * h
         weighted = self._last + epsilon * self._log_b
-        c, fs, tile = torch.zeros_like(h), [], None
+        c, fs, masses = torch.zeros_like(h), [], []
+        tile: Tensor | None = None
         for rows in geometry.blocks():
-            reuse = tile is not None and tile.shape[-2] == rows.stop - rows.start
-            tile = geometry.exponent(weighted, epsilon * LN2, rows, out=tile if reuse else None)
+            tile = _tile(geometry, weighted, epsilon * LN2, rows, tile)
             top, _, s = row_sums(tile)
             f = -epsilon * (LN2 * top + s.log())
             p = self._a[..., rows] / s
@@ -185,10 +185,11 @@ class Streamed:
                 p = p * torch.exp((power - 1) / epsilon * full)
                 f = f + (power - 1) * full
             fs.append(f)
+            masses.append(p * s)
             c += _mv(tile.mT, p)
-        self._f = torch.cat(fs, -1)
-        c = (parallel.total(c) if self._sharded else c) / (self._b * h.exp())
-        return _fitted(c, self._g, geometry.beta, self._powers[1], epsilon, self.dead)
+        self._f, self._rows, self._columns = torch.cat(fs, -1), torch.cat(masses, -1), c
+        total = parallel.total(c.clone()) if self._sharded else c
+        return _fitted(total / (self._b * h.exp()), self._g, geometry.beta, self._powers[1], epsilon, self.dead)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
         return self._f, self._g + self._epsilon * h
@@ -197,7 +198,7 @@ class Streamed:
         return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
 
     def coupling(self) -> Coupling:
-        return Tiled(self._geometry, self._f, self._last, self._a, self._b, self._epsilon)
+        return Tiled(self._geometry, self._f, self._last, self._a, self._b, self._epsilon, self._rows, self._columns)
 
 
 @dataclass(frozen=True)
@@ -232,30 +233,34 @@ class Scaled:
 class Tiled:
     """P = a ⊗ b · exp((f ⊕ g − C′)/ε), tile by tile."""
 
-    def __init__(self, geometry: Geometry, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float) -> None:
-        self._geometry, self._f, self._g, self._a, self._b, self._epsilon = geometry, f, g, a, b, epsilon
-        one = torch.ones_like
-        self.rows, self.columns = self.apply(one(b).unsqueeze(-1)).squeeze(-1), self.pull(one(a).unsqueeze(-1)).squeeze(-1)
-
-    def _tile(self, rows: slice) -> Tensor:
-        h = self._g + self._epsilon * self._b.log()
-        S = self._geometry.exponent(h, self._epsilon * LN2, rows)
-        return S.add_((self._f[..., rows] / self._epsilon + self._a[..., rows].log()).div_(LN2).unsqueeze(-1)).exp2_()
-
-    def apply(self, v: Tensor) -> Tensor:
-        return torch.cat([self._tile(rows) @ v for rows in self._geometry.blocks()], -2)
-
-    def pull(self, v: Tensor) -> Tensor:
-        total = v.new_zeros((*self._b.shape, v.shape[-1]))
-        for rows in self._geometry.blocks():
-            total += self._tile(rows).mT @ v[..., rows, :]
-        return total
+    def __init__(
+        self, geometry: Geometry, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float, rows: Tensor, columns: Tensor
+    ) -> None:
+        self._geometry, self._epsilon = geometry, epsilon * LN2
+        self._g, self._top = g + epsilon * b.log(), (f / epsilon + a.log()).div_(LN2)
+        self.rows, self.columns = rows, columns
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        return ((rows, self._tile(rows)) for rows in self._geometry.blocks())
+        """P in blocks of rows, each valid until the next is asked for."""
+        tile = None
+        for rows in self._geometry.blocks():
+            tile = _tile(self._geometry, self._g, self._epsilon, rows, tile)
+            yield rows, tile.add_(self._top[..., rows].unsqueeze(-1)).exp2_()
+
+    def apply(self, v: Tensor) -> Tensor:
+        return torch.cat([tile @ v for _, tile in self.blocks()], -2)
+
+    def pull(self, v: Tensor) -> Tensor:
+        return sum(tile.mT @ v[..., rows, :] for rows, tile in self.blocks())  # type: ignore[return-value]
 
     def matrix(self) -> Tensor:
-        return torch.cat([tile for _, tile in self.blocks()], -2)
+        return torch.cat([tile.clone() for _, tile in self.blocks()], -2)
+
+
+def _tile(geometry: Geometry, g: Tensor, unit: float, rows: slice, before: Tensor | None) -> Tensor:
+    """A block of exponents, in the memory of the one before where it fits."""
+    fits = before is not None and before.shape[-2] == rows.stop - rows.start
+    return geometry.exponent(g, unit, rows, out=before if fits else None)
 
 
 def _fitted(c: Tensor, g: Tensor, beta: Tensor | None, power: float, epsilon: float, dead: Tensor | None) -> Tensor:

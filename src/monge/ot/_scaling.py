@@ -236,7 +236,7 @@ def _cold(geometry: Geometry, a: Tensor, b: Tensor, epsilon: float, sharded: boo
         g = gaussian(geometry, a, b, epsilon, sharded)
         if g.isfinite().all():
             return g
-    return _reduced(torch.zeros_like(b), geometry.beta, b)
+    return torch.zeros_like(b) if geometry.beta is None else -geometry.beta
 
 
 def _reduced(g: Tensor, shift: Tensor | None, like: Tensor) -> Tensor:
