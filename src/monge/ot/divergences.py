@@ -1,8 +1,7 @@
-"""Divergences built on entropic transport, and the energy distance.
+"""Divergences built on entropic transport.
 
 Feydy et al., "Interpolating between optimal transport and MMD using Sinkhorn divergences", AISTATS 2019    [feydy2019]
 Salimans et al., "Improving GANs using optimal transport", ICLR 2018                                     [salimans2018]
-Székely & Rizzo, "Energy statistics", JSPI 2013                                                            [szekely2013]
 """
 
 from __future__ import annotations
@@ -16,10 +15,8 @@ from torch import Tensor
 from . import _validate as check
 from ._problem import Problem
 from ._scaling import fit, fit_symmetric
-from .costs import CostLike, as_cost
+from .costs import CostLike
 from .sinkhorn import Plan, as_plan, linear_memory, sinkhorn
-
-_BLOCK = 1024
 
 
 @dataclass
@@ -160,31 +157,3 @@ def minibatch_energy_distance(
     tensor(4.)
     """
     return minibatch_energy(minibatch_energy_plan(x, x2, y, y2, epsilon=epsilon, cost=cost, tol=tol, max_iter=max_iter))
-
-
-def energy_distance(x: Tensor, y: Tensor, *, unbiased: bool = False) -> Tensor:
-    r"""Energy distance, in one dimension twice the Cramér distance.
-
-    .. math:: 2\,\mathbb{E}|x - y| - \mathbb{E}|x - x'| - \mathbb{E}|y - y'|
-
-    ``x`` is (n, d), ``y`` (m, d). The plain form (pairs i = i' included) is at least 0 and 0 for equal samples; ``unbiased=True``
-    leaves those pairs out, so that the mean over draws is the population's value, and may be negative. Rows are taken in
-    blocks: memory is linear when no gradient is asked. Source: [szekely2013].
-
-    >>> import torch
-    >>> energy_distance(torch.zeros(2, 1), torch.ones(3, 1))
-    tensor(2.)
-    """
-    x, y = check.pair(x, y)
-    n, m = x.shape[-2], y.shape[-2]
-    if unbiased and min(n, m) < 2:
-        raise ValueError(f"unbiased=True needs at least two points on each side, got {n} and {m}")
-    within_x = _mean_distance(x, x) * (n / (n - 1) if unbiased else 1)
-    within_y = _mean_distance(y, y) * (m / (m - 1) if unbiased else 1)
-    return 2 * _mean_distance(x, y) - within_x - within_y
-
-
-def _mean_distance(x: Tensor, y: Tensor) -> Tensor:
-    euclidean = as_cost("euclidean")
-    total = torch.stack([euclidean.matrix(block, y).sum((-2, -1)) for block in x.split(_BLOCK, -2)]).sum(0)
-    return total / (x.shape[-2] * y.shape[-2])
