@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ._products import pairwise
+
 LN2 = math.log(2)
 _BLOCK = 2**20  # entries: a block of rows stays in the cache while it is worked on
 _ROWS = 64  # and not fewer rows, for the matrix product's sake
@@ -34,8 +36,8 @@ class Geometry(ABC):
     beta: Tensor | None = None
 
     @abstractmethod
-    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
-        """(g − C′)/ε for a block of rows, (…, rows, m), in fresh memory or in ``out``.
+    def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
+        """(g − C′)/ε for a block of rows, (…, rows, m).
 
         Callers pass ε ln 2 and take `torch.exp2` of the result: on the CPU it is four times as fast as `torch.exp`, and twenty
         times where it underflows.
@@ -85,13 +87,10 @@ class Bilinear(Geometry):
         self.q, self.k, self.alpha, self.beta, self.squared = q, k, alpha, beta, squared
         self.n, self.m, self.batch, self.like = q.shape[-2], k.shape[-2], q.shape[:-2], q
         self.factor = 2.0 if squared else 1.0
-        self._kT = k.mT
 
-    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
+    def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         q = self.q[..., rows, :] if rows.stop - rows.start < self.n else self.q
-        if self.batch:
-            return torch.baddbmm((g / epsilon).unsqueeze(-2), q, self._kT, alpha=self.factor / epsilon, out=out)
-        return torch.addmm(g / epsilon, q, self._kT, alpha=self.factor / epsilon, out=out)
+        return pairwise(q, self.k, g / epsilon, self.factor / epsilon)
 
     @property
     def transposed(self) -> Geometry:
@@ -114,8 +113,8 @@ class Matrix(Geometry):
         self.C = C
         self.n, self.m, self.batch, self.like = C.shape[-2], C.shape[-1], C.shape[:-2], C
 
-    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
-        return torch.sub(g.unsqueeze(-2), self.C[..., rows, :], out=out).div_(epsilon)
+    def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
+        return torch.sub(g.unsqueeze(-2), self.C[..., rows, :]).div_(epsilon)
 
     @property
     def transposed(self) -> Geometry:
@@ -135,10 +134,10 @@ class Pairwise(Geometry):
         self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped
         self.n, self.m, self.batch, self.like = x.shape[-2], y.shape[-2], x.shape[:-2], x
 
-    def exponent(self, g: Tensor, epsilon: float, rows: slice, out: Tensor | None = None) -> Tensor:
+    def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         x = self.x[..., rows, :]
         C = self.matrix(self.y, x).mT if self.swapped else self.matrix(x, self.y)
-        return torch.sub(g.unsqueeze(-2), C, out=out).div_(epsilon)
+        return torch.sub(g.unsqueeze(-2), C).div_(epsilon)
 
     @property
     def transposed(self) -> Geometry:

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from .. import parallel
 from ._geometry import LN2, Geometry, row_sums
+from ._products import times
 
 Powers = tuple[float, float]  # λ of the rows, λ of the columns
 
@@ -83,9 +84,9 @@ class Dense:
         live = g if self.dead is None else g.masked_fill(self.dead, -torch.inf)
         tops = []
         for rows, K in self._blocks:
-            S = self._geometry.exponent(live, epsilon * LN2, rows, out=K)
+            S = self._geometry.exponent(live, epsilon * LN2, rows)
             tops.append(S.amax(-1))
-            S.sub_(tops[-1].unsqueeze(-1)).exp2_()
+            torch.sub(S, tops[-1].unsqueeze(-1), out=K).exp2_()
         self._f = (tops[0] if len(tops) == 1 else torch.cat(tops, -1)).mul_(-epsilon * LN2)
 
     def sweep(self, h: Tensor) -> Tensor:
@@ -138,8 +139,8 @@ class Symmetric:
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
         for rows in self._geometry.blocks():
-            S = self._geometry.exponent(g, epsilon * LN2, rows, out=self._K[..., rows, :])
-            S.add_((g[..., rows] / (epsilon * LN2)).unsqueeze(-1)).exp2_()
+            S = self._geometry.exponent(g, epsilon * LN2, rows)
+            torch.add(S, (g[..., rows] / (epsilon * LN2)).unsqueeze(-1), out=self._K[..., rows, :]).exp2_()
 
     def sweep(self, h: Tensor) -> Tensor:
         self._w = self._a * h.exp()
@@ -174,9 +175,8 @@ class Streamed:
         self._last = self._g + epsilon * h
         weighted = self._last + epsilon * self._log_b
         c, fs, masses = torch.zeros_like(h), [], []
-        tile: Tensor | None = None
         for rows in geometry.blocks():
-            tile = _tile(geometry, weighted, epsilon * LN2, rows, tile)
+            tile = geometry.exponent(weighted, epsilon * LN2, rows)
             top, _, s = row_sums(tile)
             f = -epsilon * (LN2 * top + s.log())
             p = self._a[..., rows] / s
@@ -217,10 +217,10 @@ class Scaled:
         return self.c * self.w
 
     def apply(self, v: Tensor) -> Tensor:
-        return (self.K @ (self.w.unsqueeze(-1) * v)).mul_(self.p.unsqueeze(-1))
+        return times(self.K, self.w.unsqueeze(-1) * v).mul_(self.p.unsqueeze(-1))
 
     def pull(self, v: Tensor) -> Tensor:
-        return (self.K.mT @ (self.p.unsqueeze(-1) * v)).mul_(self.w.unsqueeze(-1))
+        return times(self.K.mT, self.p.unsqueeze(-1) * v).mul_(self.w.unsqueeze(-1))
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         for rows in self.geometry.blocks():
@@ -241,26 +241,18 @@ class Tiled:
         self.rows, self.columns = rows, columns
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """P in blocks of rows, each valid until the next is asked for."""
-        tile = None
         for rows in self._geometry.blocks():
-            tile = _tile(self._geometry, self._g, self._epsilon, rows, tile)
+            tile = self._geometry.exponent(self._g, self._epsilon, rows)
             yield rows, tile.add_(self._top[..., rows].unsqueeze(-1)).exp2_()
 
     def apply(self, v: Tensor) -> Tensor:
-        return torch.cat([tile @ v for _, tile in self.blocks()], -2)
+        return torch.cat([times(tile, v) for _, tile in self.blocks()], -2)
 
     def pull(self, v: Tensor) -> Tensor:
-        return sum(tile.mT @ v[..., rows, :] for rows, tile in self.blocks())  # type: ignore[return-value]
+        return sum(times(tile.mT, v[..., rows, :]) for rows, tile in self.blocks())  # type: ignore[return-value]
 
     def matrix(self) -> Tensor:
-        return torch.cat([tile.clone() for _, tile in self.blocks()], -2)
-
-
-def _tile(geometry: Geometry, g: Tensor, unit: float, rows: slice, before: Tensor | None) -> Tensor:
-    """A block of exponents, in the memory of the one before where it fits."""
-    fits = before is not None and before.shape[-2] == rows.stop - rows.start
-    return geometry.exponent(g, unit, rows, out=before if fits else None)
+        return torch.cat([tile for _, tile in self.blocks()], -2)
 
 
 def _fitted(c: Tensor, g: Tensor, beta: Tensor | None, power: float, epsilon: float, dead: Tensor | None) -> Tensor:
