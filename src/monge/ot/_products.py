@@ -1,4 +1,4 @@
-"""Matrix products, by oneDNN where it is the faster: on the AMD processors measured, where MKL leaves half of the vector unit idle,
+"""Matrix products, by oneDNN where it is faster: on the AMD processors measured, where MKL leaves half of the vector unit idle,
 it does 200 GFLOP/s a core in float32 against 97.
 """
 
