@@ -77,6 +77,7 @@ class Dense:
         self._geometry, self._a, self._b, self._powers, self._sharded = geometry, a, b, powers, sharded
         self.dead = without_weight(b)
         self._K = geometry.like.new_empty((*geometry.batch, geometry.n, geometry.m))
+        self._KT = self._K.mT
         self._blocks = [(rows, self._K[..., rows, :]) for rows in geometry.blocks()]
 
     def start(self, g: Tensor, epsilon: float) -> None:
@@ -94,7 +95,7 @@ class Dense:
         if len(self._blocks) == 1:
             self._s = _mv(self._K, w)
             self._p = self._scaled(self._s, self._f, self._a, slice(None))
-            c = _mv(self._K.mT, self._p)
+            c = _mv(self._KT, self._p)
         else:
             self._s, self._p, c = torch.empty_like(self._f), torch.empty_like(self._f), torch.zeros_like(w)
             for rows, K in self._blocks:

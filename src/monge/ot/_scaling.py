@@ -3,7 +3,7 @@
     Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011    [walker2011]
 
 Plain Sinkhorn is the fixed-point map h ↦ T(h) of `_operators`, a contraction whose rate tends to 1 as ε → 0. The next h is taken
-from the affine span of the last few images so that the residual T(h) − h, as far as it is linear, is least in L²(b).
+from the affine span of the last few images so that the residual h − T(h), as far as it is linear, is least in L²(b).
 """
 
 from __future__ import annotations
@@ -165,8 +165,8 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
             h = torch.zeros_like(g)
             mixer.forget()
         t = operator.sweep(h)
-        r = t - h
-        error = _dot(task.b, torch.expm1(-r).abs_())
+        r = h - t
+        error = _dot(task.b, torch.expm1(r).abs_())
         worst = (error.amax() if error.ndim else error).item()
         used += 1
         if worst <= tol or used >= budget:
@@ -177,11 +177,11 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
                 h, trial = torch.where(fell.unsqueeze(-1), (trial[1] - g) / epsilon, h), None
                 mixer.forget()
                 continue
-        image = t if task.damping == 1 else h + task.damping * r
+        image = t if task.damping == 1 else h - task.damping * r
         mixed = mixer.next(image, r, worst, tol)
         trial = None
         if mixed is not None:
-            reached, climb = operator.dual(h), epsilon * _dot(task.b, r + torch.expm1(-r))  # KL of the columns
+            reached, climb = operator.dual(h), epsilon * _dot(task.b, torch.expm1(r) - r)  # KL of the columns
             slack = _SLACK * torch.finfo(reached.dtype).eps * (reached.abs() + epsilon)
             trial = reached + climb / 2 - slack, g + epsilon * image
         h = image if mixed is None else mixed
@@ -216,7 +216,7 @@ class Anderson:
         self._residuals: list[Tensor] = []
 
     def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
-        """The next h from the image and the residual of the last one; None where a few plain steps will do."""
+        """The next h from the image T(h) and the residual of the last one; None where a few plain steps will do."""
         shrink, self._previous = min(worst / self._previous, 1.0), worst
         self._images = [*self._images[-_MEMORY:], image]
         self._residuals = [*self._residuals[-_MEMORY:], r]
