@@ -1,5 +1,8 @@
 """Optimal transport: tensors in, results out."""
 
+from ._laguerre import Box, laguerre_cells
+from .barycenter import Barycenter, barycenter
+from .co_optimal import CoOptimalPlan, co_optimal_transport
 from .costs import Cost, CostLike, as_cost
 from .divergences import (
     SinkhornState,
@@ -11,22 +14,33 @@ from .divergences import (
 )
 from .exact import transport, wasserstein
 from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map
+from .gromov import fused_gromov_wasserstein, gromov_wasserstein
 from .kernels import energy_distance, mmd
+from .semidiscrete import SemiDiscrete
 from .sinkhorn import Plan, sinkhorn
 from .sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
 
 __all__ = [
     "AffineMap",
+    "Barycenter",
+    "Box",
+    "CoOptimalPlan",
     "Cost",
     "CostLike",
     "Gaussian",
     "Plan",
+    "SemiDiscrete",
     "SinkhornState",
     "as_cost",
+    "barycenter",
     "bures_wasserstein",
+    "co_optimal_transport",
     "energy_distance",
+    "fused_gromov_wasserstein",
     "gaussian_barycenter",
     "gaussian_map",
+    "gromov_wasserstein",
+    "laguerre_cells",
     "max_sliced_wasserstein",
     "minibatch_energy",
     "minibatch_energy_distance",

@@ -1,7 +1,7 @@
 """Potentials to begin with: those of the two Gaussians with the clouds' means and covariances, in closed form.
 
 Janati, Muzellec, Peyré, Cuturi, "Entropic optimal transport between unbalanced Gaussian measures has a closed form",
-NeurIPS 2020    [janati2020]
+NeurIPS 2020    [janatigauss2020]
 """
 
 from __future__ import annotations

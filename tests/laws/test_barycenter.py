@@ -1,0 +1,172 @@
+"""Barycentres: closed forms, equivariance, and POT."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from monge.ot.barycenter import barycenter
+from tests.laws.test_entropic import cloud, weights
+
+seeds = st.integers(0, 10_000)
+LINE = torch.linspace(0, 1, 60, dtype=torch.float64)[:, None]
+
+
+def bump(centre: float, width: float) -> Tensor:
+    h = torch.exp(-(((LINE[:, 0] - centre) / width) ** 2) / 2)
+    return h / h.sum()
+
+
+@given(seeds, st.integers(1, 12))
+def test_of_one_measure_is_itself(seed: int, n: int) -> None:
+    y, b = cloud(seed, n, 3), weights(seed, n)
+    found = barycenter([(y, b)], epsilon=0)
+    torch.testing.assert_close(found.points, y)
+    torch.testing.assert_close(found.weights, b)
+    assert found.converged
+    assert found.value.item() == pytest.approx(0, abs=1e-12)
+
+
+@given(seeds, st.floats(0, 1), st.sampled_from([0.0, 0.1]))
+def test_of_diracs_is_their_weighted_mean(seed: int, t: float, epsilon: float) -> None:
+    x, y = cloud(seed, 1, 4), cloud(seed + 1, 1, 4)
+    found = barycenter([x, y], [1 - t, t], epsilon=epsilon)
+    torch.testing.assert_close(found.points, (1 - t) * x + t * y)
+    distance = (x - y).square().sum().item()
+    assert found.value.item() == pytest.approx(t * (1 - t) * distance, rel=1e-6, abs=1e-9)
+
+
+@given(seeds, st.floats(-20, 20), st.sampled_from([0.0, 0.5]))
+def test_translation_of_the_measures(seed: int, shift: float, epsilon: float) -> None:
+    x, y = cloud(seed, 8, 2), cloud(seed + 1, 6, 2)
+    plain = barycenter([x, y], [0.6, 0.4], epsilon=epsilon, tol=1e-2)
+    moved = barycenter([x + shift, y + 2 * shift], [0.6, 0.4], epsilon=epsilon, tol=1e-2)
+    torch.testing.assert_close(moved.points, plain.points + 1.4 * shift, atol=2e-2 if epsilon else 1e-8, rtol=0)
+
+
+@given(seeds)
+def test_a_share_of_zero_or_one(seed: int) -> None:
+    x, y = cloud(seed, 9, 2), cloud(seed + 1, 5, 2, 3.0)
+    torch.testing.assert_close(barycenter([x, y], [1.0, 0.0], epsilon=0).points, x)
+    torch.testing.assert_close(barycenter([x, y], [0.0, 1.0], epsilon=0).points, y)
+
+
+@given(seeds)
+def test_on_a_line_quantiles_are_averaged(seed: int) -> None:
+    x, y, z = (cloud(seed + k, 20, 1, 2.0 * k) for k in range(3))
+    found = barycenter([x, y, z], [0.2, 0.3, 0.5], epsilon=0)
+    expected = 0.2 * x.sort(0).values + 0.3 * y.sort(0).values + 0.5 * z.sort(0).values
+    torch.testing.assert_close(found.points.sort(0).values, expected)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.05])
+def test_of_gaussians(epsilon: float) -> None:
+    """Commuting covariances: standard deviations are averaged. Blur takes ε/2 of variance from each coordinate."""
+    x, y = cloud(0, 400, 2) * torch.tensor([1.0, 0.4]), cloud(1, 400, 2) * torch.tensor([0.4, 1.2]) + 3
+    found = barycenter([x, y], epsilon=epsilon)
+    torch.testing.assert_close(found.points.mean(0), (x.mean(0) + y.mean(0)) / 2, atol=5e-3, rtol=0)
+    std = (found.points.var(0) + epsilon / 2).sqrt()
+    torch.testing.assert_close(std, (x.std(0) + y.std(0)) / 2, atol=0.03, rtol=0)
+
+
+def test_number_of_points_and_their_weights() -> None:
+    x, y, a = cloud(0, 30, 2), cloud(1, 20, 2), weights(2, 7)
+    draw = torch.Generator().manual_seed(0)
+    found = barycenter([x, y], epsilon=0, n_support=7, masses=a, generator=draw)
+    assert found.points.shape == (7, 2)
+    assert (found.weights == a).all()
+    torch.testing.assert_close(found.weights @ found.points, (x.mean(0) + y.mean(0)) / 2)
+    assert barycenter([x, y], epsilon=0.5, masses=a, generator=draw).points.shape == (7, 2)
+    assert barycenter([x, y], epsilon=0.5, n_support=50, generator=draw).points.shape == (50, 2)
+
+
+def test_fixed_support_is_weighted_and_ends_at_the_measures() -> None:
+    h, k = bump(0.3, 0.05), bump(0.7, 0.08)
+    mean = {
+        t: (barycenter([(LINE, h), (LINE, k)], [1 - t, t], support=LINE, epsilon=1e-3).weights @ LINE).item()
+        for t in (0.0, 0.25, 1.0)
+    }
+    assert mean == pytest.approx({0.0: 0.3, 0.25: 0.4, 1.0: 0.7}, abs=2e-3)
+
+
+def test_debiasing_takes_the_blur_away() -> None:
+    h = bump(0.4, 0.05)
+    blurred = barycenter([(LINE, h)], support=LINE, epsilon=5e-3).weights
+    sharp = barycenter([(LINE, h)], support=LINE, epsilon=5e-3, debias=True, tol=1e-4).weights
+    assert (sharp - h).abs().sum() < 0.05 * (blurred - h).abs().sum()
+
+
+def test_value_of_a_fixed_support_is_the_mean_transport_cost() -> None:
+    """Between Diracs a barycentre on three points costs t (1 − t) D² if one of them is the mean."""
+    x, y = torch.tensor([[0.0]]), torch.tensor([[4.0]])
+    found = barycenter([x, y], [0.75, 0.25], support=torch.tensor([[0.0], [1.0], [4.0]]), epsilon=0.05)
+    torch.testing.assert_close(found.weights, torch.tensor([0.0, 1.0, 0.0]), atol=1e-5, rtol=0)
+    assert found.value.item() == pytest.approx(0.75 + 0.25 * 9, rel=1e-4)
+
+
+def test_float32_and_unequal_sizes() -> None:
+    found = barycenter([cloud(0, 30, 5).float(), (cloud(1, 20, 5).float(), weights(1, 20).float())], epsilon=0.5)
+    assert found.points.dtype == torch.float32
+    assert found.points.shape == (30, 5)
+
+
+def test_not_converging_is_told() -> None:
+    x, y = cloud(0, 10, 2), cloud(1, 12, 2)
+    with pytest.warns(RuntimeWarning, match="barycenter did not reach tol=1e-09"):
+        found = barycenter([x, y], epsilon=0.5, tol=1e-9, max_iter=2)
+    assert not found.converged
+    assert found.n_iter == 2
+
+
+@pytest.mark.parametrize("epsilon", [1e-2, 1e-3])
+def test_fixed_support_with_pot(epsilon: float) -> None:
+    pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
+    h, k = bump(0.25, 0.05), bump(0.7, 0.1)
+    found = barycenter([(LINE, h), (LINE, k)], [0.3, 0.7], support=LINE, epsilon=epsilon, tol=1e-10, max_iter=20_000)
+    histograms, C = torch.stack([h, k], 1).numpy(), (LINE - LINE.T).square().numpy()
+    theirs = pot.bregman.barycenter(
+        histograms, C, epsilon, weights=np.array([0.3, 0.7]), method="sinkhorn_log", stopThr=1e-13, numItermax=5000
+    )
+    np.testing.assert_allclose(found.weights.numpy(), theirs, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_debiased_with_pot() -> None:
+    pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
+    h, k = bump(0.25, 0.05), bump(0.7, 0.1)
+    found = barycenter([(LINE, h), (LINE, k)], support=LINE, epsilon=1e-2, debias=True, tol=1e-5)
+    histograms, C = torch.stack([h, k], 1).numpy(), (LINE - LINE.T).square().numpy()
+    theirs = pot.bregman.barycenter_debiased(histograms, C, 1e-2, numItermax=3000, stopThr=1e-12)
+    np.testing.assert_allclose(found.weights.numpy(), theirs, atol=1e-3)
+
+
+def test_free_support_with_pot() -> None:
+    pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
+    x, y, b = cloud(0, 25, 2), cloud(1, 30, 2, 2.0), weights(1, 30)
+    uniform = np.full(25, 1 / 25)
+    found = barycenter([x, (y, b)], epsilon=0, tol=1e-6)
+    theirs = pot.lp.free_support_barycenter([x.numpy(), y.numpy()], [uniform, b.numpy()], x.numpy(), b=uniform, numItermax=100)
+    np.testing.assert_allclose(found.points.numpy(), theirs, atol=1e-6)
+
+
+def test_bad_input() -> None:
+    x = torch.zeros(3, 2)
+    for arguments, message in [
+        ({"measures": []}, "measures is empty"),
+        ({"measures": [x[0]]}, r"measures\[0\] must have shape"),
+        ({"measures": [x, torch.zeros(3, 4)]}, r"measures\[1\] has dimension 4 and measures\[0\] 2"),
+        ({"measures": [x, x], "weights": [0.5, 0.6]}, "weights sums to 1.1"),
+        ({"measures": [x, x], "weights": [1.0]}, "weights has 1 weights for 2"),
+        ({"measures": [x], "epsilon": -1.0}, r"epsilon must be >= 0, got -1\.0"),
+        ({"measures": [x], "support": x, "epsilon": 0.0}, "epsilon must be > 0 with a fixed support"),
+        ({"measures": [x], "support": x, "n_support": 3}, "support fixes the points"),
+        ({"measures": [x], "cost": "euclidean"}, "pass support=points"),
+        ({"measures": [x], "n_support": 0}, "n_support must be > 0"),
+        ({"measures": [(x, torch.ones(3))]}, r"the weights of measures\[0\] sums to 3"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            barycenter(**{"epsilon": 1.0, **arguments})  # type: ignore[arg-type]
