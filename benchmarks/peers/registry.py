@@ -1,0 +1,80 @@
+"""What a peer is, and the book in which they are entered."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``coupling`` (a plan, or a pair of potentials) and ``later`` (more figures) are asked after the clock has stopped."""
+
+    value: Any
+    gradient: Any = None
+    coupling: Callable[[], Any] | None = None
+    note: dict[str, Any] = field(default_factory=dict)
+    later: Callable[[], dict[str, Any]] = dict
+    x: Any = None  # where the call has moved the points
+
+
+Call = Callable[[], Answer]
+
+
+@dataclass(frozen=True)
+class Peer:
+    name: str
+    library: str  # as it is imported
+    ladder: tuple[Any, ...]
+    make: Callable[..., Call]
+    task: str
+
+    @property
+    def stops_itself(self) -> bool:
+        """Not told the number of iterations, which no user knows beforehand."""
+        return not isinstance(self.ladder[0], int)
+
+    @property
+    def installed(self) -> bool:
+        return importlib.util.find_spec(self.library) is not None
+
+
+PROJECTIONS = 128
+PEERS: dict[tuple[str, str], Peer] = {}
+ITERATIONS = tuple(sorted({round(1.15**k) for k in range(58)}))  # 1 … 2882
+TOLERANCES = (3e-3, 2e-3, 1.5e-3, 1e-3, 7e-4, 5e-4, 3e-4, 1e-4)
+
+
+def peer(name: str, library: str, ladder: tuple[Any, ...] = (None,), task: str = "sinkhorn") -> Callable[..., Any]:
+    def enter(make: Callable[..., Call]) -> Callable[..., Call]:
+        PEERS[task, name] = Peer(name, library, ladder, make, task)
+        return make
+
+    return enter
+
+
+def in_torch(loss: Callable[..., Any]) -> Callable[..., Call]:
+    """A peer from a function that builds ``f(x, y) -> value``, differentiable in torch."""
+
+    def make(x: Any, y: Any, scale: float, _: None) -> Call:
+        import torch
+
+        f, x, y = loss(scale), torch.from_numpy(x), torch.from_numpy(y)
+
+        def call() -> Answer:
+            x1 = x.clone().requires_grad_()
+            value = f(x1, y)
+            value.backward()
+            return Answer(value.item(), x1.grad)
+
+        return call
+
+    return make
+
+
+def inner_costs(x: Any, y: Any) -> list[Any]:
+    """Squared distances within x and within y, each of mean one."""
+    costs = [(z**2).sum(1)[:, None] + (z**2).sum(1) - 2 * z @ z.T for z in (x, y)]
+    return [C / C.mean() for C in costs]
