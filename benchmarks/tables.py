@@ -1,4 +1,4 @@
-"""Write the README's table from benchmarks/results/*.json; with --check, only say whether it is up to date."""
+"""Write the README's tables from benchmarks/results/*.json; with --check, only say whether they are up to date."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-BEGIN, END = "<!-- results: written by `make tables` -->", "<!-- end of results -->"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    made = f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    text = made = README.read_text()
+    for name, table in (("results", recipes), ("solvers", solvers)):
+        begin, end = f"<!-- {name}: written by `make tables` -->", f"<!-- end of {name} -->"
+        before, rest = made.split(begin)
+        made = f"{before}{begin}\n{table()}\n{end}{rest.split(end)[1]}"
     if args.check:
         if made != text:
             sys.exit("README.md does not show benchmarks/results: run 'make tables'")
@@ -30,9 +31,9 @@ def main() -> None:
     README.write_text(made)
 
 
-def table() -> str:
+def recipes() -> str:
     rows = ["| recipe | figures | floor or reference | seeds | training |", "|---|---|---|---|---|"]
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
+    for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
         if "recipe" in result:
             rows.append(row(result))
@@ -60,6 +61,30 @@ def row(result: dict[str, Any]) -> str:
     if "perplexity" in s:
         figures += f", plan-row perplexity {shown(s, 'perplexity', 2)}"
     return f"| `{name}`<br>{paper} | {figures} | {floor} | {seeds} | {cost} |"
+
+
+def solvers() -> str:
+    """Milliseconds of ours, and of the fastest setting of any peer, over the grid and the mini-batches."""
+    found = json.loads((RESULTS / "solvers.json").read_text())["threads"]["1"]
+    lines = []
+    for task, sizes, epsilons in (("grid", (256, 1000, 4000, 10_000), (0.1, 0.01)), ("minibatch", (64, 128, 256, 512), (0.05,))):
+        lines += [f"| {'grid' if task == 'grid' else 'mini-batches'} | " + " | ".join(f"n = {n:,}" for n in sizes) + " |"]
+        lines += ["|---|" + "---|" * len(sizes)]
+        for d in (2, 64, 512) if task == "grid" else (64, 512, 4096):
+            for epsilon in epsilons:
+                cells = [milliseconds(found.get(f"{task} n={n} d={d} ε={epsilon:g}", {})) for n in sizes]
+                lines.append(f"| d = {d}, ε = {epsilon:g} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def milliseconds(rows: dict[str, Any]) -> str:
+    reached = {name: row["cpu_seconds"] * 1e3 for name, row in rows.items() if row.get("status") == "reached"}
+    ours, peers = reached.get("monge"), [t for name, t in reached.items() if not name.startswith("monge")]
+    if ours is None or not peers:
+        return "not measured"
+    best = min(peers)
+    return f"{ours:.3g} / {best:.3g}" if ours > best else f"**{ours:.3g}** / {best:.3g}"
 
 
 def shown(summary: dict[str, Any], name: str, digits: int) -> str:

@@ -65,7 +65,7 @@ class Operator(Protocol):
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]: ...
 
     def dual(self, h: Tensor) -> Tensor:
-        """The dual objective (…) after the sweep of h, up to a constant: iterations must not lower it."""
+        """The dual objective (…) after the sweep of h, in units of ε and up to a constant: plain iterations raise it."""
 
     def coupling(self) -> Coupling: ...
 
@@ -122,6 +122,8 @@ class Dense:
         return f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
+        if self._powers == (1.0, 1.0) and not self._sharded and h.ndim == 1:
+            return torch.dot(self._b, h) - torch.dot(self._a, self._s.log())
         return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
 
     def coupling(self) -> Coupling:
@@ -153,7 +155,7 @@ class Symmetric:
         return g, g
 
     def dual(self, h: Tensor) -> Tensor:
-        return 2 * (self._a * self.potentials(h)[0]).sum(-1) - self._epsilon * (self._w * self._s).sum(-1)
+        return 2 * (self._a * h).sum(-1) - (self._w * self._s).sum(-1)
 
     def coupling(self) -> Coupling:
         mass = self._w * self._s
@@ -269,7 +271,7 @@ def dual_value(
 ) -> Tensor:
     """The dual where the rows are fitted, whose mass is then a function of f."""
     left, right = _gain(f, a, geometry.alpha, powers[0], epsilon, True), _gain(g, b, geometry.beta, powers[1], epsilon, False)
-    return (parallel.total(left) if sharded else left) + right
+    return ((parallel.total(left) if sharded else left) + right) / epsilon
 
 
 def _gain(f: Tensor, a: Tensor, alpha: Tensor | None, power: float, epsilon: float, fitted: bool) -> Tensor:

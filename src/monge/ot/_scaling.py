@@ -152,18 +152,17 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
     operator = task.operator
     operator.start(g, epsilon)
     h, mixer, used = torch.zeros_like(g), Anderson(task.b), 0
-    trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the potential that plain iteration would have gone to
+    trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the h of plain iteration
+    look = False  # at the size of h, before the next sweep
     while True:
-        if (trial is not None or used % _CHECK_EVERY == 1) and not (size := _size(h)) < _BOUND:
-            if trial is not None and not math.isfinite(size):
-                h, trial = (trial[1] - g) / epsilon, None
-                continue
+        if trial is None and (look or used % _CHECK_EVERY == 1) and not (size := _size(h)) < _BOUND:
             f, g = operator.potentials(h)
             if not math.isfinite(size):  # a column of the kernel has underflowed
                 g = _transformed(f, task.geometry, task.a, epsilon, task.powers[1], task.sharded)
             operator.start(g, epsilon)
             h = torch.zeros_like(g)
             mixer.forget()
+        look = False
         t = operator.sweep(h)
         r = h - t
         error = _dot(task.b, torch.expm1(r).abs_())
@@ -171,19 +170,25 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
         used += 1
         if worst <= tol or used >= budget:
             return h, error, worst, used
+        dual = None
         if trial is not None:
-            fell = ~(operator.dual(h) >= trial[0])
+            dual = operator.dual(h)
+            fell = ~(dual >= trial[0])
             if fell.any():
-                h, trial = torch.where(fell.unsqueeze(-1), (trial[1] - g) / epsilon, h), None
+                h, trial, look = torch.where(fell.unsqueeze(-1), trial[1], h), None, True
                 mixer.forget()
+                continue
+            if not _size(h) < _BOUND:
+                trial, look = None, True
                 continue
         image = t if task.damping == 1 else h - task.damping * r
         mixed = mixer.next(image, r, worst, tol)
         trial = None
         if mixed is not None:
-            reached, climb = operator.dual(h), epsilon * _dot(task.b, torch.expm1(r) - r)  # KL of the columns
-            slack = _SLACK * torch.finfo(reached.dtype).eps * (reached.abs() + epsilon)
-            trial = reached + climb / 2 - slack, g + epsilon * image
+            dual = operator.dual(h) if dual is None else dual
+            climb = _dot(task.b, torch.expm1(r) - r)  # KL of the columns
+            slack = _SLACK * torch.finfo(dual.dtype).eps * (dual.abs() + 1)
+            trial = dual + climb / 2 - slack, image
         h = image if mixed is None else mixed
 
 
@@ -212,23 +217,32 @@ class Anderson:
         self.forget()
 
     def forget(self) -> None:
-        self._images: list[Tensor] = []
-        self._residuals: list[Tensor] = []
+        self._last: tuple[Tensor, Tensor] | None = None
+        self._count = 0
 
     def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
         """The next h from the image T(h) and the residual of the last one; None where a few plain steps will do."""
         shrink, self._previous = min(worst / self._previous, 1.0), worst
-        self._images = [*self._images[-_MEMORY:], image]
-        self._residuals = [*self._residuals[-_MEMORY:], r]
-        if len(self._residuals) == 1 or worst * shrink**self._patience < goal:
+        last, self._last = self._last, (image, r)
+        if last is None:
             return None
-        D = torch.stack(self._residuals, -2).double().diff(dim=-2)
+        if self._count == 0:
+            shape = (*image.shape[:-1], _MEMORY, image.shape[-1])
+            self._steps, self._differences = image.new_empty(shape), image.new_empty(shape)
+        slot, self._count = self._count % _MEMORY, self._count + 1
+        torch.sub(image, last[0], out=self._steps[..., slot, :])
+        torch.sub(r, last[1], out=self._differences[..., slot, :])
+        if worst * shrink**self._patience < goal:
+            return None
+        used = min(self._count, _MEMORY)
+        D = self._differences[..., :used, :].double()
         weighted = D * self._b.unsqueeze(-2)
         A, y = weighted @ D.mT, weighted @ r.double().unsqueeze(-1)
+        diagonal = A.diagonal(dim1=-2, dim2=-1)
         noise = (_SLACK * torch.finfo(image.dtype).eps) ** 2  # of residuals that are all rounding, as in a solved problem
-        A.diagonal(dim1=-2, dim2=-1).add_(_RIDGE * A.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) + noise)
-        theta = torch.linalg.solve_ex(A, y)[0].mT.to(image.dtype)
-        return image - (theta @ torch.stack(self._images, -2).diff(dim=-2)).squeeze(-2)
+        diagonal += _RIDGE * diagonal.sum(-1, keepdim=True) + noise
+        theta = torch.linalg.solve_ex(A, y)[0].to(image.dtype)
+        return image - (self._steps[..., :used, :].mT @ theta).squeeze(-1)
 
 
 def _cold(geometry: Geometry, a: Tensor, b: Tensor, epsilon: float, sharded: bool) -> Tensor:
