@@ -181,6 +181,18 @@ def test_columns_that_underflow_are_found_in_the_log_domain() -> None:
     assert plan.value.item() == pytest.approx(ot.sinkhorn(x, y, epsilon=0.3).value.item(), rel=1e-4)
 
 
+def test_potentials_stay_in_the_range_of_the_costs() -> None:
+    """Two far groups with the same masses on both sides: the dual is flat between them, and a solved problem beside."""
+    x, y = cloud(0, 6, 2), cloud(1, 6, 2)
+    far = torch.tensor([[1000.0, 0.0]], dtype=F64)
+    left, right = torch.stack([torch.cat([x, x + far]), torch.zeros(12, 2, dtype=F64)]), torch.cat([y, y + far]).expand(2, -1, -1)
+    plan = ot.sinkhorn(left, right, epsilon=1e-3, tol=1e-6, max_iter=20_000)
+    assert plan.converged
+    assert plan.f.abs().max() < 3e6
+    alone = ot.sinkhorn(left[0], right[0], epsilon=1e-3, tol=1e-6, max_iter=20_000)
+    torch.testing.assert_close(plan.value[0], alone.value, atol=1e-6, rtol=0)
+
+
 def test_no_step_lowers_the_dual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extrapolation by nonsense must be undone: the solver still converges, and to the same value."""
     x, y = cloud(0, 30, 2), cloud(1, 30, 2)

@@ -161,8 +161,6 @@ def _response(y: Array, diagram: _Diagram, box: Box) -> Array:
 def _all_visible(y: Array, box: Box) -> Array:
     """A potential without hidden cells: shrink the targets by s into the box, and take their Voronoi cells."""
     lo, hi = np.asarray(box.lo), np.asarray(box.hi)
-    if ((y > lo) & (y < hi)).all():
-        return np.zeros(len(y))
     middle, width = (y.min(0) + y.max(0)) / 2, np.maximum(np.ptp(y, axis=0), 1e-300)
     s = min(1.0, float(((hi - lo) / width).min()) * 0.9)
     inside = (lo + hi) / 2 + s * (y - middle)

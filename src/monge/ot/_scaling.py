@@ -31,6 +31,7 @@ _WARMING = 4.0  # ratio of successive ε in ε-scaling
 _COARSE_TOL = 0.003  # marginal error that ends a level above the last
 _COARSE_ITER = 1000
 _PRECISE = 1e-3  # ε over mean cost below which float32 problems are solved in float64
+_LEAP = 300.0  # longest extrapolation: where the dual is flat, as between far groups of points, it would go anywhere
 _CHECK_EVERY = 4  # plain iterations between two looks at |h|
 _SAFE = (1e-15, 1e15)  # range of ε outside of which float32 would overflow
 
@@ -242,7 +243,9 @@ class Anderson:
         noise = (_SLACK * torch.finfo(image.dtype).eps) ** 2  # of residuals that are all rounding, as in a solved problem
         diagonal += _RIDGE * diagonal.sum(-1, keepdim=True) + noise
         theta = torch.linalg.solve_ex(A, y)[0].to(image.dtype)
-        return image - (self._steps[..., :used, :].mT @ theta).squeeze(-1)
+        step = (self._steps[..., :used, :].mT @ theta).squeeze(-1)
+        size = torch.linalg.vector_norm(step, torch.inf, -1, keepdim=True)
+        return image - step * (_LEAP / size).clamp_max_(1)
 
 
 def _cold(geometry: Geometry, a: Tensor, b: Tensor, epsilon: float, sharded: bool) -> Tensor:

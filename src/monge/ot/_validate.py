@@ -25,7 +25,7 @@ def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y")) -> tuple[Ten
     x, y = points(x, names[0]), points(y, names[1])
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost needs the same d")
-    _same_kind(x, y, names)
+    same_kind(x, y, names)
     if x.shape[:-2] != y.shape[:-2]:
         batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         x, y = x.expand(*batch, *x.shape[-2:]), y.expand(*batch, *y.shape[-2:])
@@ -113,7 +113,7 @@ def _finite(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def _same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
+def same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
     if x.dtype != y.dtype:
         raise TypeError(f"{names[0]} is {x.dtype} and {names[1]} {y.dtype}: convert one with .to(dtype)")
     if x.device != y.device:

@@ -280,7 +280,7 @@ def _door(Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str) -> tuple[Tensor, 
         if D.shape[-2:] != (Cx.shape[-1], Cy.shape[-1]):
             raise ValueError(f"C has shape {tuple(D.shape)}, Cx and Cy need (..., {Cx.shape[-1]}, {Cy.shape[-1]})")
     for name, C in given.items():
-        check._same_kind(given["Cx"], C, ("Cx", name))
+        check.same_kind(given["Cx"], C, ("Cx", name))
     if loss == "kl" and (bool((given["Cx"] < 0).any()) or bool((given["Cy"] <= 0).any())):
         raise ValueError('loss="kl" needs Cx >= 0 and Cy > 0: add a small constant, or use "square"')
     batch = torch.broadcast_shapes(*(C.shape[:-2] for C in given.values()))
