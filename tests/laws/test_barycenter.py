@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from monge import ot
 from monge.ot.barycenter import barycenter
 from tests.laws.test_entropic import cloud, weights
 
@@ -80,8 +84,28 @@ def test_number_of_points_and_their_weights() -> None:
     assert found.points.shape == (7, 2)
     assert (found.weights == a).all()
     torch.testing.assert_close(found.weights @ found.points, (x.mean(0) + y.mean(0)) / 2)
+    assert barycenter([x, y], [0.1, 0.9], epsilon=0.5).points.shape == (20, 2)
     assert barycenter([x, y], epsilon=0.5, masses=a, generator=draw).points.shape == (7, 2)
     assert barycenter([x, y], epsilon=0.5, n_support=50, generator=draw).points.shape == (50, 2)
+
+
+def test_start_is_drawn_by_weight() -> None:
+    y, b = cloud(0, 40, 2), torch.zeros(40, dtype=torch.float64)
+    b[[3, 17, 30]] = 1 / 3
+    found = barycenter([(y, b)], epsilon=0, n_support=3, generator=torch.Generator().manual_seed(0))
+    assert found.n_iter == 1, "it starts at the answer"
+
+
+def test_plans_are_warm_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = []
+
+    def recorded(*args: Any, init: ot.Plan | None, **options: Any) -> ot.Plan:
+        starts.append(init)
+        return ot.sinkhorn(*args, init=init, **options)
+
+    monkeypatch.setattr(sys.modules["monge.ot.barycenter"], "sinkhorn", recorded)  # the name itself is the function
+    barycenter([cloud(0, 8, 2), cloud(1, 9, 2)], epsilon=0.5, tol=0.1)
+    assert [start is None for start in starts[:4]] == [True, True, False, False]
 
 
 def test_fixed_support_is_weighted_and_ends_at_the_measures() -> None:
