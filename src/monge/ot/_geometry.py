@@ -63,11 +63,11 @@ class Geometry(ABC):
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
         """−ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε) in linear memory, (…, n)."""
-        h, parts = g + epsilon * log_b, []
+        h, f = g + epsilon * log_b, self.like.new_empty((*self.batch, self.n))
         for rows in self.blocks():
             top, _, s = row_sums(self.exponent(h, epsilon * LN2, rows))
-            parts.append(-epsilon * (LN2 * top + s.log()))
-        return torch.cat(parts, -1)
+            f[..., rows] = -epsilon * (LN2 * top + s.log())
+        return f
 
 
 def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -177,20 +177,19 @@ class Streamed:
         power, alpha = self._powers[0], geometry.alpha
         self._last = self._g + epsilon * h
         weighted = self._last + epsilon * self._log_b
-        c, fs, masses = torch.zeros_like(h), [], []
+        # Outputs come before tiles: a small tensor made between two tiles keeps the allocator from using their memory again.
+        c, self._f, self._rows = torch.zeros_like(h), torch.empty_like(self._a), torch.empty_like(self._a)
         for rows in geometry.blocks():
-            tile = geometry.exponent(weighted, epsilon * LN2, rows)
-            top, _, s = row_sums(tile)
+            top, tile, s = row_sums(geometry.exponent(weighted, epsilon * LN2, rows))
             f = -epsilon * (LN2 * top + s.log())
             p = self._a[..., rows] / s
             if power != 1:
                 full = f if alpha is None else f + alpha[..., rows]
                 p = p * torch.exp((power - 1) / epsilon * full)
                 f = f + (power - 1) * full
-            fs.append(f)
-            masses.append(p * s)
+            self._f[..., rows], self._rows[..., rows] = f, p * s
             c += _mv(tile.mT, p)
-        self._f, self._rows, self._columns = torch.cat(fs, -1), torch.cat(masses, -1), c
+        self._columns = c
         total = parallel.total(c.clone()) if self._sharded else c
         return _fitted(total / (self._b * h.exp()), self._g, geometry.beta, self._powers[1], epsilon, self.dead)
 
@@ -249,10 +248,16 @@ class Tiled:
             yield rows, tile.add_(self._top[..., rows].unsqueeze(-1)).exp2_()
 
     def apply(self, v: Tensor) -> Tensor:
-        return torch.cat([times(tile, v) for _, tile in self.blocks()], -2)
+        out = v.new_empty((*self.rows.shape, v.shape[-1]))
+        for rows, tile in self.blocks():
+            out[..., rows, :] = times(tile, v)
+        return out
 
     def pull(self, v: Tensor) -> Tensor:
-        return sum(times(tile.mT, v[..., rows, :]) for rows, tile in self.blocks())  # type: ignore[return-value]
+        out = v.new_zeros((*self.columns.shape, v.shape[-1]))
+        for rows, tile in self.blocks():
+            out += times(tile.mT, v[..., rows, :])
+        return out
 
     def matrix(self) -> Tensor:
         return torch.cat([tile for _, tile in self.blocks()], -2)
