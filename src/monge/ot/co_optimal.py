@@ -117,7 +117,7 @@ def co_optimal_transport(
         check.positive(number, name)
     first, second = (check.positive(e, "epsilon") for e in (epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon)))
     X, Y = check.points(X, "X"), check.points(Y, "Y")
-    check._same_kind(X, Y, ("X", "Y"))
+    check.same_kind(X, Y, ("X", "Y"))
     if X.shape[:-2] != Y.shape[:-2]:
         raise ValueError(f"X has batch shape {tuple(X.shape[:-2])} and Y {tuple(Y.shape[:-2])}: expand one to the other")
     a, b = check.weights(a, X, X.shape[-2], "a"), check.weights(b, Y, Y.shape[-2], "b")

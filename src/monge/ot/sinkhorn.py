@@ -40,7 +40,7 @@ class Plan:
         min over P of ``<P, C> + epsilon KL(P | a⊗b)``, with ``rho`` plus ``rho KL(P 1 | a) + rho KL(Pᵀ 1 | b)``, from the dual.
         Differentiable in points, weights and cost matrix by the envelope theorem; twice by implicit differentiation.
     f, g : Tensor (..., n), (..., m)
-        Dual potentials, in units of the cost, without gradient. They have the dtype of the points: at ε = 1e-5 times the mean cost
+        Dual potentials, in units of the cost, without gradient, in the dtype of the points: at ε = 1e-5 times the mean cost
         a plan made from float32 ones is off by 4e-3 in its marginals; ``matrix`` and the gradients do not go through them.
     a, b : Tensor (..., n), (..., m)
         The weights.
