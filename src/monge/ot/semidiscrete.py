@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from . import _validate as check
 from ._laguerre import Box, fit_areas
 from ._problem import first_order
+from ._products import pairwise
 from .costs import CostLike, as_cost
 
 Sampler: TypeAlias = "Callable[[int, torch.Generator | None], Tensor] | Callable[[int], Tensor]"
@@ -241,8 +242,9 @@ class SemiDiscrete(nn.Module):
         bias = self._bias(psi, epsilon)
         if not self._squared:
             return bias - self._cost.matrix(x, self.y)
-        products = (2 * (x - self._centre)) @ self._centred.T
-        return products.to(bias.dtype).add_(bias - self._squares)
+        if torch.is_autocast_enabled(x.device.type):
+            return ((2 * (x - self._centre)) @ self._centred.T).to(bias.dtype).add_(bias - self._squares)
+        return pairwise((x - self._centre).detach(), self._centred, bias - self._squares, 2.0)
 
     def _bias(self, psi: Tensor, epsilon: float) -> Tensor:
         return torch.where(self.b > 0, psi + torch.special.xlogy(epsilon, self.b), -torch.inf)
