@@ -5,13 +5,16 @@ RECIPE ?= sinkhorn-gan-digits
 SEEDS ?= 0,1,2
 BIN := .venv/bin
 
-.PHONY: demo test lint format reproduce tables bench clean
+.PHONY: demo test test-kernels lint format reproduce tables bench clean
 
 demo: .venv/installed  ## a generator that draws digits, in two minutes
 	$(BIN)/monge train sinkhorn-gan-digits --run.out runs/demo
 
 test: .venv/developer
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-kernels: .venv/cuda  ## the CUDA kernels, in Triton's interpreter
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/laws/test_triton.py
 
 lint: .venv/developer
 	$(BIN)/ruff check .
@@ -48,4 +51,8 @@ clean:
 
 .venv/bench: .venv/developer
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
+
+.venv/cuda: .venv/developer
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cuda]'
 	touch $@
