@@ -13,6 +13,14 @@ import yaml
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
+OTHERS = {
+    "sliced n=100000 d=64": "`sliced_wasserstein`, n = 100,000, d = 64, 128 projections",
+    "mmd n=10000 d=64": "`mmd`, Gaussian kernel, n = 10,000, d = 64",
+    "energy n=10000 d=64": "`energy_distance`, n = 10,000, d = 64",
+    "gromov n=1000 d=8 ε=0.05": "`gromov_wasserstein`, n = 1,000, ε = 0.05",
+    "large n=100000 d=64 ε=0.1": '`sinkhorn(memory="linear")`, n = 100,000, d = 64, ε = 0.1',
+    "semidiscrete n=10000 d=784": "`SemiDiscrete`, 10,000 targets, d = 784, ε = 0.006; masses off by {mass_error:.1%} in the mean",
+}
 
 
 def main() -> None:
@@ -75,7 +83,19 @@ def solvers() -> str:
                 cells = [milliseconds(found.get(f"{task} n={n} d={d} ε={epsilon:g}", {})) for n in sizes]
                 lines.append(f"| d = {d}, ε = {epsilon:g} | {' | '.join(cells)} |")
         lines.append("")
-    return "\n".join(lines).rstrip()
+    lines += ["| other solvers | CPU seconds, memory | peers |", "|---|---|---|"]
+    for case, what in OTHERS.items():
+        rows = {name: row for name, row in found.get(case, {}).items() if row.get("status") == "reached"}
+        ours = rows.pop("monge", None)
+        if ours:
+            peers = ", ".join(f"{name} {row['cpu_seconds']:.3g} s{objective(row, case)}" for name, row in rows.items())
+            cells = f"{ours['cpu_seconds']:.3g} s, {ours['peak_mib']:.0f} MiB{objective(ours, case)}"
+            lines.append(f"| {what.format(**ours)} | {cells} | {peers} |")
+    return "\n".join(lines)
+
+
+def objective(row: dict[str, Any], case: str) -> str:
+    return f" (objective {row['value']:.4g})" if case.startswith("gromov") else ""
 
 
 def milliseconds(rows: dict[str, Any]) -> str:
