@@ -19,7 +19,7 @@ OTHERS = {
     "energy n=10000 d=64": "`energy_distance`, n = 10,000, d = 64",
     "gromov n=1000 d=8 ε=0.05": "`gromov_wasserstein`, n = 1,000, ε = 0.05",
     "large n=100000 d=64 ε=0.1": '`sinkhorn(memory="linear")`, n = 100,000, d = 64, ε = 0.1',
-    "semidiscrete n=10000 d=784": "`SemiDiscrete`, 10,000 targets, d = 784, ε = 0.006; masses off by {mass_error:.1%} in the mean",
+    "semidiscrete n=10000 d=784": "`SemiDiscrete`, 10,000 targets, d = 784, ε = 0.006; cells off by {mass_error:.1%}",
 }
 
 

@@ -58,6 +58,7 @@ def test_blocks_of_rows_equal_one_block(monkeypatch: pytest.MonkeyPatch) -> None
     for cost in COSTS:
         for memory in ("dense", "linear"):
             plan = ot.sinkhorn(x, y, epsilon=0.1, cost=cost, memory=memory, **TIGHT)
+            assert plan.converged
             torch.testing.assert_close(plan.matrix().sum(1), plan.a, atol=1e-8, rtol=0)
             if cost == "sqeuclidean":
                 torch.testing.assert_close(plan.value, whole.value, atol=1e-9, rtol=0)
