@@ -194,13 +194,13 @@ def test_gradient_in_the_cost_matrix_is_the_plan() -> None:
 @pytest.mark.parametrize("rho", [None, 2.0, (None, 0.5)])
 def test_second_derivatives_equal_finite_differences(cost: str, rho: Any) -> None:
     x, y = cloud(0, 4, 2).requires_grad_(), cloud(1, 3, 2).requires_grad_()
-    logits = cloud(2, 4, 1)[:, 0].requires_grad_()
+    left, right = cloud(2, 4, 1)[:, 0].requires_grad_(), cloud(3, 3, 1)[:, 0].requires_grad_()
 
-    def value(x: Tensor, logits: Tensor, y: Tensor) -> Tensor:
-        a = logits.softmax(0)
-        return ot.sinkhorn(x, y, a=a, epsilon=1.0, rho=rho, cost=cost, tol=1e-13, max_iter=50_000).value
+    def value(x: Tensor, left: Tensor, y: Tensor, right: Tensor) -> Tensor:
+        a, b = left.softmax(0), right.softmax(0)
+        return ot.sinkhorn(x, y, a=a, b=b, epsilon=1.0, rho=rho, cost=cost, tol=1e-13, max_iter=50_000).value
 
-    assert torch.autograd.gradgradcheck(value, (x, logits, y), atol=1e-4)
+    assert torch.autograd.gradgradcheck(value, (x, left, y, right), atol=1e-4)
 
 
 def test_second_derivatives_in_the_cost_matrix_and_over_a_batch() -> None:
