@@ -88,7 +88,7 @@ def store(peer: Peer, case: Case, row: dict[str, Any], around: dict[str, Any], t
         found = load()
         stamp = {"date": datetime.date.today().isoformat(), "commit": around["commit"], "load": round(os.getloadavg()[0], 1)}
         found["threads"].setdefault(str(threads), {}).setdefault(str(case), {})[peer.name] = tidy(row) | stamp
-        library = VERSIONS[peer.library]
+        library = VERSIONS[peer.package]
         versions = {name: importlib.metadata.version(name) for name in (library, *(("jax",) if library == "ott-jax" else ()))}
         found["peers"][peer.name] = {"versions": around["versions"] | versions, "machine": around["machine"]}
         new = OUT.with_suffix(".tmp")
@@ -134,7 +134,7 @@ def bench(args: argparse.Namespace) -> None:
             if not peer.name.startswith(only or "") or (skip and peer.name.startswith(skip)):
                 continue
             if not peer.installed:
-                print(f"{peer.name}: {peer.library} is not installed")
+                print(f"{peer.name}: {peer.package} is not installed")
                 continue
             child = Child(peer.name, args.threads)
             for case in (case for case in chosen if case.peers == peer.task):
@@ -236,7 +236,7 @@ def limit(case: Case, row: dict[str, Any]) -> str:
 
 
 def peers() -> list[Peer]:
-    return [p for p in PEERS.values() if p.task == "sinkhorn" and p.library in LIBRARIES]
+    return [p for p in PEERS.values() if p.task == "sinkhorn" and p.package in LIBRARIES]
 
 
 def of(task: str, found: Table) -> list[dict[str, dict[str, Any]]]:
@@ -277,7 +277,7 @@ def draw(found: Table) -> None:
                     ax.plot(*zip(*pairs, strict=True), **style)
 
             for p in peers():
-                line(p.name, color=COLOURS[p.library], marker=".", lw=1, ls="-" if p.stops_itself else "--", alpha=0.6)
+                line(p.name, color=COLOURS[p.package], marker=".", lw=1, ls="-" if p.stops_itself else "--", alpha=0.6)
             line(FLOOR, color="black", ls=":", lw=1)
             line("monge", color="black", marker="o", ms=4, lw=2)
             ax.set(xscale="log", yscale="log", title=f"d = {d}, ε = {epsilon:g} × mean cost")
@@ -290,7 +290,7 @@ def draw(found: Table) -> None:
             if i:
                 ax.set_xlabel("points on each side")
     handles = [plt.Line2D([], [], color="black", marker="o", ms=4, lw=2, label="monge")]
-    shown_libraries = {p.library for p in peers() if any(reached(found.get(str(case), {}), p.name) for case in grid)}
+    shown_libraries = {p.package for p in peers() if any(reached(found.get(str(case), {}), p.name) for case in grid)}
     handles += [
         plt.Line2D([], [], color=COLOURS[key], marker=".", lw=1, label=LIBRARIES[key])
         for key in COLOURS

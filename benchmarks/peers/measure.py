@@ -187,7 +187,7 @@ def measure(peer: Peer, case: Case, hint: Any, expected: float, truth: Path) -> 
             seen[i] |= answer.note | answer.later()
         return good(case, seen[i])
 
-    start = ladder.index(hint) if hint in ladder else 0 if peer.library == "monge" else min(10, len(ladder) // 3)
+    start = ladder.index(hint) if hint in ladder else 0 if peer.package == "monge" else min(10, len(ladder) // 3)
     low = start - 1 if expected > 10 else -1  # where a call is long, not below what a smaller case needed
     try:
         best = cheapest(len(ladder), low, start, reaches)

@@ -26,7 +26,7 @@ Call = Callable[[], Answer]
 @dataclass(frozen=True)
 class Peer:
     name: str
-    library: str  # as it is imported
+    package: str  # as it is imported
     ladder: tuple[Any, ...]
     make: Callable[..., Call]
     task: str
@@ -38,7 +38,7 @@ class Peer:
 
     @property
     def installed(self) -> bool:
-        return importlib.util.find_spec(self.library) is not None
+        return importlib.util.find_spec(self.package) is not None
 
 
 PROJECTIONS = 128

@@ -256,11 +256,11 @@ def _half(rank: int, folder: str, memory: str) -> None:
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    x, y = cloud(0, 40, 3), cloud(1, 30, 3).requires_grad_()
-    mine = x[:25] if rank == 0 else x[25:]  # shares need not be equal
+    x, y = cloud(0, 130, 3), cloud(1, 100, 3).requires_grad_()
+    mine = x[:100] if rank == 0 else x[100:]  # shares need not be equal, and each decides as the whole would
     mine = mine.clone().requires_grad_()
     plan = ot.sinkhorn(mine, y, epsilon=0.05, tol=1e-9, max_iter=5000, sharded=True, memory=memory)
-    far = torch.linspace(-3000, 3000, 30, dtype=F64)  # columns underflow and are found in the log domain, over both processes
+    far = torch.linspace(-3000, 3000, 100, dtype=F64)  # columns underflow and are found in the log domain, over both processes
     lost = ot.sinkhorn(mine, y, epsilon=0.3, init=(mine[:, 0] * 0, far), sharded=True, memory=memory)
     assert lost.converged
     assert lost.n_iter < 100
@@ -274,7 +274,7 @@ def _half(rank: int, folder: str, memory: str) -> None:
 def test_two_processes_that_share_the_rows_equal_one(memory: str, tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_half, args=(str(tmp_path), memory), nprocs=2)
     (v0, c0, x0, y0, f0, g0), (v1, c1, x1, y1, f1, g1) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    x, y = cloud(0, 40, 3).requires_grad_(), cloud(1, 30, 3).requires_grad_()
+    x, y = cloud(0, 130, 3).requires_grad_(), cloud(1, 100, 3).requires_grad_()
     whole = ot.sinkhorn(x, y, epsilon=0.05, tol=1e-9, max_iter=5000)
     dx, dy = torch.autograd.grad(whole.value, (x, y))
     assert torch.equal(v0, v1)

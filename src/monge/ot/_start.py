@@ -35,7 +35,8 @@ def gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded: 
 
 
 def affordable(geometry: Bilinear) -> bool:
-    return _POINTS_A_DIMENSION * geometry.q.shape[-1] <= min(geometry.n, geometry.m)
+    """Asked of the columns only: processes that share out the rows must agree."""
+    return _POINTS_A_DIMENSION * geometry.q.shape[-1] <= geometry.m
 
 
 def _moments(x: Tensor, a: Tensor, sharded: bool) -> tuple[Tensor, Tensor]:
