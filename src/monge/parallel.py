@@ -42,20 +42,25 @@ def processes() -> Iterator[tuple[int, int]]:
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.rows = len(x)
+    def forward(ctx: Any, x: Tensor, parts: bool) -> Tensor:
+        ctx.rows, ctx.parts = len(x), parts
         pieces = [torch.empty_like(x) for _ in range(world())]
         dist.all_gather(pieces, x.contiguous())
         return torch.cat(pieces)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad[rank() * ctx.rows : (rank() + 1) * ctx.rows]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad = total(grad.clone()) if ctx.parts else grad
+        return grad[rank() * ctx.rows : (rank() + 1) * ctx.rows], None
 
 
-def gather(x: Tensor) -> Tensor:
-    """Return the rows of all processes, (world·n, ...); every process must then compute the same loss from them."""
-    return x if world() == 1 else _Gather.apply(x)
+def gather(x: Tensor, *, parts: bool = False) -> Tensor:
+    """Return the rows of all processes, (world·n, ...).
+
+    Every process must compute the same loss from them. With ``parts`` each computes a part of its own, such as a penalty on
+    its rows in which the others' rows appear, and the gradients of all parts come back added up.
+    """
+    return x if world() == 1 else _Gather.apply(x, parts)
 
 
 def total(x: Tensor) -> Tensor:

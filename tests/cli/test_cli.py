@@ -55,6 +55,7 @@ def test_a_run_leaves_what_it_promises(run: Path) -> None:
         "config.yaml",
         "log.jsonl",
         "samples.png",
+        "neighbours.png",
         "curves.png",
         "metrics.json",
         "report.html",
@@ -65,7 +66,7 @@ def test_a_run_leaves_what_it_promises(run: Path) -> None:
     figures = json.loads((run / "metrics.json").read_text())
     assert figures["w2_ratio"] == pytest.approx(figures["w2_squared"] / figures["w2_squared_floor"])
     page = (run / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     assert "http" not in page.replace("https://", "http")  # self-contained
     assert Image.open(run / "samples.png").width > 100
 

@@ -13,6 +13,8 @@ import yaml
 from monge.engine import RunFolder, to_yaml, train
 from tests.engine.test_resume import SMALL, final_state, recipe
 
+UNFELT = {("cramer_gan", "critic.layers.5.bias")}  # a shift of all features moves no distance: its gradient is rounding noise
+
 
 @pytest.mark.parametrize("method", SMALL)
 def test_two_ranks_equal_one_process(method: str, tmp_path: Path) -> None:
@@ -26,9 +28,9 @@ def test_two_ranks_equal_one_process(method: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     ours, theirs = final_state(one)["method"], final_state(two)["method"]
     for name, weight in ours.items():
-        if weight.is_floating_point():
-            gap = (weight - theirs[name]).norm() / weight.norm()
-            assert gap < 1e-9, (name, gap)
+        if weight.is_floating_point() and (method, name) not in UNFELT:
+            gap = (weight - theirs[name]).norm()
+            assert gap <= 1e-9 * weight.norm(), (name, gap)
             assert weight.dtype == torch.float64
     assert yaml.safe_load(two.config.read_text())["method"] == yaml.safe_load(one.config.read_text())["method"]
 

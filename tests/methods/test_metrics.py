@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,69 @@ def test_coverage_counts_modes_and_strays() -> None:
     assert real.share == pytest.approx(1 - np.exp(-4.5), abs=0.01)
     one = metrics.coverage(data[:100] * 0, toy.centres, toy.sigma)
     assert (one.modes, one.share) == (1, 1.0)
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 3)])
+def test_relative_spread(shape: tuple[int, ...]) -> None:
+    v = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 0.5
+    rows = v.reshape(50, -1).double()
+    expected = ((rows - rows.mean(0)).square().sum(1).mean() / rows.square().sum(1).mean()).sqrt().item()
+    assert metrics.relative_spread(v).item() == pytest.approx(expected, rel=1e-10)
+    assert metrics.relative_spread(1e-30 * v).item() == pytest.approx(expected, rel=1e-6)  # a matter of shape, not of size
+    assert metrics.relative_spread(v - v.mean(0)).item() == pytest.approx(1)
+    assert metrics.relative_spread(v - v.mean(0)) <= 1
+    for value in (0.0, 0.1, -1e-20, 1 / 3):
+        assert metrics.relative_spread(torch.full(shape, value)) == 0
+        assert metrics.relative_spread(torch.full(shape, value, dtype=torch.float64)) == 0
+    assert not metrics.relative_spread(v.requires_grad_()).requires_grad
+
+
+def test_nearest_against_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = cloud(0, 37, 12).reshape(37, 3, 2, 2).float() + 100, cloud(1, 53, 12).reshape(53, 3, 2, 2).float() + 100
+    y[40] = x[5]
+    pairs = (x.flatten(1).double()[:, None] - y.flatten(1).double()).norm(dim=2)
+    for block in (2**23, 40, 1):  # one block, blocks over both, single points
+        monkeypatch.setattr(sys.modules["monge.metrics.memorisation"], "_BLOCK", block)
+        distance, index = metrics.nearest(x, y)
+        torch.testing.assert_close(distance, pairs.min(1).values, rtol=1e-12, atol=0)
+        assert torch.equal(index, pairs.argmin(1))
+        assert distance[5] == 0  # exactly, though the points are far from the origin
+    with pytest.raises(ValueError, match="one size"):
+        metrics.nearest(x, y[:, :2])
+
+
+def test_no_large_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, ...]] = []
+    addmm = torch.addmm
+
+    def noted(bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, **options: int) -> torch.Tensor:
+        sizes.append((x.numel(), y.numel(), len(x) * y.shape[1]))
+        return addmm(bias, x, y, **options)
+
+    monkeypatch.setattr(torch, "addmm", noted)
+    metrics.nearest(torch.zeros(3000, 2), torch.zeros(9000, 2))
+    assert sum(size[2] for size in sizes) == 3000 * 9000
+    metrics.nearest(torch.zeros(8, 600), torch.zeros(20_000, 600))
+    assert max(max(size) for size in sizes) * 8 <= 64 * 2**20
+
+
+def test_memorisation_tells_copies_from_new_data() -> None:
+    train, held_out = cloud(0, 2000, 4), cloud(1, 1000, 4)
+    new = metrics.memorisation(cloud(2, 1000, 4), train, held_out)
+    assert new.ratio == pytest.approx(1, abs=0.1)
+    assert new.copies == pytest.approx(0.01, abs=0.012)
+    half = metrics.memorisation(torch.cat([train[:500], cloud(2, 500, 4)]), train, held_out)
+    assert half.copies == pytest.approx(0.5, abs=0.02)
+    near = metrics.memorisation(train[:500] + 1e-6, train, held_out)
+    assert near.ratio < 1e-4
+    assert near.copies == 1
+    equal = torch.zeros(5, 2)
+    assert metrics.memorisation(equal, equal, equal) == metrics.Memorisation(1.0, 1.0)
+    assert metrics.memorisation(equal + 1, equal, equal) == metrics.Memorisation(float("inf"), 0.0)
+
+
+def test_energy_distance_to_a_single_datum() -> None:
+    assert metrics.energy_distance(torch.zeros(3, 2), torch.ones(1, 2)) == pytest.approx(2 * 2**0.5)
 
 
 def test_w2_of_data_is_its_floor_in_the_mean() -> None:

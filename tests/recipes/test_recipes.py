@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from monge.data import data_root
-from monge.engine import RunFolder, find, parse, read, shipped, to_yaml, train
+from monge.data import BUNDLED, TOYS, data_root
+from monge.engine import Recipe, RunFolder, find, parse, read, shipped, to_yaml, train
 
 NAMES = [name for name, _ in shipped()]
 
@@ -18,19 +18,39 @@ def test_recipe_validates_and_round_trips(name: str) -> None:
 
     recipe = read(find(name))
     assert all(getattr(recipe.about, field) not in ("", "-", "tbd") for field in ("title", "paper", "cost", "expected"))
-    assert parse(yaml.safe_load(to_yaml(recipe)), name) == recipe
+    assert parse(yaml.safe_load(to_yaml(recipe)), name) == recipe.model_copy(update={"presets": {}})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_is_a_recipe_of_its_own(name: str) -> None:
+    recipe = read(find(name))
+    for preset in recipe.presets:
+        variant = read(find(name), preset)
+        assert variant != recipe
+        assert variant.method.name == recipe.method.name
+        assert not variant.presets
+
+
+def shortened(recipe: Recipe) -> Recipe:
+    """Two steps on small batches."""
+    changes = {"run": recipe.run.model_copy(update={"steps": 2, "every": 1, "device": "cpu"})}
+    if getattr(recipe.method, "batch", 0) > 64:
+        changes["method"] = recipe.method.model_copy(update={"batch": 64})
+    return recipe.model_copy(update=changes)
 
 
 @pytest.mark.filterwarnings("default:sinkhorn did not reach")  # the log carries the marginal error
 @pytest.mark.parametrize("name", NAMES)
 def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read(find(name))
-    if recipe.data.name == "mnist" and not (data_root() / "mnist").is_dir():
-        pytest.skip("MNIST is not on this machine: run 'monge data get mnist' or set MONGE_DATA")
+    data = recipe.data.name
+    if data not in (*TOYS, *BUNDLED) and not (data_root() / data).is_dir():
+        pytest.skip(f"{data} is not on this machine: run 'monge data get {data}' or set MONGE_DATA")
     monkeypatch.setattr("monge.engine.measure.evaluate", lambda *_: {"w2_ratio": 1.0})  # measured elsewhere; slow for MNIST
-    run = recipe.run.model_copy(update={"steps": 2, "every": 1})
+    monkeypatch.setattr("monge.engine.loop.frechet_of", lambda _: None)  # would train a LeNet
+    monkeypatch.setattr("monge.engine.measure._TRAINING", 1000)
     folder = RunFolder(tmp_path / "run")
-    train(recipe.model_copy(update={"run": run}), folder)
+    train(shortened(recipe), folder)
     assert [line["step"] for line in folder.history()] == [1, 2]
     assert folder.samples.is_file()
 

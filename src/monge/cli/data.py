@@ -14,7 +14,8 @@ def main(argv: list[str]) -> int:
     for sub in (listing, getting):
         sub.add_argument("--data.root", dest="root", help="folder of the data sets; default: $MONGE_DATA")
     args = parser.parse_args(argv)
-    from monge.data import BUNDLED, REMOTES, TOYS, data_root
+    from monge.data import BUNDLED, CIFARS, REMOTES, TOYS, data_root
+    from monge.data.cifar import locate
 
     if args.action == "get":
         from monge.data.download import get
@@ -29,4 +30,7 @@ def main(argv: list[str]) -> int:
     for name, remote in REMOTES.items():
         here = all((root / name / file).is_file() for file in remote.files)
         print(f"{name:14} {f'at {root / name}' if here else f'not here: monge data get {name}'}")
+    for name, text in CIFARS.items():
+        place = locate(name, root)
+        print(f"{name:14} {text}, {f'at {place}' if place else f'not here: monge data get {name} says what to put where'}")
     return 0

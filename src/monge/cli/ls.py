@@ -19,4 +19,6 @@ def main(argv: list[str]) -> int:
         print(f"{file.name.removesuffix('.yaml')}\n    {about['title']}")
         print(f"    method: {recipe['method']['name']} ({about['paper']})")
         print(f"    cost: {about['cost']}; expected: {about['expected']}")
+        if presets := recipe.get("presets"):
+            print(f"    presets: cpu, {', '.join(presets)}")
     return 0

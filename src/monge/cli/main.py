@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": "continue the run in a folder",
     "sample": "draw samples from a run: .npy, .npz or .png",
     "eval": "measure a run again and write its report",
+    "compare": "put runs side by side: a table and a figure",
     "data": "list or download data sets",
 }
 

@@ -1,4 +1,4 @@
-"""`monge train RECIPE [--run.steps N ...]`: every key of the recipe is a flag."""
+"""`monge train RECIPE [--preset NAME] [--run.steps N ...]`: every key of the recipe is a flag."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from monge.errors import MongeError, nearest
 
 _SWITCHES = {"--fresh", "--print-config", "--dry-run"}
 
-_HELP = """usage: monge train RECIPE [flags]
+_HELP = """usage: monge train RECIPE [--preset NAME] [flags]
 
-RECIPE is a name from 'monge ls' or a YAML file. Every key of the recipe is a flag, for example --run.steps 500;
-'monge train RECIPE --help' lists them. The same command again continues an interrupted run."""
+RECIPE is a name from 'monge ls' or a YAML file. --preset takes a variant that the recipe holds, gpu for instance; flags
+change it further. Every key of the recipe is a flag, for example --run.steps 500; 'monge train RECIPE --help' lists them.
+The same command again continues an interrupted run."""
 
 
 def main(argv: list[str]) -> int:
@@ -23,10 +24,10 @@ def main(argv: list[str]) -> int:
         asked = bool({"-h", "--help"} & set(argv))
         print(_HELP, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
-    name, flags = argv[0], argv[1:]
     from monge.engine import RunFolder, find, read, to_yaml
 
-    recipe = read(find(name))
+    name, (preset, flags) = argv[0], _take_preset(argv[1:])
+    recipe = read(find(name), preset)
     if {"-h", "--help"} & set(flags):
         _print_help(recipe, f"monge train {name}")
         return 0
@@ -35,7 +36,8 @@ def main(argv: list[str]) -> int:
     if "--print-config" in switches:
         print(to_yaml(recipe), end="")
         return 0
-    folder = RunFolder(recipe.run.out or Path("runs") / Path(name).stem)
+    variant = f"-{preset}" if preset and preset != "cpu" else ""
+    folder = RunFolder(recipe.run.out or Path("runs") / f"{Path(name).stem}{variant}")
     if "--dry-run" in switches:
         return _dry_run(recipe, folder)
     return run(recipe, folder, fresh="--fresh" in switches)
@@ -59,7 +61,8 @@ def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
 def summary(metrics: dict[str, Any]) -> str:
     """The figures of a run, one a line, each beside its floor."""
     m = metrics
-    lines = [f"exact W2² of {m['samples']} samples: {m['w2_squared']:.4g} = {m['w2_ratio']:.2f} × the floor of real data"]
+    floor = f" = {m['w2_ratio']:.2f} × the floor of real data" if "w2_ratio" in m else ", where real data, all equal, reach 0"
+    lines = [f"exact W2² of {m['samples']} samples: {m['w2_squared']:.4g}{floor}"]
     if "modes" in m:
         lines.append(f"modes: {m['modes']}/{m['modes_total']}, {m['share_within_3_sigma']:.1%} of samples within 3σ")
     if "frechet_lenet" in m:
@@ -71,7 +74,30 @@ def summary(metrics: dict[str, Any]) -> str:
             f"classes: {m['smallest_class']:.1%} to {m['largest_class']:.1%}; mean confidence {m['confidence']:.3f}; "
             f"precision {m['precision_lenet']:.2f}, recall {m['recall_lenet']:.2f}"
         )
-    return "\n".join(lines)
+    if "nearest_train_copies" in m:
+        lines.append(
+            f"copies of training data: {m['nearest_train_copies']:.1%} of samples (new data 1.0%); "
+            f"median distance to the nearest {m.get('nearest_train_ratio', float('inf')):.2f} × that of new data"
+        )
+    return "\n".join([*lines, *(f"warning: {text}" for text in m.get("warnings", ()))])
+
+
+def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
+    """Split ``--preset NAME`` or ``--preset=NAME`` off the flags.
+
+    >>> _take_preset(["--fresh", "--preset", "gpu", "--run.steps", "5"])
+    ('gpu', ['--fresh', '--run.steps', '5'])
+    """
+    preset, rest, words = None, [], iter(flags)
+    for word in words:
+        flag, given, value = word.partition("=")
+        if flag != "--preset":
+            rest.append(word)
+            continue
+        preset = value if given else next(words, "")
+        if not preset or preset.startswith("--"):
+            raise MongeError("--preset needs a value, for example --preset=cpu, the recipe as it is ('monge ls' shows others)")
+    return preset, rest
 
 
 def override(recipe: Any, flags: list[str]) -> Any:
@@ -86,7 +112,7 @@ def override(recipe: Any, flags: list[str]) -> Any:
         flag, given, value = word.partition("=")
         name = known.get(flag.removeprefix("--").replace("_", "-"))
         if not flag.startswith("--") or name is None:
-            raise MongeError(f"unknown flag {flag}{nearest(flag, [*(f'--{n}' for n in names), *_SWITCHES])}")
+            raise MongeError(f"unknown flag {flag}{nearest(flag, [*(f'--{n}' for n in names), '--preset', *_SWITCHES])}")
         if not given:
             value = next(words, "")
             if not value or value.startswith("--"):
@@ -108,10 +134,16 @@ def _get(tree: dict[str, Any], name: str) -> Any:
 def _print_help(recipe: Any, prog: str) -> None:
     """Let tyro lay out every key of the recipe with its meaning and default."""
     import tyro
+    from pydantic import create_model
+
+    keys: dict[str, Any] = {k: (f.annotation, getattr(recipe, k)) for k, f in type(recipe).model_fields.items() if k != "presets"}
+    shown = create_model("Recipe", **keys)
 
     @dataclass(frozen=True)
     class Options:
-        recipe: Annotated[Any, tyro.conf.arg(name="")] = field(default_factory=lambda: recipe)
+        recipe: Annotated[Any, tyro.conf.arg(name="")] = field(default_factory=shown)
+        preset: str = "cpu"
+        """Variant of the recipe to start from, one of those that 'monge ls' shows; cpu is the recipe as it is."""
         fresh: bool = False
         """Delete what the run folder holds and start over."""
         print_config: bool = False
@@ -119,7 +151,7 @@ def _print_help(recipe: Any, prog: str) -> None:
         dry_run: bool = False
         """Build everything, take one step, write nothing."""
 
-    Options.__annotations__["recipe"] = Annotated[type(recipe), tyro.conf.arg(name="")]
+    Options.__annotations__["recipe"] = Annotated[shown, tyro.conf.arg(name="")]
     with contextlib.suppress(SystemExit):
         tyro.cli(Options, args=["--help"], prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
 
@@ -127,6 +159,8 @@ def _print_help(recipe: Any, prog: str) -> None:
 def _names(model: Any, prefix: str = "") -> list[str]:
     names: list[str] = []
     for name in type(model).model_fields:
+        if name == "presets":
+            continue
         value = getattr(model, name)
         names += _names(value, f"{prefix}{name}.") if hasattr(type(value), "model_fields") else [prefix + name]
     return names

@@ -1,12 +1,14 @@
 """Sources of samples, addressed by position."""
 
 from .catalog import BUNDLED, REMOTES, data_root, load
+from .cifar import CIFARS
 from .draw import Draw
 from .sources import FiniteSource, Source, ToySource, from_array, from_dataset, from_images, generator, own_slice
 from .toy import TOYS, Mixture, draw_toy
 
 __all__ = [
     "BUNDLED",
+    "CIFARS",
     "REMOTES",
     "TOYS",
     "Draw",

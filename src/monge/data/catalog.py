@@ -13,6 +13,7 @@ import torch
 
 from monge.errors import MongeError, nearest
 
+from .cifar import CIFARS, read_cifar
 from .sources import FiniteSource, Source, ToySource, from_array, from_images
 from .toy import TOYS
 
@@ -88,12 +89,14 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return _digits()
     if name in REMOTES:
         return _idx(name, data_root(root) / name)
+    if name in CIFARS:
+        return read_cifar(name, data_root(root))
     path = Path(name).expanduser()
     if path.is_dir():
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *BUNDLED, *REMOTES]
+    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 

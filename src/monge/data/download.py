@@ -12,6 +12,7 @@ from tqdm import tqdm
 from monge.errors import MongeError, nearest
 
 from .catalog import REMOTES, Remote, data_root
+from .cifar import CIFARS, wanted
 
 _CHUNK = 1 << 16
 
@@ -19,6 +20,8 @@ _CHUNK = 1 << 16
 def get(name: str, root: str | Path | None = None, remote: Remote | None = None) -> Path:
     """Download a data set; files that are there and whole are left alone. Returns its folder."""
     if remote is None:
+        if name in CIFARS:
+            raise MongeError(f"'{name}' has no download: {wanted(name, data_root(root))}")
         if name not in REMOTES:
             raise MongeError(f"no data set to download is called '{name}'{nearest(name, REMOTES)}")
         remote = REMOTES[name]

@@ -47,6 +47,22 @@ class Draw:
 
     def noise(self, n: int, *shape: int) -> Tensor:
         """Standard normal noise (n, *shape)."""
-        seeded = generator(self.seed, _NOISE, self.step, self._calls)
+        return self._own(torch.randn(n, *shape, generator=self._next()))
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """Numbers spread evenly over [0, 1), (n, *shape); they count as a call of their own, as ``noise`` does.
+
+        >>> from monge.data import load
+        >>> draw = Draw(load("8gaussians"), seed=0, step=0)
+        >>> t = draw.uniform(4, 1)
+        >>> t.shape, bool(((t >= 0) & (t < 1)).all()), torch.equal(t, draw.uniform(4, 1))
+        (torch.Size([4, 1]), True, False)
+        """
+        return self._own(torch.rand(n, *shape, generator=self._next()))
+
+    def _next(self) -> torch.Generator:
         self._calls += 1
-        return torch.randn(n, *shape, generator=seeded)[own_slice(n, self.part)].to(self.device, self.dtype)
+        return generator(self.seed, _NOISE, self.step, self._calls - 1)
+
+    def _own(self, rows: Tensor) -> Tensor:
+        return rows[own_slice(len(rows), self.part)].to(self.device, self.dtype)

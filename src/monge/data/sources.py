@@ -62,7 +62,7 @@ class ToySource:
 
 @dataclass(frozen=True)
 class FiniteSource:
-    """A data set, visited in a new order each epoch.
+    """A data set, visited in a new order each epoch; a batch larger than the data runs into the next epochs.
 
     ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1].
     """
@@ -73,6 +73,13 @@ class FiniteSource:
     train_indices: Indices = field(repr=False)
     held_out_indices: Indices = field(repr=False)
     labels: Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        train, held_out = len(self.train_indices), len(self.held_out_indices)
+        if not (train and held_out):
+            raise MongeError(
+                f"data '{self.name}' has {train} samples to train on and {held_out} held out: each must have at least 1"
+            )
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
         at = np.arange(position, position + n)[own_slice(n, part)]
@@ -127,6 +134,10 @@ def from_array(
     data = _samples(torch.as_tensor(array) if isinstance(array, Tensor) else _numeric(array, name), name)
     n = len(data)
     held = min(1000, max(1, n // 5)) if n_held_out is None else n_held_out
+    if not 0 < held < n:
+        raise MongeError(f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got {held}")
+    if labels is not None and len(labels) != n:
+        raise MongeError(f"data '{name}' has {n} samples and {len(labels)} labels: give one label for each sample")
     order = np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2)
     return FiniteSource(
         name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -12,7 +12,11 @@ from monge.data import Draw
 
 
 class Method(Protocol):
-    """One paper. `step` is its algorithm box and does its own backward and optimizer steps."""
+    """One paper. `step` is its algorithm box and does its own backward and optimizer steps.
+
+    Two scalars have a meaning to the engine when a method logs them: ``critic_spread`` (`monge.metrics.relative_spread` of the
+    critic's outputs) and ``generator_grad`` (the norm of the generator's gradient). When they vanish, the log warns.
+    """
 
     optimizers: Mapping[str, Optimizer]
 
@@ -27,3 +31,16 @@ class Method(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> Any: ...
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """Optional: a method whose critic estimates a distance shows the estimate beside the exact value in the log."""
+
+    def estimate(self, x: Tensor, y: Tensor) -> Mapping[str, float | Tensor]:
+        """Return named numbers, e.g. ``w1_estimate`` and ``w1_exact``, for held-out data ``x`` and generated samples ``y``.
+
+        Both are (n, ...), a few hundred, of the method's device and dtype. Called without gradient, and on one process only:
+        nothing in here may wait for the others. It leaves the method as it is, for an interrupted run makes an extra call.
+        """
+        ...

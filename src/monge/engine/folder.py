@@ -32,6 +32,7 @@ class RunFolder:
         self.weights = self.path / "model.safetensors"
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples.png"
+        self.neighbours = self.path / "neighbours.png"
         self.curves = self.path / "curves.png"
         self.report = self.path / "report.html"
 
@@ -73,7 +74,7 @@ class RunFolder:
         """Delete the run and nothing else that lies in its folder."""
         self._stored()  # refuses a folder whose config.yaml is somebody else's
         shutil.rmtree(self.checkpoints, ignore_errors=True)
-        own = (self.log, self.weights, self.metrics, self.samples, self.curves, self.report, self.config)
+        own = (self.log, self.weights, self.metrics, self.samples, self.neighbours, self.curves, self.report, self.config)
         for file in own:  # the configuration last: while it is there the rest is known to be ours
             file.unlink(missing_ok=True)
         if not any(self.path.iterdir()):

@@ -10,25 +10,26 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from statistics import fmean as mean
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from monge import metrics, parallel
+from monge import parallel
 from monge.data import Draw, Source, load
 from monge.errors import MongeError
 
 from . import checkpoint
 from .contract import Method
+from .diagnose import alarms, diagnose, frechet_of, raised
 from .folder import RunFolder, device_of
 from .measure import draw_pictures, evaluate_run
 from .recipe import Recipe, method_module
-
-_QUICK = 1000  # samples for the energy distance of the log
 
 
 class Interrupted(Exception):
@@ -84,6 +85,7 @@ def _loop(job: _Job, start: int, position: int) -> None:
     run, main = job.recipe.run, job.part[0] == 0
     seen: dict[str, list[float]] = {}
     with _signals() as caught, _progress(job.recipe, start, main) as bar:
+        job.clock.start()
         for step in range(start, run.steps):
             draw = job.draw(step, position)
             scalars = {k: float(v) for k, v in job.method.step(draw).items()}
@@ -95,8 +97,9 @@ def _loop(job: _Job, start: int, position: int) -> None:
             stop = parallel.any_process(bool(caught))
             if done % run.every == 0 or done == run.steps or stop:
                 if main:
-                    line = job.record(done, position, {k: mean(v) for k, v in seen.items()})
-                    bar.set_postfix({k: f"{line[k]:.3g}" for k in ("loss", "energy_distance") if k in line})
+                    with job.clock.paused():
+                        line = job.record(done, position, {k: mean(v) for k, v in seen.items()})
+                    bar.set_postfix({k: f"{line[k]:.3g}" for k in ("loss", "energy_distance", "frechet_lenet") if k in line})
                 seen = {}
             if stop:
                 raise Interrupted(caught[0] if caught else signal.SIGTERM, done)
@@ -109,16 +112,25 @@ class _Job:
         self, recipe: Recipe, folder: RunFolder, method: Method, source: Source, device: torch.device, part: tuple[int, int]
     ) -> None:
         self.recipe, self.folder, self.method, self.source = recipe, folder, method, source
-        self.device, self.part, self.clock = device, part, _Clock()
+        self.device, self.part, self.clock = device, part, _Clock(device)
+        self.told = set(raised(folder.history())) if part[0] == 0 else set()
 
     def draw(self, step: int, position: int) -> Draw:
         run = self.recipe.run
         where = {"part": self.part, "device": self.device, "dtype": getattr(torch, run.dtype)}
         return Draw(self.source, run.seed, step, position=position, steps=run.steps, **where)
 
-    def record(self, step: int, position: int, means: Mapping[str, float]) -> dict[str, float]:
+    @cached_property
+    def frechet(self) -> Callable[[Tensor], float] | None:
+        return frechet_of(self.source)
+
+    def record(self, step: int, position: int, means: Mapping[str, float]) -> dict[str, Any]:
         """Write a log line, then its checkpoint (a line without one is dropped on resuming), then the pictures."""
-        line = {"step": step, **self.clock.read(), **means, "energy_distance": _quick_metric(self.method, self.source)}
+        line: dict[str, Any] = {"step": step, **self.clock.read(), **means}
+        line |= diagnose(self.method, self.source, self.frechet)
+        if warnings := alarms(means):
+            line["warning"] = "; ".join(warnings)
+            self.tell(step, warnings)
         self.folder.append(line)
         state = {
             "step": step,
@@ -131,6 +143,13 @@ class _Job:
         self.folder.save_weights(self.method.state_dict())
         draw_pictures(self.folder, self.method, self.source)
         return line
+
+    def tell(self, step: int, warnings: list[str]) -> None:
+        """Print each warning once a run, earlier sittings included."""
+        for warning in warnings:
+            if warning not in self.told:
+                tqdm.write(f"step {step}: {warning}")
+        self.told |= set(warnings)
 
     def restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
         """Load a checkpoint; returns its step and the position in the data."""
@@ -151,29 +170,44 @@ def _check_finite(scalars: Mapping[str, float], step: int, folder: RunFolder) ->
     if bad:
         raise MongeError(
             f"step {step + 1}: {bad[0]} is {scalars[bad[0]]}; the last good checkpoint stays in {folder.checkpoints}: "
-            "lower the learning rates or raise method.epsilon, with --run.out for a new folder"
+            "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
         )
 
 
-@torch.no_grad()
-def _quick_metric(method: Method, source: Source) -> float:
-    return metrics.energy_distance(method.sample(_QUICK).cpu(), source.held_out(_QUICK))
-
-
 class _Clock:
-    """Wall and CPU seconds over all sittings of a run."""
+    """Seconds of training steps over all sittings of a run: wall, CPU, and wall with the GPU's work done where there is one.
 
-    def __init__(self) -> None:
-        self._before = {"wall_seconds": 0.0, "cpu_seconds": 0.0}
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+    Evaluating, drawing and writing do not count: they depend on how often the log is written.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device if device.type == "cuda" else None
+        self._spent = dict.fromkeys(("wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])), 0.0)
+        self.start()
 
     def add(self, earlier: Mapping[str, float]) -> None:
-        self._before = dict(earlier)
+        self._spent |= earlier
 
     def read(self) -> dict[str, float]:
-        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
-        now = {"wall_seconds": wall, "cpu_seconds": cpu}
-        return {k: round(v + now[k], 3) for k, v in self._before.items()}
+        """The seconds up to the last pause."""
+        return {name: round(seconds, 3) for name, seconds in self._spent.items()}
+
+    def start(self) -> None:
+        self._since = self._now()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        for name, now in self._now().items():
+            self._spent[name] += now - self._since[name]
+        yield
+        self.start()
+
+    def _now(self) -> dict[str, float]:
+        if self._cuda is None:
+            return {"wall_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
+        torch.cuda.synchronize(self._cuda)  # steps return before the GPU is done
+        wall = time.perf_counter()
+        return {"wall_seconds": wall, "cpu_seconds": time.process_time(), "gpu_seconds": wall}
 
 
 @contextmanager

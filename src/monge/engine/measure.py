@@ -10,59 +10,84 @@ import torch
 from torch import Tensor
 
 from monge import metrics, viz
-from monge.data import TOYS, FiniteSource, Mixture, Source, load
+from monge.data import FiniteSource, Source, load
 from monge.errors import MongeError
 
 from .checkpoint import write_atomically
 from .contract import Method
+from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
 from .recipe import EvalConfig, dump
 
 _GRID = 80
 _CLOUD = 2000
+_NEIGHBOURS = 16  # pictures shown beside their nearest training pictures
+_COMPARED, _TRAINING = 1000, 60_000  # samples, and training pictures to look for copies in
+_LAST = ("step", "cpu_seconds", "wall_seconds", "gpu_seconds", "perplexity", "marginal_error")
+_CAPTIONS = {"neighbours": "neighbours: samples above, the nearest training picture below each"}
 
 
 @torch.no_grad()
 def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, Any]:
-    """Every figure that fits the data: exact W₂² with its floor always, mode coverage for mixtures, LeNet figures for digits."""
-    figures, energies = [], []
+    """Every figure that fits the data: exact W₂² with its floor always, mode coverage for mixtures, LeNet figures for digits,
+    nearest training neighbours for pictures.
+
+    A figure that does not exist, such as the ratio to a floor of 0, is left out. Over ``config.draws`` draws, ``modes`` is the
+    least and everything else the mean.
+    """
+    figures, energies, reached = [], [], []
+    mixture = mixture_of(source)
     for seed in range(config.seed, config.seed + config.draws):
         samples, held_out = _cpu(method.sample(config.samples, seed)), source.held_out(config.samples, seed)
         energies.append(metrics.energy_distance(samples, held_out))
         figures.append(metrics.w2_squared(samples, held_out, source.train(config.samples, seed)))
-    w2, floor = mean(f.value for f in figures), mean(f.floor for f in figures)
+        if mixture is not None:
+            reached.append(metrics.coverage(samples, mixture.centres, mixture.sigma))
+    w2 = metrics.WithFloor(mean(f.value for f in figures), mean(f.floor for f in figures))
     found: dict[str, Any] = {
-        "w2_squared": w2,
-        "w2_squared_floor": floor,
-        "w2_ratio": w2 / floor,
+        "w2_squared": w2.value,
+        "w2_squared_floor": w2.floor,
+        "w2_ratio": w2.ratio,
         "energy_distance": mean(energies),
         "draws": config.draws,
         "samples": len(samples),
         "held_out": len(held_out),
     }
-    toy = TOYS.get(source.name)
-    if isinstance(toy, Mixture):
-        reached = metrics.coverage(samples, toy.centres, toy.sigma)
-        found |= {"modes": reached.modes, "modes_total": reached.total, "share_within_3_sigma": reached.share}
-    if isinstance(source, FiniteSource) and source.name in metrics.LENET_DATA:
+    if reached:
+        modes, share = min(c.modes for c in reached), mean(c.share for c in reached)
+        found |= {"modes": modes, "modes_total": reached[0].total, "share_within_3_sigma": share}
+    if isinstance(source, FiniteSource) and metrics.has_lenet(source):
         found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
-    return found
+    if _has_neighbours(source):
+        samples = _cpu(method.sample(min(_COMPARED, config.samples), config.seed))
+        copied = metrics.memorisation(samples, source.train(_TRAINING), source.held_out(_COMPARED))
+        found |= {"nearest_train_ratio": copied.ratio, "nearest_train_copies": copied.copies}
+    return finite(found)
 
 
 def evaluate_run(folder: RunFolder, method: Method, source: Source) -> dict[str, Any]:
-    """Write metrics.json, curves.png and report.html of a run; returns the metrics."""
+    """Write metrics.json, report.html and the pictures of a run; returns the metrics."""
     recipe, history = folder.recipe(), folder.history()
     found = evaluate(method, source, recipe.eval)
     last = history[-1] if history else {}
-    found |= {k: last[k] for k in ("step", "cpu_seconds", "wall_seconds", "perplexity", "marginal_error") if k in last}
+    found |= {k: last[k] for k in _LAST if k in last}
+    if alarms := raised(history):
+        found["warnings"] = [f"{_when(steps, len(history))}: {warning}" for warning, steps in alarms.items()]
     write_atomically(folder.metrics, (json.dumps(found, indent=2) + "\n").encode())
     draw_pictures(folder, method, source)
+    if _has_neighbours(source):
+        write_atomically(folder.neighbours, _neighbours(method, source))
     if history:
         write_atomically(folder.curves, viz.to_png(viz.curves(history)))
-    pictures = {p.stem: p.read_bytes() for p in (folder.samples, folder.curves) if p.is_file()}
+    files = [file for file in (folder.samples, folder.neighbours, folder.curves) if file.is_file()]
+    pictures = {_CAPTIONS.get(file.stem, file.stem): file.read_bytes() for file in files}
     page = viz.report_page(recipe.about.title, dump(recipe), found, pictures)
     write_atomically(folder.report, page.encode())
     return found
+
+
+def _when(steps: list[int], lines: int) -> str:
+    return f"step {steps[0]}" if len(steps) == 1 else f"from step {steps[0]}, in {len(steps)} of {lines} log lines"
 
 
 def load_run(folder: RunFolder) -> tuple[Method, Source]:
@@ -83,6 +108,18 @@ def load_run(folder: RunFolder) -> tuple[Method, Source]:
 def draw_pictures(folder: RunFolder, method: Method, source: Source) -> None:
     """Write samples.png: a grid of pictures, or a cloud over the data; the noise is the same every time."""
     write_atomically(folder.samples, picture_of(_cpu(method.sample(_CLOUD if len(source.shape) == 1 else _GRID)), source))
+
+
+def _has_neighbours(source: Source) -> bool:
+    return isinstance(source, FiniteSource) and len(source.shape) == 3
+
+
+@torch.no_grad()
+def _neighbours(method: Method, source: Source) -> bytes:
+    """PNG of the first row of samples.png, not a choice, with the nearest training picture below each."""
+    samples, train = _cpu(method.sample(_GRID))[:_NEIGHBOURS], source.train(_TRAINING)
+    _, index = metrics.nearest(samples, train)
+    return viz.grid_png(torch.cat([samples, train[index]]), columns=_NEIGHBOURS)
 
 
 def picture_of(samples: Tensor, source: Source) -> bytes:

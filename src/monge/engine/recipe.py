@@ -17,6 +17,8 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from monge.config import Frozen
 from monge.errors import MongeError, nearest
 
+AS_IT_IS = "cpu"  # the preset that every recipe has, which changes nothing
+
 
 class About(Frozen):
     """What `monge ls` prints."""
@@ -42,7 +44,7 @@ class RunConfig(Frozen):
     """How long, how often, where."""
 
     out: str | None = None
-    """Run folder; default: runs/RECIPE."""
+    """Run folder; default: runs/RECIPE, or runs/RECIPE-PRESET."""
     steps: int = Field(1000, ge=1)
     """Training steps in all."""
     every: int = Field(200, ge=1)
@@ -71,13 +73,18 @@ class EvalConfig(Frozen):
 
 
 class Recipe(Frozen):
-    """A whole experiment. ``method`` is the configuration class of one module in `monge.methods`."""
+    """A whole experiment. ``method`` is the configuration class of one module in `monge.methods`.
+
+    ``presets`` maps a name to changes of the other keys, e.g. ``{gpu: {method: {batch: 512}, run: {steps: 50000}}}``. They belong
+    to the recipe's file: a run has the changes in place and stores no presets.
+    """
 
     about: About = About()
     data: DataConfig
     method: Any
     run: RunConfig = RunConfig()
     eval: EvalConfig = EvalConfig()
+    presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def method_names() -> list[str]:
@@ -111,17 +118,29 @@ def find(name: str) -> Path:
     raise MongeError(f"unknown recipe '{name}'{nearest(name, recipes)} ('monge ls' lists them)")
 
 
-def read(path: Path) -> Recipe:
-    """Read and validate a recipe file."""
+def read(path: Path, preset: str | None = None) -> Recipe:
+    """Read and validate a recipe file, with the changes of one of its presets; ``cpu`` is the file as it is."""
     try:
         raw = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise MongeError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
-    return parse(raw, str(path))
+    recipe = parse(raw, str(path))
+    if preset in (None, AS_IT_IS):
+        return recipe
+    if preset not in recipe.presets:
+        raise MongeError(f"unknown preset '{preset}' of recipe '{path.stem}'{nearest(preset, (AS_IT_IS, *recipe.presets))}")
+    return _with_preset(recipe, preset, str(path))
 
 
 def parse(raw: Any, where: str) -> Recipe:
-    """Validate the content of a recipe; ``where`` names it in errors."""
+    """Validate the content of a recipe, every preset included; ``where`` names it in errors."""
+    recipe = _validated(raw, where)
+    for name in recipe.presets:
+        _with_preset(recipe, name, where)
+    return recipe
+
+
+def _validated(raw: Any, where: str) -> Recipe:
     if not isinstance(raw, Mapping):
         raise MongeError(f"{where} must be a mapping with the keys data, method, run, eval")
     raw = dict(raw)
@@ -136,6 +155,25 @@ def parse(raw: Any, where: str) -> Recipe:
         return model.model_validate(raw)
     except ValidationError as error:
         raise MongeError(f"{where}: {explain(error, model)}") from error
+
+
+def _with_preset(recipe: Recipe, name: str, where: str) -> Recipe:
+    changes = recipe.presets[name]
+    if name == AS_IT_IS:
+        raise MongeError(f"{where}: preset '{name}' always means the recipe as it is: choose another name")
+    if "presets" in changes:
+        raise MongeError(f"{where}, preset '{name}': unknown key 'presets', a preset holds none")
+    return _validated(_merged(dump(recipe), changes), f"{where}, preset '{name}'")
+
+
+def _merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put changes over a tree of mappings, leaf by leaf.
+
+    >>> _merged({"run": {"steps": 5, "seed": 0}}, {"run": {"steps": 9}})
+    {'run': {'steps': 9, 'seed': 0}}
+    """
+    both = {k for k, v in changes.items() if isinstance(v, Mapping) and isinstance(tree.get(k), Mapping)}
+    return {**tree, **{k: _merged(tree[k], v) if k in both else v for k, v in changes.items()}}
 
 
 @cache
@@ -159,8 +197,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def dump(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, ready for YAML."""
-    return recipe.model_dump(mode="json")
+    """The recipe as plain values, ready for YAML; without its presets, which are no part of a run."""
+    return recipe.model_dump(mode="json", exclude={"presets"})
 
 
 def to_yaml(recipe: Recipe) -> str:

@@ -23,10 +23,18 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from monge import ot, parallel
+from monge import metrics, ot, parallel
 from monge.config import Frozen
 from monge.data import Draw, generator
-from monge.nets import EMA, build_critic, build_generator, linear_decay
+from monge.nets import (
+    EMA,
+    build_critic,
+    build_generator,
+    by_parts,
+    data_dependent_init,
+    linear_decay,
+    weight_normalised,
+)
 from monge.nets.build import Net
 
 
@@ -42,6 +50,8 @@ class Config(Frozen):
     """Bound on Sinkhorn iterations."""
     batch: int = Field(512, ge=4)
     """Global batch, both halves together."""
+    micro_batch: int | None = Field(None, ge=1)
+    """Rows that go through the networks at a time, each process; the loss is still that of the whole batch."""
     generator_steps: int = Field(3, ge=1)
     """n_gen: generator updates for one of the critic."""
     lr: float = Field(3e-4, gt=0)
@@ -62,6 +72,8 @@ class Config(Frozen):
     """Width of the critic."""
     features: int = Field(256, ge=2)
     """Dimension of the critic's output."""
+    weight_norm: bool = True
+    """Weight normalisation with data-dependent initialisation, both networks."""
 
     @field_validator("batch")
     @classmethod
@@ -87,7 +99,7 @@ class OTGAN(nn.Module):
     >>> from monge.data import Draw, load
     >>> method = build(Config(batch=16, width=8), shape=(2,))
     >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0)))
-    ['critic_grad', 'loss', 'marginal_error', 'perplexity']
+    ['critic_grad', 'critic_spread', 'loss', 'marginal_error', 'perplexity']
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
@@ -107,11 +119,14 @@ class OTGAN(nn.Module):
         linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
         ascent = draw.step % (c.generator_steps + 1) == 0
 
-        data = draw.data(c.batch)  # line 2: X, X′ and Y, Y′
-        with torch.set_grad_enabled(not ascent):
-            made = self.generator(draw.noise(c.batch, c.latent))
-        x, x2 = parallel.gather(self.critic(data)).chunk(2)
-        y, y2 = parallel.gather(self.critic(made)).chunk(2)
+        data, z = draw.data(c.batch), draw.noise(c.batch, c.latent)  # line 2: X, X′ and Y, Y′
+        if draw.step == 0 and c.weight_norm:
+            data_dependent_init(self.generator, parallel.gather(z))
+            data_dependent_init(self.critic, parallel.gather(data))
+        with torch.set_grad_enabled(ascent):
+            real = parallel.gather(by_parts(self.critic, data, c.micro_batch))
+        fake = parallel.gather(by_parts(self._detached if ascent else self._made, z, c.micro_batch))
+        (x, x2), (y, y2) = real.chunk(2), fake.chunk(2)
 
         # line 3: four cross terms minus twice the two within terms
         plan = ot.minibatch_energy_plan(x, x2, y, y2, epsilon=c.epsilon, cost="cosine", tol=c.tol, max_iter=c.max_iter)
@@ -126,7 +141,20 @@ class OTGAN(nn.Module):
             f"{name}_grad": norm,
             "perplexity": plan.perplexity()[:4].mean(),
             "marginal_error": plan.marginal_error.mean(),
+            "critic_spread": metrics.relative_spread(torch.cat([real, fake]).detach()),
         }
+
+    def _made(self, z: Tensor) -> Tensor:
+        """v_η(g_θ(z))"""
+        features: Tensor = self.critic(self.generator(z))
+        return features
+
+    def _detached(self, z: Tensor) -> Tensor:
+        """v_η(g_θ(z)) without the generator's graph."""
+        with torch.no_grad():
+            made = self.generator(z)
+        features: Tensor = self.critic(made)
+        return features
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
@@ -137,8 +165,8 @@ class OTGAN(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...]) -> OTGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
-    return OTGAN(
-        config,
-        build_generator(config.net, config.latent, shape, config.width),
-        build_critic(config.net, shape, config.critic_width, config.features),
-    )
+    made = build_generator(config.net, config.latent, shape, config.width)
+    critic = build_critic(config.net, shape, config.critic_width, config.features)
+    if config.weight_norm:
+        made, critic = weight_normalised(made), weight_normalised(critic)
+    return OTGAN(config, made, critic)

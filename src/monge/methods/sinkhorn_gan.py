@@ -21,10 +21,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from monge import ot, parallel
+from monge import metrics, ot, parallel
 from monge.config import Frozen
 from monge.data import Draw, generator
-from monge.nets import EMA, build_critic, build_generator, linear_decay
+from monge.nets import EMA, build_critic, build_generator, data_dependent_init, linear_decay, weight_normalised
 from monge.nets.build import Net
 
 
@@ -64,6 +64,8 @@ class Config(Frozen):
     """Width of the learned cost."""
     features: int = Field(64, ge=2)
     """Dimension of the learned cost's features, which are normalised to length 1."""
+    weight_norm: bool = False
+    """Weight normalisation with data-dependent initialisation, both networks."""
 
 
 class SinkhornGAN(nn.Module):
@@ -99,17 +101,20 @@ class SinkhornGAN(nn.Module):
         """n_c ascent steps on φ, then one descent step on θ."""
         c, scalars = self.config, {}
         linear_decay(self.optimizers["generator"], c.lr, draw.progress)
+        if draw.step == 0 and c.weight_norm:
+            self._initialise(draw)
 
         if self.critic is not None and draw.step % c.critic_every == 0:
             linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
             for _ in range(c.critic_steps):  # ascent on φ
                 with torch.no_grad():
-                    x = self._generate(draw)
-                loss = self._divergence(x, draw.data(c.batch))
-                scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -loss)
+                    made = self._generate(draw)
+                x, y = self._features(made), self._features(draw.data(c.batch))
+                scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -self._divergence(x, y))
+                scalars["critic_spread"] = metrics.relative_spread(torch.cat([x, y]).detach())
 
         # descent on θ
-        loss = self._divergence(self._generate(draw), draw.data(c.batch))
+        loss = self._divergence(self._features(self._generate(draw)), self._features(draw.data(c.batch)))
         scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars}
@@ -120,20 +125,23 @@ class SinkhornGAN(nn.Module):
         z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
         return torch.cat([self.average(block) for block in z.split(1000)])
 
+    def _initialise(self, draw: Draw) -> None:
+        data_dependent_init(self.generator, parallel.gather(draw.noise(self.config.batch, self.config.latent)))
+        if self.critic is not None:
+            data_dependent_init(self.critic, parallel.gather(draw.data(self.config.batch)))
+
     def _generate(self, draw: Draw) -> Tensor:
         x: Tensor = self.generator(draw.noise(self.config.batch, self.config.latent))
         return x
 
-    def _divergence(self, x: Tensor, y: Tensor) -> Tensor:
-        """2 W(x, y) − W(x, x) − W(y, y) over the gathered batch."""
-        c = self.config
-        x, y = (parallel.gather(self._features(t)) for t in (x, y))
-        return 2 * ot.sinkhorn_divergence(x, y, epsilon=c.epsilon, cost=self._cost(), tol=c.tol)
-
     def _features(self, x: Tensor) -> Tensor:
-        if self.critic is None:
-            return x.flatten(1)
-        return nn.functional.normalize(self.critic(x), dim=1)
+        """What the cost compares, of the gathered batch."""
+        return parallel.gather(x.flatten(1) if self.critic is None else nn.functional.normalize(self.critic(x), dim=1))
+
+    def _divergence(self, x: Tensor, y: Tensor) -> Tensor:
+        """2 W(x, y) − W(x, x) − W(y, y)."""
+        c = self.config
+        return 2 * ot.sinkhorn_divergence(x, y, epsilon=c.epsilon, cost=self._cost(), tol=c.tol)
 
     def _cost(self) -> ot.CostLike:
         c = self.config
@@ -147,4 +155,6 @@ def build(config: Config, shape: tuple[int, ...]) -> SinkhornGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
     made = build_generator(config.net, config.latent, shape, config.width)
     critic = build_critic(config.net, shape, config.critic_width, config.features) if config.critic_steps else None
+    if config.weight_norm:
+        made, critic = weight_normalised(made), weight_normalised(critic) if critic is not None else None
     return SinkhornGAN(config, made, critic)

@@ -1,22 +1,27 @@
 """How far generated samples are from the data, each figure beside its floor."""
 
-from .features import PrecisionRecall, frechet, kid, precision_recall
-from .lenet import DATA_SETS as LENET_DATA
-from .lenet import Classifier, classifier, lenet_metrics
+from .features import PrecisionRecall, frechet, kid, precision_recall, relative_spread
+from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metrics
+from .memorisation import Memorisation, memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
 
 __all__ = [
-    "LENET_DATA",
     "Classifier",
     "Coverage",
+    "FrechetLeNet",
+    "Memorisation",
     "PrecisionRecall",
     "WithFloor",
     "classifier",
     "coverage",
     "energy_distance",
     "frechet",
+    "has_lenet",
     "kid",
     "lenet_metrics",
+    "memorisation",
+    "nearest",
     "precision_recall",
+    "relative_spread",
     "w2_squared",
 ]

@@ -74,3 +74,20 @@ def _inside(points: Tensor, manifold: Tensor, k: int) -> float:
     radius = torch.cat([torch.cdist(block, manifold).kthvalue(k + 1).values for block in manifold.split(1000)])
     hits = [(torch.cdist(block, manifold) <= radius).any(1) for block in points.split(1000)]
     return torch.cat(hits).float().mean().item()
+
+
+@torch.no_grad()
+def relative_spread(features: Tensor) -> Tensor:
+    r"""How much of a critic's output varies over a batch, features (n,) or (n, d): a number in [0, 1].
+
+    .. math:: \sqrt{\textstyle\sum_i |v_i - \bar v|^2 / \sum_i |v_i|^2}
+
+    It is 0 when all outputs are equal, all zero included: such a critic tells nothing apart. In float64, without gradient.
+
+    >>> relative_spread(torch.tensor([1.0, -1.0])).item(), relative_spread(torch.full((3, 2), 0.1)).item()
+    (1.0, 0.0)
+    """
+    v = features.flatten(1).double() if features.ndim > 1 else features[:, None].double()
+    from_first = v - v[0]  # exactly zero for equal outputs, which differences from a rounded mean are not
+    spread, size = (from_first - from_first.mean(0)).norm(), v.norm()
+    return torch.where(size > 0, spread / size, size).clamp(max=1)

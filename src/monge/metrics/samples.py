@@ -7,6 +7,7 @@ held-out sample as the figure, because on a 2-D mixture it moves by a tenth from
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ class WithFloor:
 
     @property
     def ratio(self) -> float:
-        return self.value / self.floor
+        return self.value / self.floor if self.floor else inf  # data that are all equal have no floor
 
 
 def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> WithFloor:
@@ -42,11 +43,13 @@ def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> WithFloo
 def energy_distance(samples: Tensor, held_out: Tensor) -> float:
     """Unbiased energy distance of samples to held-out data, (n, ...) each: 0 in the mean when the distributions are equal.
 
+    A single point has no distance to another of its kind: with one held-out datum the value is the biased one.
+
     >>> round(energy_distance(torch.zeros(3, 2), torch.ones(4, 2)), 4)
     2.8284
     """
     x, y = samples.flatten(1).double(), held_out.flatten(1).double()
-    return ot.energy_distance(x, y, unbiased=True).item()
+    return ot.energy_distance(x, y, unbiased=min(len(x), len(y)) > 1).item()
 
 
 @dataclass(frozen=True)

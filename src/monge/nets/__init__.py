@@ -4,6 +4,19 @@ from .build import build_critic, build_generator
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
 from .mlp import MLP
+from .parts import by_parts
 from .schedule import linear_decay
+from .weight_norm import data_dependent_init, weight_normalised
 
-__all__ = ["EMA", "MLP", "CReLUCritic", "GLUGenerator", "build_critic", "build_generator", "linear_decay"]
+__all__ = [
+    "EMA",
+    "MLP",
+    "CReLUCritic",
+    "GLUGenerator",
+    "build_critic",
+    "build_generator",
+    "by_parts",
+    "data_dependent_init",
+    "linear_decay",
+    "weight_normalised",
+]

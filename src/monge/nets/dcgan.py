@@ -22,22 +22,21 @@ def _check_size(size: int) -> int:
 class GLUGenerator(nn.Module):
     """Latent (n, latent) to pictures (n, channels, size, size) in [−1, 1].
 
-    ``width`` is the number of channels at quarter size, halved at half size.
+    ``width`` is the number of channels at quarter size, halved at half size; nothing is computed at full size but the
+    picture itself, which is where a processor would spend four fifths of its time.
     """
 
     def __init__(self, latent: int, channels: int, size: int, width: int = 64) -> None:
         super().__init__()
         self.base, self.width = _check_size(size), width
         self.stem = nn.Linear(latent, 2 * width * self.base**2)
-        self.up1 = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
-        self.up2 = nn.ConvTranspose2d(width // 2, width, 4, stride=2, padding=1)
-        self.picture = nn.Conv2d(width // 2, channels, 3, padding=1)
+        self.up = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
+        self.picture = nn.ConvTranspose2d(width // 2, channels, 4, stride=2, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.stem(z).reshape(-1, 2 * self.width, self.base, self.base)
         h = _pixel_norm(glu(h, 1))
-        h = _pixel_norm(glu(self.up1(h), 1))
-        h = _pixel_norm(glu(self.up2(h), 1))
+        h = _pixel_norm(glu(self.up(h), 1))
         return torch.tanh(self.picture(h))
 
 

@@ -12,6 +12,7 @@ from .divergences import (
     self_transport,
     sinkhorn_divergence,
 )
+from .dual import gradient_penalty
 from .exact import transport, wasserstein
 from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
@@ -39,6 +40,7 @@ __all__ = [
     "fused_gromov_wasserstein",
     "gaussian_barycenter",
     "gaussian_map",
+    "gradient_penalty",
     "gromov_wasserstein",
     "laguerre_cells",
     "max_sliced_wasserstein",

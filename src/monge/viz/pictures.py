@@ -57,7 +57,7 @@ def clouds(samples: Tensor, data: Tensor) -> Figure:
         centre = y.mean(0)
         axes = np.linalg.svd(y - centre, full_matrices=False)[2][:2].T
         x, y = (x - centre) @ axes, (y - centre) @ axes
-    elif y.shape[1] == 1:
+    if y.shape[1] == 1:  # also the axes of a single datum
         x, y = (np.column_stack([t, np.zeros(len(t))]) for t in (x, y))
     figure = Figure(figsize=(6, 6))
     axis = figure.subplots()
@@ -70,17 +70,28 @@ def clouds(samples: Tensor, data: Tensor) -> Figure:
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """One small panel for each logged scalar against the step."""
-    names = [k for k in history[-1] if k not in ("step", "wall_seconds", "cpu_seconds")]
-    columns = min(3, len(names))
-    rows = ceil(len(names) / columns)
+    """One small panel for each number of the last log line against the step; an estimate and its exact value share one."""
+    last = history[-1]
+    numbers = [k for k, v in last.items() if isinstance(v, int | float) and k != "step" and not k.endswith("_seconds")]
+    exact = {k: e for k in numbers if k.endswith("_estimate") and (e := k.removesuffix("estimate") + "exact") in numbers}
+    names = [k for k in numbers if k not in exact.values()]
+    columns = max(1, min(3, len(names)))
+    rows = max(1, ceil(len(names) / columns))
     figure = Figure(figsize=(4 * columns, 2.4 * rows), layout="constrained")
     for axis, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names, strict=False):
-        points = [(line["step"], line[name]) for line in history if name in line]
-        axis.plot(*zip(*points, strict=True), color=_ACCENT, linewidth=1.5)
+        if name in exact:
+            axis.plot(*_against_step(history, exact[name]), color=_INK, linewidth=1.5, label="exact")
+        axis.plot(*_against_step(history, name), color=_ACCENT, linewidth=1.5, label="estimate")
+        if name in exact:
+            axis.legend(fontsize=8, frameon=False)
         axis.set_title(name.replace("_", " "), fontsize=10, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=8)
     for axis in figure.axes[len(names) :]:
         axis.set_visible(False)
     return figure
+
+
+def _against_step(history: Sequence[Mapping[str, Any]], name: str) -> tuple[list[int], list[float]]:
+    lines = [line for line in history if isinstance(line.get(name), int | float)]
+    return [line["step"] for line in lines], [line[name] for line in lines]

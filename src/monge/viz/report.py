@@ -15,22 +15,24 @@ body { color: #222; background: #fff }
 h1 { font-size: 1.6rem } h2 { font-size: 1.1rem; margin-top: 2rem } img { max-width: 100% }
 table { border-collapse: collapse } td { padding: .15rem 1.5rem .15rem 0; border-bottom: 1px solid #eee }
 td + td { font-family: monospace }
+.warning { background: #fbeaec; border-left: 4px solid #d1495b; padding: .5rem 1rem; margin: .5rem 0 }
 pre { background: #f6f6f6; padding: 1rem; overflow-x: auto }
 """
 
 
 def report_page(title: str, config: Mapping[str, Any], metrics: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """Return the page; ``pictures`` maps a caption to PNG bytes.
+    """Return the page; ``pictures`` maps a caption to PNG bytes, and ``metrics["warnings"]`` is a list that stands on top.
 
     >>> "<h1>A &lt;run&gt;</h1>" in report_page("A <run>", {}, {"w2_ratio": 1.0}, {})
     True
     """
-    rows = "\n".join(_row(name, value) for name, value in metrics.items())
+    warnings = "\n".join(f'<p class="warning">{html.escape(text)}</p>' for text in metrics.get("warnings", ()))
+    rows = "\n".join(_row(name, value) for name, value in metrics.items() if name != "warnings")
     figures = "\n".join(_figure(name, png) for name, png in pictures.items())
     text = html.escape(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n<h2>metrics</h2>\n"
+        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n{warnings}<h2>metrics</h2>\n"
         f"<table>\n{rows}\n</table>\n{figures}\n<h2>config</h2>\n<pre>{text}</pre></body></html>\n"
     )
 

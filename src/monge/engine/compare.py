@@ -1,0 +1,229 @@
+"""Runs side by side: seeds of one recipe become one group, and groups become rows of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isclose
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Literal
+
+from monge.errors import MongeError, nearest
+
+from .folder import RunFolder, _flat
+from .recipe import Recipe, dump
+
+_FREE = ("run.seed", "run.out", "about.", "data.root")  # what runs of one group may differ in
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder says about itself."""
+
+    folder: RunFolder
+    recipe: Recipe
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Mean and sample standard deviation over seeds; of one seed the deviation is 0.
+
+    >>> Figure((1.0, 3.0)).mean, round(Figure((1.0, 3.0)).sd, 4)
+    (2.0, 1.4142)
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return mean(self.values)
+
+    @property
+    def sd(self) -> float:
+        return stdev(self.values) if len(self.values) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in nothing but their seed; ``label`` tells the group from the others."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """Every metric that all runs of the group have as a number."""
+        first, *rest = (r.metrics for r in self.runs)
+        names = [k for k, v in first.items() if _number(v) and all(_number(m.get(k)) for m in rest)]
+        found = {name: Figure(tuple(float(r.metrics[name]) for r in self.runs)) for name in names}
+        if "cpu_seconds" in found:
+            found["cpu_minutes"] = Figure(tuple(v / 60 for v in found["cpu_seconds"].values))
+        return found
+
+    @property
+    def headline(self) -> str:
+        """The one figure to write below the samples."""
+        chosen = next((c for c in (_FRECHET, _RATIO) if c.metric in self.figures), None)
+        return f"{chosen.title} {chosen.cell(self.figures[chosen.metric])}" if chosen else ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: a metric, how it is written, and which end of it is better, if either."""
+
+    title: str
+    metric: str
+    decimals: int
+    better: Literal["low", "high"] | None = None
+    scale: float = 1.0
+
+    def cell(self, figure: Figure) -> str:
+        written = f"{figure.mean * self.scale:.{self.decimals}f}"
+        varies = self.better is not None or figure.sd > 0  # how many modes there are does not
+        return f"{written} ± {figure.sd * self.scale:.{self.decimals}f}" if len(figure.values) > 1 and varies else written
+
+
+_RATIO, _FRECHET = Column("W2²/floor", "w2_ratio", 2, "low"), Column("Fréchet-LeNet", "frechet_lenet", 1, "low")
+COLUMNS = (
+    _RATIO,
+    Column("modes", "modes", 1, "high"),
+    Column("of", "modes_total", 0),
+    Column("within 3σ, %", "share_within_3_sigma", 1, "high", 100),
+    _FRECHET,
+    Column("its floor", "frechet_lenet_floor", 1),
+    Column("KID-LeNet", "kid_lenet", 2, "low"),
+    Column("precision", "precision_lenet", 3, "high"),
+    Column("recall", "recall_lenet", 3, "high"),
+    Column("smallest class, %", "smallest_class", 1, "high", 100),
+    Column("confidence", "confidence", 3, "high"),
+    Column("nearest train", "nearest_train_ratio", 3),
+    Column("CPU-min", "cpu_minutes", 2, "low"),
+)
+
+
+def read_groups(paths: Sequence[str | Path]) -> list[Group]:
+    """Read run folders and group the seeds of each recipe, in the order given.
+
+    Raises
+    ------
+    MongeError
+        A folder that is not a run, lacks its log or its metrics.json, holds other data than the first, or the same run twice.
+    """
+    runs = [_read(RunFolder(path)) for path in paths]
+    for run in runs[1:]:
+        names = [r.recipe.data.name for r in (runs[0], run)]
+        if names[0] != names[1]:
+            raise MongeError(
+                f"runs on different data cannot be compared: {runs[0].folder.path} is on '{names[0]}', "
+                f"{run.folder.path} on '{names[1]}'"
+            )
+    together: dict[str, list[Run]] = {}
+    for run in runs:
+        same = together.setdefault(json.dumps(_settings(run.recipe), sort_keys=True), [])
+        twin = next((r for r in same if r.recipe.run.seed == run.recipe.run.seed), None)
+        if twin is not None:
+            raise MongeError(
+                f"{twin.folder.path} and {run.folder.path} hold the same run (recipe and seed {run.recipe.run.seed}): name one"
+            )
+        same.append(run)
+    groups = [tuple(sorted(group, key=lambda r: r.recipe.run.seed)) for group in together.values()]
+    return [Group(label, group) for label, group in zip(_labels(groups), groups, strict=True)]
+
+
+def _read(folder: RunFolder) -> Run:
+    recipe = folder.recipe()
+    try:
+        metrics = json.loads(folder.metrics.read_text())
+    except FileNotFoundError as error:
+        raise MongeError(f"'{folder.path}' has no metrics.json: 'monge eval {folder.path}' makes one") from error
+    except json.JSONDecodeError as error:
+        raise MongeError(f"{folder.metrics} is torn: 'monge eval {folder.path}' makes it anew") from error
+    return Run(folder, recipe, metrics, folder.history())
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """The flat configuration without what runs of one group may differ in."""
+    return {k: v for k, v in _flat(dump(recipe)).items() if not k.startswith(_FREE)}
+
+
+def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """The method's name; where two groups share it, with the settings that tell them apart, or else with the folder's name."""
+    labels = []
+    for group in groups:
+        recipe, folder = group[0].recipe, group[0].folder.path
+        name = recipe.method.name.replace("_", "-")
+        own = _settings(recipe)
+        others = [_settings(g[0].recipe) for g in groups if g is not group and g[0].recipe.method.name == recipe.method.name]
+        told = {k: v for k, v in own.items() if any(other.get(k) != v for other in others)}
+        settings = ", ".join(f"{k.split('.')[-1]} {v}" for k, v in told.items())
+        labels.append(f"{name}, {settings if len(told) <= 2 else folder}" if told else name)
+    return labels
+
+
+def table(groups: Sequence[Group]) -> str:
+    """The groups as aligned text, one a row, with ``*`` at the best of each column."""
+    columns = [c for c in COLUMNS if any(c.metric in g.figures for g in groups)]
+    rows = [["method", *(c.title for c in columns), "seeds"]]
+    best = {c.metric: _best(c, groups) for c in columns}
+    for group in groups:
+        cells = [
+            c.cell(group.figures[c.metric]) + (" *" if group.label in best[c.metric] else "  ")
+            if c.metric in group.figures
+            else ""
+            for c in columns
+        ]
+        rows.append([group.label, *cells, str(len(group.runs))])
+    rows[0] = [rows[0][0], *(f"{title}  " for title in rows[0][1:-1]), rows[0][-1]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
+
+
+def _best(column: Column, groups: Sequence[Group]) -> set[str]:
+    """Labels of the groups with the best mean; nobody's when all are equal or nothing is better."""
+    means = {g.label: g.figures[column.metric].mean for g in groups if column.metric in g.figures}
+    if column.better is None or len(set(means.values())) < 2:
+        return set()
+    top = min(means.values()) if column.better == "low" else max(means.values())
+    return {label for label, value in means.items() if isclose(value, top)}
+
+
+def as_json(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The groups as plain values: every metric with its mean, deviation and values by seed."""
+    return [
+        {
+            "label": group.label,
+            "method": group.runs[0].recipe.method.name,
+            "data": group.runs[0].recipe.data.name,
+            "runs": [str(run.folder.path) for run in group.runs],
+            "seeds": [run.recipe.run.seed for run in group.runs],
+            "metrics": {k: {"mean": f.mean, "sd": f.sd, "values": list(f.values)} for k, f in group.figures.items()},
+        }
+        for group in groups
+    ]
+
+
+def logged(groups: Sequence[Group], name: str) -> bool:
+    """Whether every run's log has a scalar of that name."""
+    return all(any(name in line for line in run.history) for group in groups for run in group.runs)
+
+
+def require_logged(groups: Sequence[Group], flag: str, name: str) -> None:
+    """Raise `MongeError` for the first run whose log lacks ``name``, with what it has instead."""
+    for run in (run for group in groups for run in group.runs):
+        known = {k for line in run.history for k, v in line.items() if _number(v)}
+        if name not in known:
+            mend = nearest(name, known) if known else "; its log is empty"
+            raise MongeError(f"{flag} {name}: {run.folder.log} has no '{name}'{mend}")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,51 @@
+r"""What keeps a critic in the set over which a dual problem is a supremum.
+
+.. math:: W_1(P, Q) = \sup_{\mathrm{Lip}(f) \le 1} E_P f - E_Q f
+
+    Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017    [gulrajani2017], eq. (3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def gradient_penalty(f: Callable[[Tensor], Tensor], x: Tensor, *, one_sided: bool = False) -> Tensor:
+    r"""Return :math:`(\|\nabla f(x_i)\|_2 - 1)^2` for each point, differentiable in the parameters of ``f``.
+
+    Parameters
+    ----------
+    f : callable
+        (n, ...) to (n,) or (n, 1); the value of a point must not depend on the other points.
+    x : Tensor, (n, ...)
+        Where the slope is asked to be 1; its own gradient is not followed.
+    one_sided : bool
+        Punish slopes above 1 only.
+
+    Returns
+    -------
+    Tensor, (n,)
+
+    Raises
+    ------
+    ValueError
+        If ``f`` does not depend on ``x``, or gives more than one number a point.
+
+    Examples
+    --------
+    >>> gradient_penalty(lambda x: 3 * x[:, 0], torch.zeros(2, 5))
+    tensor([4., 4.])
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = f(x)
+        if value.numel() != len(x):
+            raise ValueError(f"f must give one number for each of {len(x)} points, got shape {tuple(value.shape)}")
+        if not value.requires_grad:
+            raise ValueError("f does not depend on x: its gradient is zero everywhere and no penalty can change that")
+        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+        excess = torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1
+        return (excess.clamp_min(0) if one_sided else excess).square()

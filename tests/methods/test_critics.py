@@ -1,0 +1,215 @@
+"""With a frozen generator each critic's estimate approaches the true distance, from the right side."""
+
+from __future__ import annotations
+
+import ot as pot
+import pytest
+import scipy.stats
+import torch
+from torch import nn
+
+from monge import ot
+from monge.data import Draw
+from monge.methods import cramer_gan, gan, ot_gan, wgan, wgan_gp
+from monge.nets import MLP
+
+
+class Frozen(nn.Module):
+    """A generator that no gradient moves: standard normal noise, as it comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return z + 0 * self.unused
+
+
+class Shifted:
+    """Data: standard normal, moved by ``shift``, so that W₁ to the noise is exactly \\|shift\\|."""
+
+    name, shape = "shifted", (2,)
+
+    def __init__(self, *shift: float) -> None:
+        self.shift = torch.tensor(shift)
+
+    def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
+        return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed * 1_000_003 + position)) + self.shift
+
+
+def play(method: nn.Module, source: Shifted, steps: int) -> None:
+    position = 0
+    for step in range(steps):
+        draw = Draw(source, 0, step, position=position)
+        method.step(draw)
+        position = draw.position
+
+
+def critic(features: int = 1) -> MLP:
+    torch.manual_seed(0)
+    return MLP([2, 32, 32, features])
+
+
+def test_wgan_gp_approaches_w1_from_below() -> None:
+    """λ is large here, because the best penalised critic has slope 1 + W₁/2λ: at λ = 10 it would overshoot by W₁/20."""
+    config = wgan_gp.Config(batch=128, critic_lr=2e-3, beta1=0.5, penalty=100)
+    method = wgan_gp.WGANGP(config, Frozen(), critic())
+    source = Shifted(0.6, 0.8)
+    play(method, source, 80)
+    x, y = source.batch(1, 0, 4000), torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        estimate = (method.critic(x).mean() - method.critic(y).mean()).item()
+    truth = (x.mean(0) - y.mean(0)).norm().item()  # two samples that differ by a shift alone have W₁ = |shift| = 1
+    assert 0.85 * truth <= estimate <= 1.02 * truth
+    beside = method.estimate(x[:500], y[:500])
+    cost = torch.cdist(x[:500].double(), y[:500].double()).numpy()
+    assert beside["w1_exact"] == pytest.approx(pot.emd2([], [], cost), rel=1e-5)
+
+
+def test_wgan_estimates_in_a_constant_unit() -> None:
+    """Clipping leaves an unknown factor K in the estimate; the same critic must see twice the distance as twice as much."""
+    config = wgan.Config(batch=128, clip=0.1, critic_lr=1e-3, long_first=5, long_steps=60)
+    method = wgan.WGAN(config, Frozen(), critic())
+    play(method, Shifted(1.5, 2.0), 5)
+    assert max(p.abs().max().item() for p in method.critic.parameters()) <= 0.1 + 1e-7
+    noise = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        once, twice = (method.estimate(Shifted(k * 1.5, k * 2.0).batch(1, 0, 500), noise[:500])["w1_times_k"] for k in (1, 2))
+    assert once > 0
+    assert twice / once == pytest.approx(2, rel=0.35)
+
+
+def test_wgan_follows_the_schedule_of_long_rounds() -> None:
+    config = wgan.Config(batch=4, critic_steps=2, long_steps=7, long_first=1, long_every=3)
+    method = wgan.WGAN(config, Frozen(), critic())
+    taken = []
+    for step in range(5):
+        draw = Draw(Shifted(0.0, 0.0), 0, step)
+        method.step(draw)
+        taken.append(draw.position // 4)
+    assert taken == [7, 2, 2, 7, 2]
+
+
+def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
+    config = gan.Config(batch=512, critic_lr=5e-3, critic_steps=100)
+    method = gan.GAN(config, Frozen(), critic())
+    source = Shifted(1.0, 0.0)
+    play(method, source, 2)
+    t = torch.linspace(-8, 9, 20_001, dtype=torch.float64)
+    p, q = (torch.exp(-((t - m) ** 2) / 2) / (2 * torch.pi) ** 0.5 for m in (1.0, 0.0))
+    middle = (p + q) / 2
+    exact = torch.trapezoid((p * (p / middle).log() + q * (q / middle).log()) / 2, t).item()  # 0.111 nats
+    draw = Draw(source, 1, 0)
+    measuring = config.model_copy(update={"critic_lr": 1e-12, "batch": 100_000, "critic_steps": 1})
+    scalars = gan.GAN(measuring, Frozen(), method.critic).step(draw)
+    assert 0.9 * exact <= scalars["js_estimate"].item() <= 1.02 * exact
+
+
+@pytest.mark.parametrize("loss", ["minimax", "nonsaturating"])
+def test_gan_losses_are_those_of_the_paper(loss: str) -> None:
+    method = gan.GAN(gan.Config(loss=loss, batch=16, critic_lr=1e-12, lr=1e-12), Frozen(), critic())
+    draw = Draw(Shifted(0.0, 0.0), 0, 0)
+    scalars = method.step(draw)
+    again = Draw(Shifted(0.0, 0.0), 0, 0)
+    again.data(16), again.noise(16, 2)
+    D = torch.sigmoid(method.critic(again.noise(16, 2)))
+    expected = (1 - D).log().mean() if loss == "minimax" else -D.log().mean()
+    torch.testing.assert_close(scalars["loss"], expected.detach(), atol=1e-4, rtol=1e-4)
+
+
+def identity() -> nn.Module:
+    layer = nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(2))
+    return layer
+
+
+def test_cramer_equals_the_energy_distance() -> None:
+    """With h = identity the loss is the energy distance: 2E|x−y| − E|x−x′| − E|y−y′|, by brute force in float64."""
+    method = cramer_gan.CramerGAN(cramer_gan.Config(batch=40, critic_steps=1, critic_lr=1e-12), Frozen(), identity())
+    scalars = method.step(Draw(Shifted(1.0, 2.0), 0, 0))
+    draw = Draw(Shifted(1.0, 2.0), 0, 0)
+    x, y = draw.data(40).double(), draw.noise(40, 2).double()
+    within = sum(torch.cdist(t, t).sum() / (40 * 39) for t in (x, y))
+    assert scalars["energy_estimate"].item() == pytest.approx((2 * torch.cdist(x, y).mean() - within).item(), rel=1e-4)
+
+    on_a_line = torch.cat([x[:, :1], 0 * x[:, :1]], 1).float(), torch.cat([y[:, :1], 0 * y[:, :1]], 1).float()
+    exact = method.estimate(*on_a_line)["energy_exact"]
+    biased = ot.energy_distance(*on_a_line).item()
+    assert biased == pytest.approx(scipy.stats.energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-3)
+    assert exact < biased  # the unbiased value leaves out the pairs of a point with itself
+
+
+def test_cramer_witness_attains_the_energy_distance() -> None:
+    """E f(x) − E f(x̃) of the witness is the energy distance itself (biased, since a point meets itself)."""
+    method = cramer_gan.CramerGAN(cramer_gan.Config(), Frozen(), critic(8)).double()
+    x, y = torch.randn(30, 2, dtype=torch.float64) + 1, torch.randn(30, 2, dtype=torch.float64)
+    hx, hy = method.critic(x), method.critic(y)
+    gain = method._witness(x, hx, hy).mean() - method._witness(y, hx, hy).mean()
+    torch.testing.assert_close(gain, ot.energy_distance(hx, hy), rtol=1e-5, atol=1e-5)
+
+
+def test_cramer_surrogate_can_be_blind() -> None:
+    """Two different measures between which the paper's one-sided critic sees nothing, and the energy distance does.
+
+    Data at −1 and 1, samples at 0: f(x) = ‖x − 0‖ − ‖x‖ = 0 everywhere [binkowski2018].
+    """
+    hx, hy = torch.tensor([[-1.0], [1.0]] * 10), torch.zeros(20, 1)
+    assert cramer_gan.CramerGAN._surrogate(hx, hy).abs() < 1e-5
+    assert ot.energy_distance(hx, hy) > 0.9
+
+
+def test_ot_gan_loss_equals_pot() -> None:
+    """Six entropic plans by POT in float64, four cross costs minus twice the two within."""
+    torch.manual_seed(0)
+    method = ot_gan.OTGAN(ot_gan.Config(batch=24, epsilon=0.02, tol=1e-7, max_iter=20_000), Frozen(), critic(6)).double()
+    draw = Draw(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
+    x, x2 = (nn.functional.normalize(t, dim=1).detach().numpy() for t in method.critic(draw.data(24)).chunk(2))
+    y, y2 = (nn.functional.normalize(t, dim=1).detach().numpy() for t in method.critic(draw.noise(24, 2)).chunk(2))
+
+    def cost(s: object, t: object) -> float:
+        C, w = 1 - s @ t.T, [1 / 12] * 12
+        return (pot.sinkhorn(w, w, C, 0.02, method="sinkhorn_log", numItermax=20_000, stopThr=1e-10) * C).sum()
+
+    expected = cost(x, y) + cost(x, y2) + cost(x2, y) + cost(x2, y2) - 2 * cost(x, x2) - 2 * cost(y, y2)
+    loss = method.step(Draw(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64))["loss"].item()
+    assert loss == pytest.approx(expected, abs=1e-4)
+
+
+def test_ot_gan_loss_is_a_distance_in_the_mean() -> None:
+    """Above 0 for measures that differ; 0 for equal batches; around 0, of either sign, for equal measures."""
+    net = critic(6)
+
+    def loss(shift: float, seed: int) -> float:
+        draw = Draw(Shifted(shift, 0.0), seed, 0)
+        x, x2 = net(draw.data(64)).chunk(2)
+        y, y2 = net(draw.noise(64, 2)).chunk(2)
+        return ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.02).item()
+
+    differ, equal = (torch.tensor([loss(shift, seed) for seed in range(40)]) for shift in (0.7, 0.0))
+    assert differ.mean() > 5 * differ.std() / 40**0.5
+    assert equal.mean().abs() < 3 * equal.std() / 40**0.5
+    x = net(torch.randn(16, 2)).detach()
+    assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.02).abs() < 1e-6
+
+
+def test_penalty_is_the_slope_squared_by_finite_differences() -> None:
+    net = critic().double()
+    x = torch.randn(50, 2, dtype=torch.float64)
+    h = 1e-6
+    with torch.no_grad():
+        slope = torch.stack([(net(x + h * e) - net(x - h * e))[:, 0] / (2 * h) for e in torch.eye(2, dtype=torch.float64)], 1)
+    expected = slope.norm(dim=1) - 1
+    torch.testing.assert_close(ot.gradient_penalty(net, x).detach(), expected**2, rtol=1e-5, atol=1e-7)
+    one_sided = ot.gradient_penalty(net, x, one_sided=True).detach()
+    torch.testing.assert_close(one_sided, expected.clamp_min(0) ** 2, rtol=1e-5, atol=1e-7)
+    (gradient,) = torch.autograd.grad(ot.gradient_penalty(net, x).mean(), net.layers[1].weight)
+    assert gradient.abs().sum() > 0
+
+
+def test_penalty_names_what_is_wrong() -> None:
+    x = torch.zeros(4, 2)
+    with pytest.raises(ValueError, match="one number for each of 4 points"):
+        ot.gradient_penalty(lambda t: t, x)
+    with pytest.raises(ValueError, match="does not depend on x"):
+        ot.gradient_penalty(lambda t: torch.ones(len(t)), x)
