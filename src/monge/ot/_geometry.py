@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold_
 
 from ._products import pairwise
 
@@ -70,10 +71,17 @@ class Geometry(ABC):
         return f
 
 
+def exp2_(S: Tensor) -> Tensor:
+    """2^S in place, with 0 for subnormal results: arithmetic with those is twenty times slower on many processors."""
+    if S.device.type == "cpu":
+        threshold_(S, math.log2(torch.finfo(S.dtype).tiny), -torch.inf)
+    return S.exp2_()
+
+
 def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Maxima of the rows, 2^(S − maximum) in place of S, and its row sums."""
     top = S.amax(-1)
-    E = S.sub_(top.unsqueeze(-1)).exp2_()
+    E = exp2_(S.sub_(top.unsqueeze(-1)))
     return top, E, E.sum(-1)
 
 

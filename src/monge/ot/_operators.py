@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from .. import parallel
-from ._geometry import LN2, Geometry, row_sums
+from ._geometry import LN2, Geometry, exp2_, row_sums
 from ._products import times
 
 Powers = tuple[float, float]  # λ of the rows, λ of the columns
@@ -87,7 +87,7 @@ class Dense:
         for rows, K in self._blocks:
             S = self._geometry.exponent(live, epsilon * LN2, rows)
             tops.append(S.amax(-1))
-            torch.sub(S, tops[-1].unsqueeze(-1), out=K).exp2_()
+            exp2_(torch.sub(S, tops[-1].unsqueeze(-1), out=K))
         self._f = (tops[0] if len(tops) == 1 else torch.cat(tops, -1)).mul_(-epsilon * LN2)
 
     def sweep(self, h: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class Symmetric:
         self._g, self._epsilon = g, epsilon
         for rows in self._geometry.blocks():
             S = self._geometry.exponent(g, epsilon * LN2, rows)
-            torch.add(S, (g[..., rows] / (epsilon * LN2)).unsqueeze(-1), out=self._K[..., rows, :]).exp2_()
+            exp2_(torch.add(S, (g[..., rows] / (epsilon * LN2)).unsqueeze(-1), out=self._K[..., rows, :]))
 
     def sweep(self, h: Tensor) -> Tensor:
         self._w = self._a * h.exp()
@@ -245,7 +245,7 @@ class Tiled:
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         for rows in self._geometry.blocks():
             tile = self._geometry.exponent(self._g, self._epsilon, rows)
-            yield rows, tile.add_(self._top[..., rows].unsqueeze(-1)).exp2_()
+            yield rows, exp2_(tile.add_(self._top[..., rows].unsqueeze(-1)))
 
     def apply(self, v: Tensor) -> Tensor:
         out = v.new_empty((*self.rows.shape, v.shape[-1]))
