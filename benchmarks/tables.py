@@ -1,10 +1,11 @@
-"""Write the README's tables from benchmarks/results/*.json; with --check, only say whether they are up to date."""
+"""Write the tables of README.md and docs/methods/ from benchmarks/results/*.json; with --check, only say whether they are current."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ import yaml
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
+METHODS = {
+    "gan": "GAN",
+    "wgan": "WGAN",
+    "wgan_gp": "WGAN-GP",
+    "cramer_gan": "Cramér GAN",
+    "sinkhorn_gan": "Sinkhorn GAN",
+    "ot_gan": "OT-GAN",
+}
 OTHERS = {
     "sliced n=100000 d=64": "`sliced_wasserstein`, n = 100,000, d = 64, 128 projections",
     "mmd n=10000 d=64": "`mmd`, Gaussian kernel, n = 10,000, d = 64",
@@ -27,31 +36,85 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    text = made = README.read_text()
-    for name, table in (("results", recipes), ("solvers", solvers)):
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    results = {name: result for name, result in results.items() if "recipe" in result}
+    adversarial = {f"{method.replace('_', '-')}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
+    stale = written(
+        README,
+        {
+            "25gaussians": mixtures(results, "25gaussians"),
+            "mnist": pictures(results, "mnist"),
+            "results": recipes({name: r for name, r in results.items() if name not in adversarial}),
+            "solvers": solvers(),
+        },
+        args.check,
+    )
+    for method in METHODS:
+        page = ROOT / "docs" / "methods" / f"{method.replace('_', '-')}.md"
+        own = {name: r for name, r in results.items() if r["runs"] and recipe_of(name)["method"]["name"] == method}
+        stale += written(page, {method: recipes(own)}, args.check)
+    if stale:
+        sys.exit(f"{', '.join(stale)} not as benchmarks/results has it: run 'make tables'")
+
+
+def written(page: Path, tables: dict[str, str], check: bool) -> list[str]:
+    """Put the tables between their marks; with ``check`` only return the page's name if that would change it."""
+    text = made = page.read_text()
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: written by `make tables` -->", f"<!-- end of {name} -->"
         before, rest = made.split(begin)
-        made = f"{before}{begin}\n{table()}\n{end}{rest.split(end)[1]}"
-    if args.check:
-        if made != text:
-            sys.exit("README.md does not show benchmarks/results: run 'make tables'")
-        return
-    README.write_text(made)
+        made = f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
+    if check:
+        return [page.name] if made != text else []
+    page.write_text(made)
+    return []
 
 
-def recipes() -> str:
+def recipe_of(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "src/monge/recipes" / f"{name}.yaml").read_text())
+
+
+def compared(results: dict[str, Any], data: str, head: list[str], cells: Callable[[dict[str, Any]], list[str]]) -> str:
+    """One row for each method that was measured on the data, in the order of the papers."""
+    lines = ["| " + " | ".join(["method", *head, "seeds", "training"]) + " |", "|---" * (len(head) + 3) + "|"]
+    for method, title in METHODS.items():
+        result = results.get(f"{method.replace('_', '-')}-{data}")
+        if result:
+            s, page = result["summary"], f"docs/methods/{method.replace('_', '-')}.md"
+            cost = f"{s['cpu_seconds']['mean'] / 60:.1f} CPU-min"
+            lines.append("| " + " | ".join([f"[{title}]({page})", *cells(result), str(len(result["runs"])), cost]) + " |")
+    return "\n".join(lines)
+
+
+def mixtures(results: dict[str, Any], data: str) -> str:
+    def cells(result: dict[str, Any]) -> list[str]:
+        s, modes = result["summary"], [run["metrics"]["modes"] for run in result["runs"]]
+        found = f"{min(modes)}" if min(modes) == max(modes) else f"{min(modes)} to {max(modes)}"
+        return [f"{found} of {s['modes_total']['mean']:.0f}", shown(s, "share_within_3_sigma", 3), shown(s, "w2_ratio", 2)]
+
+    return compared(results, data, ["modes", "within 3σ", "W₂² / floor"], cells)
+
+
+def pictures(results: dict[str, Any], data: str) -> str:
+    def cells(result: dict[str, Any]) -> list[str]:
+        s = result["summary"]
+        digits = {"frechet_lenet": 1, "kid_lenet": 1, "precision_lenet": 2, "recall_lenet": 2, "confidence": 3}
+        shares = [run["metrics"] for run in result["runs"]]
+        classes = f"{min(m['smallest_class'] for m in shares):.1%} to {max(m['largest_class'] for m in shares):.1%}"
+        return [*(shown(s, name, d) for name, d in digits.items()), classes, shown(s, "nearest_train_ratio", 2)]
+
+    head = ["Fréchet-LeNet", "KID-LeNet", "precision", "recall", "confidence", "classes, all seeds", "nearest train"]
+    return compared(results, data, head, cells)
+
+
+def recipes(results: dict[str, Any]) -> str:
     rows = ["| recipe | figures | floor or reference | seeds | training |", "|---|---|---|---|---|"]
-    for path in sorted(RESULTS.glob("*.json")):
-        result = json.loads(path.read_text())
-        if "recipe" in result:
-            rows.append(row(result))
-    return "\n".join(rows)
+    return "\n".join(rows + [row(result) for result in results.values()])
 
 
 def row(result: dict[str, Any]) -> str:
     s = result["summary"]
     name, seeds = result["recipe"], len(result["runs"])
-    paper = yaml.safe_load((ROOT / "src/monge/recipes" / f"{name}.yaml").read_text())["about"]["paper"]
     cost = f"{s['cpu_seconds']['mean'] / 60:.1f} CPU-min, {s['peak_memory_mib']['mean']:.0f} MiB"
     if "frechet_lenet" in s:
         figures = (
@@ -68,7 +131,7 @@ def row(result: dict[str, Any]) -> str:
         floor = f"W₂² {s['w2_squared_floor']['mean']:.3f}"
     if "perplexity" in s:
         figures += f", plan-row perplexity {shown(s, 'perplexity', 2)}"
-    return f"| `{name}`<br>{paper} | {figures} | {floor} | {seeds} | {cost} |"
+    return f"| `{name}`<br>{recipe_of(name)['about']['paper']} | {figures} | {floor} | {seeds} | {cost} |"
 
 
 def solvers() -> str:

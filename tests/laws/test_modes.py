@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ot as pot
 import pytest
 import torch
 import torch.distributed as dist
@@ -180,6 +181,41 @@ def test_columns_that_underflow_are_found_in_the_log_domain() -> None:
     plan = ot.sinkhorn(x, y, epsilon=0.3, init=(far, far))
     assert plan.converged
     assert plan.value.item() == pytest.approx(ot.sinkhorn(x, y, epsilon=0.3).value.item(), rel=1e-4)
+
+
+def two_clusters(first: int, second: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two clouds of 64 points in two opposite directions; ``first`` and ``second`` of them lie in the far one."""
+    g = torch.Generator().manual_seed(0)
+
+    def cloud(far: int) -> torch.Tensor:
+        centre = torch.zeros(64, 8)
+        centre[:, 0] = 1 - 2 * (torch.arange(64) < far).float()
+        return centre + 0.07 * torch.randn(64, 8, generator=g)
+
+    return cloud(first), cloud(second)
+
+
+@pytest.mark.parametrize(("first", "second"), [(10, 20), (5, 6)])
+@pytest.mark.parametrize("batched", [False, True])
+def test_mass_that_must_cross_is_no_plateau(first: int, second: int, batched: bool) -> None:
+    """The groups are 1,000 ε apart, and an iteration at that ε moves their potentials by one."""
+    x, y = two_clusters(first, second)
+    C = ot.as_cost("cosine").matrix(x, y)
+    exact = pot.emd2([], [], C.double().numpy())
+    if batched:  # beside a problem that has no need of it
+        x, y = torch.stack([x, x]), torch.stack([y, x.flip(0)])
+    plan = ot.sinkhorn(x, y, epsilon=0.002, cost="cosine", tol=1e-3, max_iter=400)
+    assert plan.converged
+    assert plan.cost.reshape(-1)[0].item() == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:sinkhorn did not reach")
+@pytest.mark.parametrize("max_iter", range(50, 70))
+def test_no_budget_ends_on_a_step_that_failed(max_iter: int) -> None:
+    """Extrapolations that overflow are taken back, also when the budget ends with one."""
+    plan = ot.sinkhorn(*two_clusters(5, 6), epsilon=0.002, cost="cosine", tol=1e-6, max_iter=max_iter)
+    assert plan.cost.isfinite()
+    assert plan.marginal_error.isfinite()
 
 
 def test_potentials_stay_in_the_range_of_the_costs() -> None:

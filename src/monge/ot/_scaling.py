@@ -32,6 +32,7 @@ _COARSE_TOL = 0.003  # marginal error that ends a level above the last
 _COARSE_ITER = 1000
 _PRECISE = 1e-3  # ε over mean cost below which float32 problems are solved in float64
 _LEAP = 300.0  # longest extrapolation: where the dual is flat, as between far groups of points, it would go anywhere
+_PLATEAU, _STALLED = 16, 0.9  # the error after so many sweeps, and after twice as many, must fall to this part
 _CHECK_EVERY = 4  # plain iterations between two looks at |h|
 _SAFE = (1e-15, 1e15)  # range of ε outside of which float32 would overflow
 
@@ -77,7 +78,8 @@ def fit(
     operator = _operator(geometry, a, b, powers, streamed, sharded)
     start = _cold(geometry, a, b, epsilon, sharded) if g is None else _reduced(g, geometry.beta, b)
     levels = _levels(epsilon, mean) if g is None else [epsilon]
-    h, error, worst, used = _descend(_Task(operator, geometry, a, b, powers, sharded=sharded), start, levels, tol, max_iter)
+    task = _Task(operator, geometry, a, b, powers, sharded=sharded)
+    h, error, worst, used = _descend(task, start, levels, tol, max_iter, mean)
     f, g = operator.potentials(h)
     if operator.dead is not None:  # a point without weight still has a potential: the price of giving it some
         g = torch.where(operator.dead, _transformed(f, geometry, a, epsilon, powers[1], sharded), g)
@@ -93,7 +95,8 @@ def fit_symmetric(geometry: Geometry, a: Tensor, epsilon: float, tol: float, max
     operator = Symmetric(geometry, a)
     start = _reduced(torch.zeros_like(a) if g is None else g, geometry.beta, a)
     levels = _levels(epsilon, mean) if g is None else [epsilon]
-    h, error, worst, used = _descend(_Task(operator, geometry, a, a, damping=0.5), start, levels, tol, max_iter)
+    task = _Task(operator, geometry, a, a, damping=0.5)
+    h, error, worst, used = _descend(task, start, levels, tol, max_iter, mean)
     mass = operator.coupling().rows.sum(-1, keepdim=True)  # 1 up to the error; the dual is largest where it is 1
     f = (_full(operator.potentials(h)[0], geometry.beta) - epsilon / 2 * mass.log()).to(dtype)
     return Solution(f, f, error.to(dtype), worst, used, operator.coupling())
@@ -135,16 +138,39 @@ class _Task:
     sharded: bool = False
 
 
-def _descend(task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int) -> tuple[Tensor, Tensor, float, int]:
-    used = 0
-    for level in levels[:-1]:
-        h, *_, spent = _iterate(task, g, level, _COARSE_TOL, max(1, min(_COARSE_ITER, max_iter - used - 1)))
-        g, used = task.operator.potentials(h)[1], used + spent
-    h, error, worst, spent = _iterate(task, g, levels[-1], tol, max(1, max_iter - used))
+def _descend(
+    task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int, mean: float
+) -> tuple[Tensor, Tensor, float, int]:
+    """Go through the levels of ε; from a plateau at the last one, again from ε near the mean cost.
+
+    Where mass must cross between far groups, an iteration moves their potentials apart by about ε, and the error stays the same
+    until they are as far apart as the groups: a larger ε takes larger strides.
+    """
+    h, error, worst, used = _through(task, g, levels, tol, max_iter, stop_at_plateau=True)
+    if worst <= tol or used >= max_iter:
+        return h, error, worst, used
+    h, error, worst, spent = _through(task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used)
     return h, error, worst, used + spent
 
 
-def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) -> tuple[Tensor, Tensor, float, int]:
+def _through(
+    task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int, *, stop_at_plateau: bool = False
+) -> tuple[Tensor, Tensor, float, int]:
+    used = 0
+    for level in levels:
+        last = level == levels[-1]
+        goal, budget = (tol, max_iter - used) if last else (_COARSE_TOL, min(_COARSE_ITER, max_iter - used - 1))
+        h, error, worst, spent = _iterate(task, g, level, goal, max(1, budget), stop_at_plateau=stop_at_plateau)
+        used += spent
+        if last or (stop_at_plateau and worst > goal):
+            break
+        g = task.operator.potentials(h)[1]
+    return h, error, worst, used
+
+
+def _iterate(
+    task: _Task, g: Tensor, epsilon: float, tol: float, budget: int, *, stop_at_plateau: bool = False
+) -> tuple[Tensor, Tensor, float, int]:
     """Iterate from g at one ε; returns the last h, its error (…), the largest error, and the number of sweeps.
 
     An extrapolated h is on trial: where the dual objective does not climb by half of what fitting the columns alone is sure to
@@ -155,6 +181,7 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
     h, mixer, used = torch.zeros_like(g), Anderson(task.b), 0
     trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the h of plain iteration
     look = False  # at the size of h, before the next sweep
+    plateau, before = _PLATEAU, math.inf  # the sweep at which the error is compared with the one before
     while True:
         if trial is None and (look or used % _CHECK_EVERY == 1) and not (size := _size(h)) < _BOUND:
             f, g = operator.potentials(h)
@@ -169,8 +196,12 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
         error = _dot(task.b, torch.expm1(r).abs_())
         worst = (error.amax() if error.ndim else error).item()
         used += 1
-        if worst <= tol or used >= budget:
+        if worst <= tol or (used >= budget and trial is None):
             return h, error, worst, used
+        if used >= plateau and trial is None:
+            if stop_at_plateau and worst > _STALLED * before:
+                return h, error, worst, used
+            plateau, before = 2 * used, worst
         dual = None
         if trial is not None:
             dual = operator.dual(h)
@@ -179,6 +210,8 @@ def _iterate(task: _Task, g: Tensor, epsilon: float, tol: float, budget: int) ->
                 h, trial, look = torch.where(fell.unsqueeze(-1), trial[1], h), None, True
                 mixer.forget()
                 continue
+            if used >= budget:
+                return h, error, worst, used
             if not _size(h) < _BOUND:
                 trial, look = None, True
                 continue
