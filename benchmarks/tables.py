@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/methods/ from benchmarks/results/*.json; with --check, only say whether they are current."""
+"""Write the tables of README.md and docs/methods/ from benchmarks/results/*.json; --check only says whether they are current."""
 
 from __future__ import annotations
 

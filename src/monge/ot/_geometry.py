@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import threshold_
 
 from ._products import pairwise
 
@@ -74,7 +73,7 @@ class Geometry(ABC):
 def exp2_(S: Tensor) -> Tensor:
     """2^S in place, with 0 for subnormal results: arithmetic with those is twenty times slower on many processors."""
     if S.device.type == "cpu":
-        threshold_(S, math.log2(torch.finfo(S.dtype).tiny), -torch.inf)
+        torch.threshold_(S, math.log2(torch.finfo(S.dtype).tiny), -torch.inf)
     return S.exp2_()
 
 
