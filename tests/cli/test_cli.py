@@ -281,3 +281,11 @@ def test_data_ls(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert monge("data", "ls", "--data.root", tmp_path) == 0
     assert "not here: monge data get mnist" in capsys.readouterr().out
     assert "did you mean 'mnist'" in refusal(capsys, "data", "get", "mnst")
+
+
+def test_pictures_that_the_network_does_not_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "odd.npy", np.zeros((50, 30, 30), np.uint8))
+    error = refusal(capsys, "train", "wgan-gp-mnist", "--data.name", tmp_path / "odd.npy", "--run.out", tmp_path / "run")
+    assert "picture size must be a multiple of 4 and at least 8, got 30" in error
+    assert "batch" in refusal(capsys, "train", "gan-25gaussians", "--method.batch", 1)
+    assert "must be even" in refusal(capsys, "train", "ot-gan-25gaussians", "--method.batch", 33)

@@ -44,7 +44,10 @@ def build(recipe: Recipe, source: Source, device: torch.device | str = "cpu") ->
     """Make the method that a recipe names, with weights from its seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.run.seed)
-        method = method_module(recipe.method.name).build(recipe.method, source.shape)
+        try:
+            method = method_module(recipe.method.name).build(recipe.method, source.shape)
+        except ValueError as error:  # networks that do not fit the data say which do
+            raise MongeError(f"data '{source.name}': {error}") from error
     return method.to(device, getattr(torch, recipe.run.dtype))
 
 

@@ -15,7 +15,10 @@ from torch.nn.functional import glu, relu, rms_norm
 
 def _check_size(size: int) -> int:
     if size < 8 or size % 4:
-        raise ValueError(f"picture size must be a multiple of 4 and at least 8, got {size}: resize with --data.size 32")
+        raise ValueError(
+            f"picture size must be a multiple of 4 and at least 8, got {size}: "
+            "resize the pictures (a folder of them with --data.size 32), or choose net 'mlp'"
+        )
     return size // 4
 
 
