@@ -2,7 +2,7 @@
 
     python benchmarks/reproduce.py ot-gan-25gaussians --seeds 0,1,2
 
-An interrupted call continues where it stopped. Figures are means and sample standard deviations over the seeds.
+An interrupted call continues where it stopped, and a finished run is not repeated. Figures are means and sample standard deviations over the seeds.
 """
 
 from __future__ import annotations
@@ -40,17 +40,16 @@ def main() -> None:
 def one_run(recipe: str, seed: int) -> dict[str, Any]:
     out = ROOT / "runs" / "reproduce" / f"{recipe}-seed{seed}"
     command = [sys.executable, "-m", "monge", "train", recipe, "--run.seed", str(seed), "--run.out", str(out)]
-    child = subprocess.Popen(command)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    peak = round(usage.ru_maxrss * scale / 2**20)
-    note = out / "peak_memory_mib"  # of all sittings: a call that continues a finished run only evaluates
-    peak = max(peak, int(note.read_text()) if note.is_file() else 0)
-    note.write_text(f"{peak}\n")
+    note = out / "peak_memory_mib"
+    if not note.is_file():
+        child = subprocess.Popen(command)
+        _, status, usage = os.wait4(child.pid, 0)
+        if status:
+            raise SystemExit(f"{' '.join(command)} failed")
+        scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+        note.write_text(f"{round(usage.ru_maxrss * scale / 2**20)}\n")
     metrics = json.loads((out / "metrics.json").read_text())
-    return {"seed": seed, "peak_memory_mib": peak, "metrics": metrics}
+    return {"seed": seed, "peak_memory_mib": int(note.read_text()), "metrics": metrics}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import ot as pot
 import pytest
 import scipy.stats
@@ -10,7 +12,7 @@ from torch import nn
 
 from monge import ot
 from monge.data import Draw
-from monge.methods import cramer_gan, gan, ot_gan, wgan, wgan_gp
+from monge.methods import cramer_gan, gan, ot_gan, sinkhorn_gan, wgan, wgan_gp
 from monge.nets import MLP
 
 
@@ -191,6 +193,39 @@ def test_ot_gan_loss_is_a_distance_in_the_mean() -> None:
     assert equal.mean().abs() < 3 * equal.std() / 40**0.5
     x = net(torch.randn(16, 2)).detach()
     assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.02).abs() < 1e-6
+
+
+def test_slopes_are_penalised_between_data_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x̂ = εx + (1 − ε)x̃ with ε uniform: data near (100, 0) and samples near 0 put it anywhere in between."""
+    seen = []
+    monkeypatch.setattr(ot, "gradient_penalty", lambda f, x: seen.append(x) or f(x).flatten().square())
+    for method in (
+        wgan_gp.WGANGP(wgan_gp.Config(batch=500, critic_steps=1), Frozen(), critic()),
+        cramer_gan.CramerGAN(cramer_gan.Config(batch=500, critic_steps=1), Frozen(), critic(8)),
+    ):
+        method.step(Draw(Shifted(100.0, 0.0), 0, 0))
+        u = seen.pop()[:, 0].sort().values / 100
+        torch.testing.assert_close(u, torch.linspace(0, 1, 500), atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("surrogate", [False, True])
+def test_cramer_critic_ascends(surrogate: bool) -> None:
+    config = cramer_gan.Config(batch=64, critic_steps=1, penalty=0, critic_lr=1e-3, surrogate=surrogate)
+    method = cramer_gan.CramerGAN(config, Frozen(), critic(8))
+    gains = [method.step(Draw(Shifted(1.0, 0.0), 0, 0))["energy_estimate"].item() for _ in range(10)]
+    assert gains[-1] > gains[0]
+
+
+@pytest.mark.parametrize("module", [ot_gan, sinkhorn_gan])
+def test_the_first_step_sets_the_scales_of_both_networks(module: ModuleType) -> None:
+    options = {"critic_steps": 1} if module is sinkhorn_gan else {}
+    config = module.Config(batch=64, width=8, weight_norm=True, lr=1e-12, critic_lr=1e-12, epsilon=0.1, **options)
+    method = module.build(config, (2,))
+    method.step(Draw(Shifted(30.0, 40.0), 0, 0))
+    draw = Draw(Shifted(30.0, 40.0), 0, 0)
+    for out in (method.critic(draw.data(64)), method.generator(draw.noise(64, 2))):
+        torch.testing.assert_close(out.mean(0), torch.zeros(out.shape[1]), atol=1e-3, rtol=0)
+        torch.testing.assert_close(out.std(0, correction=0), torch.ones(out.shape[1]), atol=1e-2, rtol=0)
 
 
 def test_penalty_is_the_slope_squared_by_finite_differences() -> None:
