@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from monge.engine import RunFolder, find, read
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
@@ -41,7 +43,7 @@ def one_run(recipe: str, seed: int) -> dict[str, Any]:
     out = ROOT / "runs" / "reproduce" / f"{recipe}-seed{seed}"
     command = [sys.executable, "-m", "monge", "train", recipe, "--run.seed", str(seed), "--run.out", str(out)]
     note = out / "peak_memory_mib"
-    if not note.is_file():
+    if not (note.is_file() and same_recipe(recipe, seed, out)):
         child = subprocess.Popen(command)
         _, status, usage = os.wait4(child.pid, 0)
         if status:
@@ -50,6 +52,13 @@ def one_run(recipe: str, seed: int) -> dict[str, Any]:
         note.write_text(f"{round(usage.ru_maxrss * scale / 2**20)}\n")
     metrics = json.loads((out / "metrics.json").read_text())
     return {"seed": seed, "peak_memory_mib": int(note.read_text()), "metrics": metrics}
+
+
+def same_recipe(name: str, seed: int, out: Path) -> bool:
+    """Whether a finished run trained what the recipe now says; words about it do not count."""
+    wanted, stored = read(find(name)), RunFolder(out).recipe()
+    run = wanted.run.model_copy(update={"seed": seed, "out": str(out)})
+    return wanted.model_copy(update={"run": run, "about": stored.about, "presets": {}}) == stored
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
