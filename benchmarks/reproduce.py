@@ -2,7 +2,8 @@
 
     python benchmarks/reproduce.py ot-gan-25gaussians --seeds 0,1,2
 
-An interrupted call continues where it stopped, and a finished run is not repeated. Figures are means and sample standard deviations over the seeds.
+An interrupted call continues where it stopped, and a finished run of the same recipe is not repeated. Figures are means and
+sample standard deviations over the seeds.
 """
 
 from __future__ import annotations
