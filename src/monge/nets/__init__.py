@@ -3,6 +3,7 @@
 from .build import build_critic, build_generator
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
+from .icnn import DenseICNN
 from .mlp import MLP
 from .parts import by_parts
 from .schedule import linear_decay
@@ -12,6 +13,7 @@ __all__ = [
     "EMA",
     "MLP",
     "CReLUCritic",
+    "DenseICNN",
     "GLUGenerator",
     "build_critic",
     "build_generator",

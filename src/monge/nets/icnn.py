@@ -1,0 +1,113 @@
+r"""Input-convex networks and their gradients in one forward pass.
+
+    Amos, Xu, Kolter, "Input convex neural networks", ICML 2017    [amos2017]
+    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the dense architecture
+
+==========  ============================================================
+symbol      here
+==========  ============================================================
+q_i(x)      Σ_r (A_i x)²_r + B_i x + b_i, convex in x for any A_i, B_i
+z_i         W_i h_{i−1} + q_i(x), convex for W_i ≥ 0
+h_0, h_i    q_0(x), celu(z_i)
+ψ(x)        w·h_L + (s/2)‖x‖², convex for w ≥ 0
+==========  ============================================================
+
+The gradient is written out layer by layer, as backpropagation would find it,
+
+.. math:: \nabla\psi(x) = s x + \sum_i \nabla q_i(x)^\top \delta_i, \quad
+          \delta_L = w \odot \mathrm{celu}'(z_L), \quad \delta_{i-1} = (W_i^\top \delta_i) \odot \mathrm{celu}'(z_{i-1})
+
+so that what a method differentiates is an ordinary forward pass: no graph of a graph is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import celu
+
+
+class DenseICNN(nn.Module):
+    """A convex function of points (n, d) to (n,), with its gradient.
+
+    Call `project` after each optimizer step: it sets the negative entries of W_i and w to 0, without which ψ need not be convex.
+
+    Parameters
+    ----------
+    dim : int
+        d.
+    widths : sequence of int
+        Widths of h_0 to h_L.
+    rank : int
+        Squares in each entry of q_i.
+    strong : float
+        s, the modulus of strong convexity.
+    spread : float
+        Standard deviation of the initial weights.
+
+    Examples
+    --------
+    >>> net = DenseICNN(2, [8, 8, 4])
+    >>> x = torch.randn(5, 2)
+    >>> net(x).shape, net.gradient(x).shape
+    (torch.Size([5]), torch.Size([5, 2]))
+    """
+
+    def __init__(
+        self, dim: int, widths: Sequence[int] = (128, 128, 64), rank: int = 3, strong: float = 1e-6, spread: float = 0.1
+    ) -> None:
+        super().__init__()
+        if dim < 1 or rank < 1 or not widths or min(widths) < 1:
+            raise ValueError(f"dim, rank and widths must be positive, got {dim}, {rank} and {list(widths)}")
+        if strong < 0:
+            raise ValueError(f"strong must be at least 0, got {strong}: a negative modulus makes a function that is not convex")
+        self.dim, self.widths, self.rank, self.strong = dim, tuple(widths), rank, strong
+        total = sum(widths)
+        self.A = nn.Parameter(spread * torch.randn(dim, rank * total))
+        self.B = nn.Parameter(spread * torch.randn(dim, total))
+        self.b = nn.Parameter(spread * torch.randn(total))
+        self.W = nn.ParameterList([spread * torch.randn(k, n).abs() for n, k in pairwise(widths)])
+        self.w = nn.Parameter(spread * torch.randn(widths[-1]).abs())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """ψ(x), (n,)."""
+        _, q = self._quadratics(x)
+        h = q[0]
+        for W, q_i in zip(self.W, q[1:], strict=True):
+            h = celu(torch.addmm(q_i, h, W.T))
+        return h @ self.w + self.strong / 2 * x.square().sum(1)
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """∇ψ(x), (n, d), differentiable in x and the parameters."""
+        return self.value_and_gradient(x)[1]
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """ψ(x) and ∇ψ(x) for the price of the gradient."""
+        projected, q = self._quadratics(x)
+        h, slopes = q[0], [torch.ones_like(q[0])]
+        for W, q_i in zip(self.W, q[1:], strict=True):
+            z = torch.addmm(q_i, h, W.T)
+            h = celu(z)
+            slopes.append(z.clamp_max(0).exp())  # celu′
+        delta = [self.w * slopes[-1]]
+        for W, slope in zip(reversed(self.W), reversed(slopes[:-1]), strict=True):
+            delta.append((delta[-1] @ W) * slope)
+        deltas = torch.cat(delta[::-1], 1)
+        n = len(x)
+        squares = (2 * projected.view(n, -1, self.rank) * deltas.unsqueeze(-1)).view(n, -1)
+        gradient = squares @ self.A.T + deltas @ self.B.T + self.strong * x
+        return h @ self.w + self.strong / 2 * x.square().sum(1), gradient
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Make the function convex: set negative entries of W_i and w to 0."""
+        torch._foreach_clamp_min_([*self.W, self.w], 0)
+
+    def _quadratics(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """A x of all layers, (n, Σ widths · rank), and q_i(x) of each."""
+        projected = x @ self.A
+        q = projected.square().view(len(x), -1, self.rank).sum(-1) + torch.addmm(self.b, x, self.B)
+        return projected, list(q.split(self.widths, 1))
