@@ -97,7 +97,7 @@ class DenseICNN(nn.Module):
             delta.append((delta[-1] @ W) * slope)
         deltas = torch.cat(delta[::-1], 1)
         n = len(x)
-        squares = (2 * projected.view(n, -1, self.rank) * deltas.unsqueeze(-1)).view(n, -1)
+        squares = (projected.view(n, self.rank, -1) * (2 * deltas).unsqueeze(1)).view(n, -1)
         gradient = squares @ self.A.T + deltas @ self.B.T + self.strong * x
         return h @ self.w + self.strong / 2 * x.square().sum(1), gradient
 
@@ -109,5 +109,7 @@ class DenseICNN(nn.Module):
     def _quadratics(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """A x of all layers, (n, Σ widths · rank), and q_i(x) of each."""
         projected = x @ self.A
-        q = projected.square().view(len(x), -1, self.rank).sum(-1) + torch.addmm(self.b, x, self.B)
+        q = torch.addmm(self.b, x, self.B)
+        for square in projected.view(len(x), self.rank, -1).unbind(1):  # rank by rank: sums over a short last axis are slow
+            q = torch.addcmul(q, square, square)
         return projected, list(q.split(self.widths, 1))
