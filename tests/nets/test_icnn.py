@@ -14,7 +14,12 @@ SHAPES = [(1, [4], 1), (2, [16, 16, 8], 3), (5, [8, 4], 2)]
 
 def net(dim: int, widths: list[int], rank: int, seed: int = 0) -> DenseICNN:
     torch.manual_seed(seed)
-    return DenseICNN(dim, widths, rank, strong=0.01, spread=0.5).double()
+    psi = DenseICNN(dim, widths, rank, strong=0.01, spread=0.5).double()
+    with torch.no_grad():
+        psi.w.uniform_(0, 1)
+        psi.L.normal_()
+        psi.c.normal_()
+    return psi
 
 
 @pytest.mark.parametrize(("dim", "widths", "rank"), SHAPES)
@@ -46,11 +51,23 @@ def test_hessian_is_at_least_the_modulus() -> None:
         assert torch.linalg.eigvalsh(hessian).min() >= 0.01 - 1e-9
 
 
+def test_it_begins_at_a_given_affine_map() -> None:
+    torch.manual_seed(0)
+    psi, x = DenseICNN(3, [16, 8]), torch.randn(50, 3)
+    torch.testing.assert_close(psi.gradient(x), x, atol=0.02, rtol=0)
+    root = torch.randn(3, 3)
+    A, b = root @ root.T, torch.randn(3)
+    psi.start_at(A, b)
+    torch.testing.assert_close(psi.gradient(x), x @ A + b, atol=0.02, rtol=0)
+    with pytest.raises(ValueError, match="positive semi-definite, its smallest eigenvalue is -1"):
+        psi.start_at(-torch.eye(3), b)
+
+
 def test_projection_mends_what_a_step_has_broken() -> None:
     psi = net(2, [16, 16, 8], 3)
     with torch.no_grad():
         for W in [*psi.W, psi.w]:
-            W -= 0.6
+            W -= 3
     x, y = (3 * torch.randn(2, 200, 2, dtype=torch.float64)).unbind()
     assert (psi((x + y) / 2) > (psi(x) + psi(y)) / 2 + 1e-9).any()
     psi.project()

@@ -9,12 +9,12 @@ symbol      here
 q_i(x)      Σ_r (A_i x)²_r + B_i x + b_i, convex in x for any A_i, B_i
 z_i         W_i h_{i−1} + q_i(x), convex for W_i ≥ 0
 h_0, h_i    q_0(x), celu(z_i)
-ψ(x)        w·h_L + (s/2)‖x‖², convex for w ≥ 0
+ψ(x)        w·h_L + ½‖Lx‖² + c·x + (s/2)‖x‖², convex for w ≥ 0
 ==========  ============================================================
 
 The gradient is written out layer by layer, as backpropagation would find it,
 
-.. math:: \nabla\psi(x) = s x + \sum_i \nabla q_i(x)^\top \delta_i, \quad
+.. math:: \nabla\psi(x) = L^\top L x + c + s x + \sum_i \nabla q_i(x)^\top \delta_i, \quad
           \delta_L = w \odot \mathrm{celu}'(z_L), \quad \delta_{i-1} = (W_i^\top \delta_i) \odot \mathrm{celu}'(z_{i-1})
 
 so that what a method differentiates is an ordinary forward pass: no graph of a graph is built.
@@ -29,10 +29,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import celu
 
+_FAINT = 1e-3  # largest initial weight of h_L
+
 
 class DenseICNN(nn.Module):
     """A convex function of points (n, d) to (n,), with its gradient.
 
+    It begins with L = 1, c = 0 and small w, so that ∇ψ begins near the identity; `start_at` begins with any affine map instead.
     Call `project` after each optimizer step: it sets the negative entries of W_i and w to 0, without which ψ need not be convex.
 
     Parameters
@@ -69,8 +72,9 @@ class DenseICNN(nn.Module):
         self.A = nn.Parameter(spread * torch.randn(dim, rank * total))
         self.B = nn.Parameter(spread * torch.randn(dim, total))
         self.b = nn.Parameter(spread * torch.randn(total))
-        self.W = nn.ParameterList([spread * torch.randn(k, n).abs() for n, k in pairwise(widths)])
-        self.w = nn.Parameter(spread * torch.randn(widths[-1]).abs())
+        self.W = nn.ParameterList([torch.rand(k, n) * 2 / n for n, k in pairwise(widths)])
+        self.w = nn.Parameter(_FAINT * torch.rand(widths[-1]))
+        self.L, self.c = nn.Parameter(torch.eye(dim)), nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """ψ(x), (n,)."""
@@ -78,7 +82,7 @@ class DenseICNN(nn.Module):
         h = q[0]
         for W, q_i in zip(self.W, q[1:], strict=True):
             h = celu(torch.addmm(q_i, h, W.T))
-        return h @ self.w + self.strong / 2 * x.square().sum(1)
+        return h @ self.w + self._quadratic(x)
 
     def gradient(self, x: Tensor) -> Tensor:
         """∇ψ(x), (n, d), differentiable in x and the parameters."""
@@ -98,13 +102,25 @@ class DenseICNN(nn.Module):
         deltas = torch.cat(delta[::-1], 1)
         n = len(x)
         squares = (projected.view(n, self.rank, -1) * (2 * deltas).unsqueeze(1)).view(n, -1)
-        gradient = squares @ self.A.T + deltas @ self.B.T + self.strong * x
-        return h @ self.w + self.strong / 2 * x.square().sum(1), gradient
+        gradient = squares @ self.A.T + deltas @ self.B.T
+        return h @ self.w + self._quadratic(x), gradient + x @ self.L.T @ self.L + self.c + self.strong * x
 
     @torch.no_grad()
     def project(self) -> None:
         """Make the function convex: set negative entries of W_i and w to 0."""
         torch._foreach_clamp_min_([*self.W, self.w], 0)
+
+    @torch.no_grad()
+    def start_at(self, A: Tensor, b: Tensor) -> None:
+        """Make ∇ψ begin near x ↦ A x + b for a symmetric positive semi-definite A, such as a Gaussian's optimal map."""
+        values, vectors = torch.linalg.eigh(A.to(self.L))
+        if values.min() < -1e-6 * values.abs().max():
+            raise ValueError(f"A must be positive semi-definite, its smallest eigenvalue is {values.min():.3g}")
+        self.L.copy_((vectors * values.clamp_min(0).sqrt()) @ vectors.T)
+        self.c.copy_(b)
+
+    def _quadratic(self, x: Tensor) -> Tensor:
+        return (x @ self.L.T).square().sum(1) / 2 + x @ self.c + self.strong / 2 * x.square().sum(1)
 
     def _quadratics(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """A x of all layers, (n, Σ widths · rank), and q_i(x) of each."""

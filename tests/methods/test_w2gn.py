@@ -1,0 +1,40 @@
+"""Wasserstein-2 generative networks between Gaussians, where the map, its inverse and the distance are known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from monge.data import Draw
+from monge.methods import w2gn
+
+ROOT = torch.tensor([[1.5, 0.4], [0.4, 0.6]])
+MEAN = torch.tensor([1.0, -2.0])
+
+
+class Ellipse:
+    """Data: N(m, R²), R symmetric, so that the optimal map from normal noise is x ↦ R x + m."""
+
+    name, shape = "ellipse", (2,)
+
+    def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + position)
+        return torch.randn(n, 2, generator=generator) @ ROOT + MEAN
+
+
+def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
+    torch.manual_seed(0)
+    method = w2gn.build(w2gn.Config(batch=256, lr=0.01, widths=(16, 8), ema=0.95), (2,))
+    for step in range(300):
+        method.step(Draw(Ellipse(), 0, step, position=256 * step, steps=300))
+    x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(1))
+    y = x @ ROOT + MEAN
+    truth = (MEAN.square().sum() + (ROOT - torch.eye(2)).square().sum()).item()  # |m|² + ‖R − 1‖²
+    assert (method.transform(x) - y).square().sum(1).mean() < 0.02 * truth
+    assert (method.inverse_transform(y) - x).square().sum(1).mean() < 0.02 * truth
+    assert method.w2_squared(x, y).item() == pytest.approx(truth, rel=0.05)
+
+
+def test_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"w2gn moves points \(d,\), got samples of shape \(1, 8, 8\)"):
+        w2gn.build(w2gn.Config(), (1, 8, 8))
