@@ -218,6 +218,18 @@ def test_no_budget_ends_on_a_step_that_failed(max_iter: int) -> None:
     assert plan.marginal_error.isfinite()
 
 
+@pytest.mark.filterwarnings("ignore:sinkhorn did not reach")
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 20, 33, 60, 400])
+def test_whatever_the_budget_the_plan_is_one_of_the_asked_epsilon(max_iter: int) -> None:
+    """Rows are exact at ε, not at a coarser level on the way there."""
+    x, y = (t.double() for t in two_clusters(10, 20))
+    for epsilon in (2e-3, 5e-4):
+        plan = ot.sinkhorn(x, y, epsilon=epsilon, cost="cosine", tol=0.05, max_iter=max_iter)
+        C = ot.as_cost("cosine").matrix(x, y)
+        rows = torch.logsumexp((plan.f[:, None] + plan.g - C) / epsilon, 1)
+        torch.testing.assert_close(rows, torch.full_like(rows, np.log(64)), atol=1e-6, rtol=0)
+
+
 def test_potentials_stay_in_the_range_of_the_costs() -> None:
     """Two far groups with the same masses on both sides: the dual is flat between them, and a solved problem beside."""
     x, y = cloud(0, 6, 2), cloud(1, 6, 2)

@@ -248,3 +248,6 @@ def test_penalty_names_what_is_wrong() -> None:
         ot.gradient_penalty(lambda t: t, x)
     with pytest.raises(ValueError, match="does not depend on x"):
         ot.gradient_penalty(lambda t: torch.ones(len(t)), x)
+    bias = torch.zeros((), requires_grad=True)
+    with pytest.raises(ValueError, match="does not depend on x"):
+        ot.gradient_penalty(lambda t: bias.expand(len(t)), x)

@@ -146,16 +146,17 @@ def _descend(
     Where mass must cross between far groups, an iteration moves their potentials apart by about ε, and the error stays the same
     until they are as far apart as the groups: a larger ε takes larger strides.
     """
-    h, error, worst, used = _through(task, g, levels, tol, max_iter, stop_at_plateau=True)
-    if worst <= tol or used >= max_iter:
+    h, error, worst, used, level = _through(task, g, levels, tol, max_iter, stop_at_plateau=True)
+    if level == levels[-1] and (worst <= tol or used >= max_iter):
         return h, error, worst, used
-    h, error, worst, spent = _through(task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used)
+    h, error, worst, spent, _ = _through(task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used)
     return h, error, worst, used + spent
 
 
 def _through(
     task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int, *, stop_at_plateau: bool = False
-) -> tuple[Tensor, Tensor, float, int]:
+) -> tuple[Tensor, Tensor, float, int, float]:
+    """The last h, its errors, the sweeps of all levels, and the level that was reached."""
     used = 0
     for level in levels:
         last = level == levels[-1]
@@ -165,7 +166,7 @@ def _through(
         if last or (stop_at_plateau and worst > goal):
             break
         g = task.operator.potentials(h)[1]
-    return h, error, worst, used
+    return h, error, worst, used, level
 
 
 def _iterate(

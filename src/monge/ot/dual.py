@@ -44,8 +44,8 @@ def gradient_penalty(f: Callable[[Tensor], Tensor], x: Tensor, *, one_sided: boo
         value = f(x)
         if value.numel() != len(x):
             raise ValueError(f"f must give one number for each of {len(x)} points, got shape {tuple(value.shape)}")
-        if not value.requires_grad:
+        slope = torch.autograd.grad(value.sum(), x, create_graph=True, allow_unused=True)[0] if value.requires_grad else None
+        if slope is None:
             raise ValueError("f does not depend on x: its gradient is zero everywhere and no penalty can change that")
-        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=True)
         excess = torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1
         return (excess.clamp_min(0) if one_sided else excess).square()
