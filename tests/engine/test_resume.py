@@ -24,7 +24,8 @@ SMALL = {
     "wgan": {"name": "wgan", "batch": 16, "width": 8, "critic_width": 8, "long_first": 1, "long_steps": 3, "critic_steps": 2},
     "wgan_gp": {"name": "wgan_gp", "batch": 16, "width": 8, "critic_width": 8, "critic_steps": 2},
     "cramer_gan": {"name": "cramer_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "critic_steps": 2},
-    "w2gn": {"name": "w2gn", "batch": 16, "widths": [8, 4]},
+    "w2gn": {"name": "w2gn", "batch": 16, "widths": [8, 4], "two_sided": True},
+    "amortised_w2": {"name": "amortised_w2", "batch": 16, "widths": [8, 4]},
     "sinkhorn_gan": {"name": "sinkhorn_gan", "batch": 16, "width": 8, "critic_steps": 1, "critic_width": 8, "features": 4},
     "ot_gan": {"name": "ot_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "epsilon": 0.05, "micro_batch": 4},
 }

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from monge import metrics, ot
-from monge.data import Draw, Mixture, ToySource, load
+from monge.data import Draw, Mixture, EndlessSource, load
 from monge.methods import cramer_gan, gan, ot_gan, sinkhorn_gan, wgan, wgan_gp
 from monge.nets import MLP
 
@@ -87,7 +87,7 @@ def test_sinkhorn_gan_finds_all_modes_of_8_gaussians() -> None:
 def source_mixture(source: object) -> Mixture:
     from monge.data import TOYS
 
-    assert isinstance(source, ToySource)
+    assert isinstance(source, EndlessSource)
     toy = TOYS[source.name]
     assert isinstance(toy, Mixture)
     return toy

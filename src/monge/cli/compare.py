@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     import torch
 
     from monge import viz
-    from monge.engine import load_run
+    from monge.engine import drawn, load_run
     from monge.engine.compare import as_json, logged, read_groups, require_logged, table
 
     groups = read_groups(args.runs)
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         method, source = load_run(group.runs[0].folder)
         n = _PICTURES if len(source.shape) == 3 else _POINTS
         with torch.no_grad():
-            samples[group.label] = method.sample(n).float().cpu()
+            samples[group.label] = drawn(method, source, n).float().cpu()
     figure = viz.comparison(
         source.held_out(n),
         samples,

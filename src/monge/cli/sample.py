@@ -22,11 +22,11 @@ def main(argv: list[str]) -> int:
     import numpy as np
     import torch
 
-    from monge.engine import RunFolder, load_run, picture_of
+    from monge.engine import RunFolder, drawn, load_run, picture_of
 
     method, source = load_run(RunFolder(args.run))
     with torch.no_grad():
-        samples = method.sample(args.n, args.seed).float().cpu()
+        samples = drawn(method, source, args.n, args.seed).float().cpu()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     if args.out.suffix == ".npy":
         np.save(args.out, samples.numpy())

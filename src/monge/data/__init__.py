@@ -3,7 +3,18 @@
 from .catalog import BUNDLED, REMOTES, data_root, load
 from .cifar import CIFARS
 from .draw import Draw
-from .sources import FiniteSource, Source, ToySource, from_array, from_dataset, from_images, generator, own_slice
+from .sources import (
+    EndlessSource,
+    FiniteSource,
+    MappedSource,
+    Pair,
+    Source,
+    from_array,
+    from_dataset,
+    from_images,
+    generator,
+    own_slice,
+)
 from .toy import TOYS, Mixture, draw_toy
 
 __all__ = [
@@ -12,10 +23,12 @@ __all__ = [
     "REMOTES",
     "TOYS",
     "Draw",
+    "EndlessSource",
     "FiniteSource",
+    "MappedSource",
     "Mixture",
+    "Pair",
     "Source",
-    "ToySource",
     "data_root",
     "draw_toy",
     "from_array",

@@ -14,8 +14,9 @@ import torch
 from monge.errors import MongeError, nearest
 
 from .cifar import CIFARS, read_cifar
-from .sources import FiniteSource, Source, ToySource, from_array, from_images
+from .sources import FiniteSource, Source, from_array, from_images, toy
 from .toy import TOYS
+from .w2benchmark import W2BENCHMARK, read_w2benchmark
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,21 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
     (2,)
     """
     if name in TOYS:
-        return ToySource(name)
+        return toy(name)
     if name == "digits":
         return _digits()
     if name in REMOTES:
         return _idx(name, data_root(root) / name)
     if name in CIFARS:
         return read_cifar(name, data_root(root))
+    if name in W2BENCHMARK:
+        return read_w2benchmark(name, data_root(root))
     path = Path(name).expanduser()
     if path.is_dir():
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS]
+    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .sources import Source, generator, own_slice
+from .sources import Pair, Source, generator, own_slice
 
 _NOISE = 3
 
@@ -37,12 +37,25 @@ class Draw:
         self.source, self.seed, self.step, self.position, self.part = source, seed, step, position, part
         self.progress = step / steps if steps else 0.0  # in [0, 1), for schedules
         self.device, self.dtype = device, dtype
-        self._calls = 0
+        self._calls, self._origin_position = 0, position
 
     def data(self, n: int) -> Tensor:
         """The next ``n`` samples of the data's stream."""
         batch = self.source.batch(self.seed, self.position, n, self.part)
         self.position += n
+        return batch.to(self.device, self.dtype)
+
+    def origin(self, n: int) -> Tensor:
+        """``n`` points of P, where a map to the data begins: those that a `Pair` names, otherwise noise of the data's shape.
+
+        >>> from monge.data import load
+        >>> Draw(load("8gaussians"), seed=0, step=0).origin(4).shape
+        torch.Size([4, 2])
+        """
+        if not isinstance(self.source, Pair):
+            return self.noise(n, *self.source.shape)
+        batch = self.source.origin_batch(self.seed, self._origin_position, n, self.part)
+        self._origin_position += n  # each stream begins a step at the run's position, so one integer serves both
         return batch.to(self.device, self.dtype)
 
     def noise(self, n: int, *shape: int) -> Tensor:

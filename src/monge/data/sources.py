@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +42,28 @@ def own_slice(n: int, part: tuple[int, int]) -> slice:
 
 
 @dataclass(frozen=True)
-class ToySource:
-    """An endless stream from one of the toy distributions."""
+class EndlessSource:
+    """A stream from a distribution that ``draw(n, generator)`` samples."""
 
     name: str
-    shape: tuple[int, ...] = (2,)
+    shape: tuple[int, ...]
+    draw: Callable[[int, torch.Generator], Tensor] = field(repr=False)
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-        return draw_toy(self.name, n, generator(seed, _TRAIN, position))[own_slice(n, part)]
+        return self.draw(n, generator(seed, _TRAIN, position))[own_slice(n, part)]
 
     def train(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples to measure the sampling floor with."""
-        return draw_toy(self.name, n, generator(seed, _SPLIT, n))
+        return self.draw(n, generator(seed, _SPLIT, n))
 
     def held_out(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples that no training batch holds."""
-        return draw_toy(self.name, n, generator(seed, _HELD_OUT, n))
+        return self.draw(n, generator(seed, _HELD_OUT, n))
+
+
+def toy(name: str) -> EndlessSource:
+    """The stream of one of the toy distributions."""
+    return EndlessSource(name, (2,), partial(draw_toy, name))
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,64 @@ class FiniteSource:
         return indices[_permutation(len(indices), seed, -1)[:n]]
 
 
-Source = ToySource | FiniteSource
+@dataclass(frozen=True)
+class MappedSource:
+    """The samples of another source, each moved by ``map``."""
+
+    name: str
+    shape: tuple[int, ...]
+    source: EndlessSource | FiniteSource = field(repr=False)
+    map: Callable[[Tensor], Tensor] = field(repr=False)
+
+    def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+        return self.map(self.source.batch(seed, position, n, part))
+
+    def train(self, n: int, seed: int = 0) -> Tensor:
+        return self.map(self.source.train(n, seed))
+
+    def held_out(self, n: int, seed: int = 0) -> Tensor:
+        return self.map(self.source.held_out(n, seed))
+
+
+_APART = 1 << 40  # added to the seed of a pair's origin: two sources of one kind must not draw the same numbers
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two distributions: samples of ``origin``, P, are to be moved onto ``target``, Q. The rows do not correspond.
+
+    Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q.
+    """
+
+    name: str
+    origin: EndlessSource | FiniteSource
+    target: EndlessSource | FiniteSource | MappedSource
+    truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.target.shape
+
+    def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+        return self.target.batch(seed, position, n, part)
+
+    def train(self, n: int, seed: int = 0) -> Tensor:
+        return self.target.train(n, seed)
+
+    def held_out(self, n: int, seed: int = 0) -> Tensor:
+        return self.target.held_out(n, seed)
+
+    def origin_batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+        return self.origin.batch(seed + _APART, position, n, part)
+
+    def origin_train(self, n: int, seed: int = 0) -> Tensor:
+        return self.origin.train(n, seed + _APART)
+
+    def origin_held_out(self, n: int, seed: int = 0) -> Tensor:
+        return self.origin.held_out(n, seed + _APART)
+
+
+Source = EndlessSource | FiniteSource | Pair
 
 
 @lru_cache(maxsize=4)

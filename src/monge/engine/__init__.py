@@ -3,6 +3,7 @@
 from . import checkpoint, loop
 from .folder import RunFolder
 from .loop import Interrupted, build, train
+from .maps import drawn
 from .measure import evaluate, evaluate_run, load_run, picture_of
 from .recipe import Recipe, find, parse, read, recipe_class, shipped, to_yaml
 
@@ -12,6 +13,7 @@ __all__ = [
     "RunFolder",
     "build",
     "checkpoint",
+    "drawn",
     "evaluate",
     "evaluate_run",
     "find",

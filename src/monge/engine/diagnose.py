@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from monge import metrics
-from monge.data import TOYS, FiniteSource, Mixture, Source
+from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
 
 from .contract import Estimating, Method
+from .maps import drawn
 
 _CLOUD = 1000  # samples for the energy distance and the modes
 _PICTURES = 2000  # samples for the Fréchet distance
@@ -47,7 +48,7 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
     >>> sorted(diagnose(build(Config(width=8), (2,)), load("8gaussians")))
     ['energy_distance', 'modes', 'share_within_3_sigma']
     """
-    samples = method.sample(_CLOUD)
+    samples = drawn(method, source, _CLOUD)
     cloud = samples.float().cpu()
     found: dict[str, float] = {"energy_distance": metrics.energy_distance(cloud, source.held_out(_CLOUD))}
     if (toy := mixture_of(source)) is not None:
@@ -63,7 +64,7 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
 
 def mixture_of(source: Source) -> Mixture | None:
     """The mixture that a toy source draws from, or None; a file named like a toy is not one."""
-    toy = None if isinstance(source, FiniteSource) else TOYS[source.name]
+    toy = TOYS.get(source.name) if isinstance(source, EndlessSource) else None
     return toy if isinstance(toy, Mixture) else None
 
 

@@ -17,6 +17,7 @@ from .checkpoint import write_atomically
 from .contract import Method
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
+from .maps import drawn, map_figures, optimality
 from .recipe import EvalConfig, dump
 
 _GRID = 80
@@ -35,14 +36,15 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
     A figure that does not exist, such as the ratio to a floor of 0, is left out. Over ``config.draws`` draws, ``modes`` is the
     least and everything else the mean.
     """
-    figures, energies, reached = [], [], []
+    figures, energies, reached, maps = [], [], [], []
     mixture = mixture_of(source)
     for seed in range(config.seed, config.seed + config.draws):
-        samples, held_out = _cpu(method.sample(config.samples, seed)), source.held_out(config.samples, seed)
+        samples, held_out = _cpu(drawn(method, source, config.samples, seed)), source.held_out(config.samples, seed)
         energies.append(metrics.energy_distance(samples, held_out))
         figures.append(metrics.w2_squared(samples, held_out, source.train(config.samples, seed)))
         if mixture is not None:
             reached.append(metrics.coverage(samples, mixture.centres, mixture.sigma))
+        maps.append(map_figures(method, source, config.samples, seed))
     w2 = metrics.WithFloor(mean(f.value for f in figures), mean(f.floor for f in figures))
     found: dict[str, Any] = {
         "w2_squared": w2.value,
@@ -56,6 +58,8 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
     if reached:
         modes, share = min(c.modes for c in reached), mean(c.share for c in reached)
         found |= {"modes": modes, "modes_total": reached[0].total, "share_within_3_sigma": share}
+    found |= {name: mean(one[name] for one in maps) for name in maps[0]}
+    found |= optimality(method, source, config.samples, config.seed)
     if isinstance(source, FiniteSource) and metrics.has_lenet(source):
         found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
     if _has_neighbours(source):
@@ -107,7 +111,8 @@ def load_run(folder: RunFolder) -> tuple[Method, Source]:
 @torch.no_grad()
 def draw_pictures(folder: RunFolder, method: Method, source: Source) -> None:
     """Write samples.png: a grid of pictures, or a cloud over the data; the noise is the same every time."""
-    write_atomically(folder.samples, picture_of(_cpu(method.sample(_CLOUD if len(source.shape) == 1 else _GRID)), source))
+    n = _CLOUD if len(source.shape) == 1 else _GRID
+    write_atomically(folder.samples, picture_of(_cpu(drawn(method, source, n)), source))
 
 
 def _has_neighbours(source: Source) -> bool:

@@ -5,7 +5,7 @@
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-P, Q        normal noise and the data
+P, Q        the origin, normal noise unless the data are a `Pair`, and the data
 ψ_θ         ``potential``; ∇ψ_θ moves P to Q
 ψ̄_ω        ``conjugate``; ∇ψ̄_ω moves Q to P, and is the inverse of ∇ψ_θ when both are optimal
 λ           ``config.cycle``
@@ -23,7 +23,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from monge import parallel
+from monge import ot, parallel
 from monge.config import Frozen
 from monge.data import Draw, generator
 from monge.nets import EMA, DenseICNN, linear_decay
@@ -37,6 +37,8 @@ class Config(Frozen):
     """λ, weight of the cycle term."""
     two_sided: bool = False
     """Ask for the cycle P → Q → P too."""
+    start: Literal["gaussian", "identity"] = "gaussian"
+    """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
     batch: int = Field(1024, ge=2)
     """Global batch."""
     lr: float = Field(1e-3, gt=0)
@@ -51,6 +53,8 @@ class Config(Frozen):
     """Standard deviation of the potentials' initial weights."""
     ema: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged potentials that map and sample."""
+    sharpen: int = Field(0, ge=0)
+    """Descent steps by which ∇ψ(t) = y is solved from the conjugate network's guess in the inverse map; 0 is the paper's."""
 
 
 class W2GN(nn.Module):
@@ -85,8 +89,9 @@ class W2GN(nn.Module):
         """One descent step on θ and ω."""
         c = self.config
         linear_decay(self.optimizers["potentials"], c.lr, draw.progress)
-        y = draw.data(c.batch)
-        x = draw.noise(c.batch, y.shape[1])
+        y, x = draw.data(c.batch), draw.origin(c.batch)
+        if draw.step == 0 and c.start == "gaussian":
+            self.start_at(*_gaussian_maps(parallel.gather(x), parallel.gather(y)))
 
         back = self.conjugate.gradient(y)  # ∇ψ̄(y)
         duality = self.potential(x) - self.potential(back.detach())  # ψ(x) + ψ*(y) − ⟨y, ∇ψ̄(y)⟩
@@ -102,13 +107,25 @@ class W2GN(nn.Module):
             average.update(net)
         return {"loss": loss.detach(), "cycle": cycle.detach(), "generator_grad": norm}
 
+    def start_at(self, forward: ot.AffineMap, back: ot.AffineMap) -> None:
+        """Begin with an affine map P → Q and its inverse, both symmetric."""
+        for net, affine, average in (
+            (self.potential, forward, self.forward_map),
+            (self.conjugate, back, self.inverse_map),
+        ):
+            net.start_at(affine.matrix, affine.shift)
+            average.net.load_state_dict(net.state_dict())
+
     def transform(self, x: Tensor) -> Tensor:
         """∇ψ(x): points of P, (n, d), moved to Q."""
         return _averaged(self.forward_map).gradient(x)
 
     def inverse_transform(self, y: Tensor) -> Tensor:
-        """∇ψ̄(y): points of Q, (n, d), moved to P."""
-        return _averaged(self.inverse_map).gradient(y)
+        """∇ψ̄(y): points of Q, (n, d), moved to P; with ``config.sharpen``, descended to where ∇ψ(t) = y."""
+        guess = _averaged(self.inverse_map).gradient(y)
+        if not self.config.sharpen:
+            return guess
+        return ot.conjugate(self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen).point
 
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:
@@ -118,7 +135,7 @@ class W2GN(nn.Module):
         return x.square().sum(1).mean() + y.square().sum(1).mean() - 2 * (psi(x).mean() + conjugate.mean())
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Return n points of P moved to Q, a function of the seed."""
+        """Return n points of normal noise, moved; a function of the seed."""
         like = next(self.forward_map.parameters())
         z = torch.randn(n, self.potential.dim, generator=generator(seed)).to(like)
         return torch.cat([self.transform(block) for block in z.split(10_000)])
@@ -127,6 +144,18 @@ class W2GN(nn.Module):
 def _averaged(average: EMA) -> DenseICNN:
     assert isinstance(average.net, DenseICNN)
     return average.net
+
+
+def _gaussian_maps(x: Tensor, y: Tensor) -> tuple[ot.AffineMap, ot.AffineMap]:
+    """The optimal maps between Gaussians with the moments of x and y, there and back."""
+    P, Q = _moments(x), _moments(y)
+    return ot.gaussian_map(*P, *Q), ot.gaussian_map(*Q, *P)
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    covariance = x.T.cov().reshape(x.shape[1], x.shape[1])
+    ridge = 1e-6 * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)  # for constant coordinates
+    return x.mean(0), covariance + ridge
 
 
 def build(config: Config, shape: tuple[int, ...]) -> W2GN:

@@ -4,6 +4,7 @@ from .features import PrecisionRecall, frechet, kid, precision_recall, relative_
 from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metrics
 from .memorisation import Memorisation, memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
+from .transport import l2_uvp
 
 __all__ = [
     "Classifier",
@@ -18,6 +19,7 @@ __all__ = [
     "frechet",
     "has_lenet",
     "kid",
+    "l2_uvp",
     "lenet_metrics",
     "memorisation",
     "nearest",

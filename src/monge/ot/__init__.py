@@ -3,6 +3,7 @@
 from ._laguerre import Box, laguerre_cells
 from .barycenter import Barycenter, barycenter
 from .co_optimal import CoOptimalPlan, co_optimal_transport
+from .conjugate import Conjugate, conjugate
 from .costs import Cost, CostLike, as_cost
 from .divergences import (
     SinkhornState,
@@ -26,6 +27,7 @@ __all__ = [
     "Barycenter",
     "Box",
     "CoOptimalPlan",
+    "Conjugate",
     "Cost",
     "CostLike",
     "Gaussian",
@@ -36,6 +38,7 @@ __all__ = [
     "barycenter",
     "bures_wasserstein",
     "co_optimal_transport",
+    "conjugate",
     "energy_distance",
     "fused_gromov_wasserstein",
     "gaussian_barycenter",
