@@ -54,11 +54,11 @@ def test_hessian_is_at_least_the_modulus() -> None:
 def test_it_begins_at_a_given_affine_map() -> None:
     torch.manual_seed(0)
     psi, x = DenseICNN(3, [16, 8]), torch.randn(50, 3)
-    torch.testing.assert_close(psi.gradient(x), x, atol=0.02, rtol=0)
+    torch.testing.assert_close(psi.gradient(x), x, atol=0.05, rtol=0)
     root = torch.randn(3, 3)
     A, b = root @ root.T, torch.randn(3)
     psi.start_at(A, b)
-    torch.testing.assert_close(psi.gradient(x), x @ A + b, atol=0.02, rtol=0)
+    torch.testing.assert_close(psi.gradient(x), x @ A + b, atol=0.05, rtol=0)
     with pytest.raises(ValueError, match="positive semi-definite, its smallest eigenvalue is -1"):
         psi.start_at(-torch.eye(3), b)
 

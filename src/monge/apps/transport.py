@@ -117,10 +117,12 @@ class W2Map:
 
     def transform(self, x: Points, *, batch_size: int = 65_536) -> Points:
         """T(x) for points (n, d) of P; an array for an array, a tensor for a tensor, of the same dtype."""
+        self._check_fitted()
         return self._moved(x, self._P, self._Q, self._method.transform, batch_size)
 
     def inverse_transform(self, y: Points, *, batch_size: int = 65_536) -> Points:
         """T⁻¹(y) for points (n, d) of Q."""
+        self._check_fitted()
         return self._moved(y, self._Q, self._P, self._method.inverse_transform, batch_size)
 
     def w2_squared(self) -> float:
@@ -149,7 +151,6 @@ class W2Map:
 
     @torch.no_grad()
     def _moved(self, points: Any, start: _Scale, end: _Scale, map_: Callable[[Tensor], Tensor], batch_size: int) -> Any:
-        self._check_fitted()
         t = self._checked(points, "the points")
         if t.shape[1] != len(self._P.mean):
             raise MongeError(f"the points have {t.shape[1]} features, the map was fitted to {len(self._P.mean)}")

@@ -50,8 +50,8 @@ class Config(Frozen):
     """Squares in each quadratic skip layer."""
     strong: float = Field(1e-6, ge=0)
     """Modulus of strong convexity."""
-    spread: float = Field(0.1, gt=0)
-    """Standard deviation of the potentials' initial weights."""
+    spread: float = Field(0.7, gt=0)
+    """Standard deviation of the potentials' projections of standardised points, at the start."""
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the averaged networks that map and sample."""
 

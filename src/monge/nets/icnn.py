@@ -22,7 +22,7 @@ so that what a method differentiates is an ordinary forward pass: no graph of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.functional import celu
 
 _FAINT = 1e-3  # largest initial weight of h_L
+_FEW = 4  # dimensions up to which d² products are cheaper than rank squares a unit
 
 
 class DenseICNN(nn.Module):
@@ -49,7 +50,7 @@ class DenseICNN(nn.Module):
     strong : float
         s, the modulus of strong convexity.
     spread : float
-        Standard deviation of the initial weights.
+        Standard deviation, at the start, of the projections A x and B x of points with variance 1 in each coordinate, and of b.
 
     Examples
     --------
@@ -60,7 +61,7 @@ class DenseICNN(nn.Module):
     """
 
     def __init__(
-        self, dim: int, widths: Sequence[int] = (128, 128, 64), rank: int = 3, strong: float = 1e-6, spread: float = 0.1
+        self, dim: int, widths: Sequence[int] = (128, 128, 64), rank: int = 3, strong: float = 1e-6, spread: float = 0.7
     ) -> None:
         super().__init__()
         if dim < 1 or rank < 1 or not widths or min(widths) < 1:
@@ -69,8 +70,8 @@ class DenseICNN(nn.Module):
             raise ValueError(f"strong must be at least 0, got {strong}: a negative modulus makes a function that is not convex")
         self.dim, self.widths, self.rank, self.strong = dim, tuple(widths), rank, strong
         total = sum(widths)
-        self.A = nn.Parameter(spread * torch.randn(dim, rank * total))
-        self.B = nn.Parameter(spread * torch.randn(dim, total))
+        self.A = nn.Parameter(spread * dim**-0.5 * torch.randn(dim, rank * total))
+        self.B = nn.Parameter(spread * dim**-0.5 * torch.randn(dim, total))
         self.b = nn.Parameter(spread * torch.randn(total))
         self.W = nn.ParameterList([torch.rand(k, n) * 2 / n for n, k in pairwise(widths)])
         self.w = nn.Parameter(_FAINT * torch.rand(widths[-1]))
@@ -78,7 +79,7 @@ class DenseICNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """ψ(x), (n,)."""
-        _, q = self._quadratics(x)
+        q, _ = self._quadratics(x)
         h = q[0]
         for W, q_i in zip(self.W, q[1:], strict=True):
             h = celu(torch.addmm(q_i, h, W.T))
@@ -90,7 +91,7 @@ class DenseICNN(nn.Module):
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """ψ(x) and ∇ψ(x) for the price of the gradient."""
-        projected, q = self._quadratics(x)
+        q, pulled_back = self._quadratics(x)
         h, slopes = q[0], [torch.ones_like(q[0])]
         for W, q_i in zip(self.W, q[1:], strict=True):
             z = torch.addmm(q_i, h, W.T)
@@ -100,10 +101,8 @@ class DenseICNN(nn.Module):
         for W, slope in zip(reversed(self.W), reversed(slopes[:-1]), strict=True):
             delta.append((delta[-1] @ W) * slope)
         deltas = torch.cat(delta[::-1], 1)
-        n = len(x)
-        squares = (projected.view(n, self.rank, -1) * (2 * deltas).unsqueeze(1)).view(n, -1)
-        gradient = squares @ self.A.T + deltas @ self.B.T
-        return h @ self.w + self._quadratic(x), gradient + x @ self.L.T @ self.L + self.c + self.strong * x
+        gradient = pulled_back(deltas) + x @ self.L.T @ self.L + self.c + self.strong * x
+        return h @ self.w + self._quadratic(x), gradient
 
     @torch.no_grad()
     def project(self) -> None:
@@ -122,10 +121,30 @@ class DenseICNN(nn.Module):
     def _quadratic(self, x: Tensor) -> Tensor:
         return (x @ self.L.T).square().sum(1) / 2 + x @ self.c + self.strong / 2 * x.square().sum(1)
 
-    def _quadratics(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """A x of all layers, (n, Σ widths · rank), and q_i(x) of each."""
-        projected = x @ self.A
+    def _quadratics(self, x: Tensor) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
+        """q_i(x) of each layer, and the map of δ (n, Σ widths) to Σ_i ∇q_i(x)ᵀ δ_i, (n, d)."""
+        q, pulled_back = (self._by_products if self.dim <= _FEW else self._by_projections)(x)
+        return list(q.split(self.widths, 1)), pulled_back
+
+    def _by_products(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """In few dimensions: q from the d² products of coordinates, so that no tensor has n · rank · Σ widths entries."""
+        d, A = self.dim, self.A.view(self.dim, self.rank, -1)
+        M = torch.cat([self.B, torch.einsum("irk,jrk->ijk", A, A).flatten(0, 1)])  # (d + d², Σ widths)
+        products = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1)
+
+        def pulled_back(delta: Tensor) -> Tensor:
+            linear, square = (delta @ M.T).split([d, d * d], 1)
+            return linear + 2 * (square.view(-1, d, d) * x.unsqueeze(1)).sum(2)
+
+        return torch.addmm(self.b, torch.cat([x, products], 1), M), pulled_back
+
+    def _by_projections(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        projected = (x @ self.A).view(len(x), self.rank, -1)
         q = torch.addmm(self.b, x, self.B)
-        for square in projected.view(len(x), self.rank, -1).unbind(1):  # rank by rank: sums over a short last axis are slow
-            q = torch.addcmul(q, square, square)
-        return projected, list(q.split(self.widths, 1))
+        for one in projected.unbind(1):  # rank by rank: sums over a short last axis are slow
+            q = torch.addcmul(q, one, one)
+
+        def pulled_back(delta: Tensor) -> Tensor:
+            return (projected * (2 * delta).unsqueeze(1)).view(len(x), -1) @ self.A.T + delta @ self.B.T
+
+        return q, pulled_back
