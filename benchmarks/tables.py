@@ -22,6 +22,13 @@ METHODS = {
     "sinkhorn_gan": "Sinkhorn GAN",
     "ot_gan": "OT-GAN",
 }
+MAPS = {"w2gn": "W2GN", "amortised_w2": "amortised conjugates", "latent_w2": "latent transport", "w2_cycle": "W2 cycle"}
+BENCHMARK = (2, 4, 8, 16, 32, 64)
+PUBLISHED = {  # L2-UVP in per cent, as the papers print it
+    "best linear map, published": (14.1, 14.9, 27.3, 41.6, 55.3, 63.9),
+    "W2GN, published, 250,000 steps on a GPU": (0.1, 0.7, 2.6, 3.3, 6.0, 7.2),
+    "MM:R, published": (0.1, 0.3, 0.7, 1.9, 2.8, 4.5),
+}
 OTHERS = {
     "sliced n=100000 d=64": "`sliced_wasserstein`, n = 100,000, d = 64, 128 projections",
     "mmd n=10000 d=64": "`mmd`, Gaussian kernel, n = 10,000, d = 64",
@@ -44,15 +51,19 @@ def main() -> None:
         {
             "25gaussians": mixtures(results, "25gaussians"),
             "mnist": pictures(results, "mnist"),
-            "results": recipes({name: r for name, r in results.items() if name not in adversarial}),
+            "maps": recipes({name: r for name, r in results.items() if on_page(name, "w2gn") or on_page(name, "latent_w2")}),
+            "w2benchmark": benchmark(results),
+            "results": recipes(
+                {n: r for n, r in results.items() if n not in adversarial and not any(on_page(n, m) for m in MAPS)}
+            ),
             "solvers": solvers(),
         },
         args.check,
     )
-    for method in METHODS:
+    for method in (*METHODS, *MAPS):
         page = ROOT / "docs" / "methods" / f"{method.replace('_', '-')}.md"
-        own = {name: r for name, r in results.items() if r["runs"] and recipe_of(name)["method"]["name"] == method}
-        stale += written(page, {method: recipes(own)}, args.check)
+        own = recipes({name: r for name, r in results.items() if on_page(name, method)})
+        stale += written(page, {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own}, args.check)
     if stale:
         sys.exit(f"{', '.join(stale)} not as benchmarks/results has it: run 'make tables'")
 
@@ -68,6 +79,10 @@ def written(page: Path, tables: dict[str, str], check: bool) -> list[str]:
         return [page.name] if made != text else []
     page.write_text(made)
     return []
+
+
+def on_page(name: str, method: str) -> bool:
+    return recipe_of(name)["method"]["name"] == method
 
 
 def recipe_of(name: str) -> dict[str, Any]:
@@ -107,6 +122,23 @@ def pictures(results: dict[str, Any], data: str) -> str:
     return compared(results, data, head, cells)
 
 
+def benchmark(results: dict[str, Any]) -> str:
+    """L2-UVP on the benchmark's pairs: ours beside what was published."""
+    lines = ["| L2-UVP, % | " + " | ".join(f"D = {d}" for d in BENCHMARK) + " |", "|---" * (len(BENCHMARK) + 1) + "|"]
+    found = [results.get(f"amortised-w2-w2benchmark-{d}") for d in BENCHMARK]
+    ours = {
+        "**amortised conjugates**": "l2_uvp",
+        "its inverse": "l2_uvp_inverse",
+        "best linear map, measured here": "l2_uvp_linear",
+    }
+    for title, figure in ours.items():
+        cells = [shown(r["summary"], figure, 2) if r else "not measured" for r in found]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    lines += [f"| {title} | {' | '.join(f'{v:.1f}' for v in row)} |" for title, row in PUBLISHED.items()]
+    cost = [f"{r['summary']['cpu_seconds']['mean'] / 60:.1f} min, {len(r['runs'])}" if r else "-" for r in found]
+    return "\n".join([*lines, f"| ours: CPU time, seeds | {' | '.join(cost)} |"])
+
+
 def recipes(results: dict[str, Any]) -> str:
     rows = ["| recipe | figures | floor or reference | seeds | training |", "|---|---|---|---|---|"]
     return "\n".join(rows + [row(result) for result in results.values()])
@@ -121,6 +153,11 @@ def row(result: dict[str, Any]) -> str:
             f"Fréchet-LeNet {shown(s, 'frechet_lenet', 1)}, KID-LeNet {shown(s, 'kid_lenet', 2)}, "
             f"confidence {shown(s, 'confidence', 3)}, classes {s['smallest_class']['mean']:.1%}–{s['largest_class']['mean']:.1%}"
         )
+        if "frechet_lenet_baseline" in s:
+            figures += (
+                f"; Fréchet of a Gaussian fitted to the codes {shown(s, 'frechet_lenet_baseline', 1)}, "
+                f"of the data's own codes {shown(s, 'frechet_lenet_reconstruction', 1)}"
+            )
         gaussian = s["frechet_lenet_pixel_gaussian"]["mean"]
         floor = f"Fréchet {s['frechet_lenet_floor']['mean']:.1f} (train/test), {gaussian:.0f} (pixel Gaussian)"
     else:
@@ -128,6 +165,10 @@ def row(result: dict[str, Any]) -> str:
         if "modes" in s:
             worst = min(run["metrics"]["modes"] for run in result["runs"])
             figures += f", modes ≥ {worst}/{s['modes_total']['mean']:.0f}, within 3σ {shown(s, 'share_within_3_sigma', 3)}"
+        if "w2_inverse_ratio" in s:
+            figures += f", inverse {shown(s, 'w2_inverse_ratio', 2)} × floor, cycle error {s['cycle_error']['mean']:.2g} %"
+        if "l2_uvp" in s:
+            figures += f", L2-UVP {shown(s, 'l2_uvp', 2)} %"
         floor = f"W₂² {s['w2_squared_floor']['mean']:.3f}"
     if "perplexity" in s:
         figures += f", plan-row perplexity {shown(s, 'perplexity', 2)}"

@@ -65,6 +65,23 @@ def summary(metrics: dict[str, Any]) -> str:
     lines = [f"exact W2² of {m['samples']} samples: {m['w2_squared']:.4g}{floor}"]
     if "modes" in m:
         lines.append(f"modes: {m['modes']}/{m['modes_total']}, {m['share_within_3_sigma']:.1%} of samples within 3σ")
+    if "w2_inverse_ratio" in m:
+        lines.append(
+            f"inverse: W2² {m['w2_inverse']:.4g} = {m['w2_inverse_ratio']:.2f} × its floor; "
+            f"there and back, off by {m['cycle_error']:.2g}% of the variance"
+        )
+    if "w2_dual" in m:
+        lines.append(
+            f"W2² from the origin to the data: {m['w2_dual']:.4g} by the dual, {m['w2_exact']:.4g} exactly on {m['samples']} points"
+        )
+    if "l2_uvp" in m:
+        inverse = f", inverse {m['l2_uvp_inverse']:.2f}%" if "l2_uvp_inverse" in m else ""
+        lines.append(f"L2-UVP to the optimal map: {m['l2_uvp']:.2f}%{inverse} (best linear map {m['l2_uvp_linear']:.2f}%)")
+    if "frechet_lenet_baseline" in m:
+        lines.append(
+            f"Fréchet-LeNet of decoded codes: a fitted Gaussian {m['frechet_lenet_baseline']:.1f}, "
+            f"the data's own {m['frechet_lenet_reconstruction']:.1f}"
+        )
     if "frechet_lenet" in m:
         lines.append(
             f"Fréchet-LeNet: {m['frechet_lenet']:.1f} (floor {m['frechet_lenet_floor']:.1f}, "

@@ -34,6 +34,18 @@ class Method(Protocol):
 
 
 @runtime_checkable
+class Decoding(Protocol):
+    """Optional: a method that draws pictures by decoding codes is measured beside what its decoder can do and what is simple.
+
+    ``sample_baseline`` decodes a Gaussian fitted to the codes, ``reconstruct`` the codes of given pictures.
+    """
+
+    def sample_baseline(self, n: int, seed: int = 0) -> Tensor: ...
+
+    def reconstruct(self, x: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
 class Estimating(Protocol):
     """Optional: a method whose critic estimates a distance shows the estimate beside the exact value in the log."""
 

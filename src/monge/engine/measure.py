@@ -14,7 +14,7 @@ from monge.data import FiniteSource, Source, load
 from monge.errors import MongeError
 
 from .checkpoint import write_atomically
-from .contract import Method
+from .contract import Decoding, Method
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
 from .maps import drawn, map_figures, optimality
@@ -62,11 +62,22 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
     found |= optimality(method, source, config.samples, config.seed)
     if isinstance(source, FiniteSource) and metrics.has_lenet(source):
         found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
+        if isinstance(method, Decoding):
+            found |= _decoders(method, source, config)
     if _has_neighbours(source):
         samples = _cpu(method.sample(min(_COMPARED, config.samples), config.seed))
         copied = metrics.memorisation(samples, source.train(_TRAINING), source.held_out(_COMPARED))
         found |= {"nearest_train_ratio": copied.ratio, "nearest_train_copies": copied.copies}
     return finite(found)
+
+
+def _decoders(method: Decoding, source: FiniteSource, config: EvalConfig) -> dict[str, float]:
+    frechet, like = metrics.FrechetLeNet(source), next(method.parameters())  # type: ignore[attr-defined]
+    held_out = source.held_out(config.lenet_samples).to(like)
+    return {
+        "frechet_lenet_baseline": frechet(_cpu(method.sample_baseline(config.lenet_samples, config.seed))),
+        "frechet_lenet_reconstruction": frechet(_cpu(method.reconstruct(held_out))),
+    }
 
 
 def evaluate_run(folder: RunFolder, method: Method, source: Source) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from torch import Tensor
 def l2_uvp(moved: Tensor, truth: Tensor) -> float:
     r"""Unexplained variance in per cent, :math:`100\, E\|\hat T(x) - T(x)\|^2 / \mathrm{Var}\, T(x)`.
 
-    0 is the optimal map, 100 what the map of everything to the mean of Q has. Also the cycle error, in per cent, of points that went
-    there and back, with the points themselves as the truth.
+    0 is the optimal map, 100 what the map of everything to the mean of Q has. Also the cycle error, in per cent, of points that
+    went there and back, with the points themselves as the truth.
 
     Parameters
     ----------
