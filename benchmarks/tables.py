@@ -46,16 +46,15 @@ def main() -> None:
     results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     results = {name: result for name, result in results.items() if "recipe" in result}
     adversarial = {f"{method.replace('_', '-')}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
+    maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
     stale = written(
         README,
         {
             "25gaussians": mixtures(results, "25gaussians"),
             "mnist": pictures(results, "mnist"),
-            "maps": recipes({name: r for name, r in results.items() if on_page(name, "w2gn") or on_page(name, "latent_w2")}),
+            "maps": recipes({name: r for name, r in maps.items() if "w2benchmark" not in name}),
             "w2benchmark": benchmark(results),
-            "results": recipes(
-                {n: r for n, r in results.items() if n not in adversarial and not any(on_page(n, m) for m in MAPS)}
-            ),
+            "results": recipes({n: r for n, r in results.items() if n not in adversarial and n not in maps}),
             "solvers": solvers(),
         },
         args.check,

@@ -133,6 +133,16 @@ def test_before_fit_and_other_features(fitted: tuple[W2Map, np.ndarray, np.ndarr
         fitted[0].transform(np.zeros((1, 3)))
     with pytest.raises(MongeError, match="steps must be at least 0"):
         W2Map(steps=-1)
+    with pytest.raises(MongeError, match="lr = 0: input should be greater than 0"):
+        W2Map(lr=0)
+
+
+def test_a_learning_rate_that_diverges_is_said() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 300, 20)).astype(np.float32)
+    with pytest.raises(MongeError, match="the map diverged at step"):
+        W2Map(steps=60, batch=64, lr=10.0).fit(x, y)
+    with pytest.warns(RuntimeWarning, match="the map may have diverged: its inverse misses by"):
+        W2Map(steps=60, batch=64, lr=1.0).fit(x, y)
 
 
 def test_one_iteration_on_the_benchmark_begins_at_the_linear_map() -> None:

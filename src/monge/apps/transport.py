@@ -9,23 +9,28 @@ T̂ is the gradient of an input-convex potential, found by `monge.methods.amorti
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 from tqdm import tqdm
 
 from monge import metrics, ot
 from monge.data import Draw, FiniteSource, Pair
+from monge.engine.recipe import explain
 from monge.errors import MongeError
 from monge.methods import amortised_w2
 
 Points = TypeVar("Points", np.ndarray, Tensor)
 _KEPT = 4096  # samples of either side that the certificate is computed on
+_FAR = 0.5  # residual, in standard deviations of a coordinate, above which a fit is called in question
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,10 @@ class W2Map:
         if steps < 0:
             raise MongeError(f"steps must be at least 0, got {steps}")
         self.steps, self.seed, self.device, self.progress = steps, seed, torch.device(device), progress
-        self.config = amortised_w2.Config(batch=batch, lr=lr, widths=tuple(widths), rank=rank, start="identity")
+        try:
+            self.config = amortised_w2.Config(batch=batch, lr=lr, widths=tuple(widths), rank=rank, start="identity")
+        except ValidationError as error:
+            raise MongeError(explain(error, amortised_w2.Config)) from error
 
     def fit(self, x: Points, y: Points) -> W2Map:
         """Find the map of x (n, d) onto y (m, d). MongeError for other shapes, different d, NaN or infinity."""
@@ -106,12 +114,16 @@ class W2Map:
         moments = _moments(x_), _moments(y_)
         self._method.start_at(ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0]))
         pair = Pair("samples", _source("x", x_), _source("y", y_))
-        bar = tqdm(range(self.steps), desc="transport", disable=not self.progress, leave=False)
-        for step in bar:
+        residual, lr = 0.0, self.config.lr
+        for step in tqdm(range(self.steps), desc="transport", disable=not self.progress, leave=False):
             position = step * self.config.batch
             scalars = self._method.step(Draw(pair, self.seed, step, position=position, steps=self.steps, device=self.device))
-            if not torch.isfinite(torch.as_tensor(scalars["loss"])):
-                raise MongeError(f"step {step + 1}: the loss is {float(scalars['loss'])}; lower lr, now {self.config.lr}")
+            residual = float(scalars["residual"])
+            if not math.isfinite(residual + float(scalars["loss"])):
+                raise MongeError(f"the map diverged at step {step + 1}: lower lr, now {lr}")
+        if residual > _FAR * x_.shape[1] ** 0.5:
+            missed = f"its inverse misses by {residual:.2g} standard deviations"
+            warnings.warn(f"the map may have diverged: {missed}; lower lr, now {lr}", RuntimeWarning, stacklevel=2)
         self._seen = x_[:_KEPT], y_[:_KEPT]
         return self
 
