@@ -166,6 +166,10 @@ def row(result: dict[str, Any]) -> str:
             figures += f", modes ≥ {worst}/{s['modes_total']['mean']:.0f}, within 3σ {shown(s, 'share_within_3_sigma', 3)}"
         if "w2_inverse_ratio" in s:
             figures += f", inverse {shown(s, 'w2_inverse_ratio', 2)} × floor, cycle error {s['cycle_error']['mean']:.2g} %"
+        for way in ("forward", "inverse"):
+            if (key := f"frechet_filters_{way}") in s:
+                unmoved, floor = s[f"{key}_unmoved"]["mean"], s[f"{key}_floor"]["mean"]
+                figures += f", Fréchet of filters {way} {shown(s, key, 2)} (unmoved {unmoved:.2f}, floor {floor:.2f})"
         if "l2_uvp" in s:
             figures += f", L2-UVP {shown(s, 'l2_uvp', 2)} %"
         floor = f"W₂² {s['w2_squared_floor']['mean']:.3f}"

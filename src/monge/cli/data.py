@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def main(argv: list[str]) -> int:
@@ -16,6 +17,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     from monge.data import BUNDLED, CIFARS, REMOTES, TOYS, data_root
     from monge.data.cifar import locate
+    from monge.data.unpaired import UNPAIRED
+    from monge.data.w2benchmark import W2BENCHMARK
 
     if args.action == "get":
         from monge.data.download import get
@@ -33,4 +36,12 @@ def main(argv: list[str]) -> int:
     for name, text in CIFARS.items():
         place = locate(name, root)
         print(f"{name:14} {text}, {f'at {place}' if place else f'not here: monge data get {name} says what to put where'}")
+    for name, text in UNPAIRED.items():
+        print(f"{name:14} {text}, {_place(root / name)}")
+    dimensions = ", ".join(str(d) for d in W2BENCHMARK.values())
+    print(f"w2benchmark-D  pairs with a known optimal map, D = {dimensions}, {_place(root / 'w2benchmark')}")
     return 0
+
+
+def _place(folder: Path) -> str:
+    return f"at {folder}" if folder.is_dir() else f"not here: put its files into {folder}"

@@ -77,6 +77,11 @@ def summary(metrics: dict[str, Any]) -> str:
     if "l2_uvp" in m:
         inverse = f", inverse {m['l2_uvp_inverse']:.2f}%" if "l2_uvp_inverse" in m else ""
         lines.append(f"L2-UVP to the optimal map: {m['l2_uvp']:.2f}%{inverse} (best linear map {m['l2_uvp_linear']:.2f}%)")
+    for way in ("forward", "inverse"):
+        if (name := f"frechet_filters_{way}") in m:
+            lines.append(
+                f"Fréchet of filters, {way}: {m[name]:.2f} (unmoved {m[f'{name}_unmoved']:.2f}, floor {m[f'{name}_floor']:.2f})"
+            )
     if "frechet_lenet_baseline" in m:
         lines.append(
             f"Fréchet-LeNet of decoded codes: a fitted Gaussian {m['frechet_lenet_baseline']:.1f}, "

@@ -16,6 +16,7 @@ from monge.errors import MongeError, nearest
 from .cifar import CIFARS, read_cifar
 from .sources import FiniteSource, Source, from_array, from_images, toy
 from .toy import TOYS
+from .unpaired import UNPAIRED, read_unpaired
 from .w2benchmark import W2BENCHMARK, read_w2benchmark
 
 
@@ -94,12 +95,14 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return read_cifar(name, data_root(root))
     if name in W2BENCHMARK:
         return read_w2benchmark(name, data_root(root))
+    if name in UNPAIRED:
+        return read_unpaired(name, data_root(root), size)
     path = Path(name).expanduser()
     if path.is_dir():
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK]
+    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 

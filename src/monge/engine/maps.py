@@ -11,6 +11,7 @@ from monge import metrics, ot
 from monge.data import Pair, Source, generator
 
 _DUAL = 10_000  # points on either side for the dual value
+_PICTURES = 1000  # pictures, at most, of either side
 _JUDGED = 65_536  # points on which a map is compared with the true one
 
 
@@ -86,6 +87,26 @@ def optimality(method: Any, source: Source, n: int, seed: int) -> dict[str, floa
         found["l2_uvp_linear"] = metrics.l2_uvp(linear_map(source)(x), truth)
         if isinstance(method, Invertible):
             found["l2_uvp_inverse"] = metrics.l2_uvp(in_blocks(method.inverse_transform, placed(truth, method)).float().cpu(), x)
+    return found
+
+
+def translated(method: Any, source: Source) -> dict[str, float]:
+    """Fréchet distance of the filters' features, both ways and of the pictures as they are: for colour pictures of a `Pair`."""
+    if not (isinstance(source, Pair) and len(source.shape) == 3 and source.shape[0] == 3 and isinstance(method, Invertible)):
+        return {}
+    A, B = source.origin_held_out(_PICTURES, 0), source.held_out(_PICTURES, 0)
+    there, back = (
+        in_blocks(f, placed(t, method)).float().cpu() for f, t in ((method.transform, A), (method.inverse_transform, B))
+    )
+    found: dict[str, float] = {}
+    for name, moved, still, goal, reference in (
+        ("forward", there, A, B, source.train(_PICTURES, 0)),
+        ("inverse", back, B, A, source.origin_train(_PICTURES, 0)),
+    ):
+        figure = metrics.frechet_filters(moved, goal, reference)
+        found[f"frechet_filters_{name}"] = figure.value
+        found[f"frechet_filters_{name}_unmoved"] = metrics.frechet_filters(still, goal, reference).value
+        found[f"frechet_filters_{name}_floor"] = figure.floor
     return found
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from monge import metrics, viz
-from monge.data import FiniteSource, Source, load
+from monge.data import FiniteSource, Pair, Source, load
 from monge.errors import MongeError
 
 from .checkpoint import write_atomically
 from .contract import Decoding, Method
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
-from .maps import drawn, map_figures, optimality
+from .maps import drawn, map_figures, optimality, origin, translated
 from .recipe import EvalConfig, dump
 
 _GRID = 80
@@ -25,6 +25,7 @@ _CLOUD = 2000
 _NEIGHBOURS = 16  # pictures shown beside their nearest training pictures
 _COMPARED, _TRAINING = 1000, 60_000  # samples, and training pictures to look for copies in
 _LAST = ("step", "cpu_seconds", "wall_seconds", "gpu_seconds", "perplexity", "marginal_error")
+_TRANSLATED, _COLUMNS = 24, 8
 _CAPTIONS = {"neighbours": "neighbours: samples above, the nearest training picture below each"}
 
 
@@ -59,7 +60,7 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
         modes, share = min(c.modes for c in reached), mean(c.share for c in reached)
         found |= {"modes": modes, "modes_total": reached[0].total, "share_within_3_sigma": share}
     found |= {name: mean(one[name] for one in maps) for name in maps[0]}
-    found |= optimality(method, source, config.samples, config.seed)
+    found |= optimality(method, source, config.samples, config.seed) | translated(method, source)
     if isinstance(source, FiniteSource) and metrics.has_lenet(source):
         found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
         if isinstance(method, Decoding):
@@ -122,8 +123,18 @@ def load_run(folder: RunFolder) -> tuple[Method, Source]:
 @torch.no_grad()
 def draw_pictures(folder: RunFolder, method: Method, source: Source) -> None:
     """Write samples.png: a grid of pictures, or a cloud over the data; the noise is the same every time."""
+    if isinstance(source, Pair) and len(source.shape) == 3:
+        write_atomically(folder.samples, _translations(method, source))
+        return
     n = _CLOUD if len(source.shape) == 1 else _GRID
     write_atomically(folder.samples, picture_of(_cpu(drawn(method, source, n)), source))
+
+
+def _translations(method: Method, source: Source) -> bytes:
+    """PNG of held-out pictures of the origin with what became of each below it."""
+    x, moved = origin(source, _TRANSLATED, 0), _cpu(drawn(method, source, _TRANSLATED))
+    rows = [part for pair in zip(x.split(_COLUMNS), moved.split(_COLUMNS), strict=True) for part in pair]
+    return viz.grid_png(torch.cat(rows), columns=_COLUMNS)
 
 
 def _has_neighbours(source: Source) -> bool:

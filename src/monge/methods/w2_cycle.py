@@ -15,8 +15,8 @@ D           numbers in a picture; all terms are divided by it
 ==========  ======================================================================================
 
 By duality W₂²(A, B) = E‖x‖² + E‖y‖² − 2 min_ψ (E ψ(x) + E ψ*(y)), and ψ*(y) = ⟨y, t⟩ − ψ(t) at ∇ψ(t) = y: ψ has no opponent.
-W2GN takes t = ∇ψ̄(y) as it is and binds ψ by the cycle term; here t is improved first and both cycles bind ψ̄ alone, which should be
-an inverse of ψ in any case. It spares ψ's second derivatives on pictures.
+W2GN takes t = ∇ψ̄(y) as it is and binds ψ by the cycle term; here t is improved first and both cycles bind ψ̄ alone, which should
+be an inverse of ψ in any case. It spares ψ's second derivatives on pictures.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from monge.data import Draw
 from monge.errors import MongeError
 from monge.nets import EMA, ConvICNN, linear_decay
 
+_LOOK = 512  # pictures of either collection whose colours are measured before the first step
+
 
 class Config(Frozen):
     """Two-network unpaired image-to-image."""
@@ -40,7 +42,7 @@ class Config(Frozen):
     name: Literal["w2_cycle"] = "w2_cycle"
     cycle: float = Field(1.0, ge=0)
     """λ, weight of the cycle A → B → A; the cycle B → A → B always has weight 1."""
-    refine: int = Field(2, ge=0)
+    refine: int = Field(1, ge=0)
     """Descent steps from ∇ψ̄(y) to the conjugate's point, in training."""
     sharpen: int = Field(10, ge=0)
     """The same in the map from B to A."""
@@ -105,9 +107,9 @@ class W2Cycle(nn.Module):
         """One descent step on θ and ω."""
         c = self.config
         linear_decay(self.optimizers["potentials"], c.lr, draw.progress)
-        x, y = draw.origin(c.batch), draw.data(c.batch)
         if draw.step == 0 and c.start == "colours":
-            self._start(parallel.gather(x), parallel.gather(y))
+            self._start(*(parallel.gather(pictures(_LOOK)) for pictures in (draw.origin, draw.data)))
+        x, y = draw.origin(c.batch), draw.data(c.batch)
 
         guess = self.conjugate.gradient(y)
         t, residual = _inverted(self.potential, y, guess, c.refine)

@@ -1,6 +1,7 @@
 """How far generated samples are from the data, each figure beside its floor."""
 
 from .features import PrecisionRecall, frechet, kid, precision_recall, relative_spread
+from .filters import filter_features, frechet_filters
 from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metrics
 from .memorisation import Memorisation, memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
@@ -16,7 +17,9 @@ __all__ = [
     "classifier",
     "coverage",
     "energy_distance",
+    "filter_features",
     "frechet",
+    "frechet_filters",
     "has_lenet",
     "kid",
     "l2_uvp",

@@ -1,6 +1,7 @@
 """Networks: plain `torch.nn.Module` classes that know nothing of transport."""
 
 from .build import build_critic, build_generator
+from .conv_icnn import ConvICNN
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
 from .icnn import DenseICNN
@@ -13,6 +14,7 @@ __all__ = [
     "EMA",
     "MLP",
     "CReLUCritic",
+    "ConvICNN",
     "DenseICNN",
     "GLUGenerator",
     "build_critic",

@@ -1,0 +1,77 @@
+"""Two unpaired collections of pictures, to move one onto the other. You put the files there; nothing is downloaded.
+
+    Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017    [zhu2017]
+
+One zip holds four folders of 128×128 JPEG files, trainA, trainB, testA and testB. A is P, where a map begins, and B is Q.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from monge.errors import MongeError
+
+from .sources import FiniteSource, Pair, from_array
+
+UNPAIRED = {
+    "summer2winter": "500 + 500 photographs of Yosemite in summer and in winter, 128×128",
+    "monet2photo": "500 + 500 paintings of Monet and photographs of landscapes, 128×128",
+}
+_FILES = {"summer2winter": "summer2winter_yosemite_128.zip", "monet2photo": "monet2photo_128.zip"}
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+Pictures = dict[str, np.ndarray]  # path in the zip → (h, w, 3) uint8
+
+
+def read_unpaired(name: str, root: Path, size: int | None = None) -> Pair:
+    """Return one of `UNPAIRED`, read from its zip and resized to ``size`` if given; the test pictures are held out."""
+    path = root / name / _FILES[name]
+    if not path.is_file():
+        raise MongeError(f"data set '{name}' is not at {path}: set MONGE_DATA to the folder that holds {name}/")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pictures = {folder: _pictures(archive, folder, size) for folder in ("trainA", "testA", "trainB", "testB")}
+    except zipfile.BadZipFile as error:
+        raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
+    _same_sizes({member: picture for folder in pictures.values() for member, picture in folder.items()})
+    origin, target = (_source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB")
+    return Pair(name, origin, target)
+
+
+def _source(name: str, train: Pictures, test: Pictures) -> FiniteSource:
+    array = np.stack([*train.values(), *test.values()])
+    return from_array(np.moveaxis(array, 3, 1), name, n_held_out=len(test), ordered_split=True)
+
+
+def _same_sizes(pictures: Pictures) -> None:
+    (first, one), *others = pictures.items()
+    for member, other in others:
+        if other.shape != one.shape:
+            sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (one, other)]
+            raise MongeError(
+                f"pictures of mixed sizes: '{first}' is {sizes[0]}, '{member}' {sizes[1]}: add --data.size {one.shape[1]}"
+            )
+
+
+def _pictures(archive: zipfile.ZipFile, folder: str, size: int | None) -> Pictures:
+    members = sorted(m for m in archive.namelist() if m.startswith(f"{folder}/") and m.lower().endswith(_SUFFIXES))
+    if not members:
+        raise MongeError(f"'{archive.filename}' holds no pictures in {folder}/: it must have trainA, trainB, testA and testB")
+    return {member: _picture(archive, member, size) for member in members}
+
+
+def _picture(archive: zipfile.ZipFile, member: str, size: int | None) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(archive.read(member))) as image:
+            picture = image.convert("RGB")
+    except (UnidentifiedImageError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise MongeError(f"'{member}' in '{archive.filename}' is not a readable picture ({error}): copy the zip again") from error
+    if size and picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
