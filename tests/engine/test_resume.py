@@ -26,6 +26,7 @@ SMALL = {
     "cramer_gan": {"name": "cramer_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "critic_steps": 2},
     "w2gn": {"name": "w2gn", "batch": 16, "widths": [8, 4], "two_sided": True},
     "amortised_w2": {"name": "amortised_w2", "batch": 16, "widths": [8, 4]},
+    "latent_w2": {"name": "latent_w2", "net": "mlp", "latent": 2, "width": 8, "batch": 16, "map_batch": 16, "widths": [8, 4]},
     "sinkhorn_gan": {"name": "sinkhorn_gan", "batch": 16, "width": 8, "critic_steps": 1, "critic_width": 8, "features": 4},
     "ot_gan": {"name": "ot_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "epsilon": 0.05, "micro_batch": 4},
 }
@@ -89,7 +90,7 @@ def test_interrupted_equals_uninterrupted(method: str, stop: int, tmp_path: Path
         train(recipe(method), parts)
     train(recipe(method), parts)
     assert_bitwise_equal(final_state(whole), final_state(parts))
-    batches = {"wgan": 3 + 11 * 2, "wgan_gp": 12 * 2, "cramer_gan": 12 * 3, "sinkhorn_gan": 12 * 2}
+    batches = {"wgan": 3 + 11 * 2, "wgan_gp": 12 * 2, "cramer_gan": 12 * 3, "sinkhorn_gan": 12 * 2, "latent_w2": 16 + 12}
     assert final_state(parts)["position"] == 16 * batches.get(method, 12)
 
 
