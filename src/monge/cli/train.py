@@ -71,17 +71,15 @@ def summary(metrics: dict[str, Any]) -> str:
             f"there and back, off by {m['cycle_error']:.2g}% of the variance"
         )
     if "w2_dual" in m:
-        lines.append(
-            f"W2² from the origin to the data: {m['w2_dual']:.4g} by the dual, {m['w2_exact']:.4g} exactly on {m['samples']} points"
-        )
+        exact = f"{m['w2_exact']:.4g} exactly on {m['samples']} points"
+        lines.append(f"W2² from the origin to the data: {m['w2_dual']:.4g} by the dual, {exact}")
     if "l2_uvp" in m:
         inverse = f", inverse {m['l2_uvp_inverse']:.2f}%" if "l2_uvp_inverse" in m else ""
         lines.append(f"L2-UVP to the optimal map: {m['l2_uvp']:.2f}%{inverse} (best linear map {m['l2_uvp_linear']:.2f}%)")
-    for way in ("forward", "inverse"):
-        if (name := f"frechet_filters_{way}") in m:
-            lines.append(
-                f"Fréchet of filters, {way}: {m[name]:.2f} (unmoved {m[f'{name}_unmoved']:.2f}, floor {m[f'{name}_floor']:.2f})"
-            )
+    for name in ("frechet_filters_forward", "frechet_filters_inverse"):
+        if name in m:
+            around = f"unmoved {m[f'{name}_unmoved']:.2f}, floor {m[f'{name}_floor']:.2f}"
+            lines += [f"Fréchet of filters, {name.removeprefix('frechet_filters_')}: {m[name]:.2f} ({around})"]
     if "frechet_lenet_baseline" in m:
         lines.append(
             f"Fréchet-LeNet of decoded codes: a fitted Gaussian {m['frechet_lenet_baseline']:.1f}, "

@@ -2,7 +2,8 @@
 
     Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017    [zhu2017]
 
-One zip holds four folders of 128×128 JPEG files, trainA, trainB, testA and testB. A is P, where a map begins, and B is Q.
+One zip, or a folder of your own, holds four folders of pictures, trainA, trainB, testA and testB. A is P, where a map begins, and
+B is Q.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,8 @@ UNPAIRED = {
 _FILES = {"summer2winter": "summer2winter_yosemite_128.zip", "monet2photo": "monet2photo_128.zip"}
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
-Pictures = dict[str, np.ndarray]  # path in the zip → (h, w, 3) uint8
+Pictures = dict[str, np.ndarray]  # path in the zip or folder → (h, w, 3) uint8
+Read = Callable[[], bytes]
 
 
 def read_unpaired(name: str, root: Path, size: int | None = None) -> Pair:
@@ -36,9 +40,19 @@ def read_unpaired(name: str, root: Path, size: int | None = None) -> Pair:
         raise MongeError(f"data set '{name}' is not at {path}: set MONGE_DATA to the folder that holds {name}/")
     try:
         with zipfile.ZipFile(path) as archive:
-            pictures = {folder: _pictures(archive, folder, size) for folder in ("trainA", "testA", "trainB", "testB")}
+            return _pair(name, {member: partial(archive.read, member) for member in archive.namelist()}, str(path), size)
     except zipfile.BadZipFile as error:
         raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
+
+
+def from_pair_of_folders(folder: Path, size: int | None = None) -> Pair:
+    """Return the pair of a folder that holds pictures in trainA, trainB, testA and testB."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes for path in folder.glob("*/*") if path.is_file()}
+    return _pair(folder.name, files, str(folder), size)
+
+
+def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) -> Pair:
+    pictures = {folder: _pictures(files, folder, place, size) for folder in ("trainA", "testA", "trainB", "testB")}
     _same_sizes({member: picture for folder in pictures.values() for member, picture in folder.items()})
     origin, target = (_source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB")
     return Pair(name, origin, target)
@@ -59,19 +73,19 @@ def _same_sizes(pictures: Pictures) -> None:
             )
 
 
-def _pictures(archive: zipfile.ZipFile, folder: str, size: int | None) -> Pictures:
-    members = sorted(m for m in archive.namelist() if m.startswith(f"{folder}/") and m.lower().endswith(_SUFFIXES))
+def _pictures(files: Mapping[str, Read], folder: str, place: str, size: int | None) -> Pictures:
+    members = sorted(m for m in files if m.startswith(f"{folder}/") and m.lower().endswith(_SUFFIXES))
     if not members:
-        raise MongeError(f"'{archive.filename}' holds no pictures in {folder}/: it must have trainA, trainB, testA and testB")
-    return {member: _picture(archive, member, size) for member in members}
+        raise MongeError(f"'{place}' holds no pictures in {folder}/: it must have trainA, trainB, testA and testB")
+    return {member: _picture(files[member], member, place, size) for member in members}
 
 
-def _picture(archive: zipfile.ZipFile, member: str, size: int | None) -> np.ndarray:
+def _picture(read: Read, member: str, place: str, size: int | None) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(archive.read(member))) as image:
+        with Image.open(io.BytesIO(read())) as image:
             picture = image.convert("RGB")
     except (UnidentifiedImageError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise MongeError(f"'{member}' in '{archive.filename}' is not a readable picture ({error}): copy the zip again") from error
+        raise MongeError(f"'{member}' in '{place}' is not a readable picture ({error}): copy it again") from error
     if size and picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture)

@@ -27,8 +27,7 @@ def l2_uvp(moved: Tensor, truth: Tensor) -> float:
     (0.0, 100.0)
     """
     if moved.shape != truth.shape or len(truth) < 2:
-        raise ValueError(
-            f"moved and truth must be the images of the same points, at least 2, got shapes {tuple(moved.shape)} and {tuple(truth.shape)}"
-        )
+        shapes = f"{tuple(moved.shape)} and {tuple(truth.shape)}"
+        raise ValueError(f"moved and truth must be the images of the same points, at least 2, got shapes {shapes}")
     x, t = moved.flatten(1).double(), truth.flatten(1).double()
     return (100 * (x - t).square().sum(1).mean() / t.var(0, correction=0).sum()).item()

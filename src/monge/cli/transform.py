@@ -1,0 +1,90 @@
+"""`monge transform RUN INPUT -o FILE`: move points or a picture by a trained map, or back with --inverse."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from monge.errors import MongeError
+
+_ARRAYS, _PICTURES = (".npy", ".npz"), (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="monge transform", description="Move points or a picture by the map of a run.")
+    parser.add_argument("run", help="run folder of a method that has a map, such as w2gn, amortised_w2 or w2_cycle")
+    parser.add_argument("input", type=Path, help="points (n, d) in .npy or .npz, or a picture")
+    parser.add_argument("-o", "--out", type=Path, required=True, help=".npy or .npz for points, .png for a picture")
+    parser.add_argument("--inverse", action="store_true", help="from the data back to the origin")
+    args = parser.parse_args(argv)
+    arrays = args.input.suffix.lower() in _ARRAYS
+    if not arrays and args.input.suffix.lower() not in _PICTURES:
+        raise MongeError(f"'{args.input}' is neither an array (.npy, .npz) nor a picture ({', '.join(_PICTURES)})")
+    if args.out.suffix not in (_ARRAYS if arrays else (".png",)):
+        raise MongeError(f"--out must end in {'.npy or .npz' if arrays else '.png'} for this input, got '{args.out}'")
+    if not args.input.is_file():
+        raise MongeError(f"there is no file '{args.input}'")
+    import torch
+
+    from monge.engine import RunFolder, load_run
+    from monge.engine.maps import Invertible, in_blocks, placed
+
+    method, source = load_run(RunFolder(args.run))
+    if not isinstance(method, Invertible):
+        raise MongeError(f"the method of '{args.run}' has no map: it draws samples from noise, see 'monge sample'")
+    x = _points(args.input, source.shape) if arrays else _picture(args.input, source.shape)
+    with torch.no_grad():
+        moved = in_blocks(method.inverse_transform if args.inverse else method.transform, placed(x, method)).float().cpu()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    _write(moved, args.out)
+    print(f"{args.out}: {len(moved)} moved, shape {tuple(moved.shape[1:])}")
+    return 0
+
+
+def _points(path: Path, shape: tuple[int, ...]) -> Any:
+    import numpy as np
+    import torch
+
+    from monge.data import read_array
+
+    x = read_array(path)
+    if x.shape[1:] != shape or not len(x):
+        wanted = ", ".join(map(str, shape))
+        raise MongeError(f"'{path}' has shape {x.shape}, the run moves samples of shape ({wanted}): give (n, {wanted})")
+    if not (np.issubdtype(x.dtype, np.number) and np.isfinite(x).all()):
+        raise MongeError(f"'{path}' holds values that are not finite numbers: remove or replace them")
+    return torch.from_numpy(x.astype(np.float32))
+
+
+def _picture(path: Path, shape: tuple[int, ...]) -> Any:
+    """The middle square, at the run's size, (1, c, s, s) in [−1, 1]."""
+    import numpy as np
+    import torch
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if len(shape) != 3:
+        raise MongeError(f"the run was trained on points of shape {shape}: give it an array")
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("L" if shape[0] == 1 else "RGB")
+            square = ImageOps.fit(upright, shape[1:][::-1], Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError) as error:
+        raise MongeError(f"'{path}' is not a readable picture ({error})") from error
+    pixels = np.asarray(square, np.float32).reshape(*shape[1:], -1)
+    return torch.from_numpy(pixels / 127.5 - 1).movedim(2, 0)[None]
+
+
+def _write(moved: Any, path: Path) -> None:
+    import numpy as np
+
+    from monge import viz
+
+    if path.suffix == ".npy":
+        np.save(path, moved.numpy())
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, x=moved.numpy())
+    else:
+        from PIL import Image
+
+        Image.fromarray(viz.grid(moved, columns=1)).save(path)
