@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from monge import metrics, ot
-from monge.data import Draw, Mixture, EndlessSource, load
+from monge.data import Draw, EndlessSource, Mixture, load
 from monge.methods import cramer_gan, gan, ot_gan, sinkhorn_gan, wgan, wgan_gp
 from monge.nets import MLP
 

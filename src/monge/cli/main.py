@@ -18,9 +18,12 @@ COMMANDS = {
     "cp": "copy a recipe to a file of your own",
     "train": "train a recipe; the same command again continues an interrupted run",
     "resume": "continue the run in a folder",
+    "transform": "move points or a picture by the map of a run, or back",
     "sample": "draw samples from a run: .npy, .npz or .png",
     "eval": "measure a run again and write its report",
     "compare": "put runs side by side: a table and a figure",
+    "color": "give a picture the colours of others",
+    "adapt": "move features of one domain onto another's",
     "data": "list or download data sets",
 }
 

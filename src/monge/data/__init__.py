@@ -1,6 +1,6 @@
 """Sources of samples, addressed by position."""
 
-from .catalog import BUNDLED, REMOTES, data_root, load
+from .catalog import BUNDLED, REMOTES, data_root, load, read_array
 from .cifar import CIFARS
 from .draw import Draw
 from .sources import (
@@ -37,4 +37,5 @@ __all__ = [
     "generator",
     "load",
     "own_slice",
+    "read_array",
 ]

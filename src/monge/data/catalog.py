@@ -16,7 +16,8 @@ from monge.errors import MongeError, nearest
 from .cifar import CIFARS, read_cifar
 from .sources import FiniteSource, Source, from_array, from_images, toy
 from .toy import TOYS
-from .unpaired import UNPAIRED, read_unpaired
+from .unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
+from .usps import USPS, read_usps
 from .w2benchmark import W2BENCHMARK, read_w2benchmark
 
 
@@ -95,14 +96,18 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return read_cifar(name, data_root(root))
     if name in W2BENCHMARK:
         return read_w2benchmark(name, data_root(root))
+    if name == USPS:
+        return read_usps(data_root(root), size)
     if name in UNPAIRED:
         return read_unpaired(name, data_root(root), size)
     path = Path(name).expanduser()
+    if (path / "trainA").is_dir():
+        return from_pair_of_folders(path, size)
     if path.is_dir():
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED]
+    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, USPS]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 
@@ -133,6 +138,11 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def _file(path: Path) -> FiniteSource:
+    return from_array(read_array(path), path.stem)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of a .npy file, or the one named ``x`` (or the only one) of a .npz file."""
     if path.suffix not in (".npy", ".npz"):
         raise MongeError(f"'{path}' is not a .npy or .npz file nor a folder of pictures")
     try:
@@ -140,9 +150,9 @@ def _file(path: Path) -> FiniteSource:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' cannot be read as a numeric array ({error})") from error
     if isinstance(content, np.ndarray):
-        return from_array(content, path.stem)
+        return content
     keys = list(content.keys())
     key = next((k for k in ("x", "x_train", "samples", "data", "arr_0") if k in keys), keys[0] if len(keys) == 1 else None)
     if key is None:
         raise MongeError(f"'{path}' holds the arrays {', '.join(keys)}: name the one to use 'x'")
-    return from_array(content[key], path.stem)
+    return content[key]

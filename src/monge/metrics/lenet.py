@@ -82,18 +82,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MONGE_CACHE") or Path.home() / ".cache" / "monge").expanduser()
 
 
-def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, cache: Path | None = None) -> Classifier:
+def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, seed: int = 0, cache: Path | None = None) -> Classifier:
     """Return the LeNet for a labelled data set of 28×28 pictures, trained on first use (under a minute for MNIST)."""
     if source.shape != (1, 28, 28):
         raise MongeError(f"the LeNet takes pictures of shape (1, 28, 28), data '{source.name}' has {source.shape}")
-    path = (cache or cache_folder()) / f"lenet-{source.name}-v{_VERSION}-e{epochs}-{_fingerprint(source)}.safetensors"
+    trained = f"v{_VERSION}-e{epochs}" + (f"-s{seed}" if seed else "")
+    path = (cache or cache_folder()) / f"lenet-{source.name}-{trained}-{_fingerprint(source)}.safetensors"
     seal = path.with_suffix(".sha256")
     if path.is_file() and seal.is_file():
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() == seal.read_text().strip():
             return _ready(content, source)
         tqdm.write(f"{path} does not match its checksum: training the LeNet anew")
-    content = save(_train(source, epochs).state_dict())
+    content = save(_train(source, epochs, seed).state_dict())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_bytes(content)
@@ -119,16 +120,16 @@ def _ready(content: bytes, source: FiniteSource) -> Classifier:
 
 
 @torch.enable_grad()
-def _train(source: FiniteSource, epochs: int) -> LeNet:
+def _train(source: FiniteSource, epochs: int, seed: int) -> LeNet:
     x, y = source.labelled("train")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         net = LeNet()
     optimizer = torch.optim.Adam(net.parameters(), lr=_LR)
     steps = max(1, len(x) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, epochs * steps)
     for epoch in tqdm(range(epochs), desc=f"LeNet on {source.name}"):
-        order = torch.randperm(len(x), generator=generator(0, epoch))
+        order = torch.randperm(len(x), generator=generator(seed, epoch))
         for chosen in order.split(_BATCH)[:steps]:
             loss = nn.functional.cross_entropy(net(x[chosen]), y[chosen])
             optimizer.zero_grad()

@@ -1,0 +1,57 @@
+"""
+Four pictures of one optimal map
+================================
+
+Normal noise is moved onto eight Gaussians by the map of least squared distance, the gradient of a convex potential. The pictures
+show where each point goes, the level sets of the potential, the clouds before and after, and the way between.
+
+    python examples/plot_w2_maps.py --out figures
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from monge import viz
+from monge.apps.transport import W2Map
+from monge.data import draw_toy, generator
+
+
+def potential(found: W2Map, x: Tensor, nodes: int = 24) -> Tensor:
+    """ψ(x) − ψ(0), the integral of ⟨T, x⟩ along the segment from 0 to x: T is ∇ψ."""
+    places = (torch.arange(nodes) + 0.5) / nodes
+    slopes = [(found.transform(s * x) * x).sum(1) for s in places]
+    return torch.stack(slopes).mean(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Four pictures of the map from normal noise to eight Gaussians.")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder for the pictures (figures)")
+    parser.add_argument("--steps", type=int, default=2000, help="training steps (2000, under a CPU-minute)")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    x, y = torch.randn(20_000, 2, generator=generator(0)), draw_toy("8gaussians", 20_000, generator(1))
+    found = W2Map(steps=args.steps, progress=True).fit(x, y)
+    print(f"W2² is {found.w2_squared():.3f}")
+
+    points, target = x[:2000], y[:2000]
+    moved = found.transform(points)
+    figures = {
+        "arrows": viz.arrows(points, moved, target=target),
+        "level-sets": viz.level_sets(partial(potential, found), points, resolution=120),
+        "before-after": viz.before_after(points, moved, target),
+    }
+    for name, figure in figures.items():
+        (args.out / f"w2-{name}.png").write_bytes(viz.to_png(figure))
+    (args.out / "w2-displacement.gif").write_bytes(viz.displacement_gif(points, moved, target=target))
+    print(f"look at {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""Pictures as arrays of sRGB colours, 8 or 16 bits deep, with what must survive: alpha, metadata and colour profile.
+
+Of 16-bit colour Pillow reads the high bytes only. `_sixteen` therefore reads such a file twice, the second time asking for the
+low bytes; `_png16` writes one, which Pillow cannot.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+
+from monge.errors import MongeError
+
+Pixels = NDArray[Any]
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+_OPAQUE = {"JPEG"}
+_LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
+_ORIENTATION = 0x0112
+_TIFF_WORDS = {270, 271, 272, 305, 306, 315, 33432, 34665, 34853}  # tags of a TIFF that speak of the photograph, not of the file
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Colours in sRGB and what travels beside them.
+
+    Attributes
+    ----------
+    colours : array (h, w, 3), uint8 or uint16
+    alpha : array (h, w) of the same type, or None
+    exif : bytes
+        Metadata without the orientation, which has been applied.
+    profile : bytes
+        The sRGB profile that the file brought or was converted to; empty if it had none, and is then taken as sRGB.
+    notes : tuple of str
+        What reading changed, one sentence each.
+    clipped : float
+        Share of the visible pixels whose mapped colour left the gamut and was clipped.
+    """
+
+    colours: Pixels
+    alpha: Pixels | None = None
+    exif: bytes = b""
+    profile: bytes = b""
+    notes: tuple[str, ...] = field(default=())
+    clipped: float = 0.0
+
+    @property
+    def visible(self) -> Pixels:
+        """Colours (n, 3) of the pixels that are not fully transparent."""
+        return self.colours.reshape(-1, 3) if self.alpha is None else self.colours[self.alpha > 0]
+
+    @property
+    def grey(self) -> bool:
+        """Whether all colours are grey."""
+        c = self.colours
+        return all(np.array_equal(row[:, 0], row[:, 1]) and np.array_equal(row[:, 0], row[:, 2]) for row in c)
+
+    def with_colours(self, colours: Pixels, clipped: float = 0.0) -> Picture:
+        """The same picture in other colours."""
+        return replace(self, colours=colours, clipped=clipped)
+
+
+def read_picture(path: str | Path) -> Picture:
+    """Read a picture of any mode; MongeError if it cannot be one."""
+    path = Path(path)
+    if not path.is_file():
+        raise MongeError(f"no picture at '{path}': {'it is a folder' if path.is_dir() else 'there is no such file'}")
+    try:
+        with _any_size(), Image.open(path) as image:
+            return _decoded(image, path)
+    except UnidentifiedImageError:
+        raise MongeError(f"'{path}' is not a picture that Pillow reads: convert it to PNG, JPEG or TIFF") from None
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError) as error:
+        raise MongeError(f"'{path}' is damaged ({error}): export or copy the picture again") from None
+
+
+def require_writable(path: str | Path, depth: int | None = None, alpha: bool = False) -> str:
+    """Name of the format that a file's ending asks for; MongeError if it cannot hold such a picture."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise MongeError(f"pictures are written as {', '.join(FORMATS)}, got '{path}': give it one of these endings")
+    name = FORMATS[path.suffix.lower()]
+    if alpha and name in _OPAQUE:
+        raise MongeError(
+            f"{name} has no transparency and the picture has: write '{path.with_suffix('.png')}' instead of '{path}'"
+        )
+    if depth == 16 and name != "PNG":
+        raise MongeError(f"16-bit colour is written as PNG: write '{path.with_suffix('.png')}' instead of '{path}'")
+    return name
+
+
+def write_picture(picture: Picture, path: str | Path) -> None:
+    """Write without loss, or as JPEG at quality 95 without chroma subsampling, in the format that the ending says."""
+    path = Path(path)
+    deep = picture.colours.dtype == np.uint16
+    name = require_writable(path, 16 if deep else 8, picture.alpha is not None)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = picture.colours if picture.alpha is None else np.dstack([picture.colours, picture.alpha])
+    if deep:
+        path.write_bytes(_png16(pixels, picture.exif, picture.profile))
+        return
+    options: dict[str, Any] = {"exif": picture.exif} if picture.exif else {}
+    if picture.profile:
+        options["icc_profile"] = picture.profile
+    if name == "JPEG":
+        options |= {"quality": 95, "subsampling": 0}
+    elif name == "WEBP":
+        options |= {"lossless": True, "exact": True}
+    elif name == "TIFF":
+        options["compression"] = "tiff_adobe_deflate"
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, name, **options)
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Pillow refuses pictures above 179 megapixels that a stranger may have sent; here the file is the user's own."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decoded(image: ImageFile.ImageFile, path: Path) -> Picture:
+    notes = [f"only the first of {frames} frames is used"] if (frames := getattr(image, "n_frames", 1)) > 1 else []
+    raw = _raw_mode(image)  # before the metadata: those of a PNG stand behind the pixels, which reading them decodes
+    exif = image.getexif()
+    orientation = exif.pop(_ORIENTATION, 1)
+    if image.format == "TIFF":
+        for tag in set(exif) - _TIFF_WORDS:
+            del exif[tag]
+    words = exif.tobytes() if len(exif) else b""
+    profile = image.info.get("icc_profile") or b""
+    if ";16" in raw and image.mode in ("RGB", "RGBA", "CMYK"):
+        pixels = _sixteen(image, raw, path)
+        if profile and not _is_srgb(profile):
+            raise MongeError(f"'{path}' has 16 bits and a colour profile other than sRGB: convert it to sRGB first")
+        alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
+        pixels = pixels[..., :3]
+    elif image.mode.startswith("I"):
+        grey = np.asarray(image)
+        if grey.size and not 0 <= grey.min() <= grey.max() < 65536:
+            raise MongeError(f"'{path}' has grey values from {grey.min()} to {grey.max()}: scale them to 0 to 65535")
+        pixels, alpha = np.repeat(grey.astype(np.uint16)[..., None], 3, 2), None
+        notes.append("grey is read as RGB")
+        profile = b""
+    elif image.mode == "F":
+        raise MongeError(f"'{path}' has floating-point values: save it with 8 or 16 bits")
+    else:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A")) if image.has_transparency_data else None
+        if image.mode not in ("RGB", "RGBA"):
+            notes.append(f"mode {image.mode} is read as RGB")
+        opened, profile = _to_srgb(image, profile, notes)
+        pixels = np.asarray(opened)
+    turn = [np.ascontiguousarray(_upright(p, orientation)) for p in ([pixels] if alpha is None else [pixels, alpha])]
+    return Picture(turn[0], turn[1] if len(turn) > 1 else None, words, profile, tuple(notes))
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    """The layout of the file's pixels, in Pillow's words: 'RGB;16B' of a 16-bit PNG, whose mode is 'RGB'."""
+    args: Any = image.tile[0][3] if getattr(image, "tile", None) else ""
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _sixteen(image: ImageFile.ImageFile, raw: str, path: Path) -> NDArray[np.uint16]:
+    layout, _, order = raw.partition(";")
+    if layout not in ("RGB", "RGBA") or order not in _LOW_BYTE or len(image.tile) > 1:
+        raise MongeError(f"'{path}' has 16-bit pixels laid out as {raw}: save it as 16-bit RGB or RGBA PNG")
+    with Image.open(path) as again:
+        again.tile = [tile._replace(args=_replaced(tile.args, raw, f"{layout};{_LOW_BYTE[order]}")) for tile in again.tile]
+        low = np.asarray(again)
+    return np.asarray(image).astype(np.uint16) << 8 | low
+
+
+def _replaced(args: Any, raw: str, other: str) -> Any:
+    return other if args == raw else (other, *args[1:])
+
+
+def _to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Image.Image, bytes]:
+    """The picture as 8-bit RGB by its own colour profile, and the profile that it then has."""
+    plain = image.convert(image.mode[:-1]) if image.mode in ("RGBA", "LA") else image
+    if plain.mode in ("P", "PA", "1", "La", "RGBa"):
+        plain = image.convert("RGBA").convert("RGB")
+    if not profile or (plain.mode == "RGB" and _is_srgb(profile)):
+        return plain.convert("RGB"), profile if plain.mode == "RGB" else b""
+    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(plain, own, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        notes.append("its colour profile cannot be used and is dropped: colours are taken as sRGB")
+        return plain.convert("RGB"), b""
+    assert converted is not None
+    notes.append("converted to sRGB by its colour profile")
+    made = target.tobytes()
+    return converted, made[:24] + bytes(12) + made[36:]  # without the date of making: equal inputs, equal files
+
+
+def _is_srgb(profile: bytes) -> bool:
+    try:
+        return "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError):
+        return False
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if orientation in (3, 4, 7, 8) else pixels
+
+
+def _png16(pixels: Pixels, exif: bytes, profile: bytes) -> bytes:
+    """A PNG of 16-bit RGB or RGBA pixels (h, w, 3 or 4); each row is stored as the difference to the one above."""
+    h, w, channels = pixels.shape
+    rows = pixels.astype(">u2").view(np.uint8).reshape(h, -1)
+    stored = np.empty((h, rows.shape[1] + 1), np.uint8)
+    stored[:, 0] = 2
+    stored[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=stored[1:, 1:])
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, 2 if channels == 3 else 6, 0, 0, 0))]
+    if profile:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)))
+    if exif:
+        chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    chunks += [(b"IDAT", zlib.compress(stored.tobytes(), 6)), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body

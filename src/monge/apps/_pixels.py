@@ -1,0 +1,95 @@
+"""Pixels of pictures: what is taken for a picture, and mapping all of its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from monge.errors import MongeError
+
+from ._picture import Picture, Pixels, read_picture
+
+Source = Picture | Pixels | str | Path
+Moved = Callable[[Pixels], tuple[Pixels, NDArray[np.bool_]]]
+
+TILE = 1 << 18  # pixels mapped at once
+_CODES = 1 << 24  # colours of 8 bits
+
+
+def as_picture(given: Source, name: str) -> Picture:
+    """A picture from a file's path or an array; MongeError with the argument's name for anything else."""
+    if isinstance(given, Picture):
+        return given
+    if isinstance(given, str | Path):
+        return read_picture(given)
+    pixels = np.asarray(given)
+    if pixels.ndim not in (2, 3) or pixels.shape[-1] not in (3, 4) or 0 in pixels.shape:
+        raise MongeError(f"{name} must have shape (h, w, 3 or 4) or (n, 3 or 4), got {pixels.shape}; repeat grey three times")
+    if pixels.dtype not in (np.uint8, np.uint16) and not np.issubdtype(pixels.dtype, np.floating):
+        raise MongeError(f"{name} must be uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
+    if np.issubdtype(pixels.dtype, np.floating) and not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise MongeError(f"{name} has floats outside [0, 1]: divide colours of 8 bits by 255")
+    sheet = pixels[:, None] if pixels.ndim == 2 else pixels
+    return Picture(sheet[..., :3], sheet[..., 3] if sheet.shape[-1] == 4 else None)
+
+
+def like(given: Any, picture: Picture) -> Any:
+    """The picture in the type and shape that was given."""
+    if isinstance(given, Picture | str | Path):
+        return picture
+    channels = picture.colours if picture.alpha is None else np.dstack([picture.colours, picture.alpha])
+    return channels.reshape(np.shape(given))
+
+
+def by_colour(colours: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Map each distinct colour once: a photograph has a hundred times fewer of them than pixels."""
+    codes = _codes(colours)
+    seen = np.zeros(_CODES, bool)
+    seen[codes] = True
+    found = np.flatnonzero(seen)
+    table, outside = np.zeros((_CODES, 3), np.uint8), seen  # the bitmap is not needed any more
+    distinct = np.stack([found >> 16, found >> 8 & 255, found & 255], 1).astype(np.uint8)
+    table[found], outside[found] = by_tile(distinct, moved, progress)
+    return table[codes], outside[codes]
+
+
+def by_tile(colours: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Map all pixels, a tile at a time."""
+    flat = colours.reshape(-1, 3)
+    result, outside = np.empty_like(flat), np.empty(len(flat), bool)
+    for rows in tqdm([*blocks(len(flat), TILE)], desc="colours", disable=not progress, leave=False):
+        result[rows], outside[rows] = moved(flat[rows])
+    return result.reshape(colours.shape), outside.reshape(colours.shape[:-1])
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size`` that cover range(n)."""
+    return (slice(i, min(n, i + size)) for i in range(0, n, size))
+
+
+def _codes(colours: Pixels) -> NDArray[np.uint32]:
+    codes: NDArray[np.uint32] = colours[..., 0].astype(np.uint32)
+    codes <<= 8
+    codes |= colours[..., 1]
+    codes <<= 8
+    codes |= colours[..., 2]
+    return codes
+
+
+def distinct(colours: Pixels) -> int:
+    """How many colours there are."""
+    if colours.dtype != np.uint8:
+        return len(np.unique(colours.reshape(-1, 3), axis=0))
+    seen = np.zeros(_CODES, bool)
+    seen[_codes(colours)] = True
+    return int(seen.sum())
+
+
+def top_value(colours: Pixels) -> float:
+    """The value of white in the type of the colours."""
+    return 1.0 if np.issubdtype(colours.dtype, np.floating) else float(np.iinfo(colours.dtype).max)

@@ -1,0 +1,100 @@
+"""`monge color SOURCE --palette TARGET -o OUT`: give a picture the colours of others."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monge.errors import MongeError
+
+if TYPE_CHECKING:
+    from monge.apps._picture import Picture
+
+_FIGURES = (".png", ".jpg", ".pdf", ".svg")
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="monge color", description="Give a picture the colours of others.")
+    parser.add_argument("source", type=Path, help="picture to recolour")
+    parser.add_argument(
+        "--palette", type=Path, action="append", required=True, help="picture to take the colours from; repeatable"
+    )
+    parser.add_argument("--weights", type=float, nargs="+", help="one for each palette; default: equal")
+    parser.add_argument("-o", "--out", type=Path, required=True, help=".png, .jpg, .tif or .webp; 16-bit colour as .png")
+    parser.add_argument("--figure", type=Path, help="also draw the three methods side by side: .png, .jpg, .pdf or .svg")
+    parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the picture, 1 maps it all the way (1)")
+    parser.add_argument(
+        "--smooth", type=float, default=8.0, help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)"
+    )
+    parser.add_argument("--inverse", action="store_true", help="apply the inverse of the map from the palette to the source")
+    parser.add_argument("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
+    parser.add_argument("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
+    parser.add_argument("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
+    args = parser.parse_args(argv)
+    if args.figure and args.figure.suffix.lower() not in _FIGURES:
+        raise MongeError(f"figures are written as {', '.join(_FIGURES)}, got '{args.figure}': give it one of these endings")
+    for name, path in (("--out", args.out), ("--figure", args.figure)):
+        if path and path.resolve() in [given.resolve() for given in (args.source, *args.palette)]:
+            raise MongeError(f"{name} '{path}' would overwrite an input: give another name")
+    from monge.apps._picture import read_picture, require_writable, write_picture
+    from monge.apps.color import ColorTransfer, agreement
+
+    settings = {name: getattr(args, name) for name in ("space", "strength", "smooth", "inverse", "steps", "seed")}
+    settings["progress"] = sys.stderr.isatty()
+    transfer = ColorTransfer(method=args.method, **settings)
+    source = read_picture(args.source)
+    require_writable(args.out, source.colours.dtype.itemsize * 8, source.alpha is not None)
+    palettes = [read_picture(path) for path in args.palette]
+    result = transfer.fit(source, palettes, args.weights).transform(source)
+    write_picture(result, args.out)
+    for path, picture in zip([args.source, *args.palette], [source, *palettes], strict=True):
+        for note in picture.notes:
+            print(f"note: {path}: {note}")
+    for note in transfer.notes_:
+        print(f"note: {note}")
+    before, after = _distances(source, palettes), _distances(result, palettes)
+    for path, first, last in zip(args.palette, before, after, strict=True):
+        print(f"sliced W2 to {path}: {first:.4f} before, {last:.4f} after{f', {last / first:.1%} of it' if first else ''}")
+    kept = agreement(source, result)
+    print(f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; colours {kept.colours_in:,} to {kept.colours_out:,}")
+    print(f"clipped: {result.clipped:.2%} of the pixels\nlook at {args.out}")
+    if args.figure:
+        _draw(args.figure, source, palettes, args.weights, {args.method: result}, settings)
+        print(f"look at {args.figure}")
+    return 0
+
+
+def _distances(picture: Picture, palettes: list[Picture]) -> list[float]:
+    from monge.apps.color import palette_distance
+
+    return [palette_distance(picture, palette, samples=20_000, n_projections=128) for palette in palettes]
+
+
+def _draw(
+    path: Path,
+    source: Picture,
+    palettes: list[Picture],
+    weights: list[float] | None,
+    done: dict[str, Picture],
+    settings: dict[str, Any],
+) -> None:
+    """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
+    from monge import viz
+    from monge.apps._color_measures import caption
+    from monge.apps.color import ColorTransfer, agreement
+
+    before = _distances(source, palettes)
+    results, captions = {}, {}
+    for method, title in (("w2", "W2 map"), ("gaussian", "Gaussian"), ("exact", "exact plan")):
+        if method not in done:
+            own = settings | {"method": method, "inverse": settings["inverse"] and method != "exact"}
+            done[method] = ColorTransfer(**own).fit(source, palettes, weights).transform(source)
+        after = _distances(done[method], palettes)
+        shares = [last / first if first else 0.0 for first, last in zip(before, after, strict=True)]
+        results[title], captions[title] = done[method].colours, caption(shares, agreement(source, done[method]))
+    figure = viz.color_figure(source.colours, [palette.colours for palette in palettes], results, captions)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, bbox_inches="tight")

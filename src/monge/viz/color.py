@@ -1,0 +1,91 @@
+"""Colour transfers side by side: what becomes of a picture, and of its cloud of colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from .compare import _QUIET, _RULE, _TEXT
+from .pictures import _INK
+
+Pixels = NDArray[Any]
+
+_SHOWN = 900  # pixels of the longest side of a picture in print
+_DOTS = 4000  # colours in a cloud
+
+
+def color_figure(
+    source: Pixels, palettes: Sequence[Pixels], results: Mapping[str, Pixels], captions: Mapping[str, str] | None = None
+) -> Figure:
+    """A column for the source, each palette and each result: the picture, its caption, and the cloud of its colours.
+
+    Pictures are (h, w, 3) of uint8, uint16 or floats in [0, 1]. A cloud is seen along red − green and yellow − blue;
+    under those of the results lie the palettes' in grey, which a good transfer covers. Captions are by the columns' titles:
+    "source", "palette" (or "palette 1", "palette 2", …) and the results' names.
+
+    >>> grey = np.full((4, 6, 3), 0.5)
+    >>> [axis.get_title(loc="left") for axis in color_figure(grey, [grey], {"w2": grey}).axes[:3]]
+    ['source', 'palette', 'w2']
+    """
+    if not palettes or not results:
+        raise ValueError(f"palettes and results must not be empty, got {len(palettes)} and {len(results)}")
+    names = ["palette"] if len(palettes) == 1 else [f"palette {k + 1}" for k in range(len(palettes))]
+    columns = {"source": source} | dict(zip(names, palettes, strict=True)) | dict(results)
+    small = {name: _reduced(pixels, name) for name, pixels in columns.items()}
+    clouds = {name: _drawn(pixels) for name, pixels in small.items()}
+    goal = np.concatenate([_opponent(clouds[name]) for name in names])
+    tallest = max(len(pixels) / pixels.shape[1] for pixels in small.values())
+    figure = Figure(figsize=(3.2 * len(columns), 3.2 * (tallest + 1) + 1.1), layout="constrained")
+    axes = figure.subplots(2, len(columns), squeeze=False, height_ratios=[tallest, 1])
+    middle = (goal.max(0) + goal.min(0)) / 2
+    reach = max(np.abs(_opponent(cloud) - middle).max() for cloud in clouds.values()) * 1.08
+    for above, below, (name, cloud) in zip(*axes, clouds.items(), strict=True):
+        above.imshow(small[name], interpolation="antialiased")
+        above.set_title(name, loc="left", fontsize=12, fontweight="bold", color=_TEXT)
+        above.set_xlabel((captions or {}).get(name, ""), loc="left", fontsize=9, color=_QUIET, linespacing=1.5)
+        above.set(xticks=[], yticks=[], anchor="N")
+        above.spines[:].set_visible(False)
+        if name in results:
+            below.scatter(*goal.T, s=3, color=_INK, alpha=0.35, linewidths=0, rasterized=True)
+        below.scatter(*_opponent(cloud).T, s=3, c=cloud, linewidths=0, rasterized=True)
+        _frame(below, middle, max(float(reach), 0.05))
+    axes[1, 0].set_xlabel("green – red", fontsize=9, color=_QUIET)
+    axes[1, 0].set_ylabel("blue – yellow", fontsize=9, color=_QUIET)
+    return figure
+
+
+def _reduced(pixels: Pixels, name: str) -> NDArray[np.uint8]:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ValueError(f"{name} must have shape (h, w, 3), got {pixels.shape}")
+    if pixels.dtype == np.uint16:
+        pixels = pixels >> 8
+    elif np.issubdtype(pixels.dtype, np.floating):
+        pixels = np.rint(pixels.clip(0, 1) * 255)
+    image = Image.fromarray(np.ascontiguousarray(pixels, np.uint8))
+    image.thumbnail((_SHOWN, _SHOWN), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def _drawn(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Some of a picture's colours (n, 3) in [0, 1]; of equal pictures the same places."""
+    rows = np.random.default_rng(0).integers(0, pixels.size // 3, _DOTS)
+    return pixels.reshape(-1, 3)[rows] / 255
+
+
+def _opponent(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    red, green, blue = colours.T
+    return np.stack([red - green, (red + green) / 2 - blue], 1)
+
+
+def _frame(axis: Axes, middle: NDArray[np.float64], reach: float) -> None:
+    axis.axhline(0, color=_RULE, linewidth=0.8, zorder=0)
+    axis.axvline(0, color=_RULE, linewidth=0.8, zorder=0)
+    axis.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")
+    axis.set(xticks=[], yticks=[], anchor="N")
+    axis.spines[:].set_color(_RULE)
