@@ -11,22 +11,13 @@ show where each point goes, the level sets of the potential, the clouds before a
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from monge import viz
 from monge.apps.transport import W2Map
 from monge.data import draw_toy, generator
-
-
-def potential(found: W2Map, x: Tensor, nodes: int = 24) -> Tensor:
-    """ψ(x) − ψ(0), the integral of ⟨T, x⟩ along the segment from 0 to x: T is ∇ψ."""
-    places = (torch.arange(nodes) + 0.5) / nodes
-    slopes = [(found.transform(s * x) * x).sum(1) for s in places]
-    return torch.stack(slopes).mean(0)
 
 
 def main() -> None:
@@ -44,7 +35,7 @@ def main() -> None:
     moved = found.transform(points)
     figures = {
         "arrows": viz.arrows(points, moved, target=target),
-        "level-sets": viz.level_sets(partial(potential, found), points, resolution=120),
+        "level-sets": viz.level_sets(found.potential, points, resolution=120),
         "before-after": viz.before_after(points, moved, target),
     }
     for name, figure in figures.items():

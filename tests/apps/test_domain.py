@@ -37,8 +37,11 @@ def name_of(check: Any) -> str:
     return getattr(check, "func", check).__name__
 
 
+CHECKS = list(estimator_checks_generator(OntoItself(steps=2, batch=32)))
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("estimator", "check"), list(estimator_checks_generator(OntoItself(steps=2, batch=32))), ids=str)
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[f"{i}-{name_of(check)}" for i, (_, check) in enumerate(CHECKS)])
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     if name_of(check) in FAILING:
         with pytest.raises(AssertionError, match="not invariant when applied to a subset"):

@@ -96,6 +96,21 @@ def test_certificate(fitted: tuple[W2Map, np.ndarray, np.ndarray]) -> None:
     assert 0 <= certificate.inverse_cycle < 0.1
 
 
+def test_the_map_is_the_gradient_of_the_potential(fitted: tuple[W2Map, np.ndarray, np.ndarray]) -> None:
+    found, x, _ = fitted
+    points, step = x[:200].astype(np.float64), 0.5
+    slopes = [(found.potential(points + step * e) - found.potential(points - step * e)) / (2 * step) for e in np.eye(2)]
+    np.testing.assert_allclose(np.stack(slopes, 1), found.transform(points), rtol=1e-2)
+
+
+def test_the_certificate_holds_far_from_the_origin() -> None:
+    """Squares of 10⁴ would leave nothing of a distance of 1 in single precision."""
+    x = np.random.default_rng(0).normal(size=(2000, 2)).astype(np.float32)
+    certificate = W2Map(steps=0).fit(x + 1e4, 2 * x[::-1] + 1e4).certificate()
+    assert certificate.primal == pytest.approx(2, rel=0.1)
+    assert certificate.dual == pytest.approx(2, rel=0.1)
+
+
 def test_same_seed_same_map() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 300, 3)).astype(np.float32)
     first, same, other = (W2Map(steps=3, batch=32, seed=s).fit(x, y).transform(x) for s in (1, 1, 2))

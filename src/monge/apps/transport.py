@@ -145,29 +145,38 @@ class W2Map:
     def certificate(self) -> Certificate:
         """Measure the fitted map, see `Certificate`."""
         self._check_fitted()
-        x, y = self._seen
+        u, v = self._seen
         P, Q, method = self._P, self._Q, self._method
-        moved, back = method.transform(x), method.inverse_transform(y)
-        xs, ys = P.original(x), Q.original(y)
-
-        def potential(t: Tensor) -> Tensor:  # ψ(t) = ⟨m_Q, t⟩ + s_P s_Q ψ̂((t − m_P) / s_P), of which T is the gradient
-            return P.original(t) @ Q.mean + P.scale * Q.scale * method.forward_map(t)
-
-        conjugate = (P.original(back) * ys).sum(1) - potential(back)
+        moved, back = method.transform(u), method.inverse_transform(v)
+        apart = (P.mean - Q.mean).square().sum()
+        gained = method.forward_map(u).mean() + ((back * v).sum(1) - method.forward_map(back)).mean()  # E ψ̂ + E ψ̂*
+        dual = apart + P.scale**2 * _square(u) + Q.scale**2 * _square(v) - 2 * P.scale * Q.scale * gained
         return Certificate(
-            (Q.original(moved) - xs).square().sum(1).mean().item(),
-            (xs.square().sum(1).mean() + ys.square().sum(1).mean() - 2 * (potential(x).mean() + conjugate.mean())).item(),
-            metrics.l2_uvp(method.inverse_transform(moved), x),
-            metrics.l2_uvp(method.transform(back), y),
+            _square(Q.mean - P.mean + Q.scale * moved - P.scale * u).item(),
+            dual.item(),
+            metrics.l2_uvp(method.inverse_transform(moved), u),
+            metrics.l2_uvp(method.transform(back), v),
         )
 
     @torch.no_grad()
+    def potential(self, x: Points) -> Points:
+        """ψ(x), (n,), up to a constant: the convex function of which T is the gradient."""
+        self._check_fitted()
+        P, Q, t = self._P, self._Q, self._fitting(x)
+        psi = (t - P.mean) @ Q.mean + P.scale * Q.scale * self._method.forward_map(P.unit(t))
+        return _like(psi, x)
+
+    @torch.no_grad()
     def _moved(self, points: Any, start: _Scale, end: _Scale, map_: Callable[[Tensor], Tensor], batch_size: int) -> Any:
+        t = self._fitting(points)
+        return _like(torch.cat([end.original(map_(start.unit(block))) for block in t.split(batch_size)]), points)
+
+    def _fitting(self, points: Any) -> Tensor:
+        """Points with as many features as the map has."""
         t = self._checked(points, "the points")
         if t.shape[1] != len(self._P.mean):
             raise MongeError(f"the points have {t.shape[1]} features, the map was fitted to {len(self._P.mean)}")
-        moved = torch.cat([end.original(map_(start.unit(block))) for block in t.split(batch_size)])
-        return moved.to(points) if isinstance(points, Tensor) else moved.cpu().numpy().astype(points.dtype)
+        return t
 
     def _checked(self, points: Any, name: str) -> Tensor:
         t = torch.as_tensor(points)
@@ -199,6 +208,16 @@ class _Scale:
 
     def original(self, x: Tensor) -> Tensor:
         return x * self.scale + self.mean
+
+
+def _like(result: Tensor, given: Any) -> Any:
+    """The result as what was given: a tensor or an array, of its dtype."""
+    return result.to(given) if isinstance(given, Tensor) else result.cpu().numpy().astype(given.dtype)
+
+
+def _square(x: Tensor) -> Tensor:
+    """E‖x‖²."""
+    return x.square().sum(1).mean()
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
