@@ -61,6 +61,14 @@ def test_the_start_is_the_map_between_gaussians() -> None:
     assert metrics.l2_uvp(method.transform(x), linear) < 1
 
 
+def test_an_affine_start_is_seen_at_once() -> None:
+    method = amortised_w2.build(amortised_w2.Config(widths=(8, 4)), (2,))
+    method.start_at(ot.AffineMap(ROOT, MEAN), ot.AffineMap(ROOT, MEAN).inverse())
+    x = torch.randn(100, 2)
+    torch.testing.assert_close(method.transform(x), x @ ROOT + MEAN, atol=0.05, rtol=0)
+    torch.testing.assert_close(method.inverse_transform(x @ ROOT + MEAN), x, atol=0.1, rtol=0)
+
+
 def test_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match=r"amortised_w2 moves points \(d,\), got samples of shape \(1, 8, 8\)"):
         amortised_w2.build(amortised_w2.Config(), (1, 8, 8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from monge import ot
 from monge.data import Draw
 from monge.methods import w2gn
 
@@ -33,6 +34,17 @@ def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
     assert (method.transform(x) - y).square().sum(1).mean() < 0.02 * truth
     assert (method.inverse_transform(y) - x).square().sum(1).mean() < 0.02 * truth
     assert method.w2_squared(x, y).item() == pytest.approx(truth, rel=0.05)
+
+
+def test_a_sharpened_inverse_is_one() -> None:
+    torch.manual_seed(0)
+    plain, sharp = (w2gn.build(w2gn.Config(widths=(16, 8), sharpen=n), (2,)) for n in (0, 50))
+    x = torch.randn(500, 2)
+    plain.start_at(ot.AffineMap(ROOT, MEAN), ot.AffineMap(torch.eye(2), MEAN))  # a wrong guess
+    sharp.load_state_dict(plain.state_dict())
+    y = plain.transform(x)
+    assert (plain.inverse_transform(y) - x).norm() > 1
+    torch.testing.assert_close(sharp.inverse_transform(y), x, atol=1e-3, rtol=0)
 
 
 def test_pictures_are_refused() -> None:
