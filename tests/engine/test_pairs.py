@@ -14,6 +14,7 @@ from monge.data import Draw, EndlessSource, Pair, Source, data_root, draw_toy, l
 from monge.engine import drawn
 from monge.engine.maps import linear_map, map_figures, optimality, origin
 from monge.errors import MongeError
+from monge.methods import gan
 
 LINEAR_ROW = {2: 14.09, 4: 14.68, 8: 27.11, 16: 41.57, 32: 55.11, 64: 63.92}  # per cent, measured elsewhere on the same pairs
 
@@ -97,6 +98,12 @@ def test_figures_of_the_true_map_and_of_a_wrong_inverse() -> None:
     assert found["w2_dual"] == pytest.approx(1, rel=0.05)
     assert found["w2_exact"] == pytest.approx(1, rel=0.15)
     torch.testing.assert_close(drawn(Shift(), SHIFTED, 7, seed=2), SHIFTED.origin_held_out(7, 2) + torch.tensor([1.0, 0.0]))
+
+
+def test_a_generator_on_a_pair_draws_its_target() -> None:
+    method = gan.build(gan.Config(batch=8, width=8), TWICE.shape)
+    torch.testing.assert_close(drawn(method, TWICE, 5, seed=1), method.sample(5, 1))
+    assert map_figures(method, TWICE, 50, 0) == {}
 
 
 def test_uvp_is_a_share_of_the_variance() -> None:

@@ -39,8 +39,8 @@ def origin(source: Source, n: int, seed: int, *, train: bool = False) -> Tensor:
 
 
 def drawn(method: Any, source: Source, n: int, seed: int = 0) -> Tensor:
-    """``n`` samples of a method: held-out points of a pair's origin, moved, or what the method draws by itself."""
-    if not isinstance(source, Pair):
+    """``n`` samples of a method: held-out points of a pair's origin, moved by a map, or what the method draws by itself."""
+    if not (isinstance(source, Pair) and isinstance(method, Invertible)):
         return method.sample(n, seed)
     return in_blocks(method.transform, placed(origin(source, n, seed), method))
 

@@ -17,7 +17,7 @@ from .checkpoint import write_atomically
 from .contract import Decoding, Method
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
-from .maps import drawn, map_figures, optimality, origin, translated
+from .maps import Invertible, drawn, map_figures, optimality, origin, translated
 from .recipe import EvalConfig, dump
 
 _GRID = 80
@@ -123,7 +123,7 @@ def load_run(folder: RunFolder) -> tuple[Method, Source]:
 @torch.no_grad()
 def draw_pictures(folder: RunFolder, method: Method, source: Source) -> None:
     """Write samples.png: a grid of pictures, or a cloud over the data; the noise is the same every time."""
-    if isinstance(source, Pair) and len(source.shape) == 3:
+    if isinstance(source, Pair) and len(source.shape) == 3 and isinstance(method, Invertible):
         write_atomically(folder.samples, _translations(method, source))
         return
     n = _CLOUD if len(source.shape) == 1 else _GRID
