@@ -28,7 +28,7 @@ COMMANDS = {
 }
 
 _USAGE = "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n" + "\n".join(
-    f"  {name:8} {text}" for name, text in COMMANDS.items()
+    f"  {name:9} {text}" for name, text in COMMANDS.items()
 )
 _END = "\n\n'monge COMMAND --help' tells more; --debug shows the traceback of an error."
 
