@@ -126,9 +126,7 @@ class AmortisedW2(nn.Module):
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:
         """Estimate of W₂²(P, Q) from samples x and y of the two, (n, d) and (m, d), by the dual."""
-        f, t = _averaged(self.forward_map), self.inverse_transform(y)
-        conjugate = (t * y).sum(1) - f(t)
-        return x.square().sum(1).mean() + y.square().sum(1).mean() - 2 * (f(x).mean() + conjugate.mean())
+        return ot.dual_w2_squared(_averaged(self.forward_map), x, y, self.inverse_transform(y))
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n points of normal noise, moved; a function of the seed."""

@@ -13,7 +13,7 @@ from .divergences import (
     self_transport,
     sinkhorn_divergence,
 )
-from .dual import gradient_penalty
+from .dual import dual_w2_squared, gradient_penalty
 from .exact import transport, wasserstein
 from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
@@ -39,6 +39,7 @@ __all__ = [
     "bures_wasserstein",
     "co_optimal_transport",
     "conjugate",
+    "dual_w2_squared",
     "energy_distance",
     "fused_gromov_wasserstein",
     "gaussian_barycenter",

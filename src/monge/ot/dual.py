@@ -49,3 +49,29 @@ def gradient_penalty(f: Callable[[Tensor], Tensor], x: Tensor, *, one_sided: boo
             raise ValueError("f does not depend on x: its gradient is zero everywhere and no penalty can change that")
         excess = torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1
         return (excess.clamp_min(0) if one_sided else excess).square()
+
+
+def dual_w2_squared(psi: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+    r"""Return the value of the dual of :math:`W_2^2` at a convex potential, from samples.
+
+    .. math:: E\|x\|^2 + E\|y\|^2 - 2\,(E\,\psi(x) + E\,\psi^*(y)), \qquad \psi^*(y) = \langle t, y\rangle - \psi(t)
+
+    A lower bound where t attains the maximum, up to sampling, and W₂² where the potential is optimal.
+
+    Parameters
+    ----------
+    psi : callable
+        (n, d) to (n,).
+    x, y : Tensor (n, d), (m, d)
+        Samples of P and Q.
+    t : Tensor (m, d)
+        Where ψ*(y) is attained, see `conjugate`.
+
+    Examples
+    --------
+    >>> x, y = torch.zeros(4, 2), torch.ones(4, 2)
+    >>> dual_w2_squared(lambda v: v.square().sum(1) / 2 + v.sum(1), x, y, y - 1)  # of the map v + 1
+    tensor(2.)
+    """
+    conjugates = (t * y).sum(1) - psi(t)
+    return x.square().sum(1).mean() + y.square().sum(1).mean() - 2 * (psi(x).mean() + conjugates.mean())
