@@ -34,7 +34,7 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     steps, batch, lr, widths, rank, seed, device
-        Those of `monge.apps.W2Map`. The learning rate is smaller than there: in many dimensions a fast fit learns the
+        Those of `monge.apps.transport.W2Map`. The learning rate is smaller than there: in many dimensions a fast fit learns the
         samples rather than the distribution.
 
     Attributes

@@ -91,7 +91,7 @@ class W2GN(nn.Module):
         linear_decay(self.optimizers["potentials"], c.lr, draw.progress)
         y, x = draw.data(c.batch), draw.origin(c.batch)
         if draw.step == 0 and c.start == "gaussian":
-            self.start_at(*_gaussian_maps(parallel.gather(x), parallel.gather(y)))
+            self.start_at(*ot.gaussian_maps(parallel.gather(x), parallel.gather(y)))
 
         back = self.conjugate.gradient(y)  # ∇ψ̄(y)
         duality = self.potential(x) - self.potential(back.detach())  # ψ(x) + ψ*(y) − ⟨y, ∇ψ̄(y)⟩
@@ -142,18 +142,6 @@ class W2GN(nn.Module):
 def _averaged(average: EMA) -> DenseICNN:
     assert isinstance(average.net, DenseICNN)
     return average.net
-
-
-def _gaussian_maps(x: Tensor, y: Tensor) -> tuple[ot.AffineMap, ot.AffineMap]:
-    """The optimal maps between Gaussians with the moments of x and y, there and back."""
-    P, Q = _moments(x), _moments(y)
-    return ot.gaussian_map(*P, *Q), ot.gaussian_map(*Q, *P)
-
-
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    covariance = x.T.cov().reshape(x.shape[1], x.shape[1])
-    ridge = 1e-6 * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)  # for constant coordinates
-    return x.mean(0), covariance + ridge
 
 
 def build(config: Config, shape: tuple[int, ...]) -> W2GN:

@@ -15,7 +15,7 @@ from .divergences import (
 )
 from .dual import dual_w2_squared, gradient_penalty
 from .exact import transport, wasserstein
-from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map
+from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map, gaussian_maps
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
 from .kernels import energy_distance, mmd
 from .semidiscrete import SemiDiscrete
@@ -44,6 +44,7 @@ __all__ = [
     "fused_gromov_wasserstein",
     "gaussian_barycenter",
     "gaussian_map",
+    "gaussian_maps",
     "gradient_penalty",
     "gromov_wasserstein",
     "laguerre_cells",
