@@ -27,6 +27,11 @@ SMALL = {
     "w2gn": {"name": "w2gn", "batch": 16, "widths": [8, 4], "two_sided": True},
     "amortised_w2": {"name": "amortised_w2", "batch": 16, "widths": [8, 4]},
     "latent_w2": {"name": "latent_w2", "net": "mlp", "latent": 2, "width": 8, "batch": 16, "map_batch": 16, "widths": [8, 4]},
+    "rae": {"name": "rae", "net": "mlp", "latent": 3, "width": 8, "batch": 16},
+    "acai": {"name": "acai", "net": "mlp", "latent": 3, "width": 8, "batch": 16, "critic_width": 8},
+    "wae": {"name": "wae", "penalty": "gan", "net": "mlp", "latent": 3, "width": 8, "batch": 16, "interpolate": 0.5},
+    "wwae": {"name": "wwae", "net": "mlp", "latent": 3, "width": 8, "batch": 16, "interpolate": 0.5},
+    "sinkhorn_wae": {"name": "sinkhorn_wae", "net": "mlp", "latent": 2, "width": 8, "batch": 16, "prior": "25gaussians"},
     "sinkhorn_gan": {"name": "sinkhorn_gan", "batch": 16, "width": 8, "critic_steps": 1, "critic_width": 8, "features": 4},
     "ot_gan": {"name": "ot_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "epsilon": 0.05, "micro_batch": 4},
 }

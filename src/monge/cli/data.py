@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
     for sub in (listing, getting):
         sub.add_argument("--data.root", dest="root", help="folder of the data sets; default: $MONGE_DATA")
     args = parser.parse_args(argv)
-    from monge.data import BUNDLED, CIFARS, REMOTES, TOYS, data_root
+    from monge.data import BUNDLED, CIFARS, LINES, REMOTES, TOYS, data_root
     from monge.data.cifar import locate
     from monge.data.unpaired import UNPAIRED
     from monge.data.w2benchmark import W2BENCHMARK
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
         print(get(args.name, args.root))
         return 0
     root = data_root(args.root)
-    for name in TOYS:
+    for name in (*TOYS, *LINES):
         print(f"{name:14} generated")
     for name, text in BUNDLED.items():
         print(f"{name:14} {text}")

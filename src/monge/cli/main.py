@@ -22,13 +22,14 @@ COMMANDS = {
     "sample": "draw samples from a run: .npy, .npz or .png",
     "eval": "measure a run again and write its report",
     "compare": "put runs side by side: a table and a figure",
+    "interpolate": "show what an autoencoder puts between two samples",
     "color": "give a picture the colours of others",
     "adapt": "move features of one domain onto another's",
     "data": "list or download data sets",
 }
 
 _USAGE = "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n" + "\n".join(
-    f"  {name:9} {text}" for name, text in COMMANDS.items()
+    f"  {name:11} {text}" for name, text in COMMANDS.items()
 )
 _END = "\n\n'monge COMMAND --help' tells more; --debug shows the traceback of an error."
 

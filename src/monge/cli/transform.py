@@ -8,7 +8,9 @@ from typing import Any
 
 from monge.errors import MongeError
 
-_ARRAYS, _PICTURES = (".npy", ".npz"), (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+from ._inputs import PICTURES, picture
+
+_ARRAYS = (".npy", ".npz")
 
 
 def main(argv: list[str]) -> int:
@@ -19,8 +21,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--inverse", action="store_true", help="from the data back to the origin")
     args = parser.parse_args(argv)
     arrays = args.input.suffix.lower() in _ARRAYS
-    if not arrays and args.input.suffix.lower() not in _PICTURES:
-        raise MongeError(f"'{args.input}' is neither an array (.npy, .npz) nor a picture ({', '.join(_PICTURES)})")
+    if not arrays and args.input.suffix.lower() not in PICTURES:
+        raise MongeError(f"'{args.input}' is neither an array (.npy, .npz) nor a picture ({', '.join(PICTURES)})")
     if args.out.suffix not in (_ARRAYS if arrays else (".png",)):
         raise MongeError(f"--out must end in {'.npy or .npz' if arrays else '.png'} for this input, got '{args.out}'")
     if not args.input.is_file():
@@ -33,7 +35,7 @@ def main(argv: list[str]) -> int:
     method, source = load_run(RunFolder(args.run))
     if not isinstance(method, Invertible):
         raise MongeError(f"the method of '{args.run}' has no map: it draws samples from noise, see 'monge sample'")
-    x = _points(args.input, source.shape) if arrays else _picture(args.input, source.shape)
+    x = _points(args.input, source.shape) if arrays else picture(args.input, source.shape)
     with torch.no_grad():
         moved = in_blocks(method.inverse_transform if args.inverse else method.transform, placed(x, method)).float().cpu()
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -55,24 +57,6 @@ def _points(path: Path, shape: tuple[int, ...]) -> Any:
     if not (np.issubdtype(x.dtype, np.number) and np.isfinite(x).all()):
         raise MongeError(f"'{path}' holds values that are not finite numbers: remove or replace them")
     return torch.from_numpy(x.astype(np.float32))
-
-
-def _picture(path: Path, shape: tuple[int, ...]) -> Any:
-    """The middle square, at the run's size, (1, c, s, s) in [−1, 1]."""
-    import numpy as np
-    import torch
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if len(shape) != 3:
-        raise MongeError(f"the run was trained on points of shape {shape}: give it an array")
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if shape[0] == 1 else "RGB")
-            square = ImageOps.fit(upright, shape[1:][::-1], Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, OSError) as error:
-        raise MongeError(f"'{path}' is not a readable picture ({error})") from error
-    pixels = np.asarray(square, np.float32).reshape(*shape[1:], -1)
-    return torch.from_numpy(pixels / 127.5 - 1).movedim(2, 0)[None]
 
 
 def _write(moved: Any, path: Path) -> None:

@@ -14,6 +14,9 @@ import torch
 from monge.errors import MongeError, nearest
 
 from .cifar import CIFARS, read_cifar
+from .lines import LINES, lines
+from .midi import from_midi, midi_files
+from .nesmdb import NESMDB, read_nesmdb
 from .sources import FiniteSource, Source, from_array, from_images, toy
 from .toy import TOYS
 from .unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
@@ -81,13 +84,15 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def load(name: str, root: str | Path | None = None, size: int | None = None) -> Source:
-    """Return a source by name, or of a file (.npy, .npz) or a folder of pictures.
+    """Return a source by name, or of a file (.npy, .npz, .mid) or a folder of pictures or of MIDI files.
 
     >>> load("8gaussians").shape
     (2,)
     """
     if name in TOYS:
         return toy(name)
+    if name in LINES:
+        return lines(name)
     if name == "digits":
         return _digits()
     if name in REMOTES:
@@ -96,6 +101,8 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return read_cifar(name, data_root(root))
     if name in W2BENCHMARK:
         return read_w2benchmark(name, data_root(root))
+    if name == NESMDB:
+        return read_nesmdb(data_root(root), size)
     if name == USPS:
         return read_usps(data_root(root), size)
     if name in UNPAIRED:
@@ -103,11 +110,13 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
     path = Path(name).expanduser()
     if (path / "trainA").is_dir():
         return from_pair_of_folders(path, size)
+    if path.exists() and midi_files(path):
+        return from_midi(path, size)
     if path.is_dir():
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, USPS]
+    known = [*TOYS, *LINES, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, NESMDB, USPS]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .sources import Pair, Source, generator, own_slice
+from .sources import EndlessSource, FiniteSource, Pair, Source, generator, own_slice
 
 _NOISE = 3
+_OTHER = 1 << 41  # added to the seed of another source: a prior named like the data must not draw the data's numbers
 
 
 class Draw:
@@ -56,6 +57,17 @@ class Draw:
             return self.noise(n, *self.source.shape)
         batch = self.source.origin_batch(self.seed, self._origin_position, n, self.part)
         self._origin_position += n  # each stream begins a step at the run's position, so one integer serves both
+        return batch.to(self.device, self.dtype)
+
+    def of(self, source: EndlessSource | FiniteSource, n: int) -> Tensor:
+        """``n`` samples of another source, a prior say; like noise, a function of the seed, the step and the call.
+
+        >>> from monge.data import load, load_prior
+        >>> Draw(load("8gaussians"), seed=0, step=0).of(load_prior("normal", 3), 4).shape
+        torch.Size([4, 3])
+        """
+        self._calls += 1
+        batch = source.batch(self.seed + _OTHER + self._calls, self.step * n, n, self.part)
         return batch.to(self.device, self.dtype)
 
     def noise(self, n: int, *shape: int) -> Tensor:

@@ -70,7 +70,8 @@ def toy(name: str) -> EndlessSource:
 class FiniteSource:
     """A data set, visited in a new order each epoch; a batch larger than the data runs into the next epochs.
 
-    ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1].
+    ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1]. A source with a ``rate`` holds
+    scores instead, (voices, classes, frames), one-hot over the classes, of so many frames a second.
     """
 
     name: str
@@ -79,6 +80,7 @@ class FiniteSource:
     train_indices: Indices = field(repr=False)
     held_out_indices: Indices = field(repr=False)
     labels: Tensor | None = field(default=None, repr=False)
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         train, held_out = len(self.train_indices), len(self.held_out_indices)

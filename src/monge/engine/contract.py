@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 from torch.optim import Optimizer
 
-from monge.data import Draw
+from monge.data import Draw, Source
+from monge.nets import Autoencoder
 
 
 class Method(Protocol):
@@ -43,6 +44,18 @@ class Decoding(Protocol):
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor: ...
 
     def reconstruct(self, x: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Coding(Protocol):
+    """Optional: a method around an autoencoder, whose codes, reconstructions and interpolations are measured.
+
+    ``autoencoder`` holds the trained encoder and decoder, and ``prior`` the distribution its codes should have, or None where the
+    method asks for none: `sample` then decodes a Gaussian fitted to the codes.
+    """
+
+    autoencoder: Autoencoder
+    prior: Source | None
 
 
 @runtime_checkable

@@ -14,8 +14,10 @@ from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
 
 from .contract import Estimating, Method
 from .maps import drawn
+from .scores import holds_scores
 
 _CLOUD = 1000  # samples for the energy distance and the modes
+_SCORES = 200  # the same of scores, each of which is 17,088 numbers
 _PICTURES = 2000  # samples for the Fréchet distance
 _PAIRS = 512  # data and samples for a method's own estimate
 
@@ -48,9 +50,10 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
     >>> sorted(diagnose(build(Config(width=8), (2,)), load("8gaussians")))
     ['energy_distance', 'modes', 'share_within_3_sigma']
     """
-    samples = drawn(method, source, _CLOUD)
+    n = _SCORES if holds_scores(source) else _CLOUD
+    samples = drawn(method, source, n)
     cloud = samples.float().cpu()
-    found: dict[str, float] = {"energy_distance": metrics.energy_distance(cloud, source.held_out(_CLOUD))}
+    found: dict[str, float] = {"energy_distance": metrics.energy_distance(cloud, source.held_out(n))}
     if (toy := mixture_of(source)) is not None:
         reached = metrics.coverage(cloud, toy.centres, toy.sigma)
         found |= {"modes": reached.modes, "share_within_3_sigma": reached.share}

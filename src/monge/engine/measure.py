@@ -10,21 +10,25 @@ import torch
 from torch import Tensor
 
 from monge import metrics, viz
-from monge.data import FiniteSource, Pair, Source, load
+from monge.data import FiniteSource, Pair, Source, load, most_likely
 from monge.errors import MongeError
 
 from .checkpoint import write_atomically
+from .codes import code_figures
 from .contract import Decoding, Method
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
+from .lines import line_figures
 from .maps import Invertible, drawn, map_figures, optimality, origin, translated
 from .recipe import EvalConfig, dump
+from .scores import holds_scores, score_figures
 
 _GRID = 80
 _CLOUD = 2000
 _NEIGHBOURS = 16  # pictures shown beside their nearest training pictures
 _COMPARED, _TRAINING = 1000, 60_000  # samples, and training pictures to look for copies in
 _LAST = ("step", "cpu_seconds", "wall_seconds", "gpu_seconds", "perplexity", "marginal_error")
+_ROLLS = 12
 _TRANSLATED, _COLUMNS = 24, 8
 _CAPTIONS = {"neighbours": "neighbours: samples above, the nearest training picture below each"}
 
@@ -60,11 +64,13 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
         modes, share = min(c.modes for c in reached), mean(c.share for c in reached)
         found |= {"modes": modes, "modes_total": reached[0].total, "share_within_3_sigma": share}
     found |= {name: mean(one[name] for one in maps) for name in maps[0]}
+    found |= line_figures(method, source, config) | score_figures(method, source, config)
     found |= optimality(method, source, config.samples, config.seed) | translated(method, source)
     if isinstance(source, FiniteSource) and metrics.has_lenet(source):
         found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
         if isinstance(method, Decoding):
             found |= _decoders(method, source, config)
+    found |= code_figures(method, source, config)
     if _has_neighbours(source):
         samples = _cpu(method.sample(min(_COMPARED, config.samples), config.seed))
         copied = metrics.memorisation(samples, source.train(_TRAINING), source.held_out(_COMPARED))
@@ -138,7 +144,7 @@ def _translations(method: Method, source: Source) -> bytes:
 
 
 def _has_neighbours(source: Source) -> bool:
-    return isinstance(source, FiniteSource) and len(source.shape) == 3
+    return isinstance(source, FiniteSource) and len(source.shape) == 3 and not holds_scores(source)
 
 
 @torch.no_grad()
@@ -150,7 +156,9 @@ def _neighbours(method: Method, source: Source) -> bytes:
 
 
 def picture_of(samples: Tensor, source: Source) -> bytes:
-    """PNG of samples: pictures in a grid, points as a cloud over the data."""
+    """PNG of samples: pictures in a grid, scores as piano rolls, points as a cloud over the data."""
+    if holds_scores(source):
+        return viz.to_png(viz.piano_rolls(most_likely(samples[:_ROLLS]), source.rate or 1))
     if len(source.shape) == 3:
         return viz.grid_png(samples)
     return viz.to_png(viz.clouds(samples, source.held_out(_CLOUD)))

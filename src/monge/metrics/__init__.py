@@ -1,21 +1,30 @@
 """How far generated samples are from the data, each figure beside its floor."""
 
+from .codes import PriorDistances, clustering_accuracy, linear_probe, matched_accuracy, prior_distances
 from .features import PrecisionRecall, frechet, kid, precision_recall, relative_spread
 from .filters import filter_features, frechet_filters
+from .interpolation import cross_fade, midpoint_metrics, path_length
 from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metrics
+from .lines import LineFigures, line_figures, nearest_lines, smoothness
 from .memorisation import Memorisation, memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
+from .scores import coin_fade, latest_fade, note_accuracy, score_distances
 from .transport import l2_uvp
 
 __all__ = [
     "Classifier",
     "Coverage",
     "FrechetLeNet",
+    "LineFigures",
     "Memorisation",
     "PrecisionRecall",
+    "PriorDistances",
     "WithFloor",
     "classifier",
+    "clustering_accuracy",
+    "coin_fade",
     "coverage",
+    "cross_fade",
     "energy_distance",
     "filter_features",
     "frechet",
@@ -23,10 +32,21 @@ __all__ = [
     "has_lenet",
     "kid",
     "l2_uvp",
+    "latest_fade",
     "lenet_metrics",
+    "line_figures",
+    "linear_probe",
+    "matched_accuracy",
     "memorisation",
+    "midpoint_metrics",
     "nearest",
+    "nearest_lines",
+    "note_accuracy",
+    "path_length",
     "precision_recall",
+    "prior_distances",
     "relative_spread",
+    "score_distances",
+    "smoothness",
     "w2_squared",
 ]

@@ -1,10 +1,12 @@
 """Networks: plain `torch.nn.Module` classes that know nothing of transport."""
 
+from .autoencoder import Autoencoder, AutoencoderNet, build_autoencoder, build_encoder
 from .build import build_critic, build_generator
 from .conv_icnn import ConvICNN
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
 from .icnn import DenseICNN
+from .interpolation import InterpolationCritic
 from .mlp import MLP
 from .parts import by_parts
 from .schedule import linear_decay
@@ -13,11 +15,16 @@ from .weight_norm import data_dependent_init, weight_normalised
 __all__ = [
     "EMA",
     "MLP",
+    "Autoencoder",
+    "AutoencoderNet",
     "CReLUCritic",
     "ConvICNN",
     "DenseICNN",
     "GLUGenerator",
+    "InterpolationCritic",
+    "build_autoencoder",
     "build_critic",
+    "build_encoder",
     "build_generator",
     "by_parts",
     "data_dependent_init",

@@ -18,6 +18,7 @@ from .exact import transport, wasserstein
 from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map, gaussian_maps
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
 from .kernels import energy_distance, mmd
+from .normal import normal_w2_squared
 from .semidiscrete import SemiDiscrete
 from .sinkhorn import Plan, sinkhorn
 from .sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
@@ -53,6 +54,7 @@ __all__ = [
     "minibatch_energy_distance",
     "minibatch_energy_plan",
     "mmd",
+    "normal_w2_squared",
     "self_transport",
     "sinkhorn",
     "sinkhorn_divergence",

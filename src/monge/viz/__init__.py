@@ -4,6 +4,7 @@ from .color import color_figure
 from .compare import comparison
 from .pictures import clouds, curves, grid, grid_png, to_png
 from .report import report_page
+from .scores import piano_rolls
 from .transport import arrows, before_after, displacement_gif, level_sets
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "grid",
     "grid_png",
     "level_sets",
+    "piano_rolls",
     "report_page",
     "to_png",
 ]

@@ -40,10 +40,10 @@ def grid(samples: Tensor, columns: int = 16, gap: int = 1) -> np.ndarray:
     return sheet
 
 
-def grid_png(samples: Tensor, columns: int = 16) -> bytes:
-    """PNG of `grid`, small pictures enlarged without smoothing."""
+def grid_png(samples: Tensor, columns: int = 16, size: int = 40) -> bytes:
+    """PNG of `grid`; pictures of less than about ``size`` pixels are enlarged without smoothing."""
     sheet = grid(samples, columns)
-    zoom = max(1, round(40 / samples.shape[-1]))
+    zoom = max(1, round(size / samples.shape[-1]))
     image = Image.fromarray(sheet).resize((sheet.shape[1] * zoom, sheet.shape[0] * zoom), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     image.save(buffer, "png")

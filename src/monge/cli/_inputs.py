@@ -1,0 +1,52 @@
+"""Items that commands take: of a data set by number, or a file of the user's that is fitted to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monge.errors import MongeError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+_PARTS = ("held_out", "train")
+
+
+def picture(path: Path, shape: tuple[int, ...]) -> Any:
+    """The middle square, at the run's size, (1, c, s, s) in [−1, 1]."""
+    import numpy as np
+    import torch
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if len(shape) != 3:
+        raise MongeError(f"the run was trained on points of shape {shape}: give it an array")
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("L" if shape[0] == 1 else "RGB")
+            square = ImageOps.fit(upright, shape[1:][::-1], Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError) as error:
+        raise MongeError(f"'{path}' is not a readable picture ({error})") from error
+    pixels = np.asarray(square, np.float32).reshape(*shape[1:], -1)
+    return torch.from_numpy(pixels / 127.5 - 1).movedim(2, 0)[None]
+
+
+def numbered(text: str, source: Any) -> Any | None:
+    """Sample 12 that was held out for ``"12"``, training sample 12 for ``"train:12"``; None if ``text`` does not look like that.
+
+    Of an endless stream every number names one sample.
+    """
+    from monge.data import FiniteSource
+
+    part, _, number = text.rpartition(":")
+    part = part or "held_out"
+    if part not in _PARTS or not number.isdecimal():
+        return None
+    i = int(number)
+    if not isinstance(source, FiniteSource):
+        return (source.train if part == "train" else source.held_out)(1, i)[0]
+    indices = source.train_indices if part == "train" else source.held_out_indices
+    if i >= len(indices):
+        of = "training" if part == "train" else "held-out"
+        raise MongeError(
+            f"there is no {of} sample {i}: data '{source.name}' has {len(indices)}, choose from 0 to {len(indices) - 1}"
+        )
+    return source.fetch(indices[i : i + 1])[0]

@@ -1,0 +1,172 @@
+"""MIDI files to scores of four voices and back, through symusic.
+
+Reading takes drums (channel 10) to the noise voice and everything else to P1, P2 and TR. Up to three melodic tracks that each play
+one note at a time become a voice each: three by their pitch, the highest first, two as P1 and P2. More tracks, or chords, are
+reduced frame by frame: the highest note goes to P1, the lowest to TR, the next below the highest to P2, and what remains is left
+out; a warning says how much. Drums have the noise types 1…16 in the order of their keys from 35 on, and of drums struck in one frame
+the last is kept. Writing does the same backwards, so that a score that was written is read as it was.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monge.errors import MongeError
+
+from .nesmdb import LOWEST, NOISES, RATE, VOICES, Song, from_songs, runs, to_classes
+from .sources import FiniteSource
+
+SUFFIXES = (".mid", ".midi")
+_TICKS = 480  # to a quarter
+_TICKS_PER_FRAME = 40
+_FIRST_DRUM = 35  # key of noise type 1, the acoustic bass drum
+_PROGRAMS = (80, 80, 38, 0)  # square leads, a synthetic bass, drums
+_LONGEST = 3600  # seconds
+
+Notes = NDArray[np.float64]  # (n, 3): start and end in seconds, pitch
+
+
+def read_midi(path: str | Path, rate: float = RATE) -> Song:
+    """Return the song of a MIDI file, uint8 classes (frames, 4) at ``rate`` frames a second.
+
+    A note sounds from the frame nearest to its start to the one nearest to its end, at least for one frame. Repeated notes with no
+    frame between them become one. How a file of more than three melodic voices was reduced is said in a `UserWarning`.
+
+    Raises
+    ------
+    MongeError
+        The file is missing or corrupt, holds no notes, or lasts longer than an hour; or symusic is not installed.
+    """
+    if rate <= 0:
+        raise MongeError(f"rate must be positive, got {rate} frames a second")
+    path = Path(path)
+    tracks = _tracks(path)
+    melodic = [(name, notes) for name, drum, notes in tracks if not drum and len(notes)]
+    drums = [notes for _, drum, notes in tracks if drum and len(notes)]
+    if not melodic and not drums:
+        raise MongeError(f"'{path}' is a MIDI file without notes: choose another")
+    frames = round(max(notes[:, 1].max() for notes in [*drums, *(n for _, n in melodic)]) * rate) + 1
+    if frames > _LONGEST * rate:
+        raise MongeError(f"'{path}' lasts {frames / rate / 60:.0f} minutes: cut it to at most {_LONGEST // 60}")
+    score = np.zeros((frames, len(VOICES)), np.int64)
+    for notes in drums:
+        _sound(score[:, 3], notes, rate, offset=_FIRST_DRUM)
+    _reduce(score, melodic, rate, path.name)
+    length = int(np.flatnonzero(score.any(1))[-1]) + 1
+    return to_classes(score[:length])
+
+
+def write_midi(song: Song, path: str | Path, rate: float = RATE) -> None:
+    """Write a song (frames, 4) as a MIDI file of four tracks, P1, P2, TR and drums for NO.
+
+    What is silent at the end is not written: a file knows where its last note ends, and no more.
+    """
+    symusic = _symusic()
+    song = np.asarray(song)
+    if song.ndim != 2 or song.shape[1] != len(VOICES):
+        raise MongeError(f"a song is (frames, {len(VOICES)}), got {song.shape}")
+    score = symusic.Score(_TICKS)
+    score.tempos.append(symusic.Tempo(time=0, qpm=60 * rate * _TICKS_PER_FRAME / _TICKS))
+    for voice, (name, program) in enumerate(zip(VOICES, _PROGRAMS, strict=True)):
+        drum = name == "NO"
+        track = symusic.Track(name=name, program=program, is_drum=drum)
+        for start, end, key in runs(song[:, voice]):
+            pitch = key + (_FIRST_DRUM if drum else LOWEST) - 1
+            time, duration = start * _TICKS_PER_FRAME, (end - start) * _TICKS_PER_FRAME
+            track.notes.append(symusic.Note(time=time, duration=duration, pitch=pitch, velocity=96))
+        score.tracks.append(track)
+    score.dump_midi(str(path))
+
+
+def from_midi(path: Path, size: int | None = None) -> FiniteSource:
+    """Make a source of a MIDI file, or of all below a folder; a fifth of the songs, or the end of the only one, is held out."""
+    files = midi_files(path)
+    if not files:
+        raise MongeError(f"'{path}' holds no MIDI file ({', '.join(SUFFIXES)})")
+    return from_songs([read_midi(file) for file in files], path.stem, size=size)
+
+
+def midi_files(path: Path) -> list[Path]:
+    """The MIDI files below a folder, or the file itself.
+
+    >>> midi_files(Path("song.mid")), midi_files(Path("picture.png"))
+    ([PosixPath('song.mid')], [])
+    """
+    among = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in among if file.suffix.lower() in SUFFIXES]
+
+
+def _symusic() -> Any:
+    try:
+        return importlib.import_module("symusic")
+    except ImportError as error:
+        raise MongeError("MIDI files are read and written by symusic: pip install monge[midi]") from error
+
+
+def _tracks(path: Path) -> list[tuple[str, bool, Notes]]:
+    """Name, whether it is drums, and notes of each track."""
+    symusic = _symusic()
+    if not path.is_file():
+        raise MongeError(f"no MIDI file '{path}'")
+    try:
+        score = symusic.Score(str(path), ttype="second")
+        tracks = [(t.name, t.is_drum, t.notes.numpy()) for t in score.tracks]
+    except Exception as error:  # symusic raises RuntimeError and ValueError, and UnicodeDecodeError from names
+        raise MongeError(f"'{path}' is not a readable MIDI file ({error})") from error
+    return [(n, d, np.stack([v["time"], v["time"] + v["duration"], v["pitch"]], 1).astype(float)) for n, d, v in tracks]
+
+
+def _sound(voice: NDArray[np.int64], notes: Notes, rate: float, offset: int | None = None) -> None:
+    """Write notes into a voice, later ones over earlier ones; drums as noise types."""
+    for start, end, pitch in notes[np.argsort(notes[:, 0], kind="stable")]:
+        first, last = _frames(start, end, rate)
+        voice[first:last] = pitch if offset is None else (int(pitch) - offset) % NOISES + 1
+
+
+def _frames(start: float, end: float, rate: float) -> tuple[int, int]:
+    first = round(start * rate)
+    return first, max(first + 1, round(end * rate))
+
+
+def _reduce(score: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate: float, name: str) -> None:
+    """Write the melodic tracks into P1, P2 and TR."""
+    if sorted(n for n, _ in tracks) == sorted({n for n, _ in tracks} & set(VOICES[:3])):  # written by us
+        for track, notes in tracks:
+            _sound(score[:, VOICES.index(track)], notes, rate)
+        return
+    single = all(_monophonic(notes, rate) for _, notes in tracks)
+    if single and len(tracks) <= 3:
+        by_pitch = sorted(tracks, key=lambda t: -np.median(t[1][:, 2])) if len(tracks) == 3 else tracks
+        for voice, (_, notes) in enumerate(by_pitch):
+            _sound(score[:, voice], notes, rate)
+        return
+    roll = np.zeros((len(score), 128), bool)
+    for _, notes in tracks:
+        for start, end, pitch in notes:
+            roll[slice(*_frames(start, end, rate)), int(pitch)] = True
+    count = roll.sum(1)
+    for frame in np.flatnonzero(count):
+        pitches = np.flatnonzero(roll[frame])
+        score[frame, 0] = pitches[-1]
+        score[frame, 1] = pitches[-2] if len(pitches) > 2 else 0
+        score[frame, 2] = pitches[0] if len(pitches) > 1 else 0
+    kept = 100 * np.minimum(count, 3).sum() / count.sum()
+    warnings.warn(
+        f"'{name}' has {len(tracks)} melodic track{'s' * (len(tracks) > 1)} with up to {count.max()} notes at once: the highest went "
+        f"to P1, the next to P2, the lowest to TR, and {kept:.0f} % of what sounds was kept",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _monophonic(notes: Notes, rate: float) -> bool:
+    """Whether no two notes sound in one frame."""
+    spans = sorted(_frames(start, end, rate) for start, end, _ in notes)
+    return all(here[1] <= following[0] for here, following in zip(spans, spans[1:], strict=False))

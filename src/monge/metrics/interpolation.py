@@ -1,0 +1,74 @@
+"""Whether what lies between two pictures looks real: judged by the LeNet, beside a cross-fade of their pixels.
+
+Berthelot et al. [berthelot2019] ask that an interpolation looks like data at every point and changes its meaning smoothly. They
+measure both where the true interpolation is known; for real data a classifier's features stand in for it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from monge.data import FiniteSource
+
+from .features import frechet
+from .lenet import classifier
+
+
+def path_length(features: Tensor) -> float:
+    r"""Mean length of paths of features (n, k, d), in lengths of the chord between their ends.
+
+    .. math:: \sum_j |\varphi_{j+1} - \varphi_j| \,/\, |\varphi_{k-1} - \varphi_0|
+
+    It is 1 for straight paths and never less. Paths whose ends coincide have no chord and are left out; nan if all are.
+
+    >>> path_length(torch.tensor([[[0.0, 0.0], [0.0, 3.0], [4.0, 3.0]]]))
+    1.4
+    """
+    f = features.double()
+    length, chord = f.diff(dim=1).norm(dim=2).sum(1), (f[:, -1] - f[:, 0]).norm(dim=1)
+    return (length[chord > 0] / chord[chord > 0]).mean().item()
+
+
+def cross_fade(first: Tensor, last: Tensor, n: int) -> Tensor:
+    """n mixtures (1 − t) x + t y of samples (m, ...), ends included: (m, n, ...).
+
+    >>> cross_fade(torch.zeros(1, 1), torch.ones(1, 1), 3).flatten()
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    t = torch.linspace(0, 1, n).to(first).reshape(1, n, *(1,) * (first.ndim - 1))
+    return (1 - t) * first[:, None] + t * last[:, None]
+
+
+def midpoint_metrics(source: FiniteSource, midpoints: Tensor, first: Tensor, last: Tensor, paths: Tensor) -> dict[str, float]:
+    """Confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in the LeNet's features; beside a cross-fade.
+
+    Parameters
+    ----------
+    source : FiniteSource
+        Data that `has_lenet`; Fréchet distances are to its held-out part.
+    midpoints, first, last : Tensor (n, 1, 28, 28)
+        Pictures decoded half-way between the codes of the pictures ``first`` and ``last``.
+    paths : Tensor (m, k, 1, 28, 28)
+        Whole interpolations, ends included, of the first m pairs.
+
+    Returns
+    -------
+    dict
+        ``confidence_midpoint``, ``frechet_lenet_midpoint``, ``path_length``; ``confidence_crossfade``,
+        ``frechet_lenet_crossfade``, ``path_length_crossfade`` where pixels are mixed; ``confidence_data`` of held-out pictures.
+        Confidence is the mean of the greatest class probability.
+    """
+    lenet = classifier(source)
+    data, data_classes = lenet(source.held_out(len(midpoints)))
+    m, k = paths.shape[:2]
+    faded = cross_fade(first[:m], last[:m], k)
+    found = {"confidence_data": data_classes.amax(1).mean().item()}
+    for name, middle, path in (("", midpoints, paths), ("_crossfade", (first + last) / 2, faded)):
+        features, classes = lenet(middle)
+        found |= {
+            f"confidence{name or '_midpoint'}": classes.amax(1).mean().item(),
+            f"frechet_lenet{name or '_midpoint'}": frechet(features, data),
+            f"path_length{name}": path_length(lenet(path.flatten(0, 1))[0].unflatten(0, (m, k))),
+        }
+    return found

@@ -1,0 +1,241 @@
+"""Autoencoders: an encoder, a decoder, and the moments of the codes.
+
+    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders via an adversarial
+    regularizer", ICLR 2019, appendix B    [berthelot2019]
+
+``dcgan`` halves the picture by strided convolutions down to 4 pixels or less, which is fast and deep enough for codes in which
+classes lie apart; ``conv`` halves it twice only; ``acai`` has the paper's blocks, which begin at full size and are several times
+slower on a processor; ``mlp`` takes anything; ``sequence`` is for scores.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import log2
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from .build import build_critic, build_generator
+from .sequence import SequenceCritic, SequenceDecoder, SequenceEncoder
+
+AutoencoderNet: TypeAlias = Literal["mlp", "conv", "dcgan", "acai", "sequence"]
+
+_MEMORY = 0.99  # decay of the moments: they remember the codes of about a hundred batches
+_SMALLEST = 4  # side of the blocks' last picture
+_HIDDEN = 256  # between the last picture and the codes
+
+
+class Autoencoder(nn.Module):
+    r"""Codes z = e(x) of dimension d, and reconstructions x̂ = d(z).
+
+    Parameters
+    ----------
+    encoder : Module
+        Samples (n, ...) to codes (n, latent).
+    decoder : Module
+        Codes to samples; to logits if ``classes``.
+    latent : int
+        Dimension of the codes.
+    classes : bool
+        Samples are one-hot over their second axis, (n, voices, classes, frames): the decoder's output goes through a softmax and
+        errors are cross-entropies in nats. Otherwise errors are squares.
+
+    Examples
+    --------
+    >>> ae = build_autoencoder("mlp", (1, 8, 8), latent=3, width=16)
+    >>> x = torch.zeros(5, 1, 8, 8)
+    >>> z = ae.encode(x)
+    >>> z.shape, ae.errors(x, ae.decode(z)).shape, ae.fitted(2).shape
+    (torch.Size([5, 3]), torch.Size([5]), torch.Size([2, 3]))
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    observed: Tensor
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, latent: int, *, classes: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.latent, self.classes = encoder, decoder, latent, classes
+        self.register_buffer("mean", torch.zeros(latent))
+        self.register_buffer("covariance", torch.eye(latent))
+        self.register_buffer("observed", torch.zeros(()))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (n, latent)."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Samples, or probabilities of the classes."""
+        made = self.decoder(z)
+        return made.softmax(2) if self.classes else made
+
+    def errors(self, x: Tensor, made: Tensor) -> Tensor:
+        """|x − x̂|² or −Σ x log x̂ of each sample, (n,)."""
+        error = -(x * made.clamp_min(1e-12).log()) if self.classes else (x - made).square()
+        return error.flatten(1).sum(1)
+
+    def entries(self, x: Tensor) -> int:
+        """How many errors are added up in one sample: its numbers, or its voices and frames."""
+        return x[0].numel() // (x.shape[2] if self.classes else 1)
+
+    @torch.no_grad()
+    def observe(self, z: Tensor) -> None:
+        """Take a (gathered) batch of codes into the moments."""
+        self.observed += 1
+        share = torch.clamp(1 / self.observed, min=1 - _MEMORY)  # a plain mean at first
+        self.mean.lerp_(z.mean(0), share.to(z))
+        self.covariance.lerp_((z - self.mean).T @ (z - self.mean) / len(z), share.to(z))
+
+    def fitted(self, n: int, seed: int = 0) -> Tensor:
+        """n codes of the Gaussian with the observed moments, a function of the seed."""
+        values, vectors = torch.linalg.eigh(self.covariance.double().cpu())
+        noise = torch.randn(n, self.latent, generator=torch.Generator().manual_seed(seed)).double()
+        return ((noise * values.clamp_min(0).sqrt()) @ vectors.T).to(self.mean) + self.mean
+
+
+def build_autoencoder(net: AutoencoderNet, shape: tuple[int, ...], latent: int, width: int) -> Autoencoder:
+    """Return an autoencoder of samples of ``shape`` with codes of ``latent`` numbers."""
+    if net == "dcgan":
+        channels, size = _square(shape)
+        return Autoencoder(ConvEncoder(channels, size, latent, width), ConvDecoder(latent, channels, size, width), latent)
+    if net == "acai":
+        channels, size = _square(shape)
+        return Autoencoder(ACAIEncoder(channels, size, latent, width), ACAIDecoder(latent, channels, size, width), latent)
+    if net == "sequence":
+        return Autoencoder(SequenceEncoder(shape, latent, width), SequenceDecoder(latent, shape, width), latent, classes=True)
+    return Autoencoder(build_critic(net, shape, width, latent), build_generator(net, latent, shape, width), latent)
+
+
+def build_encoder(net: AutoencoderNet, shape: tuple[int, ...], width: int, features: int) -> nn.Module:
+    """Return a network from samples of ``shape`` to ``features`` numbers: an encoder, or a critic of decoded samples."""
+    if net == "dcgan":
+        return ConvEncoder(*_square(shape), features, width)
+    if net == "acai":
+        return ACAIEncoder(*_square(shape), features, width)
+    if net == "sequence":
+        return SequenceCritic(shape, features, width)
+    return build_critic(net, shape, width, features)
+
+
+class ConvEncoder(nn.Module):
+    """Strided 4×4 convolutions, each with twice the channels, until the picture is 4 pixels wide or less; then two linear layers.
+
+    ``width`` is the number of channels at half size.
+    """
+
+    def __init__(self, channels: int, size: int, features: int, width: int = 16) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        sizes, n_in = _halved(size), channels
+        for scale in range(len(sizes) - 1):
+            layers += [nn.Conv2d(n_in, width * 2**scale, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            n_in = width * 2**scale
+        head = [nn.Linear(n_in * sizes[-1] ** 2, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, features)]
+        self.body = nn.Sequential(*layers, nn.Flatten(), *head)
+        _start(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class ConvDecoder(nn.Module):
+    """The encoder's layers backwards, by transposed convolutions, to pictures in [−1, 1]."""
+
+    def __init__(self, latent: int, channels: int, size: int, width: int = 16) -> None:
+        super().__init__()
+        sizes = _halved(size)
+        depths = [channels, *(width * 2**scale for scale in range(len(sizes) - 1))]
+        stem = [nn.Linear(latent, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, depths[-1] * sizes[-1] ** 2), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Unflatten(1, (depths[-1], sizes[-1], sizes[-1]))]
+        for (small, large), (n_out, n_in) in zip(pairwise(sizes[::-1]), list(pairwise(depths))[::-1], strict=True):
+            layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, output_padding=large - 2 * small), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*stem, *layers[:-1], nn.Tanh())
+        _start(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.body(z)
+
+
+class ACAIEncoder(nn.Module):
+    """Blocks of two 3×3 convolutions, the second with twice the channels, and average pooling, down to 4 pixels or less.
+
+    ``width`` is the number of channels of the first block, 16 in the paper. Sizes that are no power of two are padded.
+    """
+
+    def __init__(self, channels: int, size: int, features: int, width: int = 16) -> None:
+        super().__init__()
+        self.size, scales = _padded(size)
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 1)]
+        for scale in range(scales):
+            depth = width * 2**scale
+            layers += [*_block(depth, depth), *_block(depth, 2 * depth), nn.AvgPool2d(2)]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(width * 2**scales * _SMALLEST**2, features)
+        _start(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        margin = self.size - x.shape[-1]
+        x = nn.functional.pad(x, (margin // 2, margin - margin // 2) * 2, mode="replicate") if margin else x
+        return self.head(self.body(x).flatten(1))
+
+
+class ACAIDecoder(nn.Module):
+    """The encoder's blocks backwards, with nearest-neighbour enlargement."""
+
+    def __init__(self, latent: int, channels: int, size: int, width: int = 16) -> None:
+        super().__init__()
+        padded, scales = _padded(size)
+        self.crop, self.depth = (padded - size) // 2, width * 2 ** (scales - 1)
+        self.out = size
+        self.stem = nn.Linear(latent, self.depth * _SMALLEST**2)
+        layers: list[nn.Module] = []
+        for scale in range(scales - 1, -1, -1):
+            depth = width * 2**scale
+            deeper = depth if scale == scales - 1 else 2 * depth
+            layers += [*_block(deeper, depth), *_block(depth, depth), nn.Upsample(scale_factor=2)]
+        layers += [*_block(width, width), nn.Conv2d(width, channels, 3, padding=1)]
+        self.body = nn.Sequential(*layers)
+        _start(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.body(self.stem(z).reshape(-1, self.depth, _SMALLEST, _SMALLEST))
+        return h[..., self.crop : self.crop + self.out, self.crop : self.crop + self.out]
+
+
+def _block(n_in: int, n_out: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(n_in, n_out, 3, padding=1), nn.LeakyReLU(0.2)
+
+
+def _start(net: nn.Module) -> None:
+    """He initialisation for a slope of 0.2."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _halved(size: int) -> list[int]:
+    """Sides from full size on, halved at least once and until 4 or less.
+
+    >>> _halved(28)
+    [28, 14, 7, 3]
+    """
+    sizes = [size, size // 2]
+    while sizes[-1] > _SMALLEST:
+        sizes.append(sizes[-1] // 2)
+    return sizes
+
+
+def _padded(size: int) -> tuple[int, int]:
+    """The next power of two from 8, and the number of halvings to 4."""
+    scales = max(1, -int(-log2(max(size, 1) / _SMALLEST) // 1))
+    return _SMALLEST * 2**scales, scales
+
+
+def _square(shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(f"nets 'dcgan' and 'acai' take square pictures (channels, size, size), got {shape}: choose net 'mlp'")
+    return shape[0], shape[1]

@@ -1,0 +1,136 @@
+"""`monge interpolate`: grids of paths between samples and files, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from monge.cli.main import main
+from monge.engine import RunFolder, load_run, parse, train
+
+SMALL = {"net": "mlp", "latent": 4, "width": 8, "batch": 16}
+ZOOM = 64 // 8  # of the digits, 8 pixels wide
+
+
+def run_of(folder: Path, data: str, method: dict[str, object]) -> Path:
+    """A run of two steps."""
+    recipe = parse({"data": {"name": data}, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}}, "test")
+    train(recipe, RunFolder(folder))
+    return folder
+
+
+def call(*args: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["interpolate", *map(str, args)])
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_of(tmp_path_factory.mktemp("runs") / "digits", "digits", {"name": "acai", "critic_width": 4, **SMALL})
+
+
+def cells(path: Path, columns: int) -> np.ndarray:
+    """The pictures of a grid, (rows, columns, 8, 8)."""
+    sheet = np.asarray(Image.open(path))[::ZOOM, ::ZOOM, 0]
+    rows = (len(sheet) + 1) // 9
+    assert sheet.shape == (9 * rows - 1, 9 * columns - 1)
+    return np.array([[sheet[9 * i : 9 * i + 8, 9 * j : 9 * j + 8] for j in range(columns)] for i in range(rows)])
+
+
+def test_a_row_begins_and_ends_with_the_samples_themselves(digits: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "grid.png"
+    assert call(digits, "--from", "12", "--to", "train:3", "--n", 4, "-o", out) == 0
+    shown = cells(out, 6)
+    method, source = load_run(RunFolder(digits))
+    a, b = source.fetch(source.held_out_indices[12:13])[0], source.fetch(source.train_indices[3:4])[0]
+    bytes_of = lambda x: ((x[0].detach().clamp(-1, 1) + 1) * 127.5).round().numpy()  # noqa: E731
+    np.testing.assert_array_equal(shown[0, 0], bytes_of(a))
+    np.testing.assert_array_equal(shown[0, -1], bytes_of(b))
+    z = method.autoencoder.encode(a[None]), method.autoencoder.encode(b[None])
+    for k in range(4):
+        made = method.autoencoder.decode((1 - k / 3) * z[0] + k / 3 * z[1])[0]
+        np.testing.assert_allclose(shown[0, 1 + k], bytes_of(made), atol=1)
+
+
+def test_all_modes_of_several_pairs(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "grid.png"
+    assert call(digits, "--pairs", 2, "--mode", "all", "--n", 3, "-o", out) == 0
+    assert "2 pairs, 3 samples each, linear, slerp, transport" in capsys.readouterr().out
+    shown = cells(out, 5)
+    assert len(shown) == 6  # the three modes of the first pair, then of the second
+    for at in (0, 1, 3, 4):
+        assert (shown[:3, at] == shown[0, at]).all()
+        assert (shown[3:, at] == shown[3, at]).all()
+    assert (shown[0, 0] != shown[3, 0]).any()
+    assert (shown[0, 0] != shown[0, 4]).any()
+    assert (shown[0, 2] != shown[2, 2]).any()
+    assert call(digits, "--pairs", 2, "--mode", "all", "--n", 3, "--seed", 1, "-o", tmp_path / "other.png") == 0
+    assert (cells(tmp_path / "other.png", 5)[0, 0] != shown[0, 0]).any()
+
+
+def test_transport_by_a_learned_map(digits: Path, tmp_path: Path) -> None:
+    for steps in (0, 3):
+        args = ("--from", 1, "--to", 2, "--mode", "transport", "--steps", steps, "--n", 3)
+        assert call(digits, *args, "-o", tmp_path / f"{steps}.png") == 0
+    gaussian, learned = (cells(tmp_path / f"{steps}.png", 5)[0] for steps in (0, 3))
+    assert (gaussian[[0, 1, 3, 4]] == learned[[0, 1, 3, 4]]).all()
+    assert (gaussian[2] != learned[2]).any()
+
+
+def test_pictures_of_ones_own(digits: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20), (255, 255, 255)).save(tmp_path / "white.png")
+    Image.new("L", (5, 5), 0).save(tmp_path / "black.jpg")
+    assert call(digits, "--from", tmp_path / "white.png", "--to", tmp_path / "black.jpg", "-o", tmp_path / "grid.png") == 0
+    shown = cells(tmp_path / "grid.png", 11)
+    assert (shown[0, 0] == 255).all()
+    assert (shown[0, -1] == 0).all()
+
+
+def test_numbers_of_an_endless_stream() -> None:
+    from monge.cli._inputs import numbered
+    from monge.data import load
+
+    rings = load("8gaussians")
+    assert numbered("3", rings).equal(numbered("held_out:3", rings))
+    assert not numbered("3", rings).equal(numbered("4", rings))
+    assert not numbered("3", rings).equal(numbered("train:3", rings))
+    assert numbered("-1", rings) is None
+
+
+def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "grid.png"
+    (tmp_path / "song.mid").write_bytes(b"MThd")
+    (tmp_path / "bad.png").write_text("no picture")
+    between = ("--from", 1, "--to", 2)
+    cases = [
+        ((*between, "-o", tmp_path / "grid.gif"), "--out must end in .png, got"),
+        ((*between, "--n", 1, "-o", out), "--n must be at least 2, got 1"),
+        (("--pairs", 0, "-o", out), "--pairs must be at least 1, got 0"),
+        (("--pairs", 399, "-o", out), "--pairs 399 needs 798 held-out samples, data 'digits' has 797: at most 398"),
+        (("--pairs", 2, *between, "-o", out), "leave out --from and --to, or --pairs"),
+        (("--from", 1, "-o", out), "give --from and --to"),
+        (("--from", 797, "--to", 2, "-o", out), "no held-out sample 797: data 'digits' has 797, choose from 0 to 796"),
+        (("--from", 1, "--to", "train:1000", "-o", out), "no training sample 1000: data 'digits' has 1000"),
+        (("--from", "absent.png", "--to", 2, "-o", out), "'absent.png' is neither a sample nor a file"),
+        (("--from", "test:1", "--to", 2, "-o", out), "'test:1' is neither a sample nor a file"),
+        (("--from", tmp_path / "song.mid", "--to", 2, "-o", out), "is no picture"),
+        (("--from", tmp_path / "bad.png", "--to", 2, "-o", out), "is not a readable picture"),
+    ]
+    for args, message in cases:
+        assert call(digits, *args) == 1
+        assert message in capsys.readouterr().err
+    assert not out.exists()
+    assert call(tmp_path / "norun", *between, "-o", out) == 1
+    assert "norun" in capsys.readouterr().err
+
+
+def test_runs_without_pictures_or_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gan = run_of(tmp_path / "gan", "digits", {"name": "gan", "net": "mlp", "batch": 8, "width": 8})
+    points = run_of(tmp_path / "points", "8gaussians", {"name": "acai", **SMALL})
+    for run, message in ((gan, "has no autoencoder: train acai"), (points, "was trained on points of shape (2,)")):
+        assert call(run, "--from", 1, "--to", 2, "-o", tmp_path / "grid.png") == 1
+        assert message in capsys.readouterr().err
