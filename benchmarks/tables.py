@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import code_tables
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,7 @@ METHODS = {
     "ot_gan": "OT-GAN",
 }
 MAPS = {"w2gn": "W2GN", "amortised_w2": "amortised conjugates", "latent_w2": "latent transport", "w2_cycle": "W2 cycle"}
+CODES = ("acai", "rae", "wae", "wwae", "sinkhorn_wae")
 BENCHMARK = (2, 4, 8, 16, 32, 64)
 PUBLISHED = {  # L2-UVP in per cent, as the papers print it
     "best linear map, published": (14.1, 14.9, 27.3, 41.6, 55.3, 63.9),
@@ -47,6 +49,9 @@ def main() -> None:
     results = {name: result for name, result in results.items() if "recipe" in result}
     adversarial = {f"{method.replace('_', '-')}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
     maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
+    coding = {name for name in results if recipe_of(name)["method"]["name"] in CODES}
+    measured_critic = RESULTS / "interpolation-critic.json"
+    critic = json.loads(measured_critic.read_text()) if measured_critic.is_file() else None
     stale = written(
         README,
         {
@@ -54,12 +59,23 @@ def main() -> None:
             "mnist": pictures(results, "mnist"),
             "maps": recipes({name: r for name, r in maps.items() if "w2benchmark" not in name}),
             "w2benchmark": benchmark(results),
-            "results": recipes({n: r for n, r in results.items() if n not in adversarial and n not in maps}),
+            "autoencoders": code_tables.digits(results, "docs/methods/"),
+            "results": recipes({n: r for n, r in results.items() if n not in adversarial | maps.keys() | coding}),
             "solvers": solvers(),
         },
         args.check,
     )
-    for method in (*METHODS, *MAPS):
+    stale += written(
+        ROOT / "docs" / "autoencoders.md",
+        {
+            "autoencoders": code_tables.digits(results, "methods/"),
+            "critic": code_tables.critic(critic),
+            "lines": code_tables.lines32(results),
+            "scores": code_tables.scores(results),
+        },
+        args.check,
+    )
+    for method in (*METHODS, *MAPS, *CODES):
         page = ROOT / "docs" / "methods" / f"{method.replace('_', '-')}.md"
         own = recipes({name: r for name, r in results.items() if on_page(name, method)})
         stale += written(page, {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own}, args.check)
