@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import wavfile
 
+from monge.apps.chip import render
 from monge.cli.main import main
+from monge.data.nesmdb import to_song
 from monge.engine import RunFolder, load_run, parse, train
 
 SMALL = {"net": "mlp", "latent": 4, "width": 8, "batch": 16}
@@ -59,7 +62,7 @@ def test_a_row_begins_and_ends_with_the_samples_themselves(digits: Path, tmp_pat
 def test_all_modes_of_several_pairs(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "grid.png"
     assert call(digits, "--pairs", 2, "--mode", "all", "--n", 3, "-o", out) == 0
-    assert "2 pairs, 3 samples each, linear, slerp, transport" in capsys.readouterr().out
+    assert "2 pairs, 3 samples on each path: linear, slerp, transport" in capsys.readouterr().out
     shown = cells(out, 5)
     assert len(shown) == 6  # the three modes of the first pair, then of the second
     for at in (0, 1, 3, 4):
@@ -73,12 +76,13 @@ def test_all_modes_of_several_pairs(digits: Path, tmp_path: Path, capsys: pytest
 
 
 def test_transport_by_a_learned_map(digits: Path, tmp_path: Path) -> None:
-    for steps in (0, 3):
+    for steps in (0, 1, 40):
         args = ("--from", 1, "--to", 2, "--mode", "transport", "--steps", steps, "--n", 3)
         assert call(digits, *args, "-o", tmp_path / f"{steps}.png") == 0
-    gaussian, learned = (cells(tmp_path / f"{steps}.png", 5)[0] for steps in (0, 3))
+    gaussian, begun, learned = (cells(tmp_path / f"{steps}.png", 5)[0] for steps in (0, 1, 40))
     assert (gaussian[[0, 1, 3, 4]] == learned[[0, 1, 3, 4]]).all()
     assert (gaussian[2] != learned[2]).any()
+    assert (begun[2] != learned[2]).any()
 
 
 def test_pictures_of_ones_own(digits: Path, tmp_path: Path) -> None:
@@ -107,7 +111,8 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "bad.png").write_text("no picture")
     between = ("--from", 1, "--to", 2)
     cases = [
-        ((*between, "-o", tmp_path / "grid.gif"), "--out must end in .png, got"),
+        ((*between, "-o", tmp_path / "grid.gif"), "--out must end in .png, or for scores .wav or .mid, got"),
+        ((*between, "-o", tmp_path / "grid.wav"), "--out must end in .png for data 'digits', which are pictures, got"),
         ((*between, "--n", 1, "-o", out), "--n must be at least 2, got 1"),
         (("--pairs", 0, "-o", out), "--pairs must be at least 1, got 0"),
         (("--pairs", 399, "-o", out), "--pairs 399 needs 798 held-out samples, data 'digits' has 797: at most 398"),
@@ -117,7 +122,7 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (("--from", 1, "--to", "train:1000", "-o", out), "no training sample 1000: data 'digits' has 1000"),
         (("--from", "absent.png", "--to", 2, "-o", out), "'absent.png' is neither a sample nor a file"),
         (("--from", "test:1", "--to", 2, "-o", out), "'test:1' is neither a sample nor a file"),
-        (("--from", tmp_path / "song.mid", "--to", 2, "-o", out), "is no picture"),
+        (("--from", tmp_path / "song.mid", "--to", 2, "-o", out), "is no picture (.png, .jpg"),
         (("--from", tmp_path / "bad.png", "--to", 2, "-o", out), "is not a readable picture"),
     ]
     for args, message in cases:
@@ -133,4 +138,65 @@ def test_runs_without_pictures_or_codes(tmp_path: Path, capsys: pytest.CaptureFi
     points = run_of(tmp_path / "points", "8gaussians", {"name": "acai", **SMALL})
     for run, message in ((gan, "has no autoencoder: train acai"), (points, "was trained on points of shape (2,)")):
         assert call(run, "--from", 1, "--to", 2, "-o", tmp_path / "grid.png") == 1
+        assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on scales and drums, in the files of the NES Music Database."""
+    root = tmp_path_factory.mktemp("music")
+    (root / "nesmdb").mkdir()
+    for split, shift in (("train", 0), ("valid", 1)):
+        notes = np.stack([60 + np.arange(64) // 4 % 8 + shift, np.full(64, 64), np.full(64, 40), np.arange(64) % 5], 1)
+        scores = np.stack([notes, 0 * notes, 0 * notes], 2).astype(np.uint8)
+        np.savez(root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz", scores=scores, lengths=np.array([64]))
+    method = {"name": "acai", "net": "sequence", "latent": 4, "width": 8, "batch": 4, "interpolate": 0}
+    data = {"name": "nesmdb", "root": str(root), "size": 16}
+    recipe = parse({"data": data, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}}, "test")
+    train(recipe, RunFolder(root / "run"))
+    return root / "run"
+
+
+def sound(path: Path) -> np.ndarray:
+    rate, samples = wavfile.read(path)
+    assert rate == 44100
+    return samples / 32767
+
+
+def test_pairs_of_scores_are_heard_beside_their_cross_fades(music: Path, tmp_path: Path) -> None:
+    assert call(music, "--pairs", 2, "--n", 3, "-o", tmp_path / "out.wav") == 0
+    names = ["out-1-crossfade.wav", "out-1.wav", "out-2-crossfade.wav", "out-2.wav"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
+    assert {len(sound(tmp_path / name)) for name in names} == {3 * 16 * 44100 // 24}
+    faded = sound(tmp_path / "out-1-crossfade.wav").reshape(3, -1)
+    np.testing.assert_allclose(faded[1], (faded[0] + faded[2]) / 2, atol=1e-4)
+    source = load_run(RunFolder(music))[1]
+    first = render(to_song(source.held_out(4)[0]), 24)
+    np.testing.assert_allclose(faded[0], first, atol=1e-4)
+
+
+def test_scores_as_midi_and_as_piano_rolls(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("symusic", reason="MIDI needs the extra midi")
+    from monge.data.midi import read_midi, write_midi
+
+    given = np.zeros((12, 4), np.uint8)
+    given[3:, 0] = 50
+    write_midi(given, tmp_path / "mine.mid")
+    args = ("--from", tmp_path / "mine.mid", "--to", 1, "--mode", "all", "--n", 3)
+    assert call(music, *args, "-o", tmp_path / "out.mid") == 0
+    faded = read_midi(tmp_path / "out-crossfade.mid")
+    np.testing.assert_array_equal(faded[:9], given[3:])  # what it is given begins where it sounds
+    assert not faded[9:16].any()
+    source = load_run(RunFolder(music))[1]
+    goal = to_song(source.fetch(source.held_out_indices[1:2])[0])
+    np.testing.assert_array_equal(faded[32:], goal)
+    assert {f"out-{mode}.mid" for mode in ("linear", "slerp", "transport")} <= {file.name for file in tmp_path.iterdir()}
+    assert call(music, *args, "-o", tmp_path / "roll.png") == 0
+    with Image.open(tmp_path / "roll.png") as roll:
+        assert roll.width > roll.height > 400
+    capsys.readouterr()
+    (tmp_path / "empty.mid").write_bytes(b"MThd")
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    for file, message in (("x.png", "is no MIDI file (.mid, .midi)"), ("empty.mid", "is not a readable MIDI file")):
+        assert call(music, "--from", tmp_path / file, "--to", 1, "-o", tmp_path / "y.wav") == 1
         assert message in capsys.readouterr().err

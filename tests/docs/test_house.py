@@ -14,7 +14,7 @@ FLOOR = {
     **dict.fromkeys(("metrics", "viz"), 2),
     **{"methods": 3, "engine": 4, "apps": 5, "cli": 6, "__main__": 7},
 }
-GROUND_MAY_SHARE = {("ot", "parallel"), ("ot", "errors"), ("nets", "errors"), ("data", "errors")}
+GROUND_MAY_SHARE = {("ot", "parallel"), ("ot", "errors"), ("nets", "errors"), ("nets", "parallel"), ("data", "errors")}
 
 
 def imports(path: Path) -> set[str]:

@@ -152,7 +152,7 @@ def penalty_of(name: str, method: Any) -> Any:
 
 @pytest.mark.parametrize(("name", "settings"), PENALISED)
 def test_each_penalty_brings_codes_to_the_prior(name: str, settings: dict[str, Any]) -> None:
-    """Points on a line in the plane, shifted: after training the codes have mean 0 and covariance I, which they are far from before."""
+    """After training the codes have mean 0 and covariance I, which they are far from before."""
     data = from_array((2 * normal(2000, 4) + 3).float().numpy(), "points")
     weight = 300 if name == "wae" and settings["penalty"] != "gan" else 20
     method = built(name, (4,), width=32, lr=5e-3, critic_lr=5e-3, weight=weight, batch=128, **settings)

@@ -1,10 +1,11 @@
-r"""A synthesiser in the manner of the NES's sound chip: two pulse waves, a triangle wave and noise.
+"""A synthesiser in the manner of the NES's sound chip: two pulse waves, a triangle wave and noise.
 
-    Välimäki, Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal Processing Magazine 2007    [valimaki2007]
+    Välimäki, Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal Processing Magazine, 2007
+    [valimaki2007]
 
-A pulse wave of frequency f and duty δ is naive except within one sample of its two edges, where a second-order polynomial replaces
-the step and with it most of what would alias; the rest is halved in frequency, all waves being made at twice the sample rate. Noise
-is the chip's 15-bit shift register, clocked by one of sixteen periods and averaged over each sample.
+A pulse wave of frequency f and duty δ is naive except within one sample of its two edges, where a polynomial of second order
+replaces the step and with it most of what would alias. All waves are made at twice the sample rate and filtered. Noise is the
+chip's 15-bit shift register, clocked by one of sixteen periods and averaged over each sample.
 
 Phases run on through note changes and rests, and every loudness is smoothed over 5 ms, so nothing clicks.
 """
@@ -44,7 +45,7 @@ def render(
     velocity: ArrayLike | None = None,
     duty: tuple[float, float] = (0.5, 0.25),
 ) -> Audio:
-    r"""Play a score: mono audio of :math:`\mathrm{round}(\text{frames} \cdot \text{sample_rate} / \text{rate})` numbers in [−1, 1].
+    """Play a score: mono audio of round(frames · sample_rate / rate) numbers in [−1, 1].
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ def _pulse(step: _Row, duty: float) -> _Row:
 
 
 def _edge(phase: _Row, step: _Row) -> _Row:
-    """What rounds off a step from −1 to 1 at phase 0: the polynomial of [valimaki2007], zero but for one sample on either side."""
+    """What rounds off a step from −1 to 1 at phase 0 [valimaki2007]; zero but for one sample on either side."""
     after, before = phase / step, (phase - 1) / step
     return np.where(after < 1, -((1 - after) ** 2), 0) + np.where(before > -1, (1 + before) ** 2, 0)
 

@@ -56,7 +56,8 @@ class Interpolator:
         Codes of training data, from which ``transport`` learns where codes are. By default the moments that the autoencoder has
         seen in training.
     steps : int
-        Training steps of S; 0 takes codes to be Gaussian, which is the closed form above. 500 take half a minute for 32 numbers.
+        Training steps of S; 0 takes codes to be Gaussian, which is the closed form above. 500 take a quarter of a minute of one
+        processor for codes of 32 numbers.
     seed : int
         Seed of S.
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monge.errors import MongeError
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from monge.apps.interpolate import Interpolator, Mode
 
 SUFFIXES = (".wav", ".mid", ".png")
+MIDI = (".mid", ".midi")
 
 
 def window(path: Path, frames: int, rate: float) -> Any:
@@ -75,8 +74,6 @@ def _play(scores: Tensor, rate: float, path: Path) -> None:
     if path.suffix == ".mid":
         from monge.data.midi import write_midi
 
-        if not song.any():
-            raise MongeError(f"'{path}' would hold no note: what was decoded is silent; train longer or begin from other scores")
         write_midi(song, path, rate)
         return
     from monge.apps.chip import render, write_wav
@@ -109,7 +106,7 @@ def _rolls(decoded: dict[Mode, Tensor], ends: tuple[Tensor, Tensor], n: int, rat
     from monge import viz
     from monge.viz.scores import piano_rolls
 
-    rows = {**decoded, "crossfade": _faded(*ends, n)}
-    shown = torch.cat([torch.cat([ends[0], scores, ends[1]]) for scores in rows.values()])
-    titles = [title for name in rows for title in ("A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B")]
+    rows = [*decoded.items(), ("crossfade", _faded(*ends, n))]
+    shown = torch.cat([torch.cat([ends[0], scores, ends[1]]) for _, scores in rows])
+    titles = [title for name, _ in rows for title in ("A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B")]
     return viz.to_png(piano_rolls(shown.numpy(), rate, titles, columns=n + 2))

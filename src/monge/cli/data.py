@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
         print(f"{name:14} {text}, {f'at {place}' if place else f'not here: monge data get {name} says what to put where'}")
     for name, text in UNPAIRED.items():
         print(f"{name:14} {text}, {_place(root / name)}")
+    print(f"nesmdb         4,905 songs of the NES in four voices, {_place(root / 'nesmdb')}")
     print(f"usps           9,298 handwritten digits of 16×16 pixels, {_place(root / 'usps')}")
     dimensions = ", ".join(str(d) for d in W2BENCHMARK.values())
     print(f"w2benchmark-D  pairs with a known optimal map, D = {dimensions}, {_place(root / 'w2benchmark')}")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monge.errors import MongeError
 
+from . import _music
 from ._inputs import PICTURES, numbered, picture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from monge.apps.interpolate import Interpolator
+    from monge.apps.interpolate import Interpolator, Mode
+    from monge.data import Source
+    from monge.engine.contract import Coding
 
-_MODES = ("linear", "slerp", "transport")
+_MODES: tuple[Mode, ...] = ("linear", "slerp", "transport")
 _SIZE = 64  # pixels, about, of a picture in the grid
-_CODES = 60_000  # training samples, at most, that the map of --steps is learned from
+_CODES = 20_000  # training samples, at most, that the map of --steps is learned from
 _EXAMPLE = "'12' for a held-out sample, 'train:12' for one of the training data, or a file"
 
 
@@ -31,16 +34,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--mode", choices=(*_MODES, "all"), default="linear", help="path between the codes (linear)")
     parser.add_argument("--steps", type=int, default=0, help="training steps of the map for transport; 0: Gaussian codes (0)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the pairs and of the map (0)")
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, help="grid.png; a path a row, the samples themselves at its ends"
-    )
+    parser.add_argument("-o", "--out", type=Path, required=True, help="grid.png, a path a row; of scores also .wav or .mid")
     args = parser.parse_args(argv)
     _check(args)
-    import torch
-
     from monge.apps.interpolate import Interpolator
     from monge.engine import RunFolder, load_run
-    from monge.engine.codes import encoded
     from monge.engine.contract import Coding
 
     method, source = load_run(RunFolder(args.run))
@@ -48,15 +46,24 @@ def main(argv: list[str]) -> int:
         raise MongeError(f"the method of '{args.run}' has no autoencoder: train acai, rae, wae, wwae or sinkhorn_wae")
     if len(source.shape) != 3:
         raise MongeError(f"'{args.run}' was trained on points of shape {source.shape}: see monge.apps.interpolate.Interpolator")
+    rate = getattr(source, "rate", None)
+    if rate is None and args.out.suffix != ".png":
+        raise MongeError(f"--out must end in .png for data '{source.name}', which are pictures, got '{args.out}'")
     pairs = _random(source, args.pairs, args.seed) if args.pairs else [(_item(args.start, source), _item(args.end, source))]
-    modes = _MODES if args.mode == "all" else (args.mode,)
-    with torch.no_grad():
-        learned = args.steps and "transport" in modes
-        codes = encoded(method.autoencoder, source.train(_CODES)) if learned else None
+    modes: tuple[Mode, ...] = _MODES if args.mode == "all" else (args.mode,)
+    learned = args.steps > 0 and "transport" in modes
+    codes = _codes(method, source) if learned else None
     between = Interpolator(method, codes, steps=args.steps if learned else 0, seed=args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_bytes(_grid(between, pairs, modes, args.n))
-    print(f"{args.out}: {_count(len(pairs), 'pair')}, {args.n} samples each, {', '.join(modes)}")
+    files = [args.out]
+    if rate is None:
+        args.out.write_bytes(_grid(between, pairs, modes, args.n))
+    else:
+        outs = _numbered(args.out, len(pairs)) if args.pairs else files
+        written = [_music.write(between, a, b, modes, args.n, rate, out) for (a, b), out in zip(pairs, outs, strict=True)]
+        files = [file for some in written for file in some]
+    print(*files, sep="\n")
+    print(f"{len(pairs)} pair{'s' * (len(pairs) > 1)}, {args.n} samples on each path: {', '.join(modes)}")
     return 0
 
 
@@ -69,30 +76,46 @@ def _check(args: argparse.Namespace) -> None:
     for name, least in (("pairs", 1), ("n", 2), ("steps", 0), ("seed", 0)):
         if (value := getattr(args, name)) is not None and value < least:
             raise MongeError(f"--{name} must be at least {least}, got {value}")
-    if args.out.suffix != ".png":
-        raise MongeError(f"--out must end in .png, got '{args.out}'")
+    if args.out.suffix not in _music.SUFFIXES:
+        raise MongeError(f"--out must end in .png, or for scores .wav or .mid, got '{args.out}'")
 
 
-def _random(source: Any, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
+def _codes(method: Coding, source: Source) -> Tensor:
+    """Codes of training samples, spread evenly over the data."""
+    import torch
+
+    from monge.data import FiniteSource
+    from monge.engine.codes import encoded, encoded_part
+
+    with torch.no_grad():
+        if not isinstance(source, FiniteSource):
+            return encoded(method.autoencoder, source.train(_CODES))
+        every = -(-len(source.train_indices) // _CODES)
+        return encoded_part(method.autoencoder, source, source.train_indices[::every])
+
+
+def _random(source: Source, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     x = source.held_out(2 * n, seed)
     if len(x) < 2 * n:
         raise MongeError(f"--pairs {n} needs {2 * n} held-out samples, data '{source.name}' has {len(x)}: at most {len(x) // 2}")
     return list(zip(x[:n], x[n:], strict=True))
 
 
-def _item(text: str, source: Any) -> Tensor:
+def _item(text: str, source: Source) -> Tensor:
     """The sample that ``text`` names: a number, or a file that is fitted to the data."""
     if (sample := numbered(text, source)) is not None:
         return sample
     path = Path(text)
     if not path.is_file():
         raise MongeError(f"'{text}' is neither a sample nor a file: give {_EXAMPLE}")
-    if path.suffix.lower() not in PICTURES:
-        raise MongeError(f"'{text}' is no picture ({', '.join(PICTURES)}), and data '{source.name}' are pictures")
-    return picture(path, source.shape)[0]
+    rate = getattr(source, "rate", None)
+    suffixes, kind = (PICTURES, "picture") if rate is None else (_music.MIDI, "MIDI file")
+    if path.suffix.lower() not in suffixes:
+        raise MongeError(f"'{text}' is no {kind} ({', '.join(suffixes)}), which data '{source.name}' ask for")
+    return picture(path, source.shape)[0] if rate is None else _music.window(path, source.shape[2], rate)
 
 
-def _grid(between: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tuple[Any, ...], n: int) -> bytes:
+def _grid(between: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tuple[Mode, ...], n: int) -> bytes:
     import torch
 
     from monge import viz
@@ -101,5 +124,5 @@ def _grid(between: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tupl
     return viz.grid_png(torch.cat(rows), columns=n + 2, size=_SIZE)
 
 
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'s' if n > 1 else ''}"
+def _numbered(out: Path, n: int) -> list[Path]:
+    return [out.with_name(f"{out.stem}-{k}{out.suffix}") for k in range(1, n + 1)]

@@ -1,10 +1,10 @@
 """MIDI files to scores of four voices and back, through symusic.
 
-Reading takes drums (channel 10) to the noise voice and everything else to P1, P2 and TR. Up to three melodic tracks that each play
-one note at a time become a voice each: three by their pitch, the highest first, two as P1 and P2. More tracks, or chords, are
-reduced frame by frame: the highest note goes to P1, the lowest to TR, the next below the highest to P2, and what remains is left
-out; a warning says how much. Drums have the noise types 1…16 in the order of their keys from 35 on, and of drums struck in one frame
-the last is kept. Writing does the same backwards, so that a score that was written is read as it was.
+Reading takes drums (channel 10) to the noise voice and everything else to P1, P2 and TR. Up to three melodic tracks that play one
+note at a time become a voice each: three by their pitch, the highest first, two as P1 and P2. More tracks, or chords, are reduced
+frame by frame: the highest note goes to P1, the lowest to TR, the next below the highest to P2, and what remains is left out; a
+warning says how much. Drums have the noise types 1…16 in the order of their keys from 35 on, and of drums struck in one frame the
+last is kept. Writing does the same backwards, so that a score that was written is read as it was.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Notes = NDArray[np.float64]  # (n, 3): start and end in seconds, pitch
 def read_midi(path: str | Path, rate: float = RATE) -> Song:
     """Return the song of a MIDI file, uint8 classes (frames, 4) at ``rate`` frames a second.
 
-    A note sounds from the frame nearest to its start to the one nearest to its end, at least for one frame. Repeated notes with no
-    frame between them become one. How a file of more than three melodic voices was reduced is said in a `UserWarning`.
+    A note sounds from the frame nearest to its start to the one nearest to its end, at least for one frame. Repeated notes with
+    no frame between them become one. How a file of more than three melodic voices was reduced is said in a `UserWarning`.
 
     Raises
     ------

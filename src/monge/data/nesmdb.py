@@ -99,9 +99,7 @@ def from_songs(
     def fetch(indices: Indices) -> Tensor:
         return one_hot(stored[torch.from_numpy(at[indices])[:, None] + torch.arange(frames)])
 
-    return FiniteSource(
-        name, (len(VOICES), CLASSES, frames), fetch, np.flatnonzero(~last), np.flatnonzero(last), rate=rate
-    )
+    return FiniteSource(name, (len(VOICES), CLASSES, frames), fetch, np.flatnonzero(~last), np.flatnonzero(last), rate=rate)
 
 
 def one_hot(scores: Tensor) -> Tensor:

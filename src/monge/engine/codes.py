@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monge import metrics
@@ -50,6 +51,13 @@ def encoded(autoencoder: Autoencoder, x: Tensor) -> Tensor:
     return _through(autoencoder.encode, x, autoencoder)
 
 
+def encoded_part(autoencoder: Autoencoder, source: FiniteSource, indices: NDArray[np.int64]) -> Tensor:
+    """Codes (n, d) of the samples of a data set at ``indices``, few of which are in memory at a time."""
+    return torch.cat(
+        [encoded(autoencoder, source.fetch(some)) for some in np.split(indices, range(_BLOCK, len(indices), _BLOCK))]
+    )
+
+
 def decoded(autoencoder: Autoencoder, z: Tensor) -> Tensor:
     """Samples of any number of codes (n, d), on the CPU."""
     return _through(autoencoder.decode, z, autoencoder)
@@ -78,10 +86,7 @@ def _to_prior(codes: Tensor, prior: Source, seed: int) -> dict[str, float]:
 
 def _labelled(autoencoder: Autoencoder, source: FiniteSource, labels: Tensor, seed: int) -> dict[str, float]:
     parts = [source.train_indices, source.held_out_indices]
-    train, held_out = (
-        torch.cat([encoded(autoencoder, source.fetch(some)) for some in np.split(part, range(_BLOCK, len(part), _BLOCK))])
-        for part in parts
-    )
+    train, held_out = (encoded_part(autoencoder, source, part) for part in parts)
     train_labels, held_out_labels = (labels[torch.from_numpy(part)] for part in parts)
     found = {"linear_probe": metrics.linear_probe(train, train_labels, held_out, held_out_labels)}
     kinds = len(torch.unique(labels))

@@ -33,10 +33,11 @@ def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[st
     """Figures of `monge.metrics.scores` for data that are scores; nothing for other data.
 
     ``score_FIGURE_KIND`` is the distance of a kind of scores to held-out windows. The kinds are ``sample``, and ``floor``: other
-    held-out windows A. For a method with an autoencoder also those between pairs of held-out windows (A, B): ``midpoint``, decoded
-    from (z_A + z_B)/2, ``transported``, decoded from a point as far from the mean of the codes as codes are,
+    held-out windows A. For a method with an autoencoder also those between pairs of held-out windows (A, B): ``midpoint``,
+    decoded from (z_A + z_B)/2, ``transported``, decoded from a point as far from the mean of the codes as codes are,
     m + ((z_A + z_B)/2 − m)·√2, and the cross-fades of the two rolls, ``crossfade`` (a coin for each cell) and
-    ``crossfade_latest`` (the note struck last). ``note_accuracy`` and ``note_accuracy_sounding`` are of held-out reconstructions.
+    ``crossfade_latest`` (the note struck last). ``note_accuracy`` and ``note_accuracy_sounding`` are of held-out
+    reconstructions.
     """
     if not holds_scores(source) or source.rate is None:
         return {}

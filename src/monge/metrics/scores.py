@@ -12,8 +12,8 @@ figure              of what, and its unit
 ``silence``         share of a window's frames in which a voice rests, voice by voice, averaged; a share
 ==================  =================================================================================================
 
-``pitch_class`` is a distance between distributions *of histograms* and not between two histograms pooled over all windows: those of a
-cross-fade are by construction the data's own, whatever two keys at once sound like. In a window of its own they are not.
+``pitch_class`` is a distance between distributions *of histograms* and not between two histograms pooled over all windows: the
+pooled one of a cross-fade is by construction the data's own, however two keys at once may sound. In single windows it shows.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def coin_fade(a: Tensor, b: Tensor, seed: int = 0, weight: float = 0.5) -> Tenso
 
 
 def latest_fade(a: Tensor, b: Tensor, seed: int = 0) -> Tensor:
-    """Both rolls at half loudness, as a voice that plays one note at a time would: the one struck last, and when it ends the other.
+    """Both rolls at half loudness, for voices that play one note at a time: the one struck last, and when it ends the other.
 
     Notes struck in the same frame are chosen between by a coin for each window and voice.
 
