@@ -92,6 +92,19 @@ def lines32(results: Results) -> str:
     return "\n".join(table)
 
 
+def paths(result: dict[str, Any] | None) -> str:
+    """Middles of the three kinds of path."""
+    if result is None:
+        return "Not measured."
+    found, names = result["paths"], {"map": "transport, `--steps 500`", "reconstructions": "the reconstructions"}
+    head = [f"{AUTOENCODERS[recipe.rsplit('-', 1)[0]][0]}" for recipe in found]
+    table = [row(["Fréchet-LeNet, confidence", *head]), "|---" * (len(head) + 1) + "|"]
+    for path in next(iter(found.values())):
+        cells = [f"{runs[path]['frechet_lenet']:.1f}, {runs[path]['confidence']:.3f}" for runs in found.values()]
+        table.append(row([names.get(path, path), *cells]))
+    return "\n".join(table)
+
+
 def scores(results: Results) -> str:
     """Autoencoders on NES music: what comes back, and distances to held-out songs of what is decoded."""
     table = [row(["", "notes right, of those sounding", *MUSIC.values(), "seeds", "training"]), "|---" * (len(MUSIC) + 4) + "|"]

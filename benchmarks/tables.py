@@ -50,8 +50,10 @@ def main() -> None:
     adversarial = {f"{method.replace('_', '-')}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
     maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
     coding = {name for name in results if recipe_of(name)["method"]["name"] in CODES}
-    measured_critic = RESULTS / "interpolation-critic.json"
-    critic = json.loads(measured_critic.read_text()) if measured_critic.is_file() else None
+    critic, paths = (
+        json.loads(file.read_text()) if (file := RESULTS / f"interpolation-{name}.json").is_file() else None
+        for name in ("critic", "paths")
+    )
     stale = written(
         README,
         {
@@ -75,6 +77,7 @@ def main() -> None:
         },
         args.check,
     )
+    stale += written(ROOT / "docs" / "interpolate.md", {"paths": code_tables.paths(paths)}, args.check)
     for method in (*METHODS, *MAPS, *CODES):
         page = ROOT / "docs" / "methods" / f"{method.replace('_', '-')}.md"
         own = recipes({name: r for name, r in results.items() if on_page(name, method)})
