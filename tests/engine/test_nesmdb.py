@@ -90,13 +90,13 @@ def test_one_hot_and_back() -> None:
 
 
 def test_wrong_sizes_and_empty_windows(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(MongeError, match="data.size must be a multiple of 8 frames for scores, got 50: choose 48"):
+    with pytest.raises(MongeError, match=r"data.size must be a multiple of 8 frames for scores, got 50: choose 48"):
         load("nesmdb", files, size=50)
     with pytest.raises(MongeError, match=r"empty windows: none of the 6 songs of data 'nesmdb' has 48 frames \(2 seconds\)"):
         load("nesmdb", files)
     with pytest.raises(MongeError, match="empty windows: none of the 1 songs"):
         from_songs([np.zeros((99, 4), np.uint8)])
-    with pytest.raises(MongeError, match="'nesmdb' is not at .*set MONGE_DATA"):
+    with pytest.raises(MongeError, match=r"'nesmdb' is not at .*set MONGE_DATA"):
         load("nesmdb", tmp_path / "elsewhere")
     path = files / "nesmdb" / "nesmdb24_exprsco_valid.npz"
     path.write_bytes(path.read_bytes()[:300])
@@ -168,12 +168,12 @@ def test_chords_are_reduced_and_it_is_said_how(tmp_path: Path) -> None:
 
 
 def test_bad_midi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MongeError, match="'.*none.mid' is a MIDI file without notes"):
+    with pytest.raises(MongeError, match=r"'.*none.mid' is a MIDI file without notes"):
         read_midi(midi(tmp_path / "none.mid", []))
     (tmp_path / "torn.mid").write_bytes(b"MThd\x00\x00 torn")
-    with pytest.raises(MongeError, match="torn.mid' is not a readable MIDI file"):
+    with pytest.raises(MongeError, match=r"torn.mid' is not a readable MIDI file"):
         read_midi(tmp_path / "torn.mid")
-    with pytest.raises(MongeError, match="no MIDI file '.*gone.mid'"):
+    with pytest.raises(MongeError, match=r"no MIDI file '.*gone.mid'"):
         read_midi(tmp_path / "gone.mid")
     with pytest.raises(MongeError, match="rate must be positive, got 0"):
         read_midi(tmp_path / "none.mid", rate=0)

@@ -89,6 +89,14 @@ def test_fewer_codes_than_dimensions_count_the_missing_ones_as_zero() -> None:
     assert ot.normal_w2_squared(z).item() == pytest.approx(wanted, abs=1e-6)
 
 
+def test_codes_are_moved_together_by_their_mean_alone() -> None:
+    """The mean's part of the gradient is 2m/n a code; of fewer codes than dimensions a null direction may not add to it."""
+    for n, d in ((3, 8), (40, 4)):
+        z = (normal(n, d) + 1).requires_grad_()
+        (gradient,) = torch.autograd.grad(ot.normal_w2_squared(z), z)
+        assert torch.allclose(gradient.mean(0), 2 * z.mean(0) / n)
+
+
 # penalties of the methods
 
 
@@ -199,6 +207,7 @@ def test_a_perfect_critic_has_no_loss_and_a_constant_one_has() -> None:
     constant = critic.loss(torch.full((500, 1), 0.25), alpha, zero, zero).item()
     assert constant == pytest.approx(1 / 48, rel=0.1)  # the variance of U[0, ½]
     assert critic.fooled(alpha).item() == pytest.approx(alpha.square().mean().item())
+    assert critic.loss(alpha, alpha, zero + 1, zero).item() == pytest.approx(0.2**2)  # γ x + (1 − γ) x̂ is to be called real
 
 
 def test_the_autoencoders_term_does_not_train_the_critic_nor_the_critics_the_autoencoder() -> None:

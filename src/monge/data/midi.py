@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +160,8 @@ def _reduce(score: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate:
         score[frame, 2] = pitches[0] if len(pitches) > 1 else 0
     kept = 100 * np.minimum(count, 3).sum() / count.sum()
     warnings.warn(
-        f"'{name}' has {len(tracks)} melodic track{'s' * (len(tracks) > 1)} with up to {count.max()} notes at once: the highest went "
-        f"to P1, the next to P2, the lowest to TR, and {kept:.0f} % of what sounds was kept",
+        f"'{name}' has {len(tracks)} melodic track{'s' * (len(tracks) > 1)} with up to {count.max()} notes at once: the highest "
+        f"went to P1, the next to P2, the lowest to TR, and {kept:.0f} % of what sounds was kept",
         UserWarning,
         stacklevel=3,
     )
@@ -169,4 +170,4 @@ def _reduce(score: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate:
 def _monophonic(notes: Notes, rate: float) -> bool:
     """Whether no two notes sound in one frame."""
     spans = sorted(_frames(start, end, rate) for start, end, _ in notes)
-    return all(here[1] <= following[0] for here, following in zip(spans, spans[1:], strict=False))
+    return all(here[1] <= following[0] for here, following in pairwise(spans))

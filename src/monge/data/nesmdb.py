@@ -11,8 +11,8 @@ voice       class 0 is silence; class k ≥ 1 is
 3: NO       noise of type k, 1…16, from rumble to hiss
 ==========  ============================================================
 
-A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames a second, 24 in the database. A *sample* is a window of
-a song as a one-hot tensor (4, 89, frames). Pitches beyond a piano's keys are moved by octaves until they are on it.
+A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames a second, 24 in the database. A *sample* is a window
+of a song as a one-hot tensor (4, 89, frames). Pitches beyond a piano's keys are moved by octaves until they are on it.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def from_songs(
     """Make a source of the windows of songs (frames, 4), one beginning every half window.
 
     Songs shorter than a window and windows that are nearly silent, with sound in fewer than one frame of eight, are left out.
-    ``n_held_out`` songs (a fifth, at least one, when None) are kept from training: the last ones with ``ordered_split``, otherwise
-    a fixed random choice. Of a single song the end is kept, and no window reaches into both parts.
+    ``n_held_out`` songs (a fifth, at least one, when None) are kept from training: the last ones with ``ordered_split``,
+    otherwise a fixed random choice. Of a single song the end is kept, and no window reaches into both parts.
 
     >>> melody = np.repeat(np.arange(40, 60, dtype=np.uint8), 24)[:, None].repeat(4, 1).clip(0, [88, 88, 88, 16])
     >>> source = from_songs([melody], size=24)

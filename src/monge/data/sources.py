@@ -70,8 +70,8 @@ def toy(name: str) -> EndlessSource:
 class FiniteSource:
     """A data set, visited in a new order each epoch; a batch larger than the data runs into the next epochs.
 
-    ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1]. A source with a ``rate`` holds
-    scores instead, (voices, classes, frames), one-hot over the classes, of so many frames a second.
+    ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1]. A source with a ``rate``
+    holds scores instead, (voices, classes, frames), one-hot over the classes, of so many frames a second.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Networks for scores: windows of a few voices, one-hot over the classes, (n, voices, classes, frames).
 
 Encoder and decoder are perceptrons over patches of eight frames with shared weights, between two layers that mix the patches. On
-music of the NES these learned several times faster than strided convolutions: within a minute of one processor's time nine notes
-of ten came back, with convolutions six, with a perceptron over the whole window as well.
+music of the NES they learn several times faster than strided convolutions or a perceptron over the whole window: in the first
+minute of one processor's time, with codes of 192 numbers, they gave 86 % of the cells back, and those 60 and 64 %.
 
 No layer looks at other samples, so that many processes compute what one would.
 """
@@ -27,7 +27,9 @@ class SequenceEncoder(nn.Module):
         super().__init__()
         patches = _patches(shape)
         share = -(-features // patches)
-        self.body = nn.Sequential(*_perceive(shape, width), nn.Conv1d(_HIDDEN * width, share, 1), nn.Flatten())
+        last = nn.Conv1d(_HIDDEN * width, share, 1)
+        nn.init.kaiming_normal_(last.weight, a=0.2)
+        self.body = nn.Sequential(*_perceive(shape, width), last, nn.Flatten())
         self.mix = Mix(share * patches, features)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +105,10 @@ class Mix(nn.Module):
 def _perceive(shape: tuple[int, ...], width: int) -> tuple[nn.Module, ...]:
     """Frames to ``width`` numbers, patches to hidden ones (n, 8·width, patches)."""
     frames = nn.Conv1d(shape[0] * shape[1], width, 1)
-    return nn.Flatten(1, 2), frames, nn.Conv1d(width, _HIDDEN * width, _PATCH, _PATCH), nn.LeakyReLU(0.2)
+    patches = nn.Conv1d(width, _HIDDEN * width, _PATCH, _PATCH)
+    nn.init.normal_(frames.weight, std=shape[0] ** -0.5)  # of its inputs one for each voice is 1, the others are 0
+    nn.init.kaiming_normal_(patches.weight, nonlinearity="linear")
+    return nn.Flatten(1, 2), frames, patches, nn.LeakyReLU(0.2)
 
 
 def _patches(shape: tuple[int, ...]) -> int:
