@@ -129,6 +129,7 @@ def test_scales_follow_the_prior() -> None:
     for prior in ("normal", "uniform"):
         method = built("wae", prior=prior, latent=4)
         assert method.scales[3] ** 2 == pytest.approx(8, rel=0.05)
+        assert built("sinkhorn_wae", prior=prior, latent=4, epsilon=0.1).epsilon == pytest.approx(0.8, rel=0.05)
 
 
 @pytest.mark.parametrize(("name", "settings"), [("wae", {"penalty": "imq"}), ("wae", {"penalty": "rbf"})])
@@ -275,6 +276,21 @@ def test_the_critics_term_reaches_the_autoencoder(name: str) -> None:
         method.step(Draw(load("digits"), 0, 0))
         after.append(torch.cat([p.flatten() for p in method.autoencoder.encoder.parameters()]))
     assert not torch.allclose(after[0], after[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["acai", "wae", "wwae", "sinkhorn_wae"])
+def test_the_critics_term_comes_in_with_the_warmup(name: str) -> None:
+    """At the first step of a run with a warmup the term has no weight, and halfway through the warmup half of it."""
+    weights = []
+    for warmup, step in ((0.0, 0), (0.5, 0), (0.5, 5)):
+        method = built(name, interpolate=0.5, warmup=warmup)
+        scalars = method.step(Draw(load("digits"), 0, step, steps=20))
+        unit = 1 if name == "acai" else 64
+        rest = scalars["reconstruction"] * unit
+        if name != "acai":
+            rest += method.config.weight * scalars["penalty"]
+        weights.append(((scalars["loss"] - rest) / (unit * scalars["interpolation"])).item())
+    assert weights == pytest.approx([0.5, 0.0, 0.25], abs=1e-2)
 
 
 # moments, priors, networks

@@ -29,7 +29,15 @@ from torch import Tensor, nn
 from monge import parallel
 from monge.config import Frozen
 from monge.data import Draw
-from monge.nets import Autoencoder, AutoencoderNet, InterpolationCritic, build_autoencoder, build_encoder, linear_decay
+from monge.nets import (
+    Autoencoder,
+    AutoencoderNet,
+    InterpolationCritic,
+    build_autoencoder,
+    build_encoder,
+    linear_decay,
+    linear_rise,
+)
 
 
 class Config(Frozen):
@@ -48,6 +56,8 @@ class Config(Frozen):
     """Adam learning rate of the autoencoder; decays linearly over the second half."""
     interpolate: float = Field(0.5, ge=0)
     """Weight λ of the critic's term; 0 trains a plain autoencoder."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the run over which that weight rises from 0, so that there are codes before mixtures of them are judged."""
     critic_width: int = Field(16, ge=2)
     """Width of the critic."""
     critic_lr: float = Field(1e-3, gt=0)
@@ -94,7 +104,8 @@ class ACAI(nn.Module):
             alpha = draw.uniform(c.batch, 1) / 2
             mixed = self.autoencoder.decode(self.critic.mix(z, alpha))
             scalars["interpolation"] = self.critic.fooled(mixed)
-            loss = error + c.interpolate * scalars["interpolation"]
+            weight = c.interpolate * linear_rise(draw.progress, c.warmup)
+            loss = error + weight * scalars["interpolation"]
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(parallel.gather(z.detach()))
 

@@ -31,7 +31,16 @@ from torch.nn.functional import softplus
 from monge import ot, parallel
 from monge.config import Frozen
 from monge.data import Draw, EndlessSource, FiniteSource, load_prior
-from monge.nets import MLP, Autoencoder, AutoencoderNet, InterpolationCritic, build_autoencoder, build_encoder, linear_decay
+from monge.nets import (
+    MLP,
+    Autoencoder,
+    AutoencoderNet,
+    InterpolationCritic,
+    build_autoencoder,
+    build_encoder,
+    linear_decay,
+    linear_rise,
+)
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _JUDGED = 4096  # points of the prior that say how wide it is
@@ -59,6 +68,8 @@ class Config(Frozen):
     """Adam learning rate of the autoencoder; decays linearly over the second half."""
     interpolate: float = Field(0.0, ge=0)
     """Weight of a critic of interpolations, per entry of a sample as in ACAI; 0 leaves it out."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the run over which that weight rises from 0, so that there are codes before mixtures of them are judged."""
     critic_width: int = Field(16, ge=2)
     """Width of the critics."""
     critic_lr: float = Field(1e-3, gt=0)
@@ -127,7 +138,8 @@ class WAE(nn.Module):
             alpha = draw.uniform(c.batch, 1) / 2
             mixed = self.autoencoder.decode(self.critic.mix(z, alpha))
             scalars["interpolation"] = self.critic.fooled(mixed)
-            loss = loss + entries * c.interpolate * scalars["interpolation"]
+            weight = c.interpolate * linear_rise(draw.progress, c.warmup)
+            loss = loss + entries * weight * scalars["interpolation"]
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(codes.detach())
 

@@ -27,7 +27,15 @@ from torch import Tensor, nn
 from monge import ot, parallel
 from monge.config import Frozen
 from monge.data import Draw, load_prior
-from monge.nets import Autoencoder, AutoencoderNet, InterpolationCritic, build_autoencoder, build_encoder, linear_decay
+from monge.nets import (
+    Autoencoder,
+    AutoencoderNet,
+    InterpolationCritic,
+    build_autoencoder,
+    build_encoder,
+    linear_decay,
+    linear_rise,
+)
 
 
 class Config(Frozen):
@@ -48,6 +56,8 @@ class Config(Frozen):
     """Adam learning rate of the autoencoder; decays linearly over the second half."""
     interpolate: float = Field(0.0, ge=0)
     """Weight of a critic of interpolations, per entry of a sample as in ACAI; 0 leaves it out."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the run over which that weight rises from 0, so that there are codes before mixtures of them are judged."""
     critic_width: int = Field(16, ge=2)
     """Width of the critic."""
     critic_lr: float = Field(1e-3, gt=0)
@@ -96,7 +106,8 @@ class WWAE(nn.Module):
             alpha = draw.uniform(c.batch, 1) / 2
             mixed = self.autoencoder.decode(self.critic.mix(z, alpha))
             scalars["interpolation"] = self.critic.fooled(mixed)
-            loss = loss + entries * c.interpolate * scalars["interpolation"]
+            weight = c.interpolate * linear_rise(draw.progress, c.warmup)
+            loss = loss + entries * weight * scalars["interpolation"]
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(codes.detach())
 

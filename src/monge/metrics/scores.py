@@ -61,7 +61,7 @@ def pitch_classes(scores: Tensor) -> Tensor:
     >>> pitch_classes(torch.tensor([[[49, 49], [0, 40], [0, 0], [3, 3]]]))[0, [0, 9]]  # A twice and C once
     tensor([0.3333, 0.6667])
     """
-    pitched = scores.flatten(1).long()
+    pitched = scores[:, :_PITCHED].flatten(1).long()
     sounding = (pitched > 0).float()
     counts = torch.zeros(len(scores), 12).scatter_add_(1, (pitched + LOWEST - 1) % 12, sounding)
     total = counts.sum(1, keepdim=True)

@@ -9,7 +9,7 @@ from .icnn import DenseICNN
 from .interpolation import InterpolationCritic
 from .mlp import MLP
 from .parts import by_parts
-from .schedule import linear_decay
+from .schedule import linear_decay, linear_rise
 from .weight_norm import data_dependent_init, weight_normalised
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "by_parts",
     "data_dependent_init",
     "linear_decay",
+    "linear_rise",
     "weight_normalised",
 ]
