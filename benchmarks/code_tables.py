@@ -65,7 +65,7 @@ def digits(results: Results, folder: str) -> str:
             shown(s, "reconstruction_error", 4),
             percent(s, "linear_probe"),
             percent(s, "clustering_accuracy"),
-            f"{shown(s, 'codes_w2_ratio', 2)} × floor" if "codes_w2" in s else "",
+            f"{shown(s, 'codes_w2_ratio', 2)} × floor, {s['codes_mmd']['mean']:.3f}" if "codes_w2" in s else "",
         ]
         lines.append(row([f"[{title}]({folder}{page}.md)", *cells, str(len(result["runs"])), cost(s)]))
     if found:
