@@ -13,7 +13,7 @@ from monge.data import Draw, FiniteSource, from_array, from_songs, most_likely, 
 from monge.engine import RunFolder, evaluate, picture_of
 from monge.engine.measure import draw_pictures
 from monge.engine.recipe import EvalConfig
-from monge.engine.scores import score_figures
+from monge.engine.scores import pictures, score_figures
 from monge.methods import acai
 from monge.metrics import coin_fade, latest_fade, note_accuracy, score_distances
 from monge.metrics.scores import FIGURES, onset_density, onsets, pitch_classes, silence, steps
@@ -191,3 +191,14 @@ def test_most_likely_of_probabilities() -> None:
     p = torch.zeros(1, 4, 89, 1)
     p[0, 0, 50], p[0, 3, 17], p[0, 3, 16] = 1, 0.9, 0.1
     assert most_likely(p).flatten().tolist() == [50, 0, 0, 16]
+
+
+def test_scores_are_pictures_with_high_pitches_above() -> None:
+    score = np.zeros((16, 4), np.uint8)
+    score[:, 0], score[4:8, 2] = 88, 1
+    source = from_songs([score, score], size=16, n_held_out=1)
+    drawn = pictures(source.held_out(1), source)
+    assert drawn.shape == (1, 1, 88, 16)
+    assert (drawn[0, 0, 0] == 1).all()
+    assert drawn[0, 0, -1].tolist() == [-1] * 4 + [1] * 4 + [-1] * 8
+    assert (drawn[0, 0, 1:-1] == -1).all()

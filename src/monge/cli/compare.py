@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     from monge import viz
     from monge.engine import drawn, load_run
     from monge.engine.compare import as_json, logged, read_groups, require_logged, table
+    from monge.engine.scores import pictures
 
     groups = read_groups(args.runs)
     metric = args.metric or ("frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance")
@@ -38,9 +39,9 @@ def main(argv: list[str]) -> int:
         method, source = load_run(group.runs[0].folder)
         n = _PICTURES if len(source.shape) == 3 else _POINTS
         with torch.no_grad():
-            samples[group.label] = drawn(method, source, n).float().cpu()
+            samples[group.label] = pictures(drawn(method, source, n).float().cpu(), source)
     figure = viz.comparison(
-        source.held_out(n),
+        pictures(source.held_out(n), source),
         samples,
         {group.label: [run.history for run in group.runs] for group in groups},
         [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric],

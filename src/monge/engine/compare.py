@@ -102,6 +102,12 @@ COLUMNS = (
     Column("smallest class, %", "smallest_class", 1, "high", 100),
     Column("confidence", "confidence", 3, "high"),
     Column("nearest train", "nearest_train_ratio", 3),
+    Column("midpoints", "frechet_lenet_midpoint", 1, "low"),
+    Column("their confidence", "confidence_midpoint", 3, "high"),
+    Column("linear probe, %", "linear_probe", 1, "high", 100),
+    Column("lines off, ‰", "lines_mean_distance", 2, "low", 1000),
+    Column("smoothness", "lines_smoothness", 2, "low"),
+    Column("notes right, %", "note_accuracy", 1, "high", 100),
     Column("CPU-min", "cpu_minutes", 2, "low"),
 )
 

@@ -59,6 +59,19 @@ def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[st
     return found
 
 
+def pictures(samples: Tensor, source: Source) -> Tensor:
+    """Scores (n, 4, 89, frames) as pictures (n, 1, 88, frames) in [−1, 1], high pitches above; other samples as they are.
+
+    >>> from monge.data import load
+    >>> pictures(torch.zeros(2, 1, 8, 8), load("digits")).shape
+    torch.Size([2, 1, 8, 8])
+    """
+    if not holds_scores(source):
+        return samples
+    rolls = one_hot(most_likely(samples).movedim(1, 2))[:, :, 1:]
+    return 2 * rolls.amax(1, keepdim=True).flip(2) - 1
+
+
 def _between(method: Coding, a: Tensor, b: Tensor, seed: int) -> dict[str, Tensor]:
     ends = [encoded(method.autoencoder, _samples(end)) for end in (a, b)]
     mean = method.autoencoder.mean.float().cpu()
