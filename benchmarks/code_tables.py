@@ -51,7 +51,7 @@ def digits(results: Results, folder: str) -> str:
         "error",
         "linear probe",
         "clusters",
-        "codes, W₂²",
+        "codes to the prior, W₂² and MMD",
     ]
     lines = [row(["Fréchet-LeNet of, and more", *head, "seeds", "training"]), "|---" * (len(head) + 3) + "|"]
     found = [(name, results[f"{name}-mnist"]) for name in AUTOENCODERS if f"{name}-mnist" in results]
@@ -98,7 +98,8 @@ def paths(result: dict[str, Any] | None) -> str:
         return "Not measured."
     found, names = result["paths"], {"map": "transport, `--steps 500`", "reconstructions": "the reconstructions"}
     head = [f"{AUTOENCODERS[recipe.rsplit('-', 1)[0]][0]}" for recipe in found]
-    table = [row(["Fréchet-LeNet, confidence", *head]), "|---" * (len(head) + 1) + "|"]
+    seeds = len(result["seeds"])
+    table = [row([f"Fréchet-LeNet, confidence; {seeds} seeds", *head]), "|---" * (len(head) + 1) + "|"]
     for path in next(iter(found.values())):
         cells = [f"{runs[path]['frechet_lenet']:.1f}, {runs[path]['confidence']:.3f}" for runs in found.values()]
         table.append(row([names.get(path, path), *cells]))
