@@ -83,7 +83,8 @@ def lines32(results: Results) -> str:
     for name in LINES:
         if result := results.get(f"{name}-lines"):
             s = result["summary"]
-            distance = f"{1e3 * s['lines_mean_distance']['mean']:.2f} ± {1e3 * s['lines_mean_distance']['sd']:.2f}"
+            mean, sd = (1e3 * s["lines_mean_distance"][key] for key in ("mean", "sd"))
+            distance = f"{mean:.2f} ± {sd:.2f}" if sd else f"{mean:.2f}"
             cells = [AUTOENCODERS[name][0], distance, shown(s, "lines_smoothness", 2), str(len(result["runs"])), cost(s)]
             table.append(row(cells))
     table += [
