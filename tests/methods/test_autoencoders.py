@@ -101,7 +101,7 @@ def test_codes_are_moved_together_by_their_mean_alone() -> None:
 
 
 def brute_mmd(x: Tensor, y: Tensor, kernel: str, dimension: int) -> float:
-    """Twice 2dσ² is no part of it: C = 2dσ²·s, k = C/(C + r²) or exp(−r²/2C), pairs with themselves left out."""
+    """C = 2dσ²·s and k = C/(C + r²) or exp(−r²/2C), summed over s; pairs of a point with itself are left out."""
     total = 0.0
     for share in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0):
         C = 2 * dimension * share

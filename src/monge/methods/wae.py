@@ -9,7 +9,7 @@ Q_φ, G_θ    encoder and decoder of ``autoencoder``
 D_γ         ``discriminator`` of codes, for WAE-GAN
 P_Z         ``prior``
 λ           ``config.weight``
-k, C        kernel; its scales ℓ² are C/2 = dσ²·{.1, .2, .5, 1, 2, 5, 10} times 2, with 2dσ² the prior's mean squared distance
+k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}; 2dσ² is the mean squared distance of two prior points
 d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolate`` is above 0
 ==========  ============================================================
 
@@ -42,7 +42,6 @@ from monge.nets import (
     linear_rise,
 )
 
-_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _JUDGED = 4096  # points of the prior that say how wide it is
 
 
@@ -115,8 +114,7 @@ class WAE(nn.Module):
             if net is not None:
                 betas = (0.5, 0.999) if name == "discriminator" else (0.9, 0.999)
                 self.optimizers[name] = torch.optim.Adam(net.parameters(), lr=config.critic_lr, betas=betas)
-        spread = 2 * prior.train(_JUDGED).double().var(0).sum().item()
-        self.scales = [(share * spread) ** 0.5 for share in _SCALES]
+        self.scales = ot.kernel_scales(prior.train(_JUDGED))
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One step of the autoencoder, after one of the discriminator and before one of the critic."""

@@ -21,7 +21,6 @@ from monge import ot
 from .samples import WithFloor, w2_squared
 
 _BEGINNINGS = 20
-_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # ℓ² of the kernel, in mean squared distances of two points of the prior
 _FLAT = 1e-9  # standard deviations that count as 0, in units of the largest
 
 
@@ -106,6 +105,6 @@ def prior_distances(codes: Tensor, prior: Tensor, reference: Tensor) -> PriorDis
     (True, True, True, True)
     """
     z, p, r = (t.double().cpu() for t in (codes, prior, reference))
-    spread = 2 * torch.cat([p, r]).var(0).sum().item()
-    scales = [(share * spread) ** 0.5 for share in _SCALES] if spread else None
+    known = torch.cat([p, r])
+    scales = ot.kernel_scales(known) if (known != known[0]).any() else None
     return PriorDistances(w2_squared(z, p, r), ot.mmd(z, p, kernel="imq", scales=scales).item())

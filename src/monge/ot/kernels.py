@@ -148,6 +148,18 @@ def mmd(
     return _finish(within_x + within_y - 2 * cross, x, unbiased)
 
 
+def kernel_scales(x: Tensor) -> list[float]:
+    """The default lengths of `mmd` for samples from the distribution of x (n, d), so that values for one of them compare.
+
+    They follow the mean squared distance of two points of x; it must not be 0.
+
+    >>> [round(scale, 4) for scale in kernel_scales(torch.tensor([[-1.0], [1.0]]))[3:5]]
+    [2.0, 2.8284]
+    """
+    spread = 2 * x.double().var(0).sum().item()
+    return [(share * spread) ** 0.5 for share in _SCALES]
+
+
 def _off_diagonal(a: Tensor, name: str) -> Tensor:
     """Weight of the pairs of different points."""
     rest = 1 - a.double().square().sum(-1)
