@@ -9,6 +9,7 @@ from .icnn import DenseICNN
 from .interpolation import InterpolationCritic
 from .mlp import MLP
 from .parts import by_parts
+from .patches import patches, pyramid
 from .schedule import linear_decay, linear_rise
 from .weight_norm import data_dependent_init, weight_normalised
 
@@ -30,5 +31,7 @@ __all__ = [
     "data_dependent_init",
     "linear_decay",
     "linear_rise",
+    "patches",
+    "pyramid",
     "weight_normalised",
 ]

@@ -1,0 +1,63 @@
+"""Patches of pictures at several scales.
+
+    Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal transport between feature
+    distributions", JMIV 2023    [houdard2023]
+
+==========  ======================================================================
+symbol      here
+==========  ======================================================================
+S_l         `pyramid`: l times smoothed by a Gaussian of 4×4 (σ = 1) and halved
+P_i         `patches`: the i-th patch of ``size`` × ``size`` pixels, as a vector
+==========  ======================================================================
+
+On a torus what leaves a picture at one side comes in at the other; a picture that is a sample of a torus tiles the plane.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_TAPS = 4
+_SIGMA = 1.0
+
+
+def pyramid(x: Tensor, scales: int, *, torus: bool = False) -> list[Tensor]:
+    """Pictures (n, c, h, w) at scales 0, 1, …: ``scales`` of them, each half as large as the one before; linear in x.
+
+    A side of h pixels becomes one of h // 2. ValueError if the smallest would have no pixel. Source: [houdard2023].
+
+    >>> [tuple(level.shape[2:]) for level in pyramid(torch.zeros(1, 3, 64, 40), 3)]
+    [(64, 40), (32, 20), (16, 10)]
+    """
+    if scales < 1 or min(x.shape[2:]) >> (scales - 1) < 1:
+        raise ValueError(f"scales must be at least 1 and leave a pixel of {tuple(x.shape[2:])}, got {scales}")
+    levels = [x]
+    while len(levels) < scales:
+        levels.append(_halve(levels[-1], torus))
+    return levels
+
+
+def patches(x: Tensor, size: int, *, stride: int = 1, torus: bool = False) -> Tensor:
+    """All patches of pictures (n, c, h, w), row by row: (n, places, c · size²); on a torus one for each pixel (of each stride).
+
+    ValueError if a picture is smaller than a patch.
+
+    >>> patches(torch.zeros(1, 3, 8, 8), 4).shape, patches(torch.zeros(1, 3, 8, 8), 4, torus=True).shape
+    (torch.Size([1, 25, 48]), torch.Size([1, 64, 48]))
+    """
+    if size < 1 or min(x.shape[2:]) < size:
+        raise ValueError(f"patches of {size}×{size} pixels do not fit into {tuple(x.shape[2:])}: take smaller ones")
+    if torus:
+        x = F.pad(x, (0, size - 1, 0, size - 1), mode="circular")
+    return F.unfold(x, size, stride=stride).transpose(1, 2)
+
+
+def _halve(x: Tensor, torus: bool) -> Tensor:
+    line = torch.exp(-((torch.arange(_TAPS, dtype=x.dtype, device=x.device) - (_TAPS - 1) / 2) ** 2) / (2 * _SIGMA**2))
+    line = line / line.sum()
+    c = x.shape[1]
+    x = F.pad(x, (1, 1, 1, 1), mode="circular" if torus else "replicate")
+    x = F.conv2d(x, line.view(1, 1, _TAPS, 1).expand(c, 1, _TAPS, 1), stride=(2, 1), groups=c)
+    return F.conv2d(x, line.view(1, 1, 1, _TAPS).expand(c, 1, 1, _TAPS), stride=(1, 2), groups=c)
