@@ -9,7 +9,8 @@ from .icnn import DenseICNN
 from .interpolation import InterpolationCritic
 from .mlp import MLP
 from .parts import by_parts
-from .patches import patches, pyramid
+from .patches import enlarge, patches, pyramid
+from .random_filters import RandomFilters
 from .schedule import linear_decay, linear_rise
 from .weight_norm import data_dependent_init, weight_normalised
 
@@ -23,12 +24,14 @@ __all__ = [
     "DenseICNN",
     "GLUGenerator",
     "InterpolationCritic",
+    "RandomFilters",
     "build_autoencoder",
     "build_critic",
     "build_encoder",
     "build_generator",
     "by_parts",
     "data_dependent_init",
+    "enlarge",
     "linear_decay",
     "linear_rise",
     "patches",

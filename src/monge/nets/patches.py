@@ -54,6 +54,19 @@ def patches(x: Tensor, size: int, *, stride: int = 1, torus: bool = False) -> Te
     return F.unfold(x, size, stride=stride).transpose(1, 2)
 
 
+def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
+    """Pictures (n, c, h, w) of one scale brought to the size of the next finer one, (2h or 2h + 1, 2w or 2w + 1), bicubic.
+
+    >>> enlarge(torch.ones(1, 3, 4, 5), (9, 10)).shape
+    torch.Size([1, 3, 9, 10])
+    """
+    margin = 2
+    x = F.pad(x, (margin,) * 4, mode="circular" if torus else "replicate")
+    x = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
+    x = x[..., 2 * margin : -2 * margin, 2 * margin : -2 * margin]
+    return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
 def _halve(x: Tensor, torus: bool) -> Tensor:
     line = torch.exp(-((torch.arange(_TAPS, dtype=x.dtype, device=x.device) - (_TAPS - 1) / 2) ** 2) / (2 * _SIGMA**2))
     line = line / line.sum()

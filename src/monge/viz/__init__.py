@@ -1,14 +1,18 @@
 """Pictures and pages: pure functions."""
 
+from .cells import assignment, laguerre
 from .color import color_figure
 from .compare import comparison
+from .origins import origin_colors, origins
 from .pictures import clouds, curves, grid, grid_png, to_png
 from .report import report_page
 from .scores import piano_rolls
+from .texture import shown_png, texture_page
 from .transport import arrows, before_after, displacement_gif, level_sets
 
 __all__ = [
     "arrows",
+    "assignment",
     "before_after",
     "clouds",
     "color_figure",
@@ -17,8 +21,13 @@ __all__ = [
     "displacement_gif",
     "grid",
     "grid_png",
+    "laguerre",
     "level_sets",
+    "origin_colors",
+    "origins",
     "piano_rolls",
     "report_page",
+    "shown_png",
+    "texture_page",
     "to_png",
 ]

@@ -1,0 +1,390 @@
+r"""Textures from the patches of an exemplar: synthesis, inpainting and mixing.
+
+    Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal transport between feature
+    distributions", JMIV 2023                                                                       [houdard2023]  the objective
+    Galerne, Leclaire & Rabin, "A texture synthesis model based on semi-discrete optimal transport in patch space",
+    SIAM J. Imaging Sciences 2018                                                                   [galerne2018]  coarse to fine
+    Rabin, Peyré, Delon & Bernot, "Wasserstein barycenter and its application to texture mixing", SSVM 2011
+                                                                                                    [rabin2011]    mixing
+
+==========  ======================================================================================
+symbol      here
+==========  ======================================================================================
+x           `Texture.image`, the picture that is made; a pyramid level of it until the last stages
+P_i x       the i-th patch of x, see `monge.nets.patches`
+ν_k         patches y of exemplar k at the scale at hand, ``config.targets`` of them
+ψ_k         potential of ν_k, in a `monge.ot.SemiDiscrete`
+T_k         P_i x ↦ y_σ(i): to the target in whose Laguerre cell the patch lies
+w_k         weights of the exemplars
+==========  ======================================================================================
+
+The objective is min_x Σ_k w_k OT(patches of x, ν_k), at every scale from coarse to fine, with OT written as a maximum over ψ_k.
+With the cells fixed it is a quadratic in x whose minimiser is a mean: each pixel becomes the mean of what the patches over it
+should be. The authors take gradient steps of Adam instead, at all scales at once, from noise; on the features of a network, where
+there is no such minimiser, so does this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from monge.config import Frozen
+from monge.data import generator
+from monge.nets import enlarge, patches, pyramid
+from monge.ot import SemiDiscrete
+
+Extractor = Callable[[Tensor], list[Tensor]]
+
+_SWEEPS = 10  # fixed-point steps on ψ for one of x
+_RELAXATION = 1.5
+_LEVELS = 7  # halvings of ε at the start of a stage
+_BAND = 2**15  # patches held at once
+_KNOWN = 1e-3  # share of unknown pixels below which a smoothed one counts as known
+_FEWEST = 16  # patches that a scale of an exemplar must have
+_ADAM_LR, _ADAM_STEPS = 0.02, 250  # of the feature-based form
+_TARGETS, _ORDER, _DRAW, _START = range(4)  # what randomness is for
+
+
+class Config(Frozen):
+    """Texture synthesis by patch transport."""
+
+    name: Literal["texture"] = "texture"
+    patch: int = Field(8, ge=2, le=32)
+    """Side of the patches."""
+    detail: int = Field(4, ge=0, le=32)
+    """Side of the patches of a last pass at the finest scales, which sharpens; 0 for none."""
+    scales: int | None = Field(None, ge=1)
+    """Scales of the pyramid; by default as many as leave the smallest side about four patches."""
+    targets: int = Field(2500, ge=16)
+    """Patches of an exemplar that stand for all of its patches at a scale."""
+    steps: int = Field(30, ge=1)
+    """Steps at the coarsest scale; finer ones take two thirds of the steps of the one before, at least a fifth of these."""
+    rate: float = Field(0.4, gt=0, le=1)
+    """How far a step goes towards the minimiser for the present cells; potentials follow small steps more closely."""
+    batch: int = Field(4096, ge=64)
+    """Patches of x on which a potential is balanced."""
+    blur: float = Field(0.5, gt=0)
+    """ε of that balance, in mean squared distances of a target to its third neighbour."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    level: int
+    patch: int
+    steps: int
+
+
+class Texture:
+    r"""A picture whose patches are distributed as those of an exemplar, or as a Wasserstein barycentre of several.
+
+    .. math:: \min_x \sum_l \sum_k w_k \max_\psi \frac1n \sum_i \psi^c(P_i S_l x) + \langle b, \psi \rangle
+
+    Parameters
+    ----------
+    exemplars : sequence of Tensor (c, h, w)
+        Pictures with values in about [0, 1], all with the same number of channels.
+    size : (int, int)
+        Height and width of the picture.
+    weights : sequence of float, optional
+        Of the exemplars, sum 1; equal by default.
+    tile : bool
+        Whether the picture continues at its opposite side.
+    image, mask, region : Tensor (c, h, w), bool (h, w), bool (h, w), optional
+        Inpainting: pixels where ``mask`` is True are made, the others are those of ``image``, to the bit. ``image`` is also the
+        exemplar, as far as ``region`` (default: everything outside the mask) goes.
+    extractor : callable, optional
+        (1, c, h, w) to a list of feature maps (1, f, h', w') at any scales. Then their distributions are matched, by Adam.
+    seed : int
+        With the inputs it determines the picture.
+
+    Notes
+    -----
+    Call `step` until `done`; `image` is the picture so far. A picture is a function of ``seed`` and inputs, and
+    ``state_dict`` after any step continues to the same bits. Raises ValueError for shapes that do not fit together.
+
+    Examples
+    --------
+    >>> exemplar = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    >>> texture = Texture([exemplar], (40, 24), config=Config(patch=4, steps=2), tile=True)
+    >>> while not texture.done:
+    ...     scalars = texture.step()
+    >>> texture.image.shape, sorted(scalars)
+    (torch.Size([3, 40, 24]), ['loss', 'patch', 'scale'])
+    """
+
+    def __init__(
+        self,
+        exemplars: Sequence[Tensor],
+        size: tuple[int, int],
+        *,
+        weights: Sequence[float] | None = None,
+        tile: bool = False,
+        config: Config | None = None,
+        seed: int = 0,
+        extractor: Extractor | None = None,
+        image: Tensor | None = None,
+        mask: Tensor | None = None,
+        region: Tensor | None = None,
+    ) -> None:
+        self.config, self.size, self.tile, self.seed, self.extractor = config or Config(), size, tile, seed, extractor
+        self.exemplars = list(exemplars)
+        self.weights = list(weights) if weights is not None else [1 / len(self.exemplars)] * len(self.exemplars)
+        _require(self.exemplars, self.weights, size, image, mask, region)
+        known = None if mask is None else ~mask & (torch.ones_like(mask) if region is None else region)
+        scales = _scales(self.config, [tuple(x.shape[1:]) for x in self.exemplars], size, known)
+        self._levels = [_known_pyramid(x, known, scales) for x in self.exemplars]
+        self._fixed = None if mask is None or image is None else _known_pyramid(image, ~mask, scales)
+        self._image, self._mask = image, mask
+        self.stages = _stages(self.config, scales) if extractor is None else [_Stage(0, 0, _ADAM_STEPS)]
+        self._stage, self._step = 0, 0
+        self._x = self._noise(self.stages[0].level)
+        self._begin()
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left."""
+        return self._stage == len(self.stages)
+
+    @property
+    def progress(self) -> float:
+        """Share of the work that is done, in [0, 1]."""
+        work = [(s.patch**2 + 32) * s.steps / 4**s.level for s in self.stages]
+        here = 0.0 if self.done else work[self._stage] * self._step / self.stages[self._stage].steps
+        return (sum(work[: self._stage]) + here) / sum(work)
+
+    @property
+    def image(self) -> Tensor:
+        """The picture so far, (c, h, w), enlarged if its finest scale is still to come; values may leave [0, 1] a little."""
+        x = self._x[None]
+        while x.shape[2:] != self.size:
+            level = next(s for s in range(x.shape[2].bit_length() + 16) if self._shape(s) == tuple(x.shape[2:]))
+            x = enlarge(x, self._shape(level - 1), torus=self.tile)
+        return x[0] if self._mask is None or self._image is None else torch.where(self._mask, x[0], self._image)
+
+    def step(self) -> dict[str, float]:
+        """One step on each ψ_k, then one on x."""
+        if self.done:
+            raise RuntimeError("the texture is finished: step() has nothing left to do")
+        stage = self.stages[self._stage]
+        loss = self._patch_step(stage) if self.extractor is None else self._feature_step()
+        self._step += 1
+        if self._step == stage.steps:
+            self._stage, self._step = self._stage + 1, 0
+            if not self.done:
+                self._begin()
+        return {"loss": loss, "scale": float(stage.level), "patch": float(stage.patch)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step depends on, beside the inputs."""
+        state: dict[str, Any] = {"x": self._x.detach(), "stage": self._stage, "step": self._step}
+        state["potentials"] = [] if self.done else [law.potential for law in self._laws]
+        return state | ({} if self.extractor is None else {"optimizer": self._optimizer.state_dict()})
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of a texture with the same inputs."""
+        self._stage, self._step = int(state["stage"]), int(state["step"])
+        self._x = state["x"].clone()
+        if not self.done:
+            self._begin()
+            for law, potential in zip(self._laws, state["potentials"], strict=True):
+                law.potential.copy_(potential)
+        if self.extractor is not None:
+            self._optimizer.load_state_dict(state["optimizer"])
+
+    def _begin(self) -> None:
+        """Bring x to the scale of the stage, draw the targets, and start ψ_k at 0."""
+        stage = self.stages[self._stage]
+        shape = self._shape(stage.level)
+        if self._x.shape[1:] != shape:
+            self._x = self._constrained(enlarge(self._x[None], shape, torus=self.tile)[0], stage.level)
+        if self.extractor is not None:
+            self._begin_features(self.extractor)
+            return
+        self._laws = [self._law(_patches_of(*of[stage.level], stage.patch), k) for k, of in enumerate(self._levels)]
+        self._wanted = None if self._mask is None else _touching(self._free(stage.level), stage.patch)
+
+    def _law(self, y: Tensor, k: int) -> SemiDiscrete:
+        """ν_k: at most ``targets`` of the points y, none twice."""
+        y = y[_some(len(y), self.config.targets, generator(self.seed, _TARGETS, self._stage, k)).to(y.device)]
+        near = torch.cat([torch.cdist(rows, y).topk(min(4, len(y)), 1, largest=False).values[:, -1] for rows in y.split(1024)])
+        scale = 2 * y.var(0).sum().item()
+        return SemiDiscrete(y, epsilon=max(self.config.blur * near.square().mean().item(), 1e-3 * scale, 1e-9))
+
+    def _patch_step(self, stage: _Stage) -> float:
+        p, torus = stage.patch, self.tile
+        x = F.pad(self._x[None], (0, p - 1, 0, p - 1), mode="circular")[0] if torus else self._x
+        batch = self._draw(x, p)
+        loss = 0.0
+        for w, law in zip(self.weights, self._laws, strict=True):  # max over ψ
+            law.balance(batch, n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=_LEVELS if self._step == 0 else 0)
+            loss += w * law.value(batch[:1024]).item() / batch.shape[1]
+        total, count = self._assembled(x, p)  # min over x, the cells fixed
+        if torus:
+            total, count = _wrapped(total, p), _wrapped(count, p)
+        made = torch.where(count > 0, total / count.clamp_min(1), self._x)
+        self._x = self._constrained(self._x + self.config.rate * (made - self._x), stage.level)
+        return loss
+
+    def _draw(self, x: Tensor, p: int) -> Tensor:
+        """Patches of x at random places, a function of (seed, stage, step)."""
+        h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
+        places = torch.arange(h * w) if self._wanted is None else self._wanted.flatten().nonzero()[:, 0].cpu()
+        chosen = places[_some(len(places), self.config.batch, generator(self.seed, _DRAW, self._stage, self._step))].to(x.device)
+        windows = x.unfold(1, p, 1).unfold(2, p, 1)  # (c, h, w, p, p), a view
+        return windows[:, chosen // w, chosen % w].movedim(0, 1).flatten(1)
+
+    def _assembled(self, x: Tensor, p: int) -> tuple[Tensor, Tensor]:
+        """Σ_i P_iᵀ Σ_k w_k T_k(P_i x), and how many patches each pixel has; a band of rows at a time."""
+        h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
+        wanted = x.new_ones(h, w) if self._wanted is None else self._wanted.to(x)
+        total, rows = torch.zeros_like(x), max(1, _BAND // w)
+        for top in range(0, h, rows):
+            flat = wanted[top : top + rows].flatten() > 0
+            band = x[:, top : min(top + rows, h) + p - 1]
+            points = patches(band[None], p)[0]
+            aims = torch.zeros_like(points)
+            aims[flat] = sum(v * law.y[law.assign(points[flat])] for v, law in zip(self.weights, self._laws, strict=True))
+            total[:, top : top + band.shape[1]] += F.fold(aims.T[None], band.shape[1:], p)[0]
+        return total, F.conv_transpose2d(wanted[None, None], x.new_ones(1, 1, p, p))[0]
+
+    def _begin_features(self, extractor: Extractor) -> None:
+        with torch.no_grad():
+            maps = [extractor(of[0][0][None]) for of in self._levels]
+        self._laws = [self._law(m[0].flatten(1).T, k) for k, of in enumerate(maps) for m in of]
+        self._optimizer = torch.optim.Adam([self._x.requires_grad_()], lr=_ADAM_LR)
+
+    def _feature_step(self) -> float:
+        assert self.extractor is not None
+        self._optimizer.zero_grad()
+        maps = self.extractor(self._x[None])
+        loss = self._x.new_zeros(())
+        for k, w in enumerate(self.weights):
+            for level, (m, law) in enumerate(zip(maps, self._laws[k * len(maps) : (k + 1) * len(maps)], strict=True)):
+                points, key = m[0].flatten(1).T, (self.seed, _DRAW, self._step, level)
+                points = points[_some(len(points), self.config.batch, generator(*key)).to(points.device)]
+                law.balance(points.detach(), n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=0 if self._step else _LEVELS)
+                loss = loss + w * law.value(points) / points.shape[1]
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        with torch.no_grad():
+            self._x.copy_(self._constrained(self._x, 0))
+        return loss.item()
+
+    def _shape(self, level: int) -> tuple[int, int]:
+        return self.size[0] >> level, self.size[1] >> level
+
+    def _free(self, level: int) -> Tensor:
+        """Pixels (h, w) that are to be made."""
+        assert self._fixed is not None and self._mask is not None
+        return self._mask if level == 0 else ~self._fixed[level][1]
+
+    def _constrained(self, x: Tensor, level: int) -> Tensor:
+        """x, with the pixels that are given."""
+        return x if self._fixed is None else torch.where(self._free(level), x, self._fixed[level][0])
+
+    def _noise(self, level: int) -> Tensor:
+        """Each pixel is one of an exemplar's."""
+        h, w = self._shape(level)
+        draw = generator(self.seed, _START)
+        which = torch.multinomial(torch.tensor(self.weights, dtype=torch.float64), h * w, True, generator=draw)
+        x = self.exemplars[0].new_empty(len(self.exemplars[0]), h * w)
+        for k, of in enumerate(self._levels):
+            pixels, known = of[level]
+            pixels = pixels[:, known] if known is not None else pixels.flatten(1)
+            here = (which == k).nonzero()[:, 0]
+            x[:, here.to(x.device)] = pixels[:, torch.randint(pixels.shape[1], here.shape, generator=draw).to(x.device)]
+        return self._constrained(x.view(-1, h, w), level)
+
+
+def memory_estimate(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], config: Config) -> int:
+    """Bytes that a `Texture` of exemplars of these shapes (c, h, w) takes at its peak, about; without torch's own 250 MB."""
+    c, p, m = shapes[0][0], config.patch, config.targets
+    width = c * p * p
+    exemplars = sum(c * h * w * 3 + min(h * w * width, 2 * h * w * width) for _, h, w in shapes)
+    return 4 * (8 * c * size[0] * size[1] + exemplars + 4 * _BAND * width + len(shapes) * m * (2 * width + 2 * config.batch))
+
+
+def _stages(config: Config, scales: int) -> list[_Stage]:
+    steps = [max(-(-config.steps // 5), round(config.steps * (2 / 3) ** k)) for k in range(scales)]
+    stages = [_Stage(scales - 1 - k, config.patch, n) for k, n in enumerate(steps)]
+    return stages + ([_Stage(0, config.detail, 2 * steps[-1])] if 0 < config.detail < config.patch else [])
+
+
+def _scales(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, int], known: Tensor | None) -> int:
+    """As many as asked for or seem good, but each with room for patches; where a part is unknown, for enough known ones."""
+    side = min(*size, *(min(shape) for shape in shapes))
+    good = max(1, (side // (4 * config.patch)).bit_length()) if config.scales is None else config.scales
+    fit = max((s for s in range(1, side.bit_length() + 1) if side >> (s - 1) >= config.patch), default=0)
+    if known is not None:
+        whole = [~_touching(~level, config.patch) for level in _coarser(known, max(1, min(good, fit)))]
+        fit = sum(bool(w.sum() >= _FEWEST) for w in whole)
+    if not fit:
+        raise ValueError(f"patches of {config.patch} pixels do not fit into {side}, or into what is known: take smaller ones")
+    return min(good, fit)
+
+
+def _known_pyramid(x: Tensor, known: Tensor | None, scales: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Levels of a picture, smoothed over the known pixels only, and which pixels of them are known."""
+    if known is None:
+        return [(level[0], None) for level in pyramid(x[None], scales)]
+    share = pyramid(known[None, None].to(x), scales)
+    sums = pyramid((x * known)[None], scales)
+    levels = [(s[0] / w[0].clamp_min(1e-6), k) for s, w, k in zip(sums, share, _coarser(known, scales), strict=True)]
+    return [(x, known), *levels[1:]]
+
+
+def _coarser(known: Tensor, scales: int) -> list[Tensor]:
+    return [level[0, 0] > 1 - _KNOWN for level in pyramid(known[None, None].float(), scales)]
+
+
+def _touching(free: Tensor, p: int) -> Tensor:
+    """Places (h − p + 1, w − p + 1) whose patch has a free pixel."""
+    return F.max_pool2d(free[None, None].float(), p, stride=1)[0, 0] > 0
+
+
+def _patches_of(x: Tensor, known: Tensor | None, p: int) -> Tensor:
+    """All patches (n, c p²) without an unknown pixel."""
+    found = patches(x[None], p)[0]
+    return found if known is None else found[~_touching(~known, p).flatten()]
+
+
+def _some(n: int, most: int, draw: torch.Generator) -> Tensor:
+    """At most so many of range(n), in random order."""
+    return torch.randperm(n, generator=draw)[:most]
+
+
+def _wrapped(x: Tensor, p: int) -> Tensor:
+    """Add the last p − 1 rows and columns to the first, and cut them off."""
+    h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
+    x = x.clone()
+    x[:, : p - 1] += x[:, h:]
+    x[:, :, : p - 1] += x[:, :, w:]
+    return x[:, :h, :w]
+
+
+def _require(
+    exemplars: Sequence[Tensor],
+    weights: Sequence[float],
+    size: tuple[int, int],
+    image: Tensor | None,
+    mask: Tensor | None,
+    region: Tensor | None,
+) -> None:
+    if not exemplars or any(x.ndim != 3 or len(x) != len(exemplars[0]) for x in exemplars):
+        raise ValueError(f"exemplars must be (c, h, w) with one c, got {[tuple(x.shape) for x in exemplars]}")
+    if len(weights) != len(exemplars) or min(weights) < 0 or not abs(sum(weights) - 1) < 1e-6:
+        raise ValueError(f"weights must be {len(exemplars)} numbers >= 0 with sum 1, got {list(weights)}")
+    if (image is None) != (mask is None):
+        raise ValueError("image and mask belong together: give both to inpaint, or neither")
+    for name, of in (("image", image), ("mask", mask), ("region", region)):
+        if of is not None and tuple(of.shape[-2:]) != tuple(size):
+            raise ValueError(f"{name} has size {tuple(of.shape[-2:])}, and size is {tuple(size)}: they must agree")
+    if mask is not None and (mask.all() or not mask.any()):
+        raise ValueError(f"the mask is {'full' if mask.all() else 'empty'}: some pixels must be made and some be known")
