@@ -22,6 +22,7 @@ METHODS = {
     "cramer_gan": "Cramér GAN",
     "sinkhorn_gan": "Sinkhorn GAN",
     "ot_gan": "OT-GAN",
+    "semidiscrete": "Semi-discrete",
 }
 MAPS = {"w2gn": "W2GN", "amortised_w2": "amortised conjugates", "latent_w2": "latent transport", "w2_cycle": "W2 cycle"}
 CODES = ("acai", "rae", "wae", "wwae", "sinkhorn_wae")
@@ -47,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     results = {name: result for name, result in results.items() if "recipe" in result}
-    adversarial = {f"{method.replace('_', '-')}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
+    adversarial = {f"{dashed(method)}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
     maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
     coding = {name for name in results if recipe_of(name)["method"]["name"] in CODES}
     critic, paths = (
@@ -79,7 +80,7 @@ def main() -> None:
     )
     stale += written(ROOT / "docs" / "interpolate.md", {"paths": code_tables.paths(paths)}, args.check)
     for method in (*METHODS, *MAPS, *CODES):
-        page = ROOT / "docs" / "methods" / f"{method.replace('_', '-')}.md"
+        page = ROOT / "docs" / "methods" / f"{dashed(method)}.md"
         own = recipes({name: r for name, r in results.items() if on_page(name, method)})
         stale += written(page, {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own}, args.check)
     if stale:
@@ -99,6 +100,11 @@ def written(page: Path, tables: dict[str, str], check: bool) -> list[str]:
     return []
 
 
+def dashed(method: str) -> str:
+    """A method as recipes and pages spell it."""
+    return "semi-discrete" if method == "semidiscrete" else method.replace("_", "-")
+
+
 def on_page(name: str, method: str) -> bool:
     return recipe_of(name)["method"]["name"] == method
 
@@ -111,9 +117,9 @@ def compared(results: dict[str, Any], data: str, head: list[str], cells: Callabl
     """One row for each method that was measured on the data, in the order of the papers."""
     lines = ["| " + " | ".join(["method", *head, "seeds", "training"]) + " |", "|---" * (len(head) + 3) + "|"]
     for method, title in METHODS.items():
-        result = results.get(f"{method.replace('_', '-')}-{data}")
+        result = results.get(f"{dashed(method)}-{data}")
         if result:
-            s, page = result["summary"], f"docs/methods/{method.replace('_', '-')}.md"
+            s, page = result["summary"], f"docs/methods/{dashed(method)}.md"
             cost = f"{s['cpu_seconds']['mean'] / 60:.1f} CPU-min"
             lines.append("| " + " | ".join([f"[{title}]({page})", *cells(result), str(len(result["runs"])), cost]) + " |")
     return "\n".join(lines)
@@ -176,6 +182,8 @@ def row(result: dict[str, Any]) -> str:
                 f"; Fréchet of a Gaussian fitted to the codes {shown(s, 'frechet_lenet_baseline', 1)}, "
                 f"of the data's own codes {shown(s, 'frechet_lenet_reconstruction', 1)}"
             )
+        if "cell_mass_error" in s:
+            figures += f", masses of cells off by {s['cell_mass_error']['mean']:.1%}"
         gaussian = s["frechet_lenet_pixel_gaussian"]["mean"]
         floor = f"Fréchet {s['frechet_lenet_floor']['mean']:.1f} (train/test), {gaussian:.0f} (pixel Gaussian)"
     else:

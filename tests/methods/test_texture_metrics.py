@@ -269,3 +269,9 @@ def test_the_cut_takes_the_least_error() -> None:
     path = [1, 2, 2, 1, 0]
     error[torch.arange(5), path] = 0
     assert torch.equal(_cut(error), torch.arange(4) >= torch.tensor(path)[:, None])
+
+
+def test_quilting_finds_blocks_that_fit() -> None:
+    v = texture(24, 24, torus=True).repeat(1, 3, 3)  # every block has a perfect neighbour
+    x = quilting(v, 60, 0, block=16, overlap=4, slack=0)
+    assert nearest_patches(patches(x[None], 6)[0], v, 6)[1].max() < 1e-6

@@ -1,7 +1,8 @@
 """Pictures as arrays of sRGB colours, 8 or 16 bits deep, with what must survive: alpha, metadata and colour profile.
 
 Of 16-bit colour Pillow reads the high bytes only. `_sixteen` therefore reads such a file twice, the second time asking for the
-low bytes; `_png16` writes one, which Pillow cannot.
+low bytes; `_png16` writes one, which Pillow cannot. Read as ``native``, grey stays one channel and colours stay in the space of
+the file's profile, so that pixels which nobody changes are written as they were.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Pixels = NDArray[Any]
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 _OPAQUE = {"JPEG"}
 _LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
+_PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: grey, grey with alpha, RGB, RGBA
 _ORIENTATION = 0x0112
 _TIFF_WORDS = {270, 271, 272, 305, 306, 315, 33432, 34665, 34853}  # tags of a TIFF that speak of the photograph, not of the file
 
@@ -36,12 +38,13 @@ class Picture:
 
     Attributes
     ----------
-    colours : array (h, w, 3), uint8 or uint16
+    colours : array (h, w, 3), uint8 or uint16; (h, w, 1) of a grey picture that was read as native
     alpha : array (h, w) of the same type, or None
     exif : bytes
         Metadata without the orientation, which has been applied.
     profile : bytes
-        The sRGB profile that the file brought or was converted to; empty if it had none, and is then taken as sRGB.
+        The sRGB profile that the file brought or was converted to; empty if it had none, and is then taken as sRGB. Of a picture
+        read as native the file's own.
     notes : tuple of str
         What reading changed, one sentence each.
     clipped : float
@@ -58,27 +61,33 @@ class Picture:
     @property
     def visible(self) -> Pixels:
         """Colours (n, 3) of the pixels that are not fully transparent."""
-        return self.colours.reshape(-1, 3) if self.alpha is None else self.colours[self.alpha > 0]
+        return self.colours.reshape(-1, self.colours.shape[2]) if self.alpha is None else self.colours[self.alpha > 0]
 
     @property
     def grey(self) -> bool:
         """Whether all colours are grey."""
-        c = self.colours
-        return all(np.array_equal(row[:, 0], row[:, 1]) and np.array_equal(row[:, 0], row[:, 2]) for row in c)
+        return all(bool((row == row[:, :1]).all()) for row in self.colours)
+
+    @property
+    def rgb(self) -> Picture:
+        """The same picture with three channels of colour."""
+        if self.colours.shape[2] == 3:
+            return self
+        return replace(self, colours=np.repeat(self.colours, 3, 2), profile=b"")  # a profile of grey fits no colours
 
     def with_colours(self, colours: Pixels, clipped: float = 0.0) -> Picture:
         """The same picture in other colours."""
         return replace(self, colours=colours, clipped=clipped)
 
 
-def read_picture(path: str | Path) -> Picture:
-    """Read a picture of any mode; MongeError if it cannot be one."""
+def read_picture(path: str | Path, *, native: bool = False) -> Picture:
+    """Read a picture of any mode as sRGB, or natively: grey as grey, in its own colour space; MongeError if it cannot be one."""
     path = Path(path)
     if not path.is_file():
         raise MongeError(f"no picture at '{path}': {'it is a folder' if path.is_dir() else 'there is no such file'}")
     try:
         with _any_size(), Image.open(path) as image:
-            return _decoded(image, path)
+            return _decoded(image, path, native)
     except UnidentifiedImageError:
         raise MongeError(f"'{path}' is not a picture that Pillow reads: convert it to PNG, JPEG or TIFF") from None
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError) as error:
@@ -111,7 +120,8 @@ def write_picture(picture: Picture, path: str | Path) -> None:
         path.write_bytes(_png16(pixels, picture.exif, picture.profile))
         return
     options: dict[str, Any] = {"exif": picture.exif} if picture.exif else {}
-    if picture.profile:
+    grey = picture.colours.shape[2] == 1
+    if picture.profile and not (grey and name == "WEBP"):  # which has colours only, and no place for a profile of grey
         options["icc_profile"] = picture.profile
     if name == "JPEG":
         options |= {"quality": 95, "subsampling": 0}
@@ -119,6 +129,8 @@ def write_picture(picture: Picture, path: str | Path) -> None:
         options |= {"lossless": True, "exact": True}
     elif name == "TIFF":
         options["compression"] = "tiff_adobe_deflate"
+    if pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, name, **options)
 
 
@@ -132,7 +144,7 @@ def _any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decoded(image: ImageFile.ImageFile, path: Path) -> Picture:
+def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
     notes = [f"only the first of {frames} frames is used"] if (frames := getattr(image, "n_frames", 1)) > 1 else []
     raw = _raw_mode(image)  # before the metadata: those of a PNG stand behind the pixels, which reading them decodes
     exif = image.getexif()
@@ -144,25 +156,28 @@ def _decoded(image: ImageFile.ImageFile, path: Path) -> Picture:
     profile = image.info.get("icc_profile") or b""
     if ";16" in raw and image.mode in ("RGB", "RGBA", "CMYK"):
         pixels = _sixteen(image, raw, path)
-        if profile and not _is_srgb(profile):
+        if profile and not native and not _is_srgb(profile):
             raise MongeError(f"'{path}' has 16 bits and a colour profile other than sRGB: convert it to sRGB first")
-        alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
-        pixels = pixels[..., :3]
+        colours = pixels.shape[2] - 1 | 1  # 1 of 1 or 2 channels, 3 of 3 or 4
+        alpha = pixels[..., -1] if pixels.shape[2] > colours else None
+        pixels = pixels[..., :colours]
     elif image.mode.startswith("I"):
         grey = np.asarray(image)
         if grey.size and not 0 <= grey.min() <= grey.max() < 65536:
             raise MongeError(f"'{path}' has grey values from {grey.min()} to {grey.max()}: scale them to 0 to 65535")
-        pixels, alpha = np.repeat(grey.astype(np.uint16)[..., None], 3, 2), None
-        notes.append("grey is read as RGB")
-        profile = b""
+        pixels, alpha = grey.astype(np.uint16)[..., None], None
     elif image.mode == "F":
         raise MongeError(f"'{path}' has floating-point values: save it with 8 or 16 bits")
     else:
         alpha = np.asarray(image.convert("RGBA").getchannel("A")) if image.has_transparency_data else None
-        if image.mode not in ("RGB", "RGBA"):
-            notes.append(f"mode {image.mode} is read as RGB")
-        opened, profile = _to_srgb(image, profile, notes)
-        pixels = np.asarray(opened)
+        if native and image.mode in ("1", "L", "LA", "RGB", "RGBA"):
+            plain = np.asarray(image.convert("RGB" if image.mode.startswith("RGB") else "L"))
+            pixels = plain[..., None] if plain.ndim == 2 else plain
+        else:
+            pixels, profile = _as_srgb(image, profile, notes)
+    if pixels.shape[2] == 1 and not native:
+        pixels, profile = np.repeat(pixels, 3, 2), b""
+        notes.append("grey is read as RGB")
     turn = [np.ascontiguousarray(_upright(p, orientation)) for p in ([pixels] if alpha is None else [pixels, alpha])]
     return Picture(turn[0], turn[1] if len(turn) > 1 else None, words, profile, tuple(notes))
 
@@ -175,6 +190,11 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 
 def _sixteen(image: ImageFile.ImageFile, raw: str, path: Path) -> NDArray[np.uint16]:
     layout, _, order = raw.partition(";")
+    if raw == "LA;16B":
+        with Image.open(path) as again:  # Pillow has it as RGBA of high bytes: ask for the four bytes as they lie
+            again.tile = [tile._replace(args=_replaced(tile.args, raw, "RGBA")) for tile in again.tile]
+            four = np.asarray(again).astype(np.uint16)
+        return np.asarray(four[..., ::2] << 8 | four[..., 1::2])
     if layout not in ("RGB", "RGBA") or order not in _LOW_BYTE or len(image.tile) > 1:
         raise MongeError(f"'{path}' has 16-bit pixels laid out as {raw}: save it as 16-bit RGB or RGBA PNG")
     with Image.open(path) as again:
@@ -187,8 +207,15 @@ def _replaced(args: Any, raw: str, other: str) -> Any:
     return other if args == raw else (other, *args[1:])
 
 
+def _as_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Pixels, bytes]:
+    """The pixels (h, w, 3) by their own colour profile, and the profile that they then have."""
+    if image.mode not in ("RGB", "RGBA"):
+        notes.append(f"mode {image.mode} is read as RGB")
+    opened, profile = _to_srgb(image, profile, notes)
+    return np.asarray(opened), profile
+
+
 def _to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Image.Image, bytes]:
-    """The picture as 8-bit RGB by its own colour profile, and the profile that it then has."""
     plain = image.convert(image.mode[:-1]) if image.mode in ("RGBA", "LA") else image
     if plain.mode in ("P", "PA", "1", "La", "RGBa"):
         plain = image.convert("RGBA").convert("RGB")
@@ -223,14 +250,14 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _png16(pixels: Pixels, exif: bytes, profile: bytes) -> bytes:
-    """A PNG of 16-bit RGB or RGBA pixels (h, w, 3 or 4); each row is stored as the difference to the one above."""
+    """A PNG of 16-bit pixels (h, w, 1 to 4); each row is stored as the difference to the one above."""
     h, w, channels = pixels.shape
-    rows = pixels.astype(">u2").view(np.uint8).reshape(h, -1)
+    rows = np.ascontiguousarray(pixels, ">u2").view(np.uint8).reshape(h, -1)
     stored = np.empty((h, rows.shape[1] + 1), np.uint8)
     stored[:, 0] = 2
     stored[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=stored[1:, 1:])
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, 2 if channels == 3 else 6, 0, 0, 0))]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, _PNG_KINDS[channels], 0, 0, 0))]
     if profile:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)))
     if exif:

@@ -24,18 +24,23 @@ _CODES = 1 << 24  # colours of 8 bits
 def as_picture(given: Source, name: str) -> Picture:
     """A picture from a file's path or an array; MongeError with the argument's name for anything else."""
     if isinstance(given, Picture):
-        return given
+        return given.rgb
     if isinstance(given, str | Path):
         return read_picture(given)
     pixels = np.asarray(given)
     if pixels.ndim not in (2, 3) or pixels.shape[-1] not in (3, 4) or 0 in pixels.shape:
         raise MongeError(f"{name} must have shape (h, w, 3 or 4) or (n, 3 or 4), got {pixels.shape}; repeat grey three times")
+    check_values(pixels, name)
+    sheet = pixels[:, None] if pixels.ndim == 2 else pixels
+    return Picture(sheet[..., :3], sheet[..., 3] if sheet.shape[-1] == 4 else None)
+
+
+def check_values(pixels: Pixels, name: str) -> None:
+    """MongeError unless the pixels are uint8, uint16 or floats in [0, 1]."""
     if pixels.dtype not in (np.uint8, np.uint16) and not np.issubdtype(pixels.dtype, np.floating):
         raise MongeError(f"{name} must be uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
     if np.issubdtype(pixels.dtype, np.floating) and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise MongeError(f"{name} has floats outside [0, 1]: divide colours of 8 bits by 255")
-    sheet = pixels[:, None] if pixels.ndim == 2 else pixels
-    return Picture(sheet[..., :3], sheet[..., 3] if sheet.shape[-1] == 4 else None)
 
 
 def like(given: Any, picture: Picture) -> Any:

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "put runs side by side: a table and a figure",
     "interpolate": "show what an autoencoder puts between two samples",
     "color": "give a picture the colours of others",
+    "texture": "make more of a texture, fill holes with it, mix several",
     "adapt": "move features of one domain onto another's",
     "data": "list or download data sets",
 }

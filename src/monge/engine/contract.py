@@ -69,3 +69,12 @@ class Estimating(Protocol):
         nothing in here may wait for the others. It leaves the method as it is, for an interrupted run makes an extra call.
         """
         ...
+
+
+@runtime_checkable
+class Matching(Protocol):
+    """Optional: a method that gives every target a mass of its samples is measured by how equal the masses are."""
+
+    def cell_mass_error(self, source: Source) -> float:
+        """Relative error of a mass, in the mean square over the targets, which are the source's."""
+        ...

@@ -12,7 +12,7 @@ from torch import Tensor
 from monge import metrics
 from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
 
-from .contract import Estimating, Method
+from .contract import Estimating, Matching, Method
 from .maps import drawn
 from .scores import holds_scores
 
@@ -28,7 +28,7 @@ _STALLED = "the critic gives the generator no gradient (generator_grad below 1e-
 
 @torch.no_grad()
 def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] | None = None) -> dict[str, float]:
-    """Measure a method in training: energy distance, modes of a mixture, the method's own estimate.
+    """Measure a method in training: energy distance, modes of a mixture, masses of cells, the method's own estimate.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
         found |= {"modes": reached.modes, "share_within_3_sigma": reached.share}
     if frechet is not None:
         found["frechet_lenet"] = frechet(method.sample(_PICTURES).float().cpu())
+    if isinstance(method, Matching):
+        found["cell_mass_error"] = method.cell_mass_error(source)
     if isinstance(method, Estimating):
         data = source.held_out(_PAIRS).to(samples)
         found |= {name: float(value) for name, value in method.estimate(data, samples[:_PAIRS]).items()}

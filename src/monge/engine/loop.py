@@ -87,7 +87,7 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str
 def _loop(job: _Job, start: int, position: int) -> None:
     run, main = job.recipe.run, job.part[0] == 0
     seen: dict[str, list[float]] = {}
-    with _signals() as caught, _progress(job.recipe, start, main) as bar:
+    with stop_signals() as caught, _progress(job.recipe, start, main) as bar:
         job.clock.start()
         for step in range(start, run.steps):
             draw = job.draw(step, position)
@@ -224,7 +224,7 @@ def _threads(number: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def stop_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM so that the step at hand ends first; a second one stops at once."""
     caught: list[int] = []
 

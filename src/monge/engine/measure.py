@@ -15,7 +15,7 @@ from monge.errors import MongeError
 
 from .checkpoint import write_atomically
 from .codes import code_figures
-from .contract import Decoding, Method
+from .contract import Decoding, Matching, Method
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
 from .lines import line_figures
@@ -71,6 +71,8 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
         if isinstance(method, Decoding):
             found |= _decoders(method, source, config)
     found |= code_figures(method, source, config)
+    if isinstance(method, Matching):
+        found["cell_mass_error"] = method.cell_mass_error(source)
     if _has_neighbours(source):
         samples = _cpu(method.sample(min(_COMPARED, config.samples), config.seed))
         copied = metrics.memorisation(samples, source.train(_TRAINING), source.held_out(_COMPARED))

@@ -11,7 +11,7 @@ r"""Textures from the patches of an exemplar: synthesis, inpainting and mixing.
 symbol      here
 ==========  ======================================================================================
 x           `Texture.image`, the picture that is made; a pyramid level of it until the last stages
-P_i x       the i-th patch of x, see `monge.nets.patches`
+P_i x       the i-th patch of x, see `monge.nets.patches`, its pixels weighed by a Gaussian window
 ν_k         patches y of exemplar k at the scale at hand, ``config.targets`` of them
 ψ_k         potential of ν_k, in a `monge.ot.SemiDiscrete`
 T_k         P_i x ↦ y_σ(i): to the target in whose Laguerre cell the patch lies
@@ -19,9 +19,9 @@ w_k         weights of the exemplars
 ==========  ======================================================================================
 
 The objective is min_x Σ_k w_k OT(patches of x, ν_k), at every scale from coarse to fine, with OT written as a maximum over ψ_k.
-With the cells fixed it is a quadratic in x whose minimiser is a mean: each pixel becomes the mean of what the patches over it
-should be. The authors take gradient steps of Adam instead, at all scales at once, from noise; on the features of a network, where
-there is no such minimiser, so does this file.
+With the cells fixed it is a quadratic in x whose minimiser is a mean: each pixel becomes the weighted mean of what the patches
+over it should be. The authors take gradient steps of Adam instead, at all scales at once, from noise; on the features of a
+network, where there is no such minimiser, so does this file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from monge.config import Frozen
 from monge.data import generator
@@ -42,9 +42,10 @@ from monge.ot import SemiDiscrete
 
 Extractor = Callable[[Tensor], list[Tensor]]
 
-_SWEEPS = 10  # fixed-point steps on ψ for one of x
+_SWEEPS = 8  # fixed-point steps on ψ for one of x
 _RELAXATION = 1.5
 _LEVELS = 7  # halvings of ε at the start of a stage
+_SHARPENING, _SHARP_RATE = 3, 0.8  # steps of the last pass
 _BAND = 2**15  # patches held at once
 _KNOWN = 1e-3  # share of unknown pixels below which a smoothed one counts as known
 _FEWEST = 16  # patches that a scale of an exemplar must have
@@ -58,19 +59,21 @@ class Config(Frozen):
     name: Literal["texture"] = "texture"
     patch: int = Field(8, ge=2, le=32)
     """Side of the patches."""
-    detail: int = Field(4, ge=0, le=32)
-    """Side of the patches of a last pass at the finest scales, which sharpens; 0 for none."""
+    window: float = Field(0.2, gt=0)
+    """Standard deviation, in sides of a patch, of the Gaussian that weighs its pixels: less is sharper and less coherent."""
+    sharp: float = Field(0.12, gt=0)
+    """The same for three last steps at the finest scale."""
     scales: int | None = Field(None, ge=1)
     """Scales of the pyramid; by default as many as leave the smallest side about four patches."""
-    targets: int = Field(2500, ge=16)
+    targets: int = Field(2000, ge=16)
     """Patches of an exemplar that stand for all of its patches at a scale."""
     steps: int = Field(30, ge=1)
     """Steps at the coarsest scale; finer ones take two thirds of the steps of the one before, at least a fifth of these."""
     rate: float = Field(0.4, gt=0, le=1)
     """How far a step goes towards the minimiser for the present cells; potentials follow small steps more closely."""
-    batch: int = Field(4096, ge=64)
-    """Patches of x on which a potential is balanced."""
-    blur: float = Field(0.5, gt=0)
+    batch: int = Field(8192, ge=64)
+    """Patches of x on which a potential is balanced: several for each target, or it learns their accidents."""
+    blur: float = Field(0.25, gt=0)
     """ε of that balance, in mean squared distances of a target to its third neighbour."""
 
 
@@ -79,6 +82,8 @@ class _Stage:
     level: int
     patch: int
     steps: int
+    window: float
+    rate: float
 
 
 class Texture:
@@ -142,7 +147,8 @@ class Texture:
         self._levels = [_known_pyramid(x, known, scales) for x in self.exemplars]
         self._fixed = None if mask is None or image is None else _known_pyramid(image, ~mask, scales)
         self._image, self._mask = image, mask
-        self.stages = _stages(self.config, scales) if extractor is None else [_Stage(0, 0, _ADAM_STEPS)]
+        self._free_levels = None if mask is None else [~level for level in _coarser(~mask, scales)]
+        self.stages = _stages(self.config, scales) if extractor is None else [_Stage(0, 0, _ADAM_STEPS, 0, 0)]
         self._stage, self._step = 0, 0
         self._x = self._noise(self.stages[0].level)
         self._begin()
@@ -207,20 +213,24 @@ class Texture:
         if self.extractor is not None:
             self._begin_features(self.extractor)
             return
-        self._laws = [self._law(_patches_of(*of[stage.level], stage.patch), k) for k, of in enumerate(self._levels)]
+        self._window = _window(stage.patch, stage.window, self._x)
+        found = [_patches_of(*of[stage.level], stage.patch) for of in self._levels]
+        self._laws = [self._law(y * self._window, k) for k, y in enumerate(found)]
         self._wanted = None if self._mask is None else _touching(self._free(stage.level), stage.patch)
 
     def _law(self, y: Tensor, k: int) -> SemiDiscrete:
         """ν_k: at most ``targets`` of the points y, none twice."""
         y = y[_some(len(y), self.config.targets, generator(self.seed, _TARGETS, self._stage, k)).to(y.device)]
+        if len(y) == 1:
+            return SemiDiscrete(y, epsilon=1.0)
         near = torch.cat([torch.cdist(rows, y).topk(min(4, len(y)), 1, largest=False).values[:, -1] for rows in y.split(1024)])
         scale = 2 * y.var(0).sum().item()
         return SemiDiscrete(y, epsilon=max(self.config.blur * near.square().mean().item(), 1e-3 * scale, 1e-9))
 
     def _patch_step(self, stage: _Stage) -> float:
         p, torus = stage.patch, self.tile
-        x = F.pad(self._x[None], (0, p - 1, 0, p - 1), mode="circular")[0] if torus else self._x
-        batch = self._draw(x, p)
+        x = functional.pad(self._x[None], (0, p - 1, 0, p - 1), mode="circular")[0] if torus else self._x
+        batch = self._draw(x, p) * self._window
         loss = 0.0
         for w, law in zip(self.weights, self._laws, strict=True):  # max over ψ
             law.balance(batch, n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=_LEVELS if self._step == 0 else 0)
@@ -228,8 +238,8 @@ class Texture:
         total, count = self._assembled(x, p)  # min over x, the cells fixed
         if torus:
             total, count = _wrapped(total, p), _wrapped(count, p)
-        made = torch.where(count > 0, total / count.clamp_min(1), self._x)
-        self._x = self._constrained(self._x + self.config.rate * (made - self._x), stage.level)
+        made = torch.where(count > 0, total / count.clamp_min(1e-6), self._x)
+        self._x = self._constrained(self._x + stage.rate * (made - self._x), stage.level)
         return loss
 
     def _draw(self, x: Tensor, p: int) -> Tensor:
@@ -248,11 +258,13 @@ class Texture:
         for top in range(0, h, rows):
             flat = wanted[top : top + rows].flatten() > 0
             band = x[:, top : min(top + rows, h) + p - 1]
-            points = patches(band[None], p)[0]
+            if not flat.any():
+                continue
+            points = patches(band[None], p)[0] * self._window
             aims = torch.zeros_like(points)
             aims[flat] = sum(v * law.y[law.assign(points[flat])] for v, law in zip(self.weights, self._laws, strict=True))
-            total[:, top : top + band.shape[1]] += F.fold(aims.T[None], band.shape[1:], p)[0]
-        return total, F.conv_transpose2d(wanted[None, None], x.new_ones(1, 1, p, p))[0]
+            total[:, top : top + band.shape[1]] += functional.fold((aims * self._window).T[None], band.shape[1:], p)[0]
+        return total, functional.conv_transpose2d(wanted[None, None], self._window[: p * p].square().view(1, 1, p, p))[0]
 
     def _begin_features(self, extractor: Extractor) -> None:
         with torch.no_grad():
@@ -271,7 +283,7 @@ class Texture:
                 points = points[_some(len(points), self.config.batch, generator(*key)).to(points.device)]
                 law.balance(points.detach(), n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=0 if self._step else _LEVELS)
                 loss = loss + w * law.value(points) / points.shape[1]
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._optimizer.step()
         with torch.no_grad():
             self._x.copy_(self._constrained(self._x, 0))
@@ -282,8 +294,8 @@ class Texture:
 
     def _free(self, level: int) -> Tensor:
         """Pixels (h, w) that are to be made."""
-        assert self._fixed is not None and self._mask is not None
-        return self._mask if level == 0 else ~self._fixed[level][1]
+        assert self._free_levels is not None
+        return self._free_levels[level]
 
     def _constrained(self, x: Tensor, level: int) -> Tensor:
         """x, with the pixels that are given."""
@@ -313,8 +325,8 @@ def memory_estimate(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], co
 
 def _stages(config: Config, scales: int) -> list[_Stage]:
     steps = [max(-(-config.steps // 5), round(config.steps * (2 / 3) ** k)) for k in range(scales)]
-    stages = [_Stage(scales - 1 - k, config.patch, n) for k, n in enumerate(steps)]
-    return stages + ([_Stage(0, config.detail, 2 * steps[-1])] if 0 < config.detail < config.patch else [])
+    stages = [_Stage(scales - 1 - k, config.patch, n, config.window, config.rate) for k, n in enumerate(steps)]
+    return [*stages, _Stage(0, config.patch, _SHARPENING, config.sharp, _SHARP_RATE)]
 
 
 def _scales(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, int], known: Tensor | None) -> int:
@@ -346,7 +358,7 @@ def _coarser(known: Tensor, scales: int) -> list[Tensor]:
 
 def _touching(free: Tensor, p: int) -> Tensor:
     """Places (h − p + 1, w − p + 1) whose patch has a free pixel."""
-    return F.max_pool2d(free[None, None].float(), p, stride=1)[0, 0] > 0
+    return functional.max_pool2d(free[None, None].float(), p, stride=1)[0, 0] > 0
 
 
 def _patches_of(x: Tensor, known: Tensor | None, p: int) -> Tensor:
@@ -358,6 +370,13 @@ def _patches_of(x: Tensor, known: Tensor | None, p: int) -> Tensor:
 def _some(n: int, most: int, draw: torch.Generator) -> Tensor:
     """At most so many of range(n), in random order."""
     return torch.randperm(n, generator=draw)[:most]
+
+
+def _window(p: int, width: float, like: Tensor) -> Tensor:
+    """√ of the weights of a patch's pixels, (c p²): a Gaussian around its middle, with mean square 1."""
+    line = torch.exp(-((torch.arange(p) - (p - 1) / 2) ** 2) / (4 * (width * p) ** 2))
+    line = line / line.square().mean().sqrt()
+    return (line[:, None] * line).flatten().repeat(len(like)).to(like)
 
 
 def _wrapped(x: Tensor, p: int) -> Tensor:

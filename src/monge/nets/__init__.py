@@ -12,6 +12,7 @@ from .parts import by_parts
 from .patches import enlarge, patches, pyramid
 from .random_filters import RandomFilters
 from .schedule import linear_decay, linear_rise
+from .texture_net import TextureNet
 from .weight_norm import data_dependent_init, weight_normalised
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "GLUGenerator",
     "InterpolationCritic",
     "RandomFilters",
+    "TextureNet",
     "build_autoencoder",
     "build_critic",
     "build_encoder",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 _TAPS = 4
 _SIGMA = 1.0
@@ -50,8 +50,8 @@ def patches(x: Tensor, size: int, *, stride: int = 1, torus: bool = False) -> Te
     if size < 1 or min(x.shape[2:]) < size:
         raise ValueError(f"patches of {size}×{size} pixels do not fit into {tuple(x.shape[2:])}: take smaller ones")
     if torus:
-        x = F.pad(x, (0, size - 1, 0, size - 1), mode="circular")
-    return F.unfold(x, size, stride=stride).transpose(1, 2)
+        x = functional.pad(x, (0, size - 1, 0, size - 1), mode="circular")
+    return functional.unfold(x, size, stride=stride).transpose(1, 2)
 
 
 def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
@@ -61,16 +61,16 @@ def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
     torch.Size([1, 3, 9, 10])
     """
     margin = 2
-    x = F.pad(x, (margin,) * 4, mode="circular" if torus else "replicate")
-    x = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
+    x = functional.pad(x, (margin,) * 4, mode="circular" if torus else "replicate")
+    x = functional.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
     x = x[..., 2 * margin : -2 * margin, 2 * margin : -2 * margin]
-    return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+    return x if x.shape[2:] == size else functional.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 def _halve(x: Tensor, torus: bool) -> Tensor:
     line = torch.exp(-((torch.arange(_TAPS, dtype=x.dtype, device=x.device) - (_TAPS - 1) / 2) ** 2) / (2 * _SIGMA**2))
     line = line / line.sum()
     c = x.shape[1]
-    x = F.pad(x, (1, 1, 1, 1), mode="circular" if torus else "replicate")
-    x = F.conv2d(x, line.view(1, 1, _TAPS, 1).expand(c, 1, _TAPS, 1), stride=(2, 1), groups=c)
-    return F.conv2d(x, line.view(1, 1, 1, _TAPS).expand(c, 1, 1, _TAPS), stride=(1, 2), groups=c)
+    x = functional.pad(x, (1, 1, 1, 1), mode="circular" if torus else "replicate")
+    x = functional.conv2d(x, line.view(1, 1, _TAPS, 1).expand(c, 1, _TAPS, 1), stride=(2, 1), groups=c)
+    return functional.conv2d(x, line.view(1, 1, 1, _TAPS).expand(c, 1, 1, _TAPS), stride=(1, 2), groups=c)

@@ -1,0 +1,173 @@
+"""Pictures as the tensors that textures are made of, masks, and the way back.
+
+A picture with transparency is matched premultiplied, (α·colour, α), so that colours which nobody sees do not count. Pictures are
+read natively: what is not to be made anew is written as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monge.errors import MongeError
+
+from ._picture import Picture, Pixels, read_picture
+from ._pixels import Source, check_values, top_value
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a picture is made of: 1 or 3 channels of colour, alpha or none, the type of its numbers, its colour profile."""
+
+    colours: int
+    alpha: bool
+    dtype: np.dtype[Any]
+    profile: bytes = b""
+
+    @property
+    def channels(self) -> int:
+        return self.colours + self.alpha
+
+
+def as_texture(given: Source, name: str) -> Picture:
+    """A picture from a file's path, or an array (h, w) or (h, w, 1 to 4) of grey or RGB with or without alpha."""
+    if isinstance(given, Picture):
+        return given
+    if not isinstance(given, np.ndarray):
+        return read_picture(given, native=True)
+    pixels = given[..., None] if given.ndim == 2 else given
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise MongeError(f"{name} must have shape (h, w) or (h, w, 1 to 4), got {given.shape}")
+    check_values(pixels, name)
+    colours = pixels.shape[2] - 1 | 1
+    return Picture(pixels[..., :colours], pixels[..., -1] if pixels.shape[2] > colours else None)
+
+
+def in_srgb(given: Source, name: str) -> Picture:
+    """A picture of which colours with a profile are sRGB; grey stays grey."""
+    picture = as_texture(given, name)
+    return read_picture(given) if isinstance(given, str | Path) and picture.profile and picture.colours.shape[2] == 3 else picture
+
+
+def without_opaque_alpha(picture: Picture) -> Picture:
+    """The picture without an alpha that is opaque everywhere, which says nothing."""
+    opaque = picture.alpha is not None and bool((picture.alpha == top_value(picture.alpha)).all())
+    return replace(picture, alpha=None) if opaque else picture
+
+
+def alike(pictures: Sequence[Picture]) -> list[Picture]:
+    """Pictures that can be mixed: all grey or all in colour, sRGB, of the deepest type among them."""
+    deepest = np.result_type(*(picture.colours.dtype for picture in pictures))
+    grey = all(picture.colours.shape[2] == 1 for picture in pictures)
+    return [_deep(picture if grey else picture.rgb, deepest) for picture in pictures]
+
+
+def _deep(picture: Picture, dtype: np.dtype[Any]) -> Picture:
+    if picture.colours.dtype == dtype:
+        return picture
+    kind = Kind(picture.colours.shape[2], picture.alpha is not None, dtype)
+    factor = kind_top(kind) / top_value(picture.colours)
+    alpha = None if picture.alpha is None else (picture.alpha * factor).astype(dtype)
+    return replace(picture, colours=(picture.colours * factor).astype(dtype), alpha=alpha)
+
+
+def kind_of(pictures: Sequence[Picture]) -> Kind:
+    """The kind of a picture made from these, which are `alike`; a profile is kept where all have the same."""
+    first, profiles = pictures[0], {picture.profile for picture in pictures}
+    alpha = any(picture.alpha is not None for picture in pictures)
+    return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
+
+
+def kind_top(kind: Kind) -> float:
+    """The value of white."""
+    return top_value(np.empty(0, kind.dtype))
+
+
+def to_tensor(picture: Picture, kind: Kind) -> Tensor:
+    """Channels (c, h, w) in [0, 1], premultiplied by alpha, which is the last of them."""
+    top = kind_top(kind)
+    colours = torch.from_numpy((picture.colours / top).astype(np.float32)).permute(2, 0, 1)
+    if not kind.alpha:
+        return colours.contiguous()
+    if picture.alpha is None:
+        return torch.cat([colours, torch.ones_like(colours[:1])])
+    alpha = torch.from_numpy((picture.alpha / top).astype(np.float32))[None]
+    return torch.cat([colours * alpha, alpha])
+
+
+def to_picture(channels: Tensor, kind: Kind) -> Picture:
+    """A picture of this kind from channels (c, h, w), clamped; colours where alpha rounds to 0 are black."""
+    x = channels.detach().cpu().double().clamp(0, 1).permute(1, 2, 0).numpy()
+    if not kind.alpha:
+        return Picture(_rounded(x, kind), None, profile=kind.profile)
+    alpha = _rounded(x[..., -1], kind)
+    seen = alpha[..., None] > 0
+    straight = np.divide(x[..., :-1], x[..., -1:], out=np.zeros_like(x[..., :-1]), where=seen).clip(0, 1)
+    return Picture(_rounded(straight, kind), alpha, profile=kind.profile)
+
+
+def _rounded(x: NDArray[np.float64], kind: Kind) -> Pixels:
+    top = kind_top(kind)
+    return (np.rint(x * top) if top > 1 else x).astype(kind.dtype)
+
+
+def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
+    """True where a mask is white, of the size of a picture.
+
+    A mask is thresholded at a half. Of one with transparency what shows over black counts; where all that shows is black, or all
+    of it white, it was drawn on an empty layer, and its shape is what has been drawn.
+    """
+    if isinstance(given, np.ndarray) and given.dtype == bool:
+        mask: Mask = given
+    else:
+        picture = as_texture(given, name)
+        light = picture.colours.mean(2) / top_value(picture.colours)
+        alpha = np.ones_like(light) if picture.alpha is None else picture.alpha / top_value(picture.alpha)
+        shown, white = alpha >= 0.5, light >= 0.5
+        drawn = bool((alpha < 0.5).any()) and not white[shown].any()
+        mask = shown if drawn else light * alpha >= 0.5
+    h, w = like.colours.shape[:2]
+    if mask.shape != (h, w):
+        raise MongeError(f"{name} has {_size(mask)} pixels and the picture {w}×{h}: give a mask of the picture's size")
+    return mask
+
+
+def hole_of(picture: Picture) -> Mask:
+    """True where a picture is not fully opaque; MongeError if it has no such place."""
+    if picture.alpha is None or (hole := picture.alpha < top_value(picture.alpha)).sum() == 0:
+        raise MongeError("the picture has no transparent hole to fill: give --mask, a picture that is white where to fill")
+    return np.asarray(hole)
+
+
+def check_mask(mask: Mask) -> None:
+    """MongeError for a mask with nothing to make, or nothing to learn from."""
+    if not mask.any():
+        raise MongeError("the mask is empty, nothing is to be made: white is filled, with --invert black is")
+    if mask.all():
+        raise MongeError(
+            "the mask covers the whole picture and leaves nothing to learn from: "
+            "give one that is white where to fill and black elsewhere, or --invert"
+        )
+
+
+def filled(picture: Picture, made: Picture, mask: Mask, *, opaque: bool) -> Picture:
+    """The picture with the masked pixels from another; with ``opaque`` those lose their transparency."""
+    colours = np.where(mask[..., None], made.colours, picture.colours)
+    alpha = picture.alpha
+    if alpha is not None and (opaque or made.alpha is not None):
+        new = made.alpha if made.alpha is not None and not opaque else alpha.dtype.type(top_value(alpha))
+        alpha = np.where(mask, new, alpha)
+    return replace(picture, colours=colours, alpha=alpha, notes=())
+
+
+def _size(mask: Mask) -> str:
+    return "×".join(str(side) for side in reversed(mask.shape))

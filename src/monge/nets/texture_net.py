@@ -1,0 +1,123 @@
+"""A network that makes a texture of any size in one pass.
+
+    Ulyanov, Lebedev, Vedaldi, Lempitsky, "Texture networks: feed-forward synthesis of textures and stylized images",
+    ICML 2016                                                                    [ulyanov2016]
+    Ioffe, "Batch renormalization: towards reducing minibatch dependence in batch-normalized models", NeurIPS 2017    [ioffe2017]
+
+==========  ===================================================================================
+symbol      here
+==========  ===================================================================================
+z_k         ``noise[k]``, the k-th of them with one number for 2^(K − 1 − k) × 2^(K − 1 − k) pixels
+K           ``levels``
+==========  ===================================================================================
+
+From coarse to fine: features are doubled in size, joined by noise of that size, and filtered. Borders are those of a torus, so
+that the network commutes with shifts: a picture of a torus tiles the plane, and a part of it is a picture as good as any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_SLOPE = 0.2
+_TINY = 1e-5
+_MOMENTUM = 0.05
+_MOST, _FURTHEST = 2.0, 1.0  # of r and d
+
+
+class TextureNet(nn.Module):
+    """Noise at several scales to pictures (n, channels, h, w), values in about [0, 1]; h and w are multiples of `unit`.
+
+    ``width`` is the number of features of the finest level; each coarser one has as many more, up to four times as many. The
+    authors process each noise by convolutions of its own before it is joined, and ours by those after. Source: [ulyanov2016].
+
+    >>> net = TextureNet(3, levels=3, width=4)
+    >>> [shape[1:] for shape in net.noise_shapes((8, 16))]
+    [(2, 4), (4, 8), (8, 16)]
+    >>> net([torch.randn(2, *shape) for shape in net.noise_shapes((8, 16))]).shape
+    torch.Size([2, 3, 8, 16])
+    """
+
+    def __init__(self, channels: int, *, levels: int = 6, width: int = 16, noise: int = 4) -> None:
+        super().__init__()
+        for name, value in (("channels", channels), ("levels", levels), ("width", width), ("noise", noise)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.noise = noise
+        widths = [width * min(levels - k, 4) for k in range(levels)]
+        before = [0, *widths[:-1]]
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([_Filter(b + noise, w), _Filter(w, w)]) for b, w in zip(before, widths, strict=True)
+        )
+        self.colours = nn.Conv2d(widths[-1], channels, 1)
+        nn.init.constant_(self.colours.bias, 0.5)  # type: ignore[arg-type]  # grey
+
+    @property
+    def unit(self) -> int:
+        """Pixels that one number of the coarsest noise stands for, in each direction."""
+        return 1 << (len(self.blocks) - 1)
+
+    def noise_shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """(noise, h', w') of each level for pictures of h × w pixels, coarse to fine; ValueError if unit divides them not."""
+        if any(side < 1 or side % self.unit for side in size):
+            raise ValueError(f"sides must be multiples of {self.unit} pixels, got {tuple(size)}")
+        return [(self.noise, size[0] >> k, size[1] >> k) for k in reversed(range(len(self.blocks)))]
+
+    def forward(self, noise: Sequence[Tensor]) -> Tensor:
+        x: Tensor | None = None
+        for block, z in zip(self.blocks, noise, strict=True):
+            x = z if x is None else torch.cat([_doubled(x), z], 1)
+            for layer in block:  # type: ignore[attr-defined]
+                x = layer(x)
+        made: Tensor = self.colours(x)
+        return made
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Twice the size, bilinear: copies of pixels would tell the network where it is, and it would paint on a grid."""
+    x = nn.functional.pad(x, (1, 1, 1, 1), mode="circular")
+    return nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)[..., 2:-2, 2:-2]
+
+
+class _Filter(nn.Module):
+    """Convolution on a torus, batch renormalisation, leaky ReLU.
+
+    Forward, training and evaluation normalise by the same running means, as far as those of the batch are near them: the coarse
+    levels of a batch have so few places that normalised by these, samples would not be what was trained. Backward it is batch
+    normalisation, without which the noise is soon ignored. Source: [ioffe2017].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(before, width, 3, bias=False)
+        nn.init.kaiming_normal_(self.convolution.weight, _SLOPE)
+        self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.pad(x, (1, 1, 1, 1), mode="circular")
+        if self.training:
+            x = self.convolution(x)
+            r, d = self._correction(x.detach())
+            x = nn.functional.batch_norm(x, None, None, self.scale * r, self.shift + self.scale * d, True)
+        else:
+            gain = self.scale / self.std  # one pass over the pixels in place of two
+            x = nn.functional.conv2d(x, self.convolution.weight * gain[:, None, None, None], self.shift - self.mean * gain)
+        return nn.functional.leaky_relu(x, _SLOPE, inplace=True)
+
+    def _correction(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """r and d of the paper, (x − mean)/std = r (x − batch mean)/batch std + d, bounded; the running means follow."""
+        var, mean = torch.var_mean(x, (0, 2, 3), correction=0)
+        std = (var + _TINY).sqrt()
+        r = (std / self.std).clamp(1 / _MOST, _MOST)
+        d = ((mean - self.mean) / self.std).clamp(-_FURTHEST, _FURTHEST)
+        self.mean.lerp_(mean, _MOMENTUM)
+        self.std.lerp_(std, _MOMENTUM)
+        return r, d

@@ -1,0 +1,163 @@
+"""Textures: each step against its definition, and what a picture must be."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from monge import metrics
+from monge.methods.texture import Config, Texture, memory_estimate
+from monge.nets import RandomFilters, patches
+
+SMALL = Config(patch=4, steps=6, targets=400)
+
+
+def blobs(h: int = 48, w: int = 48, seed: int = 0) -> Tensor:
+    """Soft yellow patches on blue with a little grain, (3, h, w)."""
+    g = torch.Generator().manual_seed(seed)
+    smooth = torch.rand(1, 1, h + 24, w + 24, generator=g)
+    for _ in range(4):
+        smooth = torch.nn.functional.avg_pool2d(smooth, 7, 1)
+    over = torch.sigmoid((smooth[0] - smooth.mean()) / (0.3 * smooth.std()))
+    over = over + 0.1 * torch.randn(over.shape, generator=g)
+    return over * torch.tensor([0.9, 0.8, 0.1])[:, None, None] + (1 - over) * torch.tensor([0.1, 0.3, 0.7])[:, None, None]
+
+
+def finished(texture: Texture) -> Tensor:
+    while not texture.done:
+        texture.step()
+    return texture.image
+
+
+@pytest.fixture(scope="module")
+def exemplar() -> Tensor:
+    return blobs()
+
+
+@pytest.mark.parametrize("tile", [True, False])
+def test_the_patches_are_those_of_the_exemplar(exemplar: Tensor, tile: bool) -> None:
+    texture = Texture([exemplar], (48, 48), config=SMALL.model_copy(update={"steps": 15}), tile=tile)
+    start = texture.image
+    made = finished(texture)
+    figures = metrics.patch_w2(made, exemplar, scales=2, torus=tile)
+    assert all(f.value < 1.3 * f.floor for f in figures)
+    assert metrics.patch_w2(start, exemplar, scales=1, torus=tile)[0].value > 5 * figures[0].value
+
+
+def test_a_tile_has_no_seam(exemplar: Tensor) -> None:
+    tiled = metrics.seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=True)))
+    cut = metrics.seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=False)))
+    assert tiled.seam < 1.5 * tiled.interior < cut.seam
+
+
+@pytest.mark.parametrize("tile", [True, False])
+def test_a_step_of_rate_one_minimises_the_distance_to_the_targets(exemplar: Tensor, tile: bool) -> None:
+    texture = Texture([exemplar], (24, 20), config=SMALL.model_copy(update={"rate": 1.0, "scales": 1}), tile=tile)
+    before = patches(texture.image[None], 4, torus=tile)[0]
+    texture.step()
+    w = texture._window
+    aims = texture._laws[0].y[texture._laws[0].assign(before * w)]
+    x = texture.image.clone().requires_grad_()
+    (patches(x[None], 4, torus=tile)[0] * w - aims).square().sum().backward()
+    assert x.grad is not None and x.grad.abs().max() < 1e-4
+
+
+def test_the_potentials_balance_the_cells(exemplar: Tensor) -> None:
+    texture = Texture([exemplar], (48, 48), config=SMALL)
+    for _ in range(5):
+        texture.step()
+    x = patches(texture._x[None], 4)[0] * texture._window
+    law = texture._laws[0]
+    nearest = torch.cdist(x, law.y).argmin(1).bincount(minlength=len(law.y)) / len(x)
+    shares = law.marginals(x)
+    assert (shares - law.b).abs().sum() < 0.5 * (nearest - law.b).abs().sum()
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_a_saved_state_continues_to_the_same_bits(exemplar: Tensor, features: bool) -> None:
+    def make() -> Texture:
+        extractor = RandomFilters(3, scales=2, filters=8, size=3) if features else None
+        return Texture([exemplar], (40, 40), config=SMALL, extractor=extractor, seed=3)
+
+    whole, first, second = make(), make(), make()
+    for _ in range(9):
+        first.step()
+    second.load_state_dict(first.state_dict())
+    for _ in range(12):
+        whole.step()
+    for _ in range(3):
+        second.step()
+    assert torch.equal(whole.image, second.image) and whole.progress == second.progress
+    assert not torch.equal(whole.image, first.image)
+
+
+def test_inpainting_leaves_what_is_known_to_the_bit(exemplar: Tensor) -> None:
+    mask = torch.zeros(48, 48, dtype=torch.bool)
+    mask[10:26, 12:30] = True
+    broken = torch.where(mask, torch.tensor(5.0), exemplar)
+    made = finished(Texture([broken], (48, 48), config=SMALL, image=broken, mask=mask))
+    assert torch.equal(made[:, ~mask], exemplar[:, ~mask])
+    assert made[:, mask].max() < 1.1  # nothing of what lay under the mask is left
+    assert metrics.patch_w2(made, exemplar, scales=1)[0].value < 1.3 * metrics.patch_w2(made, exemplar, scales=1)[0].floor
+
+
+def test_only_the_region_is_read() -> None:
+    picture = torch.zeros(3, 48, 48)
+    picture[0, :, :30], picture[2, :, 30:] = 1.0, 1.0
+    picture += 0.02 * torch.rand(picture.shape, generator=torch.Generator().manual_seed(0))
+    mask, region = torch.zeros(48, 48, dtype=torch.bool), torch.zeros(48, 48, dtype=torch.bool)
+    mask[16:32, 34:44] = True
+    region[:, :28] = True
+    made = finished(Texture([picture], (48, 48), config=SMALL, image=picture, mask=mask, region=region))
+    assert made[0, 22:26, 38:41].min() > 0.8 > 0.2 > made[2, 22:26, 38:41].max()
+
+
+def test_a_mixture_lies_between(exemplar: Tensor) -> None:
+    other = blobs(seed=1).flip(0) * 0.5
+    means = []
+    for weight in (0.0, 0.5, 1.0):
+        made = finished(Texture([exemplar, other], (32, 32), weights=[1 - weight, weight], config=SMALL, tile=True))
+        means.append(made.mean((1, 2)))
+    assert torch.allclose(means[0], exemplar.mean((1, 2)), atol=0.06)
+    assert torch.allclose(means[2], other.mean((1, 2)), atol=0.06)
+    assert torch.allclose(means[1], (exemplar + other).mean((1, 2)) / 2, atol=0.06)
+
+
+def test_features_are_matched(exemplar: Tensor) -> None:
+    extractor = RandomFilters(3, scales=2, filters=16, size=3, torus=True)
+    texture = Texture([exemplar], (32, 32), config=SMALL, tile=True, extractor=extractor)
+    losses = [texture.step()["loss"] for _ in range(80)]
+    assert losses[-1] < 0.25 * losses[0]
+
+
+def test_progress_and_determinism(exemplar: Tensor) -> None:
+    texture, again = (Texture([exemplar], (33, 47), config=SMALL, seed=5) for _ in range(2))
+    seen = [texture.progress]
+    while not texture.done:
+        texture.step()
+        seen.append(texture.progress)
+    assert seen[0] == 0 and seen[-1] == 1 and seen == sorted(seen)
+    assert texture.image.shape == (3, 33, 47)
+    assert torch.equal(finished(again), texture.image)
+    assert not torch.equal(finished(Texture([exemplar], (33, 47), config=SMALL, seed=6)), texture.image)
+    with pytest.raises(RuntimeError, match="finished"):
+        texture.step()
+
+
+def test_bad_input_is_named(exemplar: Tensor) -> None:
+    empty = torch.zeros(48, 48, dtype=torch.bool)
+    for arguments, words in [
+        ({"exemplars": [exemplar, exemplar[:1]]}, "exemplars"),
+        ({"weights": [0.5, 0.5]}, "weights"),
+        ({"image": exemplar}, "belong together"),
+        ({"image": exemplar, "mask": empty[:40]}, "mask has size"),
+        ({"image": exemplar, "mask": empty}, "empty"),
+        ({"image": exemplar, "mask": ~empty}, "full"),
+        ({"exemplars": [exemplar[:, :3, :3]]}, "do not fit"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            Texture(**({"exemplars": [exemplar], "size": (48, 48), "config": SMALL} | arguments))
+
+
+def test_memory_grows_with_the_picture() -> None:
+    small, large = (memory_estimate([(3, 256, 256)], (n, n), Config()) for n in (256, 4096))
+    assert small < 2**30 < large
