@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import code_tables
+import texture_tables
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -51,10 +52,8 @@ def main() -> None:
     adversarial = {f"{dashed(method)}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
     maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
     coding = {name for name in results if recipe_of(name)["method"]["name"] in CODES}
-    critic, paths = (
-        json.loads(file.read_text()) if (file := RESULTS / f"interpolation-{name}.json").is_file() else None
-        for name in ("critic", "paths")
-    )
+    critic, paths = study("interpolation-critic"), study("interpolation-paths")
+    textures = study("textures")
     stale = written(
         README,
         {
@@ -64,6 +63,7 @@ def main() -> None:
             "w2benchmark": benchmark(results),
             "autoencoders": code_tables.digits(results, "docs/methods/"),
             "results": recipes({n: r for n, r in results.items() if n not in adversarial | maps.keys() | coding}),
+            "textures": texture_tables.makers(textures),
             "solvers": solvers(),
         },
         args.check,
@@ -79,12 +79,26 @@ def main() -> None:
         args.check,
     )
     stale += written(ROOT / "docs" / "interpolate.md", {"paths": code_tables.paths(paths)}, args.check)
+    figures = {"exemplars": texture_tables.exemplars(textures), "tasks": texture_tables.tasks(study("texture-tasks"))}
+    stale += written(ROOT / "docs" / "texture.md", figures, args.check)
+    pages = ROOT / "docs" / "methods"
+    stale += written(pages / "texture.md", {"textures": texture_tables.makers(textures)}, args.check)
+    generators = texture_tables.generators(study("texture-generator"))
+    stale += written(pages / "texture-generator.md", {"texture_generator": generators}, args.check)
+    epsilons = texture_tables.epsilons(study("semi-discrete-epsilon"))
+    stale += written(pages / "semi-discrete.md", {"epsilon": epsilons}, args.check)
     for method in (*METHODS, *MAPS, *CODES):
-        page = ROOT / "docs" / "methods" / f"{dashed(method)}.md"
+        page = pages / f"{dashed(method)}.md"
         own = recipes({name: r for name, r in results.items() if on_page(name, method)})
         stale += written(page, {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own}, args.check)
     if stale:
         sys.exit(f"{', '.join(stale)} not as benchmarks/results has it: run 'make tables'")
+
+
+def study(name: str) -> Any:
+    """What a benchmark that is no recipe found, or None."""
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.is_file() else None
 
 
 def written(page: Path, tables: dict[str, str], check: bool) -> list[str]:

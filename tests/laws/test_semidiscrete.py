@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -378,3 +380,43 @@ def test_bad_input() -> None:
     ]:
         with pytest.raises(error, match=message):
             call()
+
+
+def test_balance_finds_the_entropic_potential() -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.rand(60, 2, generator=g, dtype=torch.float64), torch.rand(20, 2, generator=g, dtype=torch.float64)
+    b = torch.rand(20, generator=g, dtype=torch.float64)
+    b = b / b.sum()
+    found = SemiDiscrete(y, b=b, epsilon=0.05).balance(x, n_iter=400, n_levels=3).potential
+    oracle = ot.sinkhorn(x, y, b=b, epsilon=0.05, tol=1e-10, max_iter=5000).g
+    assert torch.allclose(found, oracle - (b * oracle).sum(), atol=1e-8)
+
+
+def test_a_sweep_never_lowers_the_dual_and_relaxed_ones_raise_it_faster() -> None:
+    g = torch.Generator().manual_seed(1)
+    x, y = torch.rand(80, 2, generator=g, dtype=torch.float64), torch.rand(30, 2, generator=g, dtype=torch.float64) ** 2
+    best = SemiDiscrete(y, epsilon=0.01).balance(x, n_iter=5000, n_levels=4).value(x)
+    left = {}
+    for relaxation in (1.0, 1.5):
+        transport, values = SemiDiscrete(y, epsilon=0.01), []
+        for _ in range(30):
+            values.append(transport.balance(x, relaxation=relaxation).value(x))
+        left[relaxation] = best - values[-1]
+        assert relaxation > 1 or all(later >= earlier - 1e-12 for earlier, later in itertools.pairwise(values))
+    assert 0 < left[1.5] < 0.5 * left[1.0]
+
+
+def test_balance_reaches_targets_that_nothing_comes_near() -> None:
+    x = torch.zeros(50, 1) + torch.linspace(0, 1, 50)[:, None]
+    transport = SemiDiscrete(torch.tensor([[0.5], [40.0], [70.0]]), b=torch.tensor([0.6, 0.4, 0.0]), epsilon=0.1)
+    for _ in range(400):
+        transport.balance(x, n_iter=10)
+    assert torch.allclose(transport.marginals(x), transport.b, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"epsilon": 0.0}, "epsilon"), ({"relaxation": 2.0}, "relaxation"), ({"n_iter": 0}, "n_iter")]
+)
+def test_balance_says_what_is_wrong(settings: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        SemiDiscrete(torch.zeros(2, 1), epsilon=1.0).balance(torch.zeros(3, 1), **settings)

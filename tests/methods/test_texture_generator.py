@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,14 +59,12 @@ def net() -> TextureNet:
 
 
 @torch.no_grad()
-def test_what_is_trained_is_what_samples(net: TextureNet) -> None:
-    """Normalisation is by the same running means in both modes, unless the batch is far from them."""
-    layer = deepcopy(cast(Any, net.blocks[0])[0])
-    x = torch.randn(2, 4, 8, 8)
-    sampled, trained = layer(x), layer.train()(x)
-    assert torch.allclose(sampled, trained, atol=1e-4)
-    assert (layer.std - 1).abs().max() > 0.1
-    assert layer(10 * x).std() < 5 * trained.std()
+def test_sampling_normalises_by_the_means_of_training(net: TextureNet) -> None:
+    layer, x = cast(Any, net.blocks[0])[0], torch.randn(2, 4, 8, 8)
+    y = layer.convolution(torch.nn.functional.pad(x, (1, 1, 1, 1), mode="circular"))
+    y = torch.nn.functional.batch_norm(y, layer.mean, layer.var, layer.scale, layer.shift)
+    assert torch.allclose(layer(x), torch.nn.functional.leaky_relu(y, 0.2), atol=1e-5)
+    assert (layer.var - 1).abs().max() > 0.1
 
 
 @torch.no_grad()
@@ -142,6 +139,18 @@ def test_targets_are_patches_of_the_exemplar() -> None:
     every = exemplar.unfold(1, 4, 1).unfold(2, 4, 1).movedim(0, 2).reshape(-1, 32)
     assert {tuple(row) for row in y.tolist()} <= {tuple(row) for row in every.tolist()}
     assert len(y.unique(dim=0)) == 100
+    assert torch.cdist(y, every).argmin(1).max() > 17 * 17  # anywhere, not in a part of it
+
+
+def test_coarse_scales_remember() -> None:
+    """8² places at the second scale of one picture of 16²: with those of earlier steps they are as many as are asked for."""
+    method = texture_generator.build(TINY.model_copy(update={"side": 16, "points": 100}), stripes())
+    match, seen = cast(Any, method.matchings[1]), []
+    for step in range(3):
+        method.step(draw(step, 3))
+        seen.append((int(match.known), match.recent.clone()))
+    assert [known for known, _ in seen] == [36, 36, 36]
+    assert not torch.equal(seen[0][1], seen[1][1])
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     add("folder", type=Path, help="folder of a trained generator")
     add("-o", "--out", type=Path, required=True, help=".png, .tif or .webp, or .jpg where loss is allowed; 16-bit as .png")
     add("--size", help="WIDTHxHEIGHT in pixels, or one number for a square (128)")
-    add("--tile", action="store_true", help="make a picture that tiles the plane without a seam; sides are multiples of 32")
+    add("--tile", action="store_true", help="make a picture that tiles the plane without a seam; sides are multiples of 16")
 
 
 def _sample(args: argparse.Namespace) -> int:

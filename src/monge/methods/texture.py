@@ -37,7 +37,7 @@ from torch.nn import functional
 
 from monge.config import Frozen
 from monge.data import generator
-from monge.nets import enlarge, patches, pyramid
+from monge.nets.patches import coarser, enlarge, known_pyramid, patches, touching, window, wrapped
 from monge.ot import SemiDiscrete
 
 Extractor = Callable[[Tensor], list[Tensor]]
@@ -47,7 +47,6 @@ _RELAXATION = 1.5
 _LEVELS = 7  # halvings of ε at the start of a stage
 _SHARPENING, _SHARP_RATE = 3, 0.8  # steps of the last pass
 _BAND = 2**15  # patches held at once
-_KNOWN = 1e-3  # share of unknown pixels below which a smoothed one counts as known
 _FEWEST = 16  # patches that a scale of an exemplar must have
 _ADAM_LR, _ADAM_STEPS = 0.02, 250  # of the feature-based form
 _TARGETS, _ORDER, _DRAW, _START = range(4)  # what randomness is for
@@ -144,10 +143,10 @@ class Texture:
         _require(self.exemplars, self.weights, size, image, mask, region)
         known = None if mask is None else ~mask & (torch.ones_like(mask) if region is None else region)
         scales = _scales(self.config, [tuple(x.shape[1:]) for x in self.exemplars], size, known)
-        self._levels = [_known_pyramid(x, known, scales) for x in self.exemplars]
-        self._fixed = None if mask is None or image is None else _known_pyramid(image, ~mask, scales)
+        self._levels = [known_pyramid(x, known, scales) for x in self.exemplars]
+        self._fixed = None if mask is None or image is None else known_pyramid(image, ~mask, scales)
         self._image, self._mask = image, mask
-        self._free_levels = None if mask is None else [~level for level in _coarser(~mask, scales)]
+        self._free_levels = None if mask is None else [~level for level in coarser(~mask, scales)]
         self.stages = _stages(self.config, scales) if extractor is None else [_Stage(0, 0, _ADAM_STEPS, 0, 0)]
         self._stage, self._step = 0, 0
         self._x = self._noise(self.stages[0].level)
@@ -213,10 +212,10 @@ class Texture:
         if self.extractor is not None:
             self._begin_features(self.extractor)
             return
-        self._window = _window(stage.patch, stage.window, self._x)
+        self._window = window(stage.patch, stage.window, len(self._x)).to(self._x)
         found = [_patches_of(*of[stage.level], stage.patch) for of in self._levels]
         self._laws = [self._law(y * self._window, k) for k, y in enumerate(found)]
-        self._wanted = None if self._mask is None else _touching(self._free(stage.level), stage.patch)
+        self._wanted = None if self._mask is None else touching(self._free(stage.level), stage.patch)
 
     def _law(self, y: Tensor, k: int) -> SemiDiscrete:
         """ν_k: at most ``targets`` of the points y, none twice."""
@@ -237,7 +236,7 @@ class Texture:
             loss += w * law.value(batch[:1024]).item() / batch.shape[1]
         total, count = self._assembled(x, p)  # min over x, the cells fixed
         if torus:
-            total, count = _wrapped(total, p), _wrapped(count, p)
+            total, count = wrapped(total, p), wrapped(count, p)
         made = torch.where(count > 0, total / count.clamp_min(1e-6), self._x)
         self._x = self._constrained(self._x + stage.rate * (made - self._x), stage.level)
         return loss
@@ -335,57 +334,22 @@ def _scales(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, 
     good = max(1, (side // (4 * config.patch)).bit_length()) if config.scales is None else config.scales
     fit = max((s for s in range(1, side.bit_length() + 1) if side >> (s - 1) >= config.patch), default=0)
     if known is not None:
-        whole = [~_touching(~level, config.patch) for level in _coarser(known, max(1, min(good, fit)))]
+        whole = [~touching(~level, config.patch) for level in coarser(known, max(1, min(good, fit)))]
         fit = sum(bool(w.sum() >= _FEWEST) for w in whole)
     if not fit:
         raise ValueError(f"patches of {config.patch} pixels do not fit into {side}, or into what is known: take smaller ones")
     return min(good, fit)
 
 
-def _known_pyramid(x: Tensor, known: Tensor | None, scales: int) -> list[tuple[Tensor, Tensor | None]]:
-    """Levels of a picture, smoothed over the known pixels only, and which pixels of them are known."""
-    if known is None:
-        return [(level[0], None) for level in pyramid(x[None], scales)]
-    share = pyramid(known[None, None].to(x), scales)
-    sums = pyramid((x * known)[None], scales)
-    levels = [(s[0] / w[0].clamp_min(1e-6), k) for s, w, k in zip(sums, share, _coarser(known, scales), strict=True)]
-    return [(x, known), *levels[1:]]
-
-
-def _coarser(known: Tensor, scales: int) -> list[Tensor]:
-    return [level[0, 0] > 1 - _KNOWN for level in pyramid(known[None, None].float(), scales)]
-
-
-def _touching(free: Tensor, p: int) -> Tensor:
-    """Places (h − p + 1, w − p + 1) whose patch has a free pixel."""
-    return functional.max_pool2d(free[None, None].float(), p, stride=1)[0, 0] > 0
-
-
 def _patches_of(x: Tensor, known: Tensor | None, p: int) -> Tensor:
     """All patches (n, c p²) without an unknown pixel."""
     found = patches(x[None], p)[0]
-    return found if known is None else found[~_touching(~known, p).flatten()]
+    return found if known is None else found[~touching(~known, p).flatten()]
 
 
 def _some(n: int, most: int, draw: torch.Generator) -> Tensor:
     """At most so many of range(n), in random order."""
     return torch.randperm(n, generator=draw)[:most]
-
-
-def _window(p: int, width: float, like: Tensor) -> Tensor:
-    """√ of the weights of a patch's pixels, (c p²): a Gaussian around its middle, with mean square 1."""
-    line = torch.exp(-((torch.arange(p) - (p - 1) / 2) ** 2) / (4 * (width * p) ** 2))
-    line = line / line.square().mean().sqrt()
-    return (line[:, None] * line).flatten().repeat(len(like)).to(like)
-
-
-def _wrapped(x: Tensor, p: int) -> Tensor:
-    """Add the last p − 1 rows and columns to the first, and cut them off."""
-    h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
-    x = x.clone()
-    x[:, : p - 1] += x[:, h:]
-    x[:, :, : p - 1] += x[:, :, w:]
-    return x[:, :h, :w]
 
 
 def _require(

@@ -50,7 +50,7 @@ class Config(Frozen):
     """Scales of the pyramid at which patches are matched."""
     targets: int = Field(1500, ge=16)
     """Patches of the exemplar that stand for all of its patches at a scale."""
-    points: int = Field(1024, ge=16)
+    points: int = Field(960, ge=16)
     """Patches on which ψ is balanced in a step, at each scale; where the pictures have fewer, with those of earlier steps."""
     sweeps: int = Field(5, ge=1)
     """Fixed-point steps on ψ for one of θ."""
@@ -64,7 +64,7 @@ class Config(Frozen):
     """Adam learning rate; decays linearly over the second half."""
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the generator average that samples."""
-    levels: int = Field(6, ge=1, le=10)
+    levels: int = Field(5, ge=1, le=10)
     """Levels of noise, each of half the size of the next; sides of tiles are multiples of 2^(levels − 1) pixels."""
     width: int = Field(16, ge=1)
     """Features of the generator's finest level."""
@@ -88,7 +88,7 @@ class TextureGenerator(nn.Module):
     Examples
     --------
     >>> from monge.data import Draw, load
-    >>> config = Config(patch=4, scales=2, side=16, levels=3, width=4, targets=50)
+    >>> config = Config(detail=0, scales=2, side=16, levels=3, width=4, targets=50)
     >>> method = build(config, torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)))
     >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
     >>> sorted(scalars), method.sample(2, size=(20, 30)).shape
@@ -147,7 +147,7 @@ class _Matching(nn.Module):
     def __init__(self, x: Tensor, side: int, patch: int, config: Config, draw: torch.Generator) -> None:
         super().__init__()
         self.patch, self.sweeps, self.law = patch, config.sweeps, (law := _law(x, patch, config, draw))
-        strides = (s for s in range(1, max(patch, 4) + 1) if config.batch * (-(-side // s)) ** 2 >= config.points)
+        strides = (s for s in range(1, side + 1) if config.batch * (-(-side // s)) ** 2 >= config.points)
         self.stride = max(strides, default=1)
         missing = max(0, config.points - config.batch * (-(-side // self.stride)) ** 2)
         self.register_buffer("recent", law.y.new_zeros(missing, law.y.shape[1]))

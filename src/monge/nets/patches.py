@@ -21,6 +21,7 @@ from torch.nn import functional
 
 _TAPS = 4
 _SIGMA = 1.0
+_KNOWN = 1e-3  # share of unknown pixels below which an average counts as known
 
 
 def pyramid(x: Tensor, scales: int, *, torus: bool = False) -> list[Tensor]:
@@ -65,6 +66,50 @@ def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
     x = functional.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
     x = x[..., 2 * margin : -2 * margin, 2 * margin : -2 * margin]
     return x if x.shape[2:] == size else functional.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def known_pyramid(x: Tensor, known: Tensor | None, scales: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Levels of a picture (c, h, w), smoothed over its known pixels (h, w) only, and which pixels of them are known.
+
+    >>> levels = known_pyramid(torch.ones(3, 8, 8), torch.arange(64).view(8, 8) < 32, 2)
+    >>> levels[1][0].shape, levels[1][1].sum()
+    (torch.Size([3, 4, 4]), tensor(4))
+    """
+    if known is None:
+        return [(level[0], None) for level in pyramid(x[None], scales)]
+    share = pyramid(known[None, None].to(x), scales)
+    sums = pyramid((x * known)[None], scales)
+    levels = [(s[0] / w[0].clamp_min(1e-6), k) for s, w, k in zip(sums, share, coarser(known, scales), strict=True)]
+    return [(x, known), *levels[1:]]
+
+
+def coarser(known: Tensor, scales: int) -> list[Tensor]:
+    """Which pixels of each level are averages of known ones (h, w) alone."""
+    return [level[0, 0] > 1 - _KNOWN for level in pyramid(known[None, None].float(), scales)]
+
+
+def touching(marked: Tensor, size: int) -> Tensor:
+    """Places (h − size + 1, w − size + 1) whose patch has a marked pixel (h, w)."""
+    return functional.max_pool2d(marked[None, None].float(), size, stride=1)[0, 0] > 0
+
+
+def window(size: int, width: float, channels: int) -> Tensor:
+    """Square roots of the weights of a patch's pixels, (channels · size²): a Gaussian around its middle, of mean square 1.
+
+    ``width`` is its standard deviation in sides of the patch. Patches times this have the weighted distance.
+    """
+    line = torch.exp(-((torch.arange(size) - (size - 1) / 2) ** 2) / (4 * (width * size) ** 2))
+    line = line / line.square().mean().sqrt()
+    return (line[:, None] * line).flatten().repeat(channels)
+
+
+def wrapped(x: Tensor, size: int) -> Tensor:
+    """Sums over the patches of a picture padded for a torus, (c, h + size − 1, w + size − 1) to (c, h, w): the rim goes round."""
+    h, w = x.shape[1] - size + 1, x.shape[2] - size + 1
+    x = x.clone()
+    x[:, : size - 1] += x[:, h:]
+    x[:, :, : size - 1] += x[:, :, w:]
+    return x[:, :h, :w]
 
 
 def _halve(x: Tensor, torus: bool) -> Tensor:

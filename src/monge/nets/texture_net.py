@@ -1,8 +1,7 @@
 """A network that makes a texture of any size in one pass.
 
     Ulyanov, Lebedev, Vedaldi, Lempitsky, "Texture networks: feed-forward synthesis of textures and stylized images",
-    ICML 2016                                                                    [ulyanov2016]
-    Ioffe, "Batch renormalization: towards reducing minibatch dependence in batch-normalized models", NeurIPS 2017    [ioffe2017]
+    ICML 2016    [ulyanov2016]
 
 ==========  ===================================================================================
 symbol      here
@@ -25,7 +24,6 @@ from torch import Tensor, nn
 _SLOPE = 0.2
 _TINY = 1e-5
 _MOMENTUM = 0.05
-_MOST, _FURTHEST = 2.0, 1.0  # of r and d
 
 
 class TextureNet(nn.Module):
@@ -41,7 +39,7 @@ class TextureNet(nn.Module):
     torch.Size([2, 3, 8, 16])
     """
 
-    def __init__(self, channels: int, *, levels: int = 6, width: int = 16, noise: int = 4) -> None:
+    def __init__(self, channels: int, *, levels: int = 5, width: int = 16, noise: int = 4) -> None:
         super().__init__()
         for name, value in (("channels", channels), ("levels", levels), ("width", width), ("noise", noise)):
             if value < 1:
@@ -83,15 +81,10 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 class _Filter(nn.Module):
-    """Convolution on a torus, batch renormalisation, leaky ReLU.
-
-    Forward, training and evaluation normalise by the same running means, as far as those of the batch are near them: the coarse
-    levels of a batch have so few places that normalised by these, samples would not be what was trained. Backward it is batch
-    normalisation, without which the noise is soon ignored. Source: [ioffe2017].
-    """
+    """Convolution on a torus, normalisation by the batch in training and by running means in evaluation, leaky ReLU."""
 
     mean: Tensor
-    std: Tensor
+    var: Tensor
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()
@@ -99,25 +92,14 @@ class _Filter(nn.Module):
         nn.init.kaiming_normal_(self.convolution.weight, _SLOPE)
         self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
         self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("std", torch.ones(width))
+        self.register_buffer("var", torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
         x = nn.functional.pad(x, (1, 1, 1, 1), mode="circular")
         if self.training:
             x = self.convolution(x)
-            r, d = self._correction(x.detach())
-            x = nn.functional.batch_norm(x, None, None, self.scale * r, self.shift + self.scale * d, True)
+            x = nn.functional.batch_norm(x, self.mean, self.var, self.scale, self.shift, True, _MOMENTUM, _TINY)
         else:
-            gain = self.scale / self.std  # one pass over the pixels in place of two
+            gain = self.scale * (self.var + _TINY).rsqrt()  # one pass over the pixels in place of two
             x = nn.functional.conv2d(x, self.convolution.weight * gain[:, None, None, None], self.shift - self.mean * gain)
         return nn.functional.leaky_relu(x, _SLOPE, inplace=True)
-
-    def _correction(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """r and d of the paper, (x − mean)/std = r (x − batch mean)/batch std + d, bounded; the running means follow."""
-        var, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-        std = (var + _TINY).sqrt()
-        r = (std / self.std).clamp(1 / _MOST, _MOST)
-        d = ((mean - self.mean) / self.std).clamp(-_FURTHEST, _FURTHEST)
-        self.mean.lerp_(mean, _MOMENTUM)
-        self.std.lerp_(std, _MOMENTUM)
-        return r, d
