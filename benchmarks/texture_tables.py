@@ -38,10 +38,11 @@ def makers(result: Result | None) -> str:
 
 def exemplars(result: Result | None) -> str:
     """A row for each exemplar, and on how many of them less is copied than by others."""
-    if result is None:
+    every = {} if result is None else result["exemplars"]
+    found = {name: about["makers"] for name, about in every.items() if "ours" in about["makers"]}
+    if result is None or not found:
         return MISSING
     table = header(["exemplar", *(f"scale {k}" for k in range(3)), "copied", "nearest patches", "quilting", "CPU", "memory"])
-    found = {name: about["makers"] for name, about in result["exemplars"].items() if "ours" in about["makers"]}
     for name, by in found.items():
         r = by["ours"]
         others = [f"{by[maker]['copying']:.0%}" if maker in by else "" for maker in COPIERS]
@@ -93,8 +94,8 @@ def mix(found: Result) -> list[str]:
     table, said = header(["mixture", "weight of the second", f"{way}, to the first", "to the second", *COST]), []
     pairs: dict[str, dict[float, Result]] = {}
     for what, r in found.items():
-        pair, weight = what.split("@")
-        pairs.setdefault(pair, {})[float(weight)] = r
+        pair, share = what.split("@")
+        pairs.setdefault(pair, {})[float(share)] = r
     for pair, by in pairs.items():
         name, weights = pair.replace("+", " and "), sorted(by)
         for weight in weights:

@@ -398,9 +398,8 @@ def test_a_sweep_never_lowers_the_dual_and_relaxed_ones_raise_it_faster() -> Non
     best = SemiDiscrete(y, epsilon=0.01).balance(x, n_iter=5000, n_levels=4).value(x)
     left = {}
     for relaxation in (1.0, 1.5):
-        transport, values = SemiDiscrete(y, epsilon=0.01), []
-        for _ in range(30):
-            values.append(transport.balance(x, relaxation=relaxation).value(x))
+        transport = SemiDiscrete(y, epsilon=0.01)
+        values = [transport.balance(x, relaxation=relaxation).value(x) for _ in range(30)]
         left[relaxation] = best - values[-1]
         assert relaxation > 1 or all(later >= earlier - 1e-12 for earlier, later in itertools.pairwise(values))
     assert 0 < left[1.5] < 0.5 * left[1.0]
