@@ -61,9 +61,8 @@ def test_imports_point_downward(repository: Path, tmp_path: Path) -> None:
 
 def test_references_exist(repository: Path) -> None:
     keys = set(re.findall(r"@\w+\{(\w+),", (repository / "docs" / "references.bib").read_text()))
-    used = {
-        key for path in (repository / "src").rglob("*.py") for key in re.findall(r"\[([a-z]+\d{4}[a-z]?)\]", path.read_text())
-    }
+    sources = [path for folder in ("src", "benchmarks") for path in (repository / folder).rglob("*.py")]
+    used = {key for path in sources for key in re.findall(r"\[([a-z]+\d{4}[a-z]?)\]", path.read_text())}
     assert used
     assert used <= keys, used - keys
     assert keys <= used, keys - used

@@ -43,7 +43,7 @@ from ._texture_limits import Size, available_memory, size_of
 from ._texture_pictures import Kind, as_texture, kind_of, to_picture, to_tensor, without_opaque_alpha
 from ._texture_run import fingerprint
 
-STEPS = 2000
+STEPS = 1500
 _EVERY = 50  # steps between two lines of the log, and checkpoints
 _SHARE = 0.8  # of the memory that is free
 

@@ -40,7 +40,7 @@ def common(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="another seed, another picture (0)")
     add("--scales", type=int, help="sizes at which patches are matched, each twice the last; default: by the picture")
     add("--patch", type=int, help="side of a patch in pixels (8)")
-    add("--targets", type=int, help="patches of the exemplar, at most, that are matched at a scale (2500)")
+    add("--targets", type=int, help="patches of the exemplar, at most, that are matched at a scale (2000)")
     add("--time-budget", type=float, metavar="SECONDS", help="take the picture as it is after so many seconds")
     add("--features", default="none", help="match features in place of patches: none, random or vgg19 (none)")
     add("--vgg-weights", type=Path, metavar="FILE", help="weights of --features vgg19: a state dict, as torch saves it")

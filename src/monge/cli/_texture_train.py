@@ -15,7 +15,7 @@ from monge.errors import MongeError
 
 from ._texture_job import size
 
-_STEPS = 2000  # as `monge.apps._texture_generator.STEPS`, which would take torch to read
+_STEPS = 1500  # as `monge.apps._texture_generator.STEPS`, which would take torch to read
 
 
 def arguments(name: str, parser: argparse.ArgumentParser) -> None:
@@ -43,8 +43,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the generator is kept")
     add("--steps", type=int, default=_STEPS, help=f"training steps ({_STEPS})")
     add("--minutes", type=float, help="take the generator as it is after so many minutes")
-    add("--patch", type=int, help="side of a patch in pixels (4)")
-    add("--scales", type=int, help="sizes at which patches are matched, each twice the last (5)")
+    add("--patch", type=int, help="side of a patch in pixels (8)")
+    add("--scales", type=int, help="sizes at which patches are matched, each twice the last (4)")
     add("--fresh", action="store_true", help="start over, where the same command would continue an interrupted one")
 
 

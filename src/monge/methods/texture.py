@@ -49,7 +49,7 @@ _SHARPENING, _SHARP_RATE = 3, 0.8  # steps of the last pass
 _BAND = 2**15  # patches held at once
 _FEWEST = 16  # patches that a scale of an exemplar must have
 _ADAM_LR, _ADAM_STEPS = 0.02, 250  # of the feature-based form
-_TARGETS, _ORDER, _DRAW, _START = range(4)  # what randomness is for
+_TARGETS, _DRAW, _START = 0, 2, 3  # what randomness is for
 
 
 class Config(Frozen):

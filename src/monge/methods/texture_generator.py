@@ -42,11 +42,11 @@ class Config(Frozen):
     """Texture generator by patch transport."""
 
     name: Literal["texture_generator"] = "texture_generator"
-    patch: int = Field(4, ge=2, le=32)
+    patch: int = Field(8, ge=2, le=32)
     """Side of the patches."""
-    detail: int = Field(2, ge=0, le=32)
+    detail: int = Field(3, ge=0, le=32)
     """Side of further patches at the two finest scales, 0 for none: small ones have the grain that large ones smooth."""
-    scales: int = Field(5, ge=1)
+    scales: int = Field(4, ge=1)
     """Scales of the pyramid at which patches are matched."""
     targets: int = Field(1500, ge=16)
     """Patches of the exemplar that stand for all of its patches at a scale."""
@@ -88,7 +88,7 @@ class TextureGenerator(nn.Module):
     Examples
     --------
     >>> from monge.data import Draw, load
-    >>> config = Config(detail=0, scales=2, side=16, levels=3, width=4, targets=50)
+    >>> config = Config(patch=4, detail=0, scales=2, side=16, levels=3, width=4, targets=50)
     >>> method = build(config, torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)))
     >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
     >>> sorted(scalars), method.sample(2, size=(20, 30)).shape
@@ -182,9 +182,9 @@ def make(net: TextureNet, size: tuple[int, int], seed: int = 0, index: int = 0, 
 
 
 def sampling_memory(net: TextureNet, size: tuple[int, int]) -> int:
-    """Bytes that `make` takes at its peak, about: the finest level's features before, as padded, and after a filter."""
+    """Bytes that `make` takes at its peak, about: the finest level's features, four times while they are joined and filtered."""
     wide = net.blocks[-1][0].convolution.weight.shape[1]  # type: ignore[index]
-    return 4 * 3 * wide * size[0] * size[1]
+    return 4 * 4 * wide * size[0] * size[1]
 
 
 def build(config: Config, exemplar: Tensor, seed: int = 0) -> TextureGenerator:
