@@ -44,7 +44,9 @@ def main() -> None:
     if not args.figure:
         around = surroundings()
         runs = [one_run(name, args.seed, args.steps) for name in SETTINGS]
-        RESULT.write_text(json.dumps({"study_of": RECIPE, "seed": args.seed, "steps": args.steps, "runs": runs, **around}, indent=2) + "\n")
+        RESULT.write_text(
+            json.dumps({"study_of": RECIPE, "seed": args.seed, "steps": args.steps, "runs": runs, **around}, indent=2) + "\n"
+        )
     result = json.loads(RESULT.read_text())
     PICTURE.write_bytes(viz.to_png(drawn(result["runs"], result["seed"], result["steps"])))
     print(f"wrote {PICTURE.relative_to(ROOT)}")

@@ -138,7 +138,7 @@ def epsilons(result: Result | None) -> str:
         shares = [f"{r['cell_mass_error']:.1%}", f"{r['smallest_class']:.1%}"]
         rest = [f"{r['confidence']:.3f}", f"{r['recall_lenet']:.2f}", f"{r['nearest_train_ratio']:.2f}"]
         table.append(row([r["name"], f"{r['frechet_lenet']:.1f}", *shares, *rest, f"{r['cpu_seconds'] / 60:.1f} CPU-min"]))
-    return "\n".join([*table, "", f"Seed {result['seed']}. {machine(result)}"])
+    return "\n".join([*table, "", f"Seed {result['seed']}, {result['steps']:,} steps. {machine(result)}"])
 
 
 COST = ("CPU", "by the clock", "memory")

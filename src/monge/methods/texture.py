@@ -213,13 +213,16 @@ class Texture:
             self._begin_features(self.extractor)
             return
         self._window = window(stage.patch, stage.window, len(self._x)).to(self._x)
-        found = [_patches_of(*of[stage.level], stage.patch) for of in self._levels]
-        self._laws = [self._law(y * self._window, k) for k, y in enumerate(found)]
+        self._laws = []
+        for k, of in enumerate(self._levels):
+            pixels, known = of[stage.level]
+            whole = None if known is None else ~touching(~known, stage.patch)
+            draw = generator(self.seed, _TARGETS, self._stage, k)
+            self._laws.append(self._law(_some_patches(pixels, stage.patch, whole, self.config.targets, draw) * self._window))
         self._wanted = None if self._mask is None else touching(self._free(stage.level), stage.patch)
 
-    def _law(self, y: Tensor, k: int) -> SemiDiscrete:
-        """ν_k: at most ``targets`` of the points y, none twice."""
-        y = y[_some(len(y), self.config.targets, generator(self.seed, _TARGETS, self._stage, k)).to(y.device)]
+    def _law(self, y: Tensor) -> SemiDiscrete:
+        """ν_k, of points y (m, d)."""
         if len(y) == 1:
             return SemiDiscrete(y, epsilon=1.0)
         near = torch.cat([torch.cdist(rows, y).topk(min(4, len(y)), 1, largest=False).values[:, -1] for rows in y.split(1024)])
@@ -243,11 +246,7 @@ class Texture:
 
     def _draw(self, x: Tensor, p: int) -> Tensor:
         """Patches of x at random places, a function of (seed, stage, step)."""
-        h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
-        places = torch.arange(h * w) if self._wanted is None else self._wanted.flatten().nonzero()[:, 0].cpu()
-        chosen = places[_some(len(places), self.config.batch, generator(self.seed, _DRAW, self._stage, self._step))].to(x.device)
-        windows = x.unfold(1, p, 1).unfold(2, p, 1)  # (c, h, w, p, p), a view
-        return windows[:, chosen // w, chosen % w].movedim(0, 1).flatten(1)
+        return _some_patches(x, p, self._wanted, self.config.batch, generator(self.seed, _DRAW, self._stage, self._step))
 
     def _assembled(self, x: Tensor, p: int) -> tuple[Tensor, Tensor]:
         """Σ_i P_iᵀ Σ_k w_k T_k(P_i x), and how many patches each pixel has; a band of rows at a time."""
@@ -268,7 +267,9 @@ class Texture:
     def _begin_features(self, extractor: Extractor) -> None:
         with torch.no_grad():
             maps = [extractor(of[0][0][None]) for of in self._levels]
-        self._laws = [self._law(m[0].flatten(1).T, k) for k, of in enumerate(maps) for m in of]
+        most = self.config.targets
+        draws = [generator(self.seed, _TARGETS, 0, k) for k in range(len(maps))]
+        self._laws = [self._law(_some_rows(m[0].flatten(1).T, most, g)) for g, of in zip(draws, maps, strict=True) for m in of]
         self._optimizer = torch.optim.Adam([self._x.requires_grad_()], lr=_ADAM_LR)
 
     def _feature_step(self) -> float:
@@ -279,7 +280,7 @@ class Texture:
         for k, w in enumerate(self.weights):
             for level, (m, law) in enumerate(zip(maps, self._laws[k * len(maps) : (k + 1) * len(maps)], strict=True)):
                 points, key = m[0].flatten(1).T, (self.seed, _DRAW, self._step, level)
-                points = points[_some(len(points), self.config.batch, generator(*key)).to(points.device)]
+                points = _some_rows(points, self.config.batch, generator(*key))
                 law.balance(points.detach(), n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=0 if self._step else _LEVELS)
                 loss = loss + w * law.value(points) / points.shape[1]
         loss.backward()
@@ -318,8 +319,8 @@ def memory_estimate(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], co
     """Bytes that a `Texture` of exemplars of these shapes (c, h, w) takes at its peak, about; without torch's own 250 MB."""
     c, p, m = shapes[0][0], config.patch, config.targets
     width = c * p * p
-    exemplars = sum(c * h * w * 3 + min(h * w * width, 2 * h * w * width) for _, h, w in shapes)
-    return 4 * (8 * c * size[0] * size[1] + exemplars + 4 * _BAND * width + len(shapes) * m * (2 * width + 2 * config.batch))
+    exemplars = sum(4 * c * h * w for _, h, w in shapes)
+    return 4 * (8 * c * size[0] * size[1] + exemplars + 4 * _BAND * width + len(shapes) * m * (6 * width + 3 * config.batch))
 
 
 def _stages(config: Config, scales: int) -> list[_Stage]:
@@ -341,15 +342,18 @@ def _scales(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, 
     return min(good, fit)
 
 
-def _patches_of(x: Tensor, known: Tensor | None, p: int) -> Tensor:
-    """All patches (n, c p²) without an unknown pixel."""
-    found = patches(x[None], p)[0]
-    return found if known is None else found[~touching(~known, p).flatten()]
+def _some_patches(x: Tensor, p: int, places: Tensor | None, most: int, draw: torch.Generator) -> Tensor:
+    """At most so many patches (n, c p²) of x at random ones of the places (h − p + 1, w − p + 1), or of all."""
+    h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
+    allowed = torch.arange(h * w) if places is None else places.flatten().nonzero()[:, 0].cpu()
+    chosen = _some_rows(allowed, most, draw).to(x.device)
+    windows = x.unfold(1, p, 1).unfold(2, p, 1)  # (c, h − p + 1, w − p + 1, p, p), a view
+    return windows[:, chosen // w, chosen % w].movedim(0, 1).flatten(1)
 
 
-def _some(n: int, most: int, draw: torch.Generator) -> Tensor:
-    """At most so many of range(n), in random order."""
-    return torch.randperm(n, generator=draw)[:most]
+def _some_rows(x: Tensor, most: int, draw: torch.Generator) -> Tensor:
+    """At most so many rows of x, in random order."""
+    return x[torch.randperm(len(x), generator=draw)[:most].to(x.device)]
 
 
 def _require(
