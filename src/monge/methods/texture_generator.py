@@ -199,7 +199,7 @@ def _law(x: Tensor, p: int, config: Config, draw: torch.Generator) -> SemiDiscre
     windows = x[0].unfold(1, p, 1).unfold(2, p, 1)  # (c, h', w', p, p), a view: all patches would fill the memory
     width = windows.shape[2]
     chosen = torch.randperm(windows.shape[1] * width, generator=draw)[: config.targets].to(x.device)
-    y = windows[:, chosen % len(windows[0]), chosen % width].movedim(0, 1).flatten(1)
+    y = windows[:, chosen // width, chosen % width].movedim(0, 1).flatten(1)
     near = torch.cdist(y, y).topk(min(4, len(y)), 1, largest=False).values[:, -1]
     spread = 2 * y.var(0).sum().item()
     return SemiDiscrete(y, epsilon=max(config.blur * near.square().mean().item(), 1e-3 * spread, 1e-9))
