@@ -419,3 +419,10 @@ def test_balance_reaches_targets_that_nothing_comes_near() -> None:
 def test_balance_says_what_is_wrong(settings: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         SemiDiscrete(torch.zeros(2, 1), epsilon=1.0).balance(torch.zeros(3, 1), **settings)
+
+
+def test_assign_at_another_potential() -> None:
+    transport = SemiDiscrete(torch.tensor([[0.0], [1.0]])).fit(torch.rand(200, 1, generator=draw()), n_iter=20)
+    x = torch.linspace(0, 1, 9)[:, None]
+    assert torch.equal(transport.assign(x, torch.tensor([0.0, 0.5])), (x[:, 0] > 0.25).long())
+    assert torch.equal(transport.assign(x, transport.potential), transport.assign(x))

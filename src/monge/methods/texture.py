@@ -46,6 +46,7 @@ _SWEEPS = 8  # fixed-point steps on ψ for one of x
 _RELAXATION = 1.5
 _LEVELS = 7  # halvings of ε at the start of a stage
 _SHARPENING, _SHARP_RATE = 3, 0.8  # steps of the last pass
+_HOLE = 0.7  # share of ψ that counts in a hole
 _BAND = 2**15  # patches held at once
 _FEWEST = 16  # patches that a scale of an exemplar must have
 _ADAM_LR, _ADAM_STEPS = 0.02, 250  # of the feature-based form
@@ -260,9 +261,13 @@ class Texture:
                 continue
             points = patches(band[None], p)[0] * self._window
             aims = torch.zeros_like(points)
-            aims[flat] = sum(v * law.y[law.assign(points[flat])] for v, law in zip(self.weights, self._laws, strict=True))
+            aims[flat] = sum(v * law.y[self._cells(law, points[flat])] for v, law in zip(self.weights, self._laws, strict=True))
             total[:, top : top + band.shape[1]] += functional.fold((aims * self._window).T[None], band.shape[1:], p)[0]
         return total, functional.conv_transpose2d(wanted[None, None], self._window[: p * p].square().view(1, 1, p, p))[0]
+
+    def _cells(self, law: SemiDiscrete, points: Tensor) -> Tensor:
+        """σ(i). A hole need not have its share of everything that the exemplar has: there ψ counts in part."""
+        return law.assign(points, law.potential if self._mask is None else _HOLE * law.potential)
 
     def _begin_features(self, extractor: Extractor) -> None:
         with torch.no_grad():

@@ -210,10 +210,11 @@ class SemiDiscrete(nn.Module):
         return self
 
     @torch.no_grad()
-    def assign(self, x: Tensor) -> Tensor:
-        """The index of the target that takes (the most of) each point of x (n, d), shape (n,)."""
+    def assign(self, x: Tensor, potential: Tensor | None = None) -> Tensor:
+        """The index of the target that takes (the most of) each point of x (n, d), shape (n,); at another potential if given."""
+        psi = self.potential if potential is None else potential
         rows = self._points(x).split(max(1, _CACHED // len(self.y)))
-        return torch.cat([self._scores(r.detach(), self.potential, self.epsilon).max(1).indices for r in rows])
+        return torch.cat([self._scores(r.detach(), psi, self.epsilon).max(1).indices for r in rows])
 
     @torch.no_grad()
     def transform(self, x: Tensor) -> Tensor:
