@@ -37,7 +37,7 @@ MASKS = Path(os.environ.get("MONGE_DATA", ".")) / "inpainting_masks"
 LARGE = "skimage_gravel_gray", "godot_stone_bricks"
 DISCS = "skimage_gravel_gray", "materialx_cloth_weave", "demo_texture_3"
 MIXED = (("demo_texture_1", "embark_water"),)
-WEIGHTS = 0.0, 0.25, 0.5, 0.75, 1.0
+WEIGHTS = 0.0, 0.5, 1.0
 JOBS = {
     "seeds": [("seed", str(seed)) for seed in range(3)],
     "large": [("large", name) for name in LARGE],
