@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import code_tables
+import dance_tables
 import texture_tables
 import yaml
 
@@ -27,6 +28,7 @@ METHODS = {
 }
 MAPS = {"w2gn": "W2GN", "amortised_w2": "amortised conjugates", "latent_w2": "latent transport", "w2_cycle": "W2 cycle"}
 CODES = ("acai", "rae", "wae", "wwae", "sinkhorn_wae")
+DANCES = ("mdot",)
 BENCHMARK = (2, 4, 8, 16, 32, 64)
 PUBLISHED = {  # L2-UVP in per cent, as the papers print it
     "best linear map, published": (14.1, 14.9, 27.3, 41.6, 55.3, 63.9),
@@ -52,8 +54,9 @@ def main() -> None:
     adversarial = {f"{dashed(method)}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
     maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
     coding = {name for name in results if recipe_of(name)["method"]["name"] in CODES}
+    dancing = {name for name in results if recipe_of(name)["method"]["name"] in DANCES}
     critic, paths = study("interpolation-critic"), study("interpolation-paths")
-    textures = study("textures")
+    textures, dances = study("textures"), study("dance")
     stale = written(
         README,
         {
@@ -62,8 +65,9 @@ def main() -> None:
             "maps": recipes({name: r for name, r in maps.items() if "w2benchmark" not in name}),
             "w2benchmark": benchmark(results),
             "autoencoders": code_tables.digits(results, "docs/methods/"),
-            "results": recipes({n: r for n, r in results.items() if n not in adversarial | maps.keys() | coding}),
+            "results": recipes({n: r for n, r in results.items() if n not in adversarial | maps.keys() | coding | dancing}),
             "textures": texture_tables.makers(textures),
+            "dances": dance_tables.short(dances),
             "solvers": solvers(),
         },
         args.check,
@@ -81,7 +85,11 @@ def main() -> None:
     stale += written(ROOT / "docs" / "interpolate.md", {"paths": code_tables.paths(paths)}, args.check)
     figures = {"exemplars": texture_tables.exemplars(textures), "tasks": texture_tables.tasks(study("texture-tasks"))}
     stale += written(ROOT / "docs" / "texture.md", figures, args.check)
+    danced = {"dances": dance_tables.makers(dances), "beats": dance_tables.beats(dances), "speed": dance_tables.speed(dances)}
+    danced["extraction"] = dance_tables.extraction(study("dance-metrics"))
+    stale += written(ROOT / "docs" / "dance.md", danced, args.check)
     pages = ROOT / "docs" / "methods"
+    stale += written(pages / "mdot.md", {"ablation": dance_tables.ablation(dances)}, args.check)
     stale += written(pages / "texture.md", {"textures": texture_tables.makers(textures)}, args.check)
     generators = texture_tables.generators(study("texture-generator"))
     stale += written(pages / "texture-generator.md", {"texture_generator": generators}, args.check)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 FLOOR = {
     **dict.fromkeys(("errors", "config", "__init__"), 0),
-    **dict.fromkeys(("parallel", "ot", "nets", "data"), 1),
+    **dict.fromkeys(("parallel", "ot", "nets", "motion", "audio", "data"), 1),
     **dict.fromkeys(("metrics", "viz"), 2),
     **{"methods": 3, "engine": 4, "apps": 5, "cli": 6, "__main__": 7},
 }
-GROUND_MAY_SHARE = {("ot", "parallel"), ("ot", "errors"), ("nets", "errors"), ("nets", "parallel"), ("data", "errors")}
+GROUND_MAY_SHARE = {("ot", "parallel"), ("nets", "parallel"), ("data", "motion"), ("data", "audio")}
 
 
 def imports(path: Path) -> set[str]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 from monge.data import Draw
 from monge.engine import Interrupted, Recipe, RunFolder, checkpoint, loop, parse, train
 from monge.errors import MongeError
+from tests.dances import write_dances
 
 SMALL = {
     "gan": {"name": "gan", "batch": 16, "width": 8, "critic_width": 8},
@@ -35,13 +37,20 @@ SMALL = {
     "sinkhorn_gan": {"name": "sinkhorn_gan", "batch": 16, "width": 8, "critic_steps": 1, "critic_width": 8, "features": 4},
     "ot_gan": {"name": "ot_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "epsilon": 0.05, "micro_batch": 4},
     "semidiscrete": {"name": "semidiscrete", "targets": 32, "batch": 16, "width": 8, "epsilon": 0.05, "debias": True},
+    "mdot": {"name": "mdot", "batch": 8, "width": 8, "clips": [4, 8], "matched": 8, "relation": "co-optimal", "gan": 0.1},
 }
+_KEPT = tempfile.TemporaryDirectory()
+_DANCES = Path(_KEPT.name) / "dances"
+
+
+def dances() -> dict[str, Any]:
+    return {"name": str(_DANCES if _DANCES.is_dir() else write_dances(_DANCES)), "size": 8}
 
 
 def recipe(method: str, **run: Any) -> Recipe:
     return parse(
         {
-            "data": {"name": "8gaussians"},
+            "data": dances() if method == "mdot" else {"name": "8gaussians"},
             "method": SMALL[method],
             "run": {"steps": 12, "every": 4, **run},
             "eval": {"samples": 64},
@@ -97,6 +106,7 @@ def test_interrupted_equals_uninterrupted(method: str, stop: int, tmp_path: Path
     train(recipe(method), parts)
     assert_bitwise_equal(final_state(whole), final_state(parts))
     batches = {"wgan": 3 + 11 * 2, "wgan_gp": 12 * 2, "cramer_gan": 12 * 3, "sinkhorn_gan": 12 * 2, "latent_w2": 16 + 12}
+    batches["mdot"] = 16 + 12  # 256 dances once, to learn usual velocities from
     batches["semidiscrete"] = 0  # its targets are addressed by rank, not by position
     assert final_state(parts)["position"] == 16 * batches.get(method, 12)
 

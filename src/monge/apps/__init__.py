@@ -1,1 +1,1 @@
-"""What a person does with a transport map: colours of photographs, domains, textures."""
+"""What a person does with a transport map: colours of photographs, domains, textures, dances."""

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     samples = {}
     for group in groups:
         method, source = load_run(group.runs[0].folder)
-        n = _PICTURES if len(source.shape) == 3 else _POINTS
+        n = _POINTS if len(source.shape) == 1 else _PICTURES
         with torch.no_grad():
             samples[group.label] = pictures(drawn(method, source, n).float().cpu(), source)
     figure = viz.comparison(

@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
     for name, text in UNPAIRED.items():
         print(f"{name:14} {text}, {_place(root / name)}")
     print(f"nesmdb         4,905 songs of the NES in four voices, {_place(root / 'nesmdb')}")
+    print(f"dance_melody   36 dances and their music, motion capture of 23 joints, {_place(root / 'dance_melody')}")
     print(f"usps           9,298 handwritten digits of 16×16 pixels, {_place(root / 'usps')}")
     dimensions = ", ".join(str(d) for d in W2BENCHMARK.values())
     print(f"w2benchmark-D  pairs with a known optimal map, D = {dimensions}, {_place(root / 'w2benchmark')}")

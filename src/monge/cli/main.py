@@ -25,6 +25,7 @@ COMMANDS = {
     "interpolate": "show what an autoencoder puts between two samples",
     "color": "give a picture the colours of others",
     "texture": "make more of a texture, fill holes with it, mix several",
+    "dance": "make a dance to a song: a page that plays it, a video, or motion files",
     "adapt": "move features of one domain onto another's",
     "data": "list or download data sets",
 }

@@ -94,6 +94,13 @@ def summary(metrics: dict[str, Any]) -> str:
             f"classes: {m['smallest_class']:.1%} to {m['largest_class']:.1%}; mean confidence {m['confidence']:.3f}; "
             f"precision {m['precision_lenet']:.2f}, recall {m['recall_lenet']:.2f}"
         )
+    for kind in ("kinetic", "geometric"):
+        if f"dance_frechet_{kind}" in m:
+            around = f"floor {m[f'dance_frechet_{kind}_floor']:.2f}"
+            lines.append(f"Fréchet of {kind} features: {m[f'dance_frechet_{kind}']:.2f} ({around})")
+    if "dance_beat_alignment" in m:
+        others = f"real dances {m['dance_beat_alignment_real']:.3f}, to other music {m['dance_beat_alignment_shuffled']:.3f}"
+        lines.append(f"beat alignment: {m['dance_beat_alignment']:.3f} ({others})")
     if "nearest_train_copies" in m:
         lines.append(
             f"copies of training data: {m['nearest_train_copies']:.1%} of samples (new data 1.0%); "

@@ -29,18 +29,24 @@ def main(argv: list[str]) -> int:
         raise MongeError(f"there is no file '{args.input}'")
     import torch
 
+    from monge.data import Pair
     from monge.engine import RunFolder, load_run
-    from monge.engine.maps import Invertible, in_blocks, placed
+    from monge.engine.maps import Conditional, Invertible, in_blocks, moved, placed
 
     method, source = load_run(RunFolder(args.run))
-    if not isinstance(method, Invertible):
+    if not isinstance(method, Conditional):
         raise MongeError(f"the method of '{args.run}' has no map: it draws samples from noise, see 'monge sample'")
-    x = _points(args.input, source.shape) if arrays else picture(args.input, source.shape)
+    back = method.inverse_transform if isinstance(method, Invertible) else None
+    if args.inverse and back is None:
+        raise MongeError(f"--inverse: the method of '{args.run}' has no way back, it only goes from the origin to the data")
+    shape = source.origin.shape if isinstance(source, Pair) and not args.inverse else source.shape
+    x = _points(args.input, shape) if arrays else picture(args.input, shape)
     with torch.no_grad():
-        moved = in_blocks(method.inverse_transform if args.inverse else method.transform, placed(x, method)).float().cpu()
+        there = in_blocks(back, placed(x, method)) if args.inverse else moved(method, x)
+    there = there.float().cpu()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    _write(moved, args.out)
-    print(f"{args.out}: {len(moved)} moved, shape {tuple(moved.shape[1:])}")
+    _write(there, args.out)
+    print(f"{args.out}: {len(there)} moved, shape {tuple(there.shape[1:])}")
     return 0
 
 

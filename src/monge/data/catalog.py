@@ -14,6 +14,7 @@ import torch
 from monge.errors import MongeError, nearest
 
 from .cifar import CIFARS, read_cifar
+from .dance import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
 from .lines import LINES, lines
 from .midi import from_midi, midi_files
 from .nesmdb import NESMDB, read_nesmdb
@@ -84,7 +85,7 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def load(name: str, root: str | Path | None = None, size: int | None = None) -> Source:
-    """Return a source by name, or of a file (.npy, .npz, .mid) or a folder of pictures or of MIDI files.
+    """Return a source by name, or of a file (.npy, .npz, .mid) or a folder of pictures, of MIDI files or of dances.
 
     >>> load("8gaussians").shape
     (2,)
@@ -103,6 +104,8 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return read_w2benchmark(name, data_root(root))
     if name == NESMDB:
         return read_nesmdb(data_root(root), size)
+    if name == DANCE_MELODY:
+        return read_dance_melody(data_root(root), size)
     if name == USPS:
         return read_usps(data_root(root), size)
     if name in UNPAIRED:
@@ -110,13 +113,15 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
     path = Path(name).expanduser()
     if (path / "trainA").is_dir():
         return from_pair_of_folders(path, size)
+    if path.is_dir() and dance_files(path):
+        return from_dance_folder(path, size)
     if path.exists() and midi_files(path):
         return from_midi(path, size)
     if path.is_dir():
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *LINES, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, NESMDB, USPS]
+    known = [*TOYS, *LINES, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, NESMDB, USPS, DANCE_MELODY]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 

@@ -107,6 +107,13 @@ COLUMNS = (
     Column("linear probe, %", "linear_probe", 1, "high", 100),
     Column("lines off, ‰", "lines_mean_distance", 2, "low", 1000),
     Column("smoothness", "lines_smoothness", 2, "low"),
+    Column("Fréchet kinetic", "dance_frechet_kinetic", 2, "low"),
+    Column("its floor", "dance_frechet_kinetic_floor", 2),
+    Column("Fréchet geometric", "dance_frechet_geometric", 2, "low"),
+    Column("its floor", "dance_frechet_geometric_floor", 2),
+    Column("beat alignment", "dance_beat_alignment", 3, "high"),
+    Column("real dances'", "dance_beat_alignment_real", 3),
+    Column("music correlation", "dance_music_correlation", 3),
     Column("notes right, %", "note_accuracy", 1, "high", 100),
     Column("CPU-min", "cpu_minutes", 2, "low"),
 )

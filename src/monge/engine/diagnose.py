@@ -13,11 +13,12 @@ from monge import metrics
 from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
 
 from .contract import Estimating, Matching, Method
+from .dances import holds_dances
 from .maps import drawn
 from .scores import holds_scores
 
 _CLOUD = 1000  # samples for the energy distance and the modes
-_SCORES = 200  # the same of scores, each of which is 17,088 numbers
+_SCORES = 200  # the same of scores and dances, each of which is thousands of numbers
 _PICTURES = 2000  # samples for the Fréchet distance
 _PAIRS = 512  # data and samples for a method's own estimate
 
@@ -50,7 +51,7 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
     >>> sorted(diagnose(build(Config(width=8), (2,)), load("8gaussians")))
     ['energy_distance', 'modes', 'share_within_3_sigma']
     """
-    n = _SCORES if holds_scores(source) else _CLOUD
+    n = _SCORES if holds_scores(source) or holds_dances(source) else _CLOUD
     samples = drawn(method, source, n)
     cloud = samples.float().cpu()
     found: dict[str, float] = {"energy_distance": metrics.energy_distance(cloud, source.held_out(n))}

@@ -25,6 +25,13 @@ class Invertible(Protocol):
 
 
 @runtime_checkable
+class Conditional(Protocol):
+    """A method that makes a sample of each point of the origin. There may be no way back, and noise in it that the seed makes."""
+
+    def transform(self, x: Tensor, seed: int = 0, /) -> Tensor: ...
+
+
+@runtime_checkable
 class Dual(Protocol):
     """A method with potentials, whose dual value is W₂²."""
 
@@ -40,9 +47,15 @@ def origin(source: Source, n: int, seed: int, *, train: bool = False) -> Tensor:
 
 def drawn(method: Any, source: Source, n: int, seed: int = 0) -> Tensor:
     """``n`` samples of a method: held-out points of a pair's origin, moved by a map, or what the method draws by itself."""
-    if not (isinstance(source, Pair) and isinstance(method, Invertible)):
+    if not (isinstance(source, Pair) and isinstance(method, Conditional)):
         return method.sample(n, seed)
-    return in_blocks(method.transform, placed(origin(source, n, seed), method))
+    return moved(method, origin(source, n, seed), seed)
+
+
+def moved(method: Any, x: Tensor, seed: int = 0) -> Tensor:
+    """Points moved by a method's map; what it draws for them where it is `Conditional`, all at once: noise is the batch's."""
+    x = placed(x, method)
+    return in_blocks(method.transform, x) if isinstance(method, Invertible) else method.transform(x, seed)
 
 
 def in_blocks(f: Any, x: Tensor) -> Tensor:

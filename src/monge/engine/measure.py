@@ -16,6 +16,7 @@ from monge.errors import MongeError
 from .checkpoint import write_atomically
 from .codes import code_figures
 from .contract import Decoding, Matching, Method
+from .dances import dance_figures, danced, holds_dances, picture_of_dances
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
 from .lines import line_figures
@@ -31,6 +32,9 @@ _LAST = ("step", "cpu_seconds", "wall_seconds", "gpu_seconds", "perplexity", "ma
 _ROLLS = 12
 _TRANSLATED, _COLUMNS = 24, 8
 _CAPTIONS = {"neighbours": "neighbours: samples above, the nearest training picture below each"}
+_DANCES = {
+    "samples": "samples: a real dance to held-out music, one made to the same music, and others; below them the beats of both"
+}
 
 
 @torch.no_grad()
@@ -64,7 +68,7 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
         modes, share = min(c.modes for c in reached), mean(c.share for c in reached)
         found |= {"modes": modes, "modes_total": reached[0].total, "share_within_3_sigma": share}
     found |= {name: mean(one[name] for one in maps) for name in maps[0]}
-    found |= line_figures(method, source, config) | score_figures(method, source, config)
+    found |= line_figures(method, source, config) | score_figures(method, source, config) | dance_figures(method, source, config)
     found |= optimality(method, source, config.samples, config.seed) | translated(method, source)
     if isinstance(source, FiniteSource) and metrics.has_lenet(source):
         found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
@@ -104,7 +108,8 @@ def evaluate_run(folder: RunFolder, method: Method, source: Source) -> dict[str,
     if history:
         write_atomically(folder.curves, viz.to_png(viz.curves(history)))
     files = [file for file in (folder.samples, folder.neighbours, folder.curves) if file.is_file()]
-    pictures = {_CAPTIONS.get(file.stem, file.stem): file.read_bytes() for file in files}
+    captions = _CAPTIONS | (_DANCES if holds_dances(source) else {})
+    pictures = {captions.get(file.stem, file.stem): file.read_bytes() for file in files}
     page = viz.report_page(recipe.about.title, dump(recipe), found, pictures)
     write_atomically(folder.report, page.encode())
     return found
@@ -130,7 +135,10 @@ def load_run(folder: RunFolder) -> tuple[Method, Source]:
 
 @torch.no_grad()
 def draw_pictures(folder: RunFolder, method: Method, source: Source) -> None:
-    """Write samples.png: a grid of pictures, or a cloud over the data; the noise is the same every time."""
+    """Write samples.png: a grid of pictures, a cloud over the data, or poses; the noise is the same every time."""
+    if holds_dances(source):
+        write_atomically(folder.samples, danced(method, source))
+        return
     if isinstance(source, Pair) and len(source.shape) == 3 and isinstance(method, Invertible):
         write_atomically(folder.samples, _translations(method, source))
         return
@@ -158,7 +166,9 @@ def _neighbours(method: Method, source: Source) -> bytes:
 
 
 def picture_of(samples: Tensor, source: Source) -> bytes:
-    """PNG of samples: pictures in a grid, scores as piano rolls, points as a cloud over the data."""
+    """PNG of samples: pictures in a grid, scores as piano rolls, dances as rows of poses, points as a cloud over the data."""
+    if holds_dances(source):
+        return picture_of_dances(samples, source)
     if holds_scores(source):
         return viz.to_png(viz.piano_rolls(most_likely(samples[:_ROLLS]), source.rate or 1))
     if len(source.shape) == 3:

@@ -13,6 +13,7 @@ from monge.data import FiniteSource, Source, most_likely, one_hot
 
 from .codes import decoded, encoded
 from .contract import Coding, Method
+from .dances import holds_dances, poses
 from .recipe import EvalConfig
 
 _MOST = 1000  # windows of each kind
@@ -60,12 +61,14 @@ def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[st
 
 
 def pictures(samples: Tensor, source: Source) -> Tensor:
-    """Scores (n, 4, 89, frames) as pictures (n, 1, 88, frames) in [−1, 1], high pitches above; other samples as they are.
+    """Scores (n, 4, 89, frames) as pictures (n, 1, 88, frames) in ±1, high pitches above; dances as poses; others as they are.
 
     >>> from monge.data import load
     >>> pictures(torch.zeros(2, 1, 8, 8), load("digits")).shape
     torch.Size([2, 1, 8, 8])
     """
+    if holds_dances(source):
+        return poses(samples)
     if not holds_scores(source):
         return samples
     rolls = one_hot(most_likely(samples).movedim(1, 2))[:, :, 1:]

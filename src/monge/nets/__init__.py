@@ -3,6 +3,7 @@
 from .autoencoder import Autoencoder, AutoencoderNet, build_autoencoder, build_encoder
 from .build import build_critic, build_generator
 from .conv_icnn import ConvICNN
+from .dance import DanceGenerator
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
 from .icnn import DenseICNN
@@ -22,6 +23,7 @@ __all__ = [
     "AutoencoderNet",
     "CReLUCritic",
     "ConvICNN",
+    "DanceGenerator",
     "DenseICNN",
     "GLUGenerator",
     "InterpolationCritic",

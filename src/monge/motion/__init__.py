@@ -1,0 +1,58 @@
+"""Skeletons that move: positions, directions of bones, features, distances between poses."""
+
+from .bvh import Clip, read_bvh, write_bvh
+from .canonical import TRAVEL, channels, decode, encode, facing, velocities
+from .contact import foot_contact, speeds
+from .geodesic import angle, pose_distance, squared_angles
+from .gltf import write_glb
+from .kinematics import bone_rotations, forward_kinematics, global_rotations, inverse_kinematics, rest_directions
+from .rotations import between, exp, from_6d, from_quaternion, log, rotation_angle, slerp, to_6d, to_quaternion
+from .skeleton import MELODY, SKELETONS, SMPL, Skeleton, directions, mirror, place, rest, retarget
+from .smooth import resample, smooth, smooth_directions
+from .warp import at_times, beat_warp
+
+__all__ = [
+    "MELODY",
+    "SKELETONS",
+    "SMPL",
+    "TRAVEL",
+    "Clip",
+    "Skeleton",
+    "angle",
+    "at_times",
+    "beat_warp",
+    "between",
+    "bone_rotations",
+    "channels",
+    "decode",
+    "directions",
+    "encode",
+    "exp",
+    "facing",
+    "foot_contact",
+    "forward_kinematics",
+    "from_6d",
+    "from_quaternion",
+    "global_rotations",
+    "inverse_kinematics",
+    "log",
+    "mirror",
+    "place",
+    "pose_distance",
+    "read_bvh",
+    "resample",
+    "rest",
+    "rest_directions",
+    "retarget",
+    "rotation_angle",
+    "slerp",
+    "smooth",
+    "smooth_directions",
+    "speeds",
+    "squared_angles",
+    "to_6d",
+    "to_quaternion",
+    "velocities",
+    "write_bvh",
+    "write_glb",
+]
