@@ -146,8 +146,11 @@ def test_a_gif_is_short_unless_asked(tmp_path: Path, made: dance.Performance, mo
         assert image.n_frames <= 13
         assert image.info["duration"] == 80
     assert notes == [f"{path} shows the first 1 s: --seconds asks for more"]
-    path, notes = dance.write(made.first(2), path, seconds=2.0)
-    assert not notes
+    beginning = made.first(2)
+    assert (len(beginning.positions), beginning.cut) == (50, True)
+    assert 2 < len(beginning.beats) < len(made.beats)
+    assert beginning.beats.max() < 50
+    assert not dance.write(beginning, path, seconds=2.0)[1]
 
 
 def test_without_ffmpeg_a_page_is_written_in_place_of_a_video(

@@ -10,6 +10,7 @@ skeleton.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,16 +181,16 @@ def _read(path: Path) -> Dance:
                 torch.from_numpy(content[key].astype(np.float32)) for key in ("pose", "center", "mel", "chroma", "onset")
             )
             rate = float(content["fps"])
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        music = audio.music_features(mel, chroma, onset, rate)
+    except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
-    if (
-        pose.ndim != 3
-        or pose.shape[1:] != (MELODY.size, 3)
-        or not (len(pose) == len(centre) == len(mel) == len(chroma) == len(onset))
-    ):
+    if pose.shape != (len(music), MELODY.size, 3) or centre.shape != (len(music), 3):
         raise MongeError(
-            f"'{path}' holds poses {tuple(pose.shape)} and {len(mel)} frames of music, not (T, {MELODY.size}, 3) and T"
+            f"'{path}' holds poses {tuple(pose.shape)} from {tuple(centre.shape)} and {len(music)} frames of music, "
+            f"not (T, {MELODY.size}, 3), (T, 3) and T"
         )
+    if not (pose.isfinite().all() and centre.isfinite().all()):
+        raise MongeError(f"'{path}' holds positions that are not finite: leave those frames out")
     name = path.stem.removeprefix("DANCE_")
     positions = level(retarget(_with_head((pose + centre[:, None]) / 100), MELODY), MELODY, rate)
-    return Dance(name, STYLES.get(name[0], "dance"), positions, audio.music_features(mel, chroma, onset, rate), rate)
+    return Dance(name, STYLES.get(name.split("_")[0], "dance"), positions, music, rate)

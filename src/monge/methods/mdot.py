@@ -54,6 +54,7 @@ from monge.nets.dance import PACE, REACH
 _RATE = 25.0  # frames a second, of the data: velocities count in metres a second
 _LOOK, _SLOW = 256, 2e-4  # windows to learn usual velocities from, and the least of them, metres a frame
 _HEIGHT = 0.3  # metres of height that count like one radian
+_SLOPE = 0.05  # weight of the critic's squared slope at real dances
 _TINY = 1e-6  # radians²: the root of 0 has no slope
 _HOLD, _FADE = 20.0, 2.0  # seconds for which a dance keeps to a style, and of the change to another
 _STAGE = 10.0  # seconds
@@ -158,6 +159,7 @@ class MDOT(nn.Module):
         if draw.step == 0:
             self._look(parallel.gather(draw.data(_LOOK)))
         made, made2 = (self._made(music, draw) for music in (y, y2))
+        own = torch.cat([made, made2]), torch.cat([x, x2])
         y, y2, x, x2, made, made2 = (parallel.gather(t) for t in (y, y2, x, x2, made, made2))
 
         loss, found = torch.zeros((), device=y.device), {}
@@ -172,7 +174,7 @@ class MDOT(nn.Module):
             G = self._relations(D / D.mean(), C / C.mean())
             loss, found["relations"] = loss + c.gw * G, G.detach()
         if self.critic is not None:
-            game, found["critic"] = self._game(torch.cat([made, made2]), torch.cat([x, x2]), draw.progress)
+            game, found["critic"] = self._game(*own, draw.progress)
             loss = loss + c.gan * game
 
         norm = parallel.descend(self.optimizers["generator"], loss)
@@ -246,7 +248,8 @@ class MDOT(nn.Module):
         """How much the relations differ at the best plan."""
         c, m = self.config, len(D)
         if c.relation == "co-optimal":
-            return ot.co_optimal_transport(D, C, epsilon=c.gw_epsilon, tol=c.tol, max_iter=c.max_iter).cost
+            plans = ot.co_optimal_transport(D, C, epsilon=c.gw_epsilon, tol=c.tol, max_iter=c.max_iter)
+            return plans.cost + plans.value - plans.value.detach()  # the value's gradient is that of the cost at fixed plans
         apart = c.pairing * (1 - torch.eye(m).to(D))
         half = c.gw_epsilon / 2  # as are both costs at α = ½
         return 2 * ot.fused_gromov_wasserstein(apart, D, C, alpha=0.5, epsilon=half, tol=c.tol, max_iter=c.max_iter).cost
@@ -256,11 +259,12 @@ class MDOT(nn.Module):
         assert self.critic is not None
         linear_decay(self.optimizers["critic"], self.config.lr, progress)
         softplus, x = nn.functional.softplus, x.detach().requires_grad_()
-        real = self.critic(x.mT).mean((1, 2))
-        slope = torch.autograd.grad(real.sum(), x, create_graph=True)[0].square().flatten(1).sum(1).mean()
-        loss = softplus(-real).mean() + softplus(self.critic(made.detach().mT).mean((1, 2))).mean()
-        parallel.descend(self.optimizers["critic"], loss + 0.05 * slope)
-        return softplus(-self.critic(made.mT).mean((1, 2))).mean(), loss.detach()
+        score = self.critic(x.mT).mean((1, 2))
+        slope = torch.autograd.grad(score.sum(), x, create_graph=True)[0].square().flatten(1).sum(1)
+        real, slope, fake = (parallel.gather(t) for t in (score, slope, self.critic(made.detach().mT).mean((1, 2))))
+        loss = softplus(-real).mean() + softplus(fake).mean()
+        parallel.descend(self.optimizers["critic"], loss + _SLOPE * slope.mean())
+        return softplus(-parallel.gather(self.critic(made.mT).mean((1, 2)))).mean(), loss.detach()
 
 
 def clips(x: Tensor, frames: int, most: int) -> Tensor:
