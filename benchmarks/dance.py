@@ -126,7 +126,7 @@ def danced(folders: list[RunFolder], songs: Songs) -> tuple[list[Take], list[dic
     for folder in folders:
         method: Any = load_run(folder)[0]
         seed = folder.recipe().run.seed
-        takes.append(([method.dance(music, seed=seed) for music in songs.music], songs.music))
+        takes.append(([method.dance(music, seed=100 * seed + k) for k, music in enumerate(songs.music)], songs.music))
         various = modes(lambda music, k, m=method: m.dance(music, seed=k), songs)
         training.append({"seed": seed, **trained(folder), "modes": various})
     return takes, training

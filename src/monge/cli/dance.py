@@ -64,7 +64,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     add("--run", type=Path, default=Path(_RUN), help=f"folder of a trained run ({_RUN})")
     add("--seed", type=int, default=0, help="another seed, another dance (0)")
-    add("--style", type=int, metavar="N", help="keep to one way of moving; default: another every 20 seconds")
+    add("--style", type=int, metavar="N", help="keep to one way of moving; default: another every 8 seconds")
     add("--beat-warp", action=argparse.BooleanOptionalAction, default=True, help="retime the dance onto the beat (on)")
     add("--seconds", type=float, help="dance to the beginning of the song only")
     args = parser.parse_args(argv)

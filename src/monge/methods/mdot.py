@@ -55,8 +55,9 @@ _RATE = 25.0  # frames a second, of the data: velocities count in metres a secon
 _LOOK, _SLOW = 256, 2e-4  # windows to learn usual velocities from, and the least of them, metres a frame
 _HEIGHT = 0.3  # metres of height that count like one radian
 _SLOPE = 0.05  # weight of the critic's squared slope at real dances
+_PAIRED = 0.5  # of a co-optimal start: the independent plan is a saddle, from which rounding chooses the way
 _TINY = 1e-6  # radians²: the root of 0 has no slope
-_HOLD, _FADE = 20.0, 2.0  # seconds for which a dance keeps to a style, and of the change to another
+_HOLD, _FADE = 8.0, 4.0  # seconds from one style to the next, as long as a window with its context, and of the change
 _STAGE = 10.0  # seconds
 _NOISE, _STYLE = 5, 6  # streams of randomness
 
@@ -194,7 +195,7 @@ class MDOT(nn.Module):
         """Dance (T, J, 3), metres, to a song (T, 80) of any length.
 
         The same song, seed and style give the same dance. ``style`` names one to keep to; without it the dance goes to another
-        every 20 seconds. What the path does in more than about 10 seconds is taken away, so that the dance stays on its stage.
+        every 8 seconds. What the path does in more than about 10 seconds is taken away, so that the dance stays on its stage.
         """
         like = next(self.generator.parameters())
         frames = len(music)
@@ -247,10 +248,12 @@ class MDOT(nn.Module):
     def _relations(self, D: Tensor, C: Tensor) -> Tensor:
         """How much the relations differ at the best plan."""
         c, m = self.config, len(D)
+        own = torch.eye(m).to(D)
         if c.relation == "co-optimal":
-            plans = ot.co_optimal_transport(D, C, epsilon=c.gw_epsilon, tol=c.tol, max_iter=c.max_iter)
+            start = (_PAIRED * own + (1 - _PAIRED) / m) / m
+            plans = ot.co_optimal_transport(D, C, epsilon=c.gw_epsilon, tol=c.tol, max_iter=c.max_iter, init=start)
             return plans.cost + plans.value - plans.value.detach()  # the value's gradient is that of the cost at fixed plans
-        apart = c.pairing * (1 - torch.eye(m).to(D))
+        apart = c.pairing * (1 - own)
         half = c.gw_epsilon / 2  # as are both costs at α = ½
         return 2 * ot.fused_gromov_wasserstein(apart, D, C, alpha=0.5, epsilon=half, tol=c.tol, max_iter=c.max_iter).cost
 
