@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from color import most_resident_mib
-from dance_makers import RATE, UNTRAINED, WARPED, Songs, Take, measured, modes, retimed, summary
+from dance_makers import RATE, UNTRAINED, WARPED, Songs, Take, learnt_relation, measured, modes, retimed, summary
 from reproduce import RESULTS, ROOT, surroundings
 from torch import Tensor
 
@@ -97,7 +97,7 @@ def fill(results: Path, runs: Path, names: list[str] | None, warp: bool) -> None
         folders = [folder for seed in SEEDS if (folder := RunFolder(runs / f"{what}-{seed}")).weights.is_file()]
         if folders and (names is None or what in names):
             takes, training = danced(folders, songs)
-            more = {"training": training, "modes": summary([row["modes"] for row in training])}
+            more = {"training": training, **{key: summary([row[key] for row in training]) for key in ("modes", "relation")}}
             keep(what, measured(what, takes, songs) | more, found, results)
             if warp:
                 keep(what + WARPED, measured(what + WARPED, retimed(takes), songs) | {"training": training}, found, results)
@@ -128,7 +128,9 @@ def danced(folders: list[RunFolder], songs: Songs) -> tuple[list[Take], list[dic
         seed = folder.recipe().run.seed
         takes.append(([method.dance(music, seed=100 * seed + k) for k, music in enumerate(songs.music)], songs.music))
         various = modes(lambda music, k, m=method: m.dance(music, seed=k), songs)
-        training.append({"seed": seed, **trained(folder), "modes": various})
+        with torch.no_grad():
+            related = learnt_relation(method, songs)
+        training.append({"seed": seed, **trained(folder), "modes": various, "relation": related})
     return takes, training
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from monge import audio, motion
 from monge.data import CONTEXT, Dance, context
+from monge.methods import mdot
 from monge.metrics.dance import beat_alignment, dance_figures, motion_beats, multi_modality, windows
 from monge.metrics.dance_music import relation
 from monge.motion import MELODY, TRAVEL
@@ -196,6 +197,27 @@ def correlations(dances: Sequence[Tensor], music: Sequence[Tensor]) -> dict[str,
     if C[i, j].std() < 1e-6:
         return {}
     return {"correlation": relation(D[i, j], C[i, j]), "correlation_songs": relation(D[i, j][apart], C[i, j][apart])}
+
+
+def learnt_relation(method: Any, songs: Songs) -> dict[str, float]:
+    """The same correlation in the distance that a method was trained with, which also counts movement; and that of real dances.
+
+    Each window is danced by itself, with a style of its own, as in training.
+    """
+    heard, real = [], []
+    for song in songs.held:
+        steps, around = motion.encode(song.positions, song.skeleton), context(song.music)
+        starts = range(0, len(steps) - WINDOW + 1, WINDOW)
+        heard += [around[start : start + WINDOW + 2 * CONTEXT] for start in starts]
+        real += [steps[start : start + WINDOW] for start in starts]
+    music = torch.stack(heard)
+    D = audio.music_distance(music, music).double()
+    i, j = torch.triu_indices(len(music), len(music), 1)
+    found = {}
+    for name, dances in (("made", method.transform(music)), ("real", torch.stack(real))):
+        seen = method.compared(dances)
+        found[f"learnt_relation_{name}"] = relation(D[i, j], mdot.cost(seen, seen).double()[i, j])
+    return found
 
 
 def modes(dance: Callable[[Tensor, int], Tensor], songs: Songs) -> dict[str, float]:

@@ -88,19 +88,28 @@ def ablation(result: Result | None) -> str:
     found = [] if result is None else [(name, about) for name, about in listed(result) if name in TRAINED]
     if result is None or not found:
         return MISSING
-    head = ["loss", "Fréchet kinetic", "geometric", "correlation", "of different songs", "multi-modality kinetic", "geometric"]
+    head = ["loss", "Fréchet kinetic", "geometric", "correlation, as learnt", "of poses", "multi-modality kinetic", "geometric"]
     table = header([*head, *CURVES.values(), "seeds", "training"])
     for name, about in found:
         s = about["summary"]
         cells = [shown(s[f"frechet_{kind}"], 1) for kind in ("kinetic", "geometric")]
-        cells += [shown(s.get(key), 2) for key in ("correlation", "correlation_songs")]
+        cells += [shown(about.get("relation", {}).get("learnt_relation_made"), 2), shown(s.get("correlation"), 2)]
         cells += [shown(about["modes"].get(f"multi_modality_{kind}"), 2) for kind in ("kinetic", "geometric")]
         cells += [fallen(about["training"], curve) for curve in CURVES]
         table.append(row([TITLES[name], *cells, str(len(about["training"])), cost(about)]))
     real = result["makers"].get("real", {}).get("summary", {})
     if "correlation" in real:
         table.append(
-            row(["real dances", "", "", *(shown(real[key], 2) for key in ("correlation", "correlation_songs")), *[""] * 6])
+            row(
+                [
+                    "real dances",
+                    "",
+                    "",
+                    shown(found[0][1].get("relation", {}).get("learnt_relation_real"), 2),
+                    shown(real["correlation"], 2),
+                    *[""] * 6,
+                ]
+            )
         )
     return "\n".join([*table, "", f"{said_of_curves(found)} {machine(result)}"])
 

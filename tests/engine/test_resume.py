@@ -37,7 +37,8 @@ SMALL = {
     "sinkhorn_gan": {"name": "sinkhorn_gan", "batch": 16, "width": 8, "critic_steps": 1, "critic_width": 8, "features": 4},
     "ot_gan": {"name": "ot_gan", "batch": 16, "width": 8, "critic_width": 8, "features": 4, "epsilon": 0.05, "micro_batch": 4},
     "semidiscrete": {"name": "semidiscrete", "targets": 32, "batch": 16, "width": 8, "epsilon": 0.05, "debias": True},
-    "mdot": {"name": "mdot", "batch": 8, "width": 8, "clips": [4, 8], "matched": 8, "relation": "co-optimal", "gan": 0.1},
+    # a price that breaks ties: among made-up songs that are all alike, relations leave the plan to rounding
+    "mdot": {"name": "mdot", "batch": 8, "width": 8, "clips": [4, 8], "matched": 8, "pairing": 3.0, "gan": 0.1},
 }
 _KEPT = tempfile.TemporaryDirectory()
 _DANCES = Path(_KEPT.name) / "dances"
