@@ -94,7 +94,7 @@ def fill(results: Path, runs: Path, names: list[str] | None, warp: bool) -> None
         if (names is None or name in names) and (warp or WARPED not in name):
             keep(name, measured(name, make(songs), songs), found, results)
     for what in CHANGES:
-        folders = [folder for seed in SEEDS if (folder := RunFolder(runs / f"{what}-{seed}")).weights.is_file()]
+        folders = [folder for seed in SEEDS if (folder := RunFolder(runs / f"{what}-{seed}")).metrics.is_file()]
         if folders and (names is None or what in names):
             takes, training = danced(folders, songs)
             more = {"training": training, **{key: summary([row[key] for row in training]) for key in ("modes", "relation")}}
