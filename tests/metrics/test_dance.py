@@ -150,7 +150,7 @@ class TestBadInput:
             with pytest.raises(ValueError, match="finite, got 1 value"):
                 ALL[name](p)
 
-    @pytest.mark.parametrize("name", set(ALL) - {"bone_length_error"})
+    @pytest.mark.parametrize("name", sorted(set(ALL) - {"bone_length_error"}))
     def test_one_frame(self, name: str) -> None:
         with pytest.raises(ValueError, match=r"at least [234] frames"):
             ALL[name](still(1))
