@@ -54,10 +54,16 @@ def short(result: Result | None) -> str:
         return MISSING
     head = ["Fréchet kinetic", "Fréchet geometric", "beat alignment", "with other songs' music", "correlation with the music"]
     table = header(["dances to songs held out", *head, "training"])
+    whole = result["makers"].get("ot-gw", {}).get("relation", {})
     for name, found in listed(result):
+        if name.endswith("-retimed") and name != "ot-gw-retimed":
+            continue
         s = found["summary"]
+        related = found.get("relation", {}).get("learnt_relation_made") or (
+            whole.get("learnt_relation_real") if name == "real" else None
+        )
         beats = [shown(s["beat_alignment"], 3), f"{found['beats']['other']:.3f}" if "beats" in found else ""]
-        cells = [shown(s["frechet_kinetic"], 1), shown(s["frechet_geometric"], 1), *beats, shown(s.get("correlation"), 2)]
+        cells = [shown(s["frechet_kinetic"], 1), shown(s["frechet_geometric"], 1), *beats, shown(related, 2)]
         table.append(row([TITLES[name], *cells, cost(found)]))
         if name == "real":
             floor = [shown(s[f"frechet_{kind}_floor"], 1) for kind in ("kinetic", "geometric")]
