@@ -15,7 +15,7 @@ from monge.motion import MELODY, SMPL, Skeleton, rest
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from dance_metrics import geometric_loop, kinetic_loop, motions
 
-__all__ = ["BOTH", "RATE", "geometric_loop", "kinetic_loop", "motions", "moved", "pendulum", "still", "turned"]
+__all__ = ["BOTH", "RATE", "geometric_loop", "kinetic_loop", "motions", "moved", "pendulum", "reflected", "still", "turned"]
 
 RATE = 25.0
 BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=lambda skeleton: skeleton.name)
@@ -41,3 +41,8 @@ def pendulum(frames: int, period: int, first: int = 0) -> Tensor:
     """A pendulum (T, 1, 3) that turns, and so is slowest, at the frames first + k · period."""
     angle = (pi * (torch.arange(frames, dtype=torch.float64) - first) / period).cos()
     return torch.stack([angle.sin(), -angle.cos(), torch.zeros_like(angle)], -1)[:, None]
+
+
+def reflected(positions: Tensor, skeleton: Skeleton) -> Tensor:
+    """x ↦ −x with left and right exchanged, of every joint; `monge.motion.mirror` also keeps a marker on its side of the head."""
+    return positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from monge.metrics.dance import geometric_features, kinetic_features, windows
-from monge.motion import MELODY, SMPL, Skeleton, mirror
+from monge.motion import MELODY, SMPL, Skeleton
 
-from .bodies import BOTH, RATE, geometric_loop, kinetic_loop, motions, moved, still, turned
+from .bodies import BOTH, RATE, geometric_loop, kinetic_loop, motions, moved, reflected, still, turned
 
 
 class TestOracle:
@@ -49,7 +49,7 @@ class TestKinetic:
     def test_invariances(self, skeleton: Skeleton) -> None:
         x = motions(skeleton, 3, 20)
         f = kinetic_features(x, RATE)
-        for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), mirror(x, skeleton)[..., list(skeleton.mirrored), :]):
+        for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), reflected(x, skeleton)[..., list(skeleton.mirrored), :]):
             torch.testing.assert_close(kinetic_features(same, RATE), f)
 
     def test_scales(self) -> None:
@@ -90,12 +90,12 @@ class TestGeometric:
     @BOTH
     def test_the_mirror_exchanges_right_and_left(self, skeleton: Skeleton) -> None:
         x = motions(skeleton, 3, 40)
-        f, g = (geometric_features(p, skeleton, RATE) for p in (x, mirror(x, skeleton)))
+        f, g = (geometric_features(p, skeleton, RATE) for p in (x, reflected(x, skeleton)))
         alone = {8, 9, 18, 27, 28, 31}
         first = [k for k in range(32) if k not in alone][::2]
         swap = {k: k for k in alone} | {k: k + 1 for k in first} | {k + 1: k for k in first}
         torch.testing.assert_close(g, f[:, [swap[k] for k in range(32)]])
-        p, q = (geometric_features(y, skeleton, RATE, published=True) for y in (x, mirror(x, skeleton)))
+        p, q = (geometric_features(y, skeleton, RATE, published=True) for y in (x, reflected(x, skeleton)))
         assert not torch.allclose(q[:, :2], p[:, [1, 0]])  # one hand forwards, the other backwards
 
     @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from monge.metrics.dance import (
     physical_foot_contact,
     skating,
 )
-from monge.motion import MELODY, Skeleton, mirror
+from monge.motion import MELODY, Skeleton
 
-from .bodies import BOTH, RATE, motions, pendulum, still, turned
+from .bodies import BOTH, RATE, motions, pendulum, reflected, still, turned
 
 
 class TestBeats:
@@ -77,7 +77,7 @@ class TestBeats:
     def test_invariances(self) -> None:
         p = motions(MELODY, 1, 200)[0]
         found = motion_beats(p, RATE)
-        for same in (turned(p, 0.7) + 3, 2 * p, mirror(p, MELODY)):
+        for same in (turned(p, 0.7) + 3, 2 * p, reflected(p, MELODY)):
             torch.testing.assert_close(motion_beats(same, RATE), found, rtol=0, atol=1e-6)
         torch.testing.assert_close(199 - motion_beats(p.flip(0), RATE).flip(0), found, rtol=0, atol=1e-6)
 
@@ -146,7 +146,7 @@ class TestPhysics:
             lambda p: jerk(p, RATE),
             lambda p: skating(p, skeleton, RATE),
         ):
-            for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), mirror(x, skeleton)):
+            for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), reflected(x, skeleton)):
                 torch.testing.assert_close(metric(same), metric(x))
         torch.testing.assert_close(jerk(x.flip(1), RATE), jerk(x, RATE))
         torch.testing.assert_close(bone_length_error(x.flip(1), skeleton), bone_length_error(x, skeleton))
