@@ -51,8 +51,8 @@ from monge.motion import MELODY
 from monge.nets import EMA, DanceGenerator, linear_decay
 from monge.nets.dance import PACE, REACH
 
-_RATE = 25.0  # frames a second, of the data: velocities count in metres a second
-_LOOK, _SLOW = 256, 2e-4  # windows to learn usual velocities from, and the least of them, metres a frame
+_RATE = 25.0  # frames a second, of the data
+_LOOK, _SLOW = 256, 2e-4  # windows to learn usual velocities from, and the least of them, metres or radians a frame
 _HEIGHT = 0.3  # metres of height that count like one radian
 _SLOPE = 0.05  # weight of the critic's squared slope at real dances
 _PAIRED = 0.5  # of a co-optimal start: the independent plan is a saddle, from which rounding chooses the way
