@@ -23,12 +23,13 @@ from dance_makers import RATE, UNTRAINED, WARPED, Songs, Take, learnt_relation, 
 from reproduce import RESULTS, ROOT, surroundings
 from torch import Tensor
 
-from monge import audio
-from monge.data import data_root, read_dances, split
+from monge.dance import audio
+from monge.dance.data import read_dances, split
+from monge.dance.metrics.score import bone_length_error
+from monge.dance.motion import MELODY
+from monge.data import data_root
 from monge.engine import Recipe, RunFolder, find, load_run, parse, read, train
 from monge.engine.recipe import dump
-from monge.metrics.dance import bone_length_error
-from monge.motion import MELODY
 
 RECIPE = "mdot-dance-melody"
 RESULT, RUNS = RESULTS / "dance.json", ROOT / "runs" / "dance"

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monge import audio, motion
-from monge.data import CONTEXT, Dance, context
+from monge.dance import audio, motion
+from monge.dance.data import CONTEXT, Dance, context
+from monge.dance.metrics.music import relation
+from monge.dance.metrics.score import beat_alignment, dance_figures, motion_beats, multi_modality, windows
+from monge.dance.motion import MELODY, TRAVEL
 from monge.methods import mdot
-from monge.metrics.dance import beat_alignment, dance_figures, motion_beats, multi_modality, windows
-from monge.metrics.dance_music import relation
-from monge.motion import MELODY, TRAVEL
 
 RATE = 25.0
 WINDOW, STRIDE = 96, 8  # frames: what is retrieved, and from one candidate to the next

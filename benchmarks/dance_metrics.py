@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monge.metrics.dance import RELATIONS, geometric_features, kinetic_features
-from monge.motion import MELODY, SMPL, Skeleton, rest
+from monge.dance.metrics.score import RELATIONS, geometric_features, kinetic_features
+from monge.dance.motion import MELODY, SMPL, Skeleton, rest
 
 _RATE, _FRAMES = 25.0, 100
 _VIRTUAL = {"zero": (0.0, 0.0, 0.0), "up": (0.0, 1.0, 0.0), "down": (0.0, -1.0, 0.0)}

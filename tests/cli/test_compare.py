@@ -15,8 +15,7 @@ from PIL import Image
 from monge import viz
 from monge.engine import RunFolder, find, read, train
 from monge.engine.compare import Figure, Group, Run, as_json, read_groups, table
-
-from .test_cli import monge, refusal
+from tests.cli.test_cli import monge, refusal
 
 
 @pytest.fixture(scope="module")

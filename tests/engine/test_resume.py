@@ -19,7 +19,7 @@ import torch
 from monge.data import Draw
 from monge.engine import Interrupted, Recipe, RunFolder, checkpoint, loop, parse, train
 from monge.errors import MongeError
-from tests.dances import write_dances
+from tests.helpers.dances import write_dances
 
 SMALL = {
     "gan": {"name": "gan", "batch": 16, "width": 8, "critic_width": 8},

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from monge import ot
-from monge.data import Dance, Draw, Pair, from_dances, generator, load
+from monge.dance.data import Dance, from_dances
+from monge.dance.motion import MELODY, angle, channels, decode, directions, place, pose_distance, rest
+from monge.data import Draw, Pair, generator, load
 from monge.errors import MongeError
 from monge.methods import mdot
-from monge.motion import MELODY, angle, channels, decode, directions, place, pose_distance, rest
 
 STILL = rest(MELODY)
 

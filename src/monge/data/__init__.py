@@ -1,9 +1,7 @@
 """Sources of samples, addressed by position."""
 
-from .aist import AistDance, read_aist
 from .catalog import BUNDLED, REMOTES, data_root, load, read_array
 from .cifar import CIFARS
-from .dance import CONTEXT, DANCE_MELODY, Dance, context, from_dances, level, read_dances, split
 from .draw import Draw
 from .lines import LINES, draw_lines
 from .midi import from_midi, midi_files, read_midi, write_midi
@@ -26,16 +24,12 @@ from .toy import TOYS, Mixture, draw_toy
 __all__ = [
     "BUNDLED",
     "CIFARS",
-    "CONTEXT",
-    "DANCE_MELODY",
     "LINES",
     "NESMDB",
     "PRIORS",
     "REMOTES",
     "TOYS",
     "VOICES",
-    "AistDance",
-    "Dance",
     "Draw",
     "EndlessSource",
     "FiniteSource",
@@ -43,29 +37,23 @@ __all__ = [
     "Mixture",
     "Pair",
     "Source",
-    "context",
     "data_root",
     "draw_lines",
     "draw_toy",
     "from_array",
-    "from_dances",
     "from_dataset",
     "from_images",
     "from_midi",
     "from_songs",
     "generator",
-    "level",
     "load",
     "load_prior",
     "midi_files",
     "most_likely",
     "one_hot",
     "own_slice",
-    "read_aist",
     "read_array",
-    "read_dances",
     "read_midi",
-    "split",
     "to_song",
     "write_midi",
 ]

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from monge.dance.data import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
 from monge.errors import MongeError, nearest
 
 from .cifar import CIFARS, read_cifar
-from .dance import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
 from .lines import LINES, lines
 from .midi import from_midi, midi_files
 from .nesmdb import NESMDB, read_nesmdb

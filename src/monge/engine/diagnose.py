@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from monge import metrics
+from monge.dance.kind import holds_dances
 from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
 
 from .contract import Estimating, Matching, Method
-from .dances import holds_dances
 from .maps import drawn
 from .scores import holds_scores
 

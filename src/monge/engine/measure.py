@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from monge import metrics, viz
+from monge.dance.kind import dance_figures, danced, holds_dances, picture_of_dances
 from monge.data import FiniteSource, Pair, Source, load, most_likely
 from monge.errors import MongeError
 
 from .checkpoint import write_atomically
 from .codes import code_figures
 from .contract import Decoding, Matching, Method
-from .dances import dance_figures, danced, holds_dances, picture_of_dances
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
 from .lines import line_figures

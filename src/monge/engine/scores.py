@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from monge import metrics
+from monge.dance.kind import holds_dances, poses
 from monge.data import FiniteSource, Source, most_likely, one_hot
 
 from .codes import decoded, encoded
 from .contract import Coding, Method
-from .dances import holds_dances, poses
 from .recipe import EvalConfig
 
 _MOST = 1000  # windows of each kind

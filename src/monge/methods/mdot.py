@@ -43,13 +43,15 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from monge import audio, motion, ot, parallel
+from monge import ot, parallel
 from monge.config import Frozen
-from monge.data import Draw, Pair, context, generator
+from monge.dance import audio, motion
+from monge.dance.data import context
+from monge.dance.motion import MELODY
+from monge.dance.network import PACE, REACH, DanceGenerator
+from monge.data import Draw, Pair, generator
 from monge.errors import MongeError
-from monge.motion import MELODY
-from monge.nets import EMA, DanceGenerator, linear_decay
-from monge.nets.dance import PACE, REACH
+from monge.nets import EMA, linear_decay
 
 _RATE = 25.0  # frames a second, of the data
 _LOOK, _SLOW = 256, 2e-4  # windows to learn usual velocities from, and the least of them, metres or radians a frame

@@ -3,7 +3,6 @@
 from .autoencoder import Autoencoder, AutoencoderNet, build_autoencoder, build_encoder
 from .build import build_critic, build_generator
 from .conv_icnn import ConvICNN
-from .dance import DanceGenerator
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
 from .icnn import DenseICNN
@@ -23,7 +22,6 @@ __all__ = [
     "AutoencoderNet",
     "CReLUCritic",
     "ConvICNN",
-    "DanceGenerator",
     "DenseICNN",
     "GLUGenerator",
     "InterpolationCritic",

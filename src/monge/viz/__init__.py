@@ -1,21 +1,16 @@
 """Pictures and pages: pure functions."""
 
-from ._stage import Picture
 from .cells import assignment, laguerre
 from .color import color_figure
 from .compare import comparison
-from .dance import GIF_RATE, dance_frame, dance_frames, dance_gif, dance_strip
 from .origins import origin_colors, origins
 from .pictures import clouds, curves, grid, grid_png, to_png
-from .player import player_page
 from .report import report_page
 from .scores import piano_rolls
 from .texture import shown_png, texture_page
 from .transport import arrows, before_after, displacement_gif, level_sets
 
 __all__ = [
-    "GIF_RATE",
-    "Picture",
     "arrows",
     "assignment",
     "before_after",
@@ -23,10 +18,6 @@ __all__ = [
     "color_figure",
     "comparison",
     "curves",
-    "dance_frame",
-    "dance_frames",
-    "dance_gif",
-    "dance_strip",
     "displacement_gif",
     "grid",
     "grid_png",
@@ -35,7 +26,6 @@ __all__ = [
     "origin_colors",
     "origins",
     "piano_rolls",
-    "player_page",
     "report_page",
     "shown_png",
     "texture_page",

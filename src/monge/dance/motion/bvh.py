@@ -1,0 +1,299 @@
+r"""BVH, the text format of motion capture: a tree of joints at rest, then for each frame the rotations of all.
+
+    Meredith, Maddock, "Motion capture file formats explained", University of Sheffield, 2001    [meredith2001]
+
+======  ==========================================================================
+symbol  meaning
+======  ==========================================================================
+o_n     offset of node n from the one above it, at rest
+R_n     its local rotation, R_z R_x R_y in the order of the channels that we write
+======  ==========================================================================
+
+A file has no units. We write centimetres, as most programs that read motion capture expect, and degrees; y is up. The root moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monge.errors import MongeError
+
+from ._rig import Node, nodes, save, solve
+from .skeleton import Skeleton
+
+CENTIMETRE = 0.01
+
+_AXES = ("X", "Y", "Z")
+_MOVES = tuple(f"{axis}position" for axis in _AXES)
+_TURNS = tuple(f"{axis}rotation" for axis in _AXES)
+_MOST = 5_000_000  # places: an hour of 23 joints at 60 frames a second
+_ORDER = ("Zrotation", "Xrotation", "Yrotation")
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Motion from a file: ``positions`` (T, N, 3) of its ``nodes``, metres, at ``rate`` frames a second.
+
+    ``parents`` is the tree. The ends of branches, which have no name in a file, are called after the node above: "toe_end".
+    """
+
+    nodes: tuple[str, ...]
+    parents: tuple[int, ...]
+    positions: Tensor
+    rate: float
+
+    def on(self, skeleton: Skeleton) -> Tensor:
+        """Positions (T, J, 3) of a skeleton's joints, found by their names; a space in them may be a _ in the file."""
+        wanted = [joint.replace(" ", "_") for joint in skeleton.joints]
+        found = [name.replace(" ", "_") for name in self.nodes]
+        if missing := [name for name in wanted if name not in found]:
+            raise MongeError(
+                f"the motion has no joint '{missing[0]}' ({len(missing)} of '{skeleton.name}' are missing), its {len(found)} are "
+                f"{', '.join(found[:6])} …: choose the skeleton that it was made for"
+            )
+        return self.positions[:, [found.index(name) for name in wanted]]
+
+
+def write_bvh(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float, unit: float = CENTIMETRE) -> None:
+    """Write a dance (T, J, 3) as BVH; programs that play it put the joints within 10⁻⁴ m of where they were.
+
+    Parameters
+    ----------
+    path : str or Path
+    positions : Tensor (T, J, 3)
+        Metres. Bones have the lengths of the skeleton; see `monge.dance.motion.retarget`.
+    skeleton : Skeleton
+    rate : float
+        Frames a second.
+    unit : float
+        Metres in a unit of the file.
+
+    Raises
+    ------
+    MongeError
+        Positions of another shape, not finite, or with bones of other lengths; a file that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from monge.dance.motion import MELODY, rest
+    >>> dance = rest(MELODY).expand(3, 23, 3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bvh(f"{folder}/dance.bvh", dance, MELODY, rate=25.0)
+    ...     clip = read_bvh(f"{folder}/dance.bvh")
+    >>> clip.rate, clip.on(MELODY).allclose(dance, atol=1e-4)
+    (25.0, True)
+    """
+    _check_unit(unit)
+    rotations, root = solve(path, positions, skeleton, rate)
+    tree = nodes(skeleton)
+    still = torch.eye(3, dtype=torch.float64).expand(len(root), 3, 3)
+    turns = torch.stack([still if node.turned is None else rotations[:, node.turned] for node in tree], 1)
+    angles = np.rad2deg(_steady(_euler(turns.numpy())))  # (T, N, 3)
+    rows = np.concatenate([root.numpy() / unit, angles.reshape(len(angles), -1)], 1)
+    lines = [*_hierarchy(tree, unit), "MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / rate:.8f}"]
+    lines += [" ".join(f"{value:.5f}" for value in row) for row in rows.tolist()]
+    save(path, "\n".join([*lines, ""]).encode())
+
+
+def read_bvh(path: str | Path, unit: float = CENTIMETRE) -> Clip:
+    """Read motion from a BVH file: of ours or of other programs, with channels in any order. ``unit`` is as in `write_bvh`.
+
+    Raises
+    ------
+    MongeError
+        A file that is not there, is cut off, or has other numbers of channels than it says; the message says where.
+    """
+    _check_unit(unit)
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise MongeError(f"cannot read '{path}' ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise MongeError(f"'{path}' is corrupt (no text): it should be a BVH file") from error
+    try:
+        return _parse(text, unit)
+    except _CorruptError as error:
+        raise MongeError(f"'{path}' is corrupt ({error}): export it again as BVH") from error
+
+
+class _CorruptError(ValueError):
+    """What is wrong with the text of a file."""
+
+
+@dataclass
+class _Read:
+    """A node while it is read."""
+
+    name: str
+    parent: int
+    offset: list[float] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+
+
+def _hierarchy(tree: list[Node], unit: float) -> Iterator[str]:
+    yield "HIERARCHY"
+    depth: list[int] = []
+    for k, node in enumerate(tree):
+        depth.append(depth[node.parent] + 1 if k else 0)
+        pad = "  " * depth[k]
+        yield f"{pad}{'JOINT' if k else 'ROOT'} {node.name}"
+        yield pad + "{"
+        # the root's place is in its channels
+        yield f"{pad}  OFFSET " + " ".join(f"{value / unit:.6f}" for value in node.offset)
+        channels = (*_MOVES, *_ORDER) if k == 0 else _ORDER
+        yield f"{pad}  CHANNELS {len(channels)} {' '.join(channels)}"
+        following = tree[k + 1].parent if k + 1 < len(tree) else -1
+        if following != k:
+            yield from (f"{pad}  End Site", pad + "  {", f"{pad}    OFFSET 0 0 0", pad + "  }")
+            while k != following:
+                yield "  " * depth[k] + "}"
+                k = tree[k].parent
+
+
+def _euler(R: _Array) -> _Array:
+    """Angles (..., 3) about z, x, y, radians, of rotations R_z R_x R_y (..., 3, 3); where x is ±π/2, y is 0."""
+    x = np.arctan2(R[..., 2, 1], np.hypot(R[..., 2, 0], R[..., 2, 2]))
+    locked = np.hypot(R[..., 2, 0], R[..., 2, 2]) < 1e-9
+    z = np.where(locked, np.arctan2(R[..., 1, 0], R[..., 0, 0]), np.arctan2(-R[..., 0, 1], R[..., 1, 1]))
+    y = np.where(locked, 0.0, np.arctan2(-R[..., 2, 0], R[..., 2, 2]))
+    return np.stack([z, x, y], -1)
+
+
+def _steady(angles: _Array) -> _Array:
+    """The same rotations by angles (T, N, 3) that jump as little as may be: programs go along lines between the frames."""
+    found = angles.copy()
+    for t in range(1, len(found)):
+        before = found[t - 1]
+        own = angles[t]
+        other = np.stack([own[:, 0] + np.pi, np.pi - own[:, 1], own[:, 2] + np.pi], -1)
+        both = np.stack([own, other])
+        both += 2 * np.pi * np.round((before - both) / (2 * np.pi))
+        nearer = np.abs(both - before).sum(-1).argmin(0)
+        found[t] = both[nearer, np.arange(len(before))]
+    return found
+
+
+def _parse(text: str, unit: float) -> Clip:
+    head, _, body = text.partition("MOTION")
+    tree = _tree(head)
+    header, _, numbers = body.strip().partition("\n")
+    time, _, numbers = numbers.strip().partition("\n")
+    frames, seconds = _value(header, "Frames:"), _value(time, "Frame Time:")
+    if frames < 1 or frames != int(frames) or not seconds > 0:
+        raise _CorruptError(f"it has {frames:g} frames of {seconds:g} seconds")
+    width = sum(len(node.channels) for node in tree)
+    if not width:
+        raise _CorruptError("it has no channels")
+    if frames * len(tree) > _MOST:
+        raise _CorruptError(f"{frames:g} frames of {len(tree)} nodes are more than {_MOST} places")
+    try:
+        values = np.array(numbers.split(), np.float64)
+    except ValueError as error:
+        raise _CorruptError(f"its motion has something else than numbers, {error}") from error
+    if len(values) != frames * width:
+        raise _CorruptError(f"{frames:g} frames of {width} channels are {frames * width:g} numbers, it has {len(values)}")
+    if not np.isfinite(values).all():
+        raise _CorruptError(f"number {int(np.flatnonzero(~np.isfinite(values))[0])} of its motion is nan or inf")
+    positions = _play(tree, values.reshape(int(frames), width)) * unit
+    names, parents = tuple(node.name for node in tree), tuple(node.parent for node in tree)
+    return Clip(names, parents, torch.from_numpy(positions).float(), round(1 / seconds, 3))
+
+
+def _tree(text: str) -> list[_Read]:
+    """The nodes of a hierarchy, each after its parent."""
+    found: list[_Read] = []
+    open_nodes: list[int] = []
+    lines = [line.strip() for line in text.replace("{", "\n{\n").replace("}", "\n}\n").splitlines() if line.strip()]
+    if not lines or lines[0] != "HIERARCHY":
+        raise _CorruptError("it does not begin with HIERARCHY")
+    for line in lines[1:]:
+        word, _, rest = line.partition(" ")
+        if word in ("ROOT", "JOINT", "End"):
+            parent = open_nodes[-1] if open_nodes else -1
+            if (word == "ROOT") != (not found) or (found and parent < 0):
+                raise _CorruptError(f"'{line}' is not in the one tree that there should be")
+            found.append(_Read(f"{found[parent].name}_end" if word == "End" else rest.strip(), parent))
+        elif word == "{" and found:
+            open_nodes.append(len(found) - 1)
+        elif word == "}" and open_nodes:
+            open_nodes.pop()
+        elif word == "OFFSET" and open_nodes:
+            found[open_nodes[-1]].offset = [_number(value, line) for value in rest.split()]
+        elif word == "CHANNELS" and open_nodes:
+            count, *channels = rest.split() or ["0"]
+            if _number(count, line) != len(channels) or len(set(channels)) < len(channels) or set(channels) - {*_MOVES, *_TURNS}:
+                raise _CorruptError(f"'{line}' of node '{found[open_nodes[-1]].name}' does not name so many channels")
+            found[open_nodes[-1]].channels = channels
+        else:
+            raise _CorruptError(f"'{line[:40]}' is out of place")
+    if open_nodes:
+        raise _CorruptError(f"node '{found[open_nodes[-1]].name}' is not closed")
+    if bad := [node.name for node in found if len(node.offset) != 3]:
+        raise _CorruptError(f"node '{bad[0]}' has no OFFSET of three numbers")
+    return found
+
+
+def _play(tree: list[_Read], values: _Array) -> _Array:
+    """Positions (T, N, 3) in units of the file."""
+    frames: list[_Array] = []
+    places: list[_Array] = []
+    column = 0
+    for node in tree:
+        own = {name: values[:, column + k] for k, name in enumerate(node.channels)}
+        column += len(node.channels)
+        offset = np.tile(node.offset, (len(values), 1))
+        for axis, name in enumerate(_MOVES):
+            offset[:, axis] = own.get(name, offset[:, axis])
+        R = np.eye(3)[None]
+        for name in node.channels:
+            if name in _TURNS:
+                R = R @ _about(_TURNS.index(name), np.deg2rad(own[name]))
+        if node.parent < 0:
+            places.append(offset)
+            frames.append(R)
+        else:
+            places.append(places[node.parent] + np.squeeze(frames[node.parent] @ offset[..., None], -1))
+            frames.append(frames[node.parent] @ R)
+    return np.stack(np.broadcast_arrays(*places), 1)
+
+
+def _about(axis: int, angle: _Array) -> _Array:
+    """Rotations (T, 3, 3) about one axis."""
+    R = np.zeros((len(angle), 3, 3))
+    a, b = (axis + 1) % 3, (axis + 2) % 3
+    R[:, axis, axis] = 1
+    R[:, a, a] = R[:, b, b] = np.cos(angle)
+    R[:, b, a] = np.sin(angle)
+    R[:, a, b] = -R[:, b, a]
+    return R
+
+
+def _value(line: str, name: str) -> float:
+    if not line.strip().startswith(name):
+        raise _CorruptError(f"'{line.strip()[:40]}' should be '{name}'")
+    return _number(line.strip().removeprefix(name).strip(), line)
+
+
+def _number(text: str, line: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise _CorruptError(f"'{line.strip()[:40]}' has no number") from None
+    if not np.isfinite(value):
+        raise _CorruptError(f"'{line.strip()[:40]}' is not finite")
+    return value
+
+
+def _check_unit(unit: float) -> None:
+    if not 0 < unit < float("inf"):
+        raise MongeError(f"unit must be a positive number of metres, got {unit}: 0.01 for centimetres")

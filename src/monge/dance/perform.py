@@ -1,0 +1,287 @@
+"""Dances to songs: a file of music in, a dance out, as a page that plays it, a picture that moves, or motion for other programs.
+
+The dance is made by a method that hears frames of music (`monge.methods.mdot`). It is then retimed, within bounds, so that the
+moments where the body slows down fall on beats of the music (`monge.dance.motion.beat_warp`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from monge import engine
+from monge.dance.metrics.score import beat_alignment, motion_beats
+from monge.dance.plots.player import player_page
+from monge.dance.plots.stage import Picture
+from monge.dance.plots.strips import GIF_RATE, dance_frames, dance_gif
+from monge.engine.checkpoint import write_atomically
+from monge.errors import MongeError, nearest
+from monge.methods import mdot
+
+from . import audio
+from .motion import SKELETONS, Skeleton, beat_warp, channels, write_bvh, write_glb
+from .song import embedded
+from .video import find_ffmpeg, write_video
+
+RECIPE = "mdot-dance-melody"
+RATE = 25  # frames a second
+FORMATS = (".html", ".gif", ".mp4", ".bvh", ".glb")
+GIF_SECONDS = 20.0  # of a GIF, where nobody says how long
+
+_SAMPLES = 22050  # a second, of what `monge.dance.audio.read` returns
+_FRAMES = 96  # of a window of the data that the recipe learns from
+_VIDEO = (640, 720)  # pixels
+
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+"""Wraps pictures while they are drawn, told their number and what for, as ``tqdm`` does."""
+
+
+class Dancer(Protocol):
+    """What makes a dance (T, J, 3) to music (T, 80): a method, or a stand-in for one."""
+
+    def dance(self, music: Tensor, /, *, seed: int = 0, style: int | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A dance to a song: ``positions`` (T, J, 3) in metres, frames at ``rate`` Hz, and the music's ``beats`` in frames.
+
+    ``retimed`` tells whether the dance was moved onto the beat, ``cut`` whether it is only the beginning of the song.
+    """
+
+    song: Path
+    positions: Tensor
+    skeleton: Skeleton
+    beats: Tensor
+    rate: float = float(RATE)
+    retimed: bool = False
+    cut: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return len(self.positions) / self.rate
+
+    @cached_property
+    def motion_beats(self) -> Tensor:
+        """Frames at which the body slows down."""
+        return motion_beats(self.positions, self.rate) if len(self.positions) > 1 else torch.zeros(0)
+
+    @property
+    def tempo(self) -> float | None:
+        """Beats a minute, the median; None where no beat was found."""
+        return 60 * self.rate / float(self.beats.diff().median()) if len(self.beats) > 1 else None
+
+    @property
+    def alignment(self) -> float | None:
+        """`monge.metrics.beat_alignment`; None where the music has no beat."""
+        return beat_alignment(self.beats, self.motion_beats) if len(self.beats) else None
+
+    def first(self, seconds: float) -> Performance:
+        """The beginning."""
+        frames = max(1, round(seconds * self.rate))
+        if frames >= len(self.positions):
+            return self
+        return replace(self, positions=self.positions[:frames], beats=self.beats[self.beats < frames], cut=True)
+
+    def summary(self) -> str:
+        """Seconds, tempo and beat alignment in words.
+
+        >>> from monge.dance.motion import MELODY, rest
+        >>> Performance(Path("song.mp3"), rest(MELODY).expand(50, 23, 3), MELODY, torch.zeros(0)).summary()
+        '2.0 s of dance, no beat found'
+        """
+        words = [f"{self.seconds:.1f} s of dance", "no beat found" if self.tempo is None else f"tempo {self.tempo:.1f} bpm"]
+        if self.alignment is not None:
+            words.append(f"beat alignment {self.alignment:.2f}{' (retimed)' if self.retimed else ''}")
+        return ", ".join(words)
+
+
+def load_dancer(run: str | Path) -> mdot.MDOT:
+    """Load the method of a trained run; needs the folder only, not the data.
+
+    MongeError for a folder that is not there, that another method was trained in, or whose weights do not fit.
+
+    >>> load_dancer("no/such/run")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    monge.errors.MongeError: there is no trained run at 'no/such/run': make one with 'monge train mdot-dance-melody' (...
+    """
+    folder = engine.RunFolder(run)
+    if not folder.config.is_file():
+        cost = engine.read(engine.find(RECIPE)).about.cost
+        raise MongeError(
+            f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' ({cost}), or name it with --run"
+        )
+    recipe = folder.recipe()
+    config = recipe.method
+    if not isinstance(config, mdot.Config):
+        raise MongeError(f"the run in '{run}' is of {config.name}, which does not dance: make one with 'monge train {RECIPE}'")
+    melody = SKELETONS["melody"]
+    try:
+        dancer = mdot.build(config, (recipe.data.size or _FRAMES, channels(melody)))
+        dancer.load_state_dict(folder.load_weights())
+    except (RuntimeError, SafetensorError) as error:
+        raise MongeError(f"{folder.weights} does not fit {folder.config}: train again with --fresh") from error
+    return dancer
+
+
+def perform(
+    dancer: Dancer,
+    song: str | Path,
+    *,
+    seed: int = 0,
+    style: int | None = None,
+    retime: bool = True,
+    seconds: float | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> Performance:
+    """Dance to a song in a file: wav, flac, mp3 or ogg of any length, rate and number of channels.
+
+    Parameters
+    ----------
+    dancer : Dancer
+        From `load_dancer`.
+    song : path
+    seed : int
+        Another seed, another dance; equal arguments give equal dances.
+    style : int, optional
+        Keep to one way of moving; see the method.
+    retime : bool
+        Move the dance onto the beat, where there is one.
+    seconds : float, optional
+        Dance to the beginning of the song only.
+    on_step : callable, optional
+        Told in words what is done next.
+
+    Returns
+    -------
+    Performance
+        ``notes`` say what was unusual about the song.
+
+    Raises
+    ------
+    MongeError
+        A song that cannot be read, no soundfile, numbers out of range, a dance of no known skeleton or with NaN.
+
+    Examples
+    --------
+    >>> perform(load_dancer("runs/mdot-dance-melody"), "song.mp3", seed=3).tempo  # doctest: +SKIP
+    120.1
+    """
+    for name, value in (("seed", seed), ("style", style)):
+        if value is not None and value < 0:
+            raise MongeError(f"{name} must be at least 0, got {value}")
+    if seconds is not None and not 1 / RATE <= seconds < float("inf"):
+        raise MongeError(f"seconds must be at least {1 / RATE:g}, got {seconds:g}")
+    tell = on_step or (lambda _: None)
+    tell(f"reading {song}")
+    samples = audio.read(song)
+    kept = samples if seconds is None else samples[: max(round(seconds * _SAMPLES), 1)]
+    silent = audio.is_silent(kept)
+    music = audio.sound_features(kept, RATE)[: max(1, ceil(len(kept) * RATE / _SAMPLES))]
+    beats = audio.beats_of(music)
+    tell(f"dancing to {len(music) / RATE:.0f} s of music")
+    with torch.no_grad():
+        positions = dancer.dance(music, seed=seed, style=style).float().cpu()
+    skeleton = _skeleton(positions, len(music))
+    notes = _notes(silent, beats, len(music))
+    made = Performance(Path(song), positions, skeleton, beats, cut=len(kept) < len(samples), notes=notes)
+    if not retime or len(beats) < 2:
+        return made
+    return replace(made, positions=beat_warp(positions, made.motion_beats, beats, skeleton), retimed=True)
+
+
+def write(
+    made: Performance, path: str | Path, *, seconds: float | None = None, progress: Progress | None = None
+) -> tuple[Path, list[str]]:
+    """Write a dance as what the file's name says, one of `FORMATS`; returns the file written and notes on it.
+
+    A video needs ffmpeg. Where there is none, a page is written beside the path that was asked for, and the note says so. A GIF
+    holds the first 20 seconds unless ``seconds`` names another length; pages and videos have the song's sound.
+
+    MongeError for other names, and what ffmpeg complains of.
+    """
+    path, notes = Path(path), []
+    check_name(path)
+    kind = path.suffix.lower()
+    if kind == ".mp4" and find_ffmpeg() is None:
+        path, kind = path.with_suffix(".html"), ".html"
+        notes.append(f"there is no ffmpeg, which .mp4 needs: wrote {path} instead")
+    if kind == ".gif" and made.seconds > (limit := seconds or GIF_SECONDS):
+        made = made.first(limit)
+        notes.append(f"{path} shows the first {limit:g} s: --seconds asks for more")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == ".bvh":
+        write_bvh(path, made.positions, made.skeleton, made.rate)
+    elif kind == ".glb":
+        write_glb(path, made.positions, made.skeleton, made.rate)
+    elif kind == ".html":
+        write_atomically(path, _page(made).encode())
+    else:
+        (_write_gif if kind == ".gif" else _write_mp4)(made, path, progress or (lambda pictures, _, __: pictures))
+    return path, notes
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file that `write` cannot write.
+
+    >>> check_name(Path("dance.mp5"))
+    Traceback (most recent call last):
+        ...
+    monge.errors.MongeError: a dance is written as .html, .gif, .mp4, .bvh or .glb, got 'dance.mp5'; did you mean '.mp4'?
+    """
+    if path.suffix.lower() not in FORMATS:
+        hint = nearest(path.suffix, FORMATS) if path.suffix else ""
+        meant = hint if "mean" in hint else ""
+        raise MongeError(f"a dance is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got '{path}'{meant}")
+    if path.is_dir():
+        raise MongeError(f"'{path}' is a folder: give the name of a file")
+
+
+def _skeleton(positions: Tensor, frames: int) -> Skeleton:
+    for skeleton in SKELETONS.values():
+        if tuple(positions.shape) == (frames, skeleton.size, 3):
+            if not positions.isfinite().all():
+                raise MongeError("the dance is not finite: the run has gone wrong, train it again with --fresh")
+            return skeleton
+    known = ", ".join(f"{skeleton.name} ({skeleton.size})" for skeleton in SKELETONS.values())
+    raise MongeError(f"the dance has shape {tuple(positions.shape)}, expected ({frames}, joints, 3) of a known skeleton: {known}")
+
+
+def _notes(silent: bool, beats: Tensor, frames: int) -> tuple[str, ...]:
+    found = ["the song is silent"] if silent else []
+    if len(beats) < 2:
+        found.append("no beat was found: the dance keeps none")
+    if frames < _FRAMES:
+        found.append(f"the song is shorter than the {_FRAMES / RATE:.1f} s of what was learnt from: expect little of the dance")
+    return tuple(found)
+
+
+def _page(made: Performance) -> str:
+    sound = embedded(made.song, made.seconds if made.cut else None)
+    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
+    return player_page(made.positions, made.skeleton, made.rate, title=made.song.stem, note=made.summary(), audio=sound, **beats)
+
+
+def _write_gif(made: Performance, path: Path, progress: Progress) -> None:
+    def shown(pictures: Iterable[Picture]) -> Iterable[Picture]:
+        return progress(pictures, ceil(made.seconds * GIF_RATE), path.name)
+
+    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
+    write_atomically(path, dance_gif(made.positions, made.skeleton, made.rate, progress=shown, **beats))
+
+
+def _write_mp4(made: Performance, path: Path, progress: Progress) -> None:
+    width, height = _VIDEO
+    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
+    frames = dance_frames(made.positions, made.skeleton, made.rate, width=width, height=height, **beats)
+    write_video(path, progress(frames, len(made.positions), path.name), _VIDEO, made.rate, made.song, made.seconds)

@@ -1,0 +1,124 @@
+"""A page that plays a dance to its song: one file of HTML with no network, which any browser opens from disk."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from monge.dance.motion import Skeleton
+
+from .body import HEAD, Array, body_of
+from .stage import BOTTOM, COLOURS, LINE, TOP
+from .strips import MUSIC, QUIET, Beats, checked, followed, front, seconds
+
+_UNIT = 0.001  # of a stored coordinate, metres: 16 bits reach 32 m about the root
+_DIGITS = 3  # of a beat's time in seconds
+
+
+def player_page(
+    positions: Tensor,
+    skeleton: Skeleton,
+    rate: float,
+    *,
+    title: str = "dance",
+    note: str = "",
+    beats: Beats = (),
+    motion_beats: Beats = (),
+    audio: tuple[str, bytes] | None = None,
+) -> str:
+    """Return a page that plays a dance (T, J, 3) to a song, with its beats; a click, space and a scrubber steer it.
+
+    The time is the song's, so that picture and sound cannot drift apart; ``#t=2.5`` at the end of the page's address shows that
+    time. The floor is seen in perspective by a camera that follows the dancer and can be dragged around.
+
+    Parameters
+    ----------
+    positions : Tensor (T, J, 3)
+        Metres, y up, the floor at height 0; stored to the millimetre.
+    rate : float
+        Frames a second.
+    title, note : str
+        The heading and a line below it.
+    beats, motion_beats : sequence of float
+        Of the music and of the dance, in frames.
+    audio : (str, bytes), optional
+        Type, ``"audio/mpeg"`` say, and content of the song; without it a stopwatch is the clock.
+
+    Raises
+    ------
+    ValueError
+        Positions that are not finite or not of the skeleton.
+
+    Examples
+    --------
+    >>> from monge.dance.motion import MELODY, rest
+    >>> page = player_page(rest(MELODY).expand(25, 23, 3), MELODY, 25.0, title="A <song>")
+    >>> page.startswith("<!doctype html>"), "A &lt;song&gt;" in page, "<audio" in page, "{{" in page
+    (True, True, False, False)
+    """
+    points = checked(positions, skeleton)
+    if not rate > 0:
+        raise ValueError(f"rate must be positive, got {rate}")
+    content = {
+        **_stored(points, skeleton, rate),
+        "rate": rate,
+        "azimuth": round(front(positions, skeleton), 4),
+        "beats": [round(float(t), _DIGITS) for t in seconds(beats, rate)],
+        "motion": [round(float(t), _DIGITS) for t in seconds(motion_beats, rate)],
+        "body": _body(skeleton),
+        "colours": {
+            **{"left": COLOURS[-1], "middle": COLOURS[0], "right": COLOURS[1], "music": MUSIC, "quiet": QUIET},
+            **{"top": TOP, "bottom": BOTTOM, "line": LINE},
+        },
+    }
+    filled = {
+        "title": html.escape(title),
+        "note": html.escape(note),
+        "left": f"rgb{COLOURS[-1]}",
+        "right": f"rgb{COLOURS[1]}",
+        "audio": ""
+        if audio is None
+        else f'<audio id="song" preload="auto" src="data:{audio[0]};base64,{_text(audio[1])}"></audio>',
+        "dance": json.dumps(content, separators=(",", ":")),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _template())
+
+
+@cache
+def _template() -> str:
+    return files("monge.dance.plots").joinpath("player.html").read_text(encoding="utf-8")
+
+
+def _stored(points: Array, skeleton: Skeleton, rate: float) -> dict[str, Any]:
+    """The dance as numbers of 16 bits about the path of the root, which may lead anywhere, and the path of the camera."""
+    path = points[:, skeleton.root][:, [0, 2]]
+    about = points - np.stack([path[:, 0], np.zeros(len(path)), path[:, 1]], 1)[:, None]
+    unit = max(_UNIT, float(np.abs(about).max()) / 32767)
+    return {
+        "frames": len(points),
+        "joints": skeleton.size,
+        "unit": unit,
+        "pose": _text(np.rint(about / unit).astype("<i2").tobytes()),
+        "path": _text(path.astype("<f4").tobytes()),
+        "follow": _text(followed(points, skeleton, rate).astype("<f4").tobytes()),
+    }
+
+
+def _body(skeleton: Skeleton) -> dict[str, Any]:
+    body = body_of(skeleton)
+    inner = {tube.start for tube in body.tubes}
+    tips = [(tube.end, tube.side) for tube in body.tubes if tube.side and tube.end not in inner]
+    parts = [[(tube.start, tube.end, *tube.radius, tube.side) for tube in part] for part in body.parts]
+    return {"parts": parts, "shoulders": body.shoulders, "hips": body.hips, "head": body.head, "rise": HEAD, "tips": tips}
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()

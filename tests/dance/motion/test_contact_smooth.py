@@ -1,0 +1,171 @@
+"""Contact of feet, smoothing and resampling: closed forms, scipy, and what they must not depend on."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+
+from monge.dance.motion import (
+    MELODY,
+    SMPL,
+    Skeleton,
+    directions,
+    exp,
+    foot_contact,
+    place,
+    resample,
+    rest,
+    slerp,
+    smooth,
+    smooth_directions,
+    speeds,
+)
+from monge.data import generator
+
+BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=["melody", "smpl"])
+
+
+def wild(skeleton: Skeleton, *shape: int) -> Tensor:
+    u = torch.nn.functional.normalize(torch.randn(*shape, skeleton.size - 1, 3, generator=generator(0)), dim=-1)
+    return place(u, torch.randn(*shape, 3, generator=generator(1)), skeleton)
+
+
+def moved(dance: Tensor) -> Tensor:
+    """Turned about the vertical and shifted along the floor."""
+    return dance @ exp(torch.tensor([0.0, 1.1, 0.0])).T + torch.tensor([3.0, 0.0, -2.0])
+
+
+def lengths(dance: Tensor, skeleton: Skeleton) -> Tensor:
+    return torch.stack([(dance[..., j, :] - dance[..., skeleton.parents[j], :]).norm(dim=-1) for j in skeleton.bones], -1)
+
+
+@BOTH
+def test_a_foot_touches_the_floor_that_is_low_and_slow(skeleton: Skeleton) -> None:
+    still = rest(skeleton).expand(8, skeleton.size, 3)
+    time = torch.arange(8.0)[:, None, None]
+    assert foot_contact(still, skeleton, 25.0).all()
+    assert foot_contact(still + 0.04 * torch.tensor([0.0, 1.0, 0.0]), skeleton, 25.0).all()
+    assert not foot_contact(still + 0.06 * torch.tensor([0.0, 1.0, 0.0]), skeleton, 25.0).any()
+    for speed, stands in ((0.45, True), (0.55, False)):
+        slides = still + speed / 25 * time * torch.tensor([1.0, 0.0, 0.0])
+        assert (foot_contact(slides, skeleton, 25.0) == stands).all()
+    assert foot_contact(slides, skeleton, 25.0, speed=0.6).all()
+    assert foot_contact(slides, skeleton, 20.0).all()
+
+
+def test_each_foot_for_itself() -> None:
+    dance = rest(MELODY).repeat(10, 1, 1)
+    left_toe = MELODY.joints.index("left toe")
+    dance[4:, left_toe, 1] += 0.3
+    found = foot_contact(dance, MELODY, 25.0)
+    at = MELODY.feet.index(left_toe)
+    assert found[:, [k for k in range(4) if k != at]].all()
+    assert found[:, at].tolist() == [True] * 3 + [False] * 7
+
+
+def test_contact_does_not_depend_on_where_the_dance_is() -> None:
+    dance = rest(MELODY) + 0.07 * torch.randn(2, 30, 23, 3, generator=generator(3))
+    found = foot_contact(dance, MELODY, 5.0)
+    assert found.shape == (2, 30, 4)
+    assert 0.05 < found.float().mean() < 0.95
+    assert torch.equal(foot_contact(moved(dance), MELODY, 5.0), found)
+    assert torch.equal(foot_contact(dance[1], MELODY, 5.0), found[1])
+
+
+def test_speeds_of_a_circle() -> None:
+    time = torch.arange(200, dtype=torch.float64) / 100
+    circle = torch.stack([time.cos(), time * 0, time.sin()], -1)[:, None]
+    torch.testing.assert_close(speeds(circle, 100.0)[1:-1], torch.full((198, 1), 100 * math.sin(0.01), dtype=torch.float64))
+    assert speeds(circle[:1], 100.0).item() == 0
+
+
+def test_contact_names_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match=r"must be \(\.\.\., 23, 3\)"):
+        foot_contact(torch.zeros(5, 24, 3), MELODY, 25.0)
+    with pytest.raises(ValueError, match="T at least 1, got"):
+        foot_contact(torch.zeros(0, 23, 3), MELODY, 25.0)
+    with pytest.raises(ValueError, match="rate must be a positive number of frames a second, got 0"):
+        foot_contact(torch.zeros(5, 23, 3), MELODY, 0)
+    with pytest.raises(ValueError, match=r"height and speed must be positive, got -1"):
+        foot_contact(torch.zeros(5, 23, 3), MELODY, 25.0, height=-1)
+
+
+def test_smooth_is_the_gaussian_of_scipy() -> None:
+    x = torch.randn(2, 50, 3, 3, generator=generator(2), dtype=torch.float64)
+    oracle = gaussian_filter1d(x.numpy(), 2.5, axis=1, mode="nearest", truncate=4.0)
+    torch.testing.assert_close(smooth(x, rate=25.0, seconds=0.1), torch.from_numpy(oracle))
+    tiny = x[:, :2]
+    oracle = gaussian_filter1d(tiny.numpy(), 2.5, axis=1, mode="nearest", truncate=4.0)
+    torch.testing.assert_close(smooth(tiny, rate=25.0, seconds=0.1), torch.from_numpy(oracle))
+
+
+def test_smooth_damps_a_wave_by_its_closed_form() -> None:
+    time = torch.arange(400, dtype=torch.float64) / 50
+    wave = torch.sin(2 * math.pi * 1.5 * time)[:, None, None].expand(-1, 1, 3)
+    found = smooth(wave, rate=50.0, seconds=0.08)
+    gain = math.exp(-((2 * math.pi * 1.5 * 0.08) ** 2) / 2)
+    torch.testing.assert_close(found[50:-50], gain * wave[50:-50], atol=1e-3, rtol=0)
+
+
+@BOTH
+def test_smooth_keeps_lengths_and_turns_with_the_dance(skeleton: Skeleton) -> None:
+    dance = wild(skeleton, 3, 40)
+    found = smooth(dance, 25.0, 0.08, skeleton)
+    torch.testing.assert_close(lengths(found, skeleton), lengths(dance, skeleton), atol=1e-5, rtol=0)
+    torch.testing.assert_close(smooth(moved(dance), 25.0, 0.08, skeleton), moved(found), atol=1e-4, rtol=0)
+    assert speeds(found, 25.0).mean() < 0.5 * speeds(dance, 25.0).mean()
+    assert torch.equal(smooth(dance, 25.0, 0.0, skeleton), dance)
+    u = directions(dance, skeleton)
+    torch.testing.assert_close(directions(found, skeleton), smooth_directions(u, 25.0, 0.08), atol=1e-4, rtol=0)
+    assert torch.equal(smooth_directions(u, 25.0, 0), u)
+
+
+def test_directions_that_cancel_stay() -> None:
+    u = torch.tensor([[[1.0, 0, 0]], [[-1.0, 0, 0]]]).repeat(50, 1, 1)
+    found = smooth_directions(u.double(), 25.0, 1.0)
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(100, 1, dtype=torch.float64))
+
+
+@BOTH
+def test_resample_goes_along_lines_and_circles(skeleton: Skeleton) -> None:
+    dance = wild(skeleton, 61)
+    found = resample(dance, 60.0, 25.0, skeleton)
+    assert found.shape == (26, skeleton.size, 3)
+    torch.testing.assert_close(found[5], dance[12], atol=1e-6, rtol=0)  # 0.2 s
+    torch.testing.assert_close(lengths(found, skeleton), lengths(dance[:26], skeleton), atol=1e-5, rtol=0)
+    u = directions(dance, skeleton)
+    torch.testing.assert_close(directions(found[1], skeleton), slerp(u[2], u[3], 0.4), atol=1e-4, rtol=0)
+    root = dance[:, skeleton.root]
+    torch.testing.assert_close(found[1, skeleton.root], 0.6 * root[2] + 0.4 * root[3])
+    torch.testing.assert_close(resample(moved(dance), 60.0, 25.0, skeleton), moved(found), atol=1e-4, rtol=0)
+    torch.testing.assert_close(resample(dance, 25.0, 25.0, skeleton), dance, atol=1e-5, rtol=0)
+
+
+def test_resample_of_a_line_is_the_line() -> None:
+    line = torch.arange(31, dtype=torch.float64)[:, None, None].expand(2, 31, 4, 3) / 30
+    for rate in (7.0, 25.0, 30.0, 120.0):
+        found = resample(line, 30.0, rate)
+        wanted = torch.arange(found.shape[1], dtype=torch.float64) / rate
+        torch.testing.assert_close(found[0, :, 0, 0], wanted)
+        assert found.shape[1] == math.floor(rate) + 1
+    assert resample(torch.zeros(56, 1, 3), 59.94, 23.976).shape == (23, 1, 3)  # 55 frames of 59.94 are 22 of 23.976
+    assert resample(line[:, :1], 30.0, 25.0).shape == (2, 1, 4, 3)
+
+
+def test_smooth_and_resample_name_what_is_wrong() -> None:
+    dance = rest(MELODY).expand(5, 23, 3)
+    for seconds in (-0.1, math.nan, 1e9):
+        with pytest.raises(ValueError, match="seconds must be from 0 to 60, got"):
+            smooth(dance, 25.0, seconds)
+    with pytest.raises(ValueError, match="rate_out must be a positive"):
+        resample(dance, 25.0, math.nan)
+    with pytest.raises(ValueError, match="rate_in must be a positive"):
+        resample(dance, -25.0, 5.0)
+    with pytest.raises(ValueError, match="T at least 1"):
+        smooth(dance[:0], 25.0, 0.1)
+    with pytest.raises(ValueError, match="T at least 1"):
+        smooth_directions(torch.zeros(4, 2), 25.0, 0.1)

@@ -1,0 +1,48 @@
+"""Bodies that move in known ways, for the tests of metrics of dances."""
+
+from __future__ import annotations
+
+import sys
+from math import pi
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from monge.dance.motion import MELODY, SMPL, Skeleton, rest
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from dance_metrics import geometric_loop, kinetic_loop, motions
+
+__all__ = ["BOTH", "RATE", "geometric_loop", "kinetic_loop", "motions", "moved", "pendulum", "reflected", "still", "turned"]
+
+RATE = 25.0
+BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=lambda skeleton: skeleton.name)
+
+
+def still(frames: int, skeleton: Skeleton = MELODY) -> Tensor:
+    return rest(skeleton).double().expand(frames, skeleton.size, 3)
+
+
+def turned(p: Tensor, angle: float) -> Tensor:
+    c, s = torch.tensor(angle).cos().item(), torch.tensor(angle).sin().item()
+    return p @ p.new_tensor([[c, 0, -s], [0, 1, 0], [s, 0, c]])
+
+
+def moved(joint: str, path: Tensor, skeleton: Skeleton = MELODY) -> Tensor:
+    """A body at rest but for one joint, which is displaced along a path (T, 3)."""
+    p = still(len(path), skeleton).clone()
+    p[:, skeleton.joints.index(joint)] += path
+    return p
+
+
+def pendulum(frames: int, period: int, first: int = 0) -> Tensor:
+    """A pendulum (T, 1, 3) that turns, and so is slowest, at the frames first + k · period."""
+    angle = (pi * (torch.arange(frames, dtype=torch.float64) - first) / period).cos()
+    return torch.stack([angle.sin(), -angle.cos(), torch.zeros_like(angle)], -1)[:, None]
+
+
+def reflected(positions: Tensor, skeleton: Skeleton) -> Tensor:
+    """x ↦ −x with left and right exchanged, of every joint; `monge.dance.motion.mirror` keeps head markers on their side."""
+    return positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])
