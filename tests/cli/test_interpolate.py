@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
-from monge.apps.chip import render
 from monge.cli.main import main
-from monge.data.nesmdb import to_song
 from monge.engine import RunFolder, load_run, parse, train
+from monge.music.chip import render
+from monge.music.nesmdb import to_song
 
 SMALL = {"net": "mlp", "latent": 4, "width": 8, "batch": 16}
 ZOOM = 64 // 8  # of the digits, 8 pixels wide
@@ -177,7 +177,7 @@ def test_pairs_of_scores_are_heard_beside_their_cross_fades(music: Path, tmp_pat
 
 def test_scores_as_midi_and_as_piano_rolls(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("symusic", reason="MIDI needs the extra midi")
-    from monge.data.midi import read_midi, write_midi
+    from monge.music.midi import read_midi, write_midi
 
     given = np.zeros((12, 4), np.uint8)
     given[3:, 0] = 50

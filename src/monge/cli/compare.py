@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     from monge import viz
     from monge.engine import drawn, load_run
     from monge.engine.compare import as_json, logged, read_groups, require_logged, table
-    from monge.engine.scores import pictures
+    from monge.music.kind import pictures
 
     groups = read_groups(args.runs)
     metric = args.metric or ("frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance")

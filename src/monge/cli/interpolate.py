@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monge.errors import MongeError
+from monge.music import paths as _music
 
-from . import _music
 from ._inputs import PICTURES, numbered, picture
 
 if TYPE_CHECKING:

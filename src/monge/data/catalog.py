@@ -13,11 +13,11 @@ import torch
 
 from monge.dance.data import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
 from monge.errors import MongeError, nearest
+from monge.music.midi import from_midi, midi_files
+from monge.music.nesmdb import NESMDB, read_nesmdb
 
 from .cifar import CIFARS, read_cifar
 from .lines import LINES, lines
-from .midi import from_midi, midi_files
-from .nesmdb import NESMDB, read_nesmdb
 from .sources import FiniteSource, Source, from_array, from_images, toy
 from .toy import TOYS
 from .unpaired import UNPAIRED, from_pair_of_folders, read_unpaired

@@ -12,10 +12,10 @@ from torch import Tensor
 from monge import metrics
 from monge.dance.kind import holds_dances
 from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
+from monge.music.kind import holds_scores
 
 from .contract import Estimating, Matching, Method
 from .maps import drawn
-from .scores import holds_scores
 
 _CLOUD = 1000  # samples for the energy distance and the modes
 _SCORES = 200  # the same of scores and dances, each of which is thousands of numbers

@@ -11,8 +11,11 @@ from torch import Tensor
 
 from monge import metrics, viz
 from monge.dance.kind import dance_figures, danced, holds_dances, picture_of_dances
-from monge.data import FiniteSource, Pair, Source, load, most_likely
+from monge.data import FiniteSource, Pair, Source, load
 from monge.errors import MongeError
+from monge.music.kind import holds_scores, score_figures
+from monge.music.nesmdb import most_likely
+from monge.music.plots import piano_rolls
 
 from .checkpoint import write_atomically
 from .codes import code_figures
@@ -22,7 +25,6 @@ from .folder import RunFolder
 from .lines import line_figures
 from .maps import Invertible, drawn, map_figures, optimality, origin, translated
 from .recipe import EvalConfig, dump
-from .scores import holds_scores, score_figures
 
 _GRID = 80
 _CLOUD = 2000
@@ -170,7 +172,7 @@ def picture_of(samples: Tensor, source: Source) -> bytes:
     if holds_dances(source):
         return picture_of_dances(samples, source)
     if holds_scores(source):
-        return viz.to_png(viz.piano_rolls(most_likely(samples[:_ROLLS]), source.rate or 1))
+        return viz.to_png(piano_rolls(most_likely(samples[:_ROLLS]), source.rate or 1))
     if len(source.shape) == 3:
         return viz.grid_png(samples)
     return viz.to_png(viz.clouds(samples, source.held_out(_CLOUD)))

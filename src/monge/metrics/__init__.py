@@ -9,7 +9,6 @@ from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metric
 from .lines import LineFigures, line_figures, nearest_lines, smoothness
 from .memorisation import Memorisation, memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
-from .scores import coin_fade, latest_fade, note_accuracy, score_distances
 from .texture import Seam, gram_distance, patch_w2, seam_score, sliced_patch_w2
 from .transport import l2_uvp
 
@@ -26,7 +25,6 @@ __all__ = [
     "WithFloor",
     "classifier",
     "clustering_accuracy",
-    "coin_fade",
     "copying",
     "copying_score",
     "coverage",
@@ -39,7 +37,6 @@ __all__ = [
     "has_lenet",
     "kid",
     "l2_uvp",
-    "latest_fade",
     "lenet_metrics",
     "line_figures",
     "linear_probe",
@@ -48,13 +45,11 @@ __all__ = [
     "midpoint_metrics",
     "nearest",
     "nearest_lines",
-    "note_accuracy",
     "patch_w2",
     "path_length",
     "precision_recall",
     "prior_distances",
     "relative_spread",
-    "score_distances",
     "seam_score",
     "sliced_patch_w2",
     "smoothness",

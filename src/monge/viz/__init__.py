@@ -6,7 +6,6 @@ from .compare import comparison
 from .origins import origin_colors, origins
 from .pictures import clouds, curves, grid, grid_png, to_png
 from .report import report_page
-from .scores import piano_rolls
 from .texture import shown_png, texture_page
 from .transport import arrows, before_after, displacement_gif, level_sets
 
@@ -25,7 +24,6 @@ __all__ = [
     "level_sets",
     "origin_colors",
     "origins",
-    "piano_rolls",
     "report_page",
     "shown_png",
     "texture_page",

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monge.data.sources import FiniteSource
 from monge.errors import MongeError
 
 from .nesmdb import LOWEST, NOISES, RATE, VOICES, Song, from_songs, runs, to_classes
-from .sources import FiniteSource
 
 SUFFIXES = (".mid", ".midi")
 _TICKS = 480  # to a quarter

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from monge.apps.chip import DUTIES, render, write_wav
 from monge.errors import MongeError
+from monge.music.chip import DUTIES, render, write_wav
 
 
 def note(voice: int, key: int, frames: int = 48) -> np.ndarray:

@@ -8,13 +8,14 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from monge import metrics
 from monge.dance.kind import holds_dances, poses
-from monge.data import FiniteSource, Source, most_likely, one_hot
+from monge.data import FiniteSource, Source
+from monge.engine.codes import decoded, encoded
+from monge.engine.contract import Coding, Method
+from monge.engine.recipe import EvalConfig
+from monge.music.metrics import coin_fade, latest_fade, note_accuracy, score_distances
 
-from .codes import decoded, encoded
-from .contract import Coding, Method
-from .recipe import EvalConfig
+from .nesmdb import most_likely, one_hot
 
 _MOST = 1000  # windows of each kind
 
@@ -31,7 +32,7 @@ def holds_scores(source: Source) -> TypeGuard[FiniteSource]:
 
 @torch.no_grad()
 def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[str, float]:
-    """Figures of `monge.metrics.scores` for data that are scores; nothing for other data.
+    """Figures of `monge.music.metrics` for data that are scores; nothing for other data.
 
     ``score_FIGURE_KIND`` is the distance of a kind of scores to held-out windows. The kinds are ``sample``, and ``floor``: other
     held-out windows A. For a method with an autoencoder also those between pairs of held-out windows (A, B): ``midpoint``,
@@ -52,10 +53,10 @@ def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[st
     found = {}
     if isinstance(method, Coding):
         rebuilt = most_likely(decoded(method.autoencoder, encoded(method.autoencoder, _samples(truth))))
-        found["note_accuracy"], found["note_accuracy_sounding"] = metrics.note_accuracy(rebuilt, truth)
+        found["note_accuracy"], found["note_accuracy_sounding"] = note_accuracy(rebuilt, truth)
         kinds |= _between(method, a, b, config.seed)
     for kind, scores in kinds.items():
-        for name, value in metrics.score_distances(scores, truth, source.rate).items():
+        for name, value in score_distances(scores, truth, source.rate).items():
             found |= {f"score_{name}_{kind}": value} if isfinite(value) else {}
     return found
 
@@ -82,8 +83,8 @@ def _between(method: Coding, a: Tensor, b: Tensor, seed: int) -> dict[str, Tenso
     return {
         "midpoint": most_likely(decoded(method.autoencoder, middle)),
         "transported": most_likely(decoded(method.autoencoder, mean + (middle - mean) * 2**0.5)),
-        "crossfade": metrics.coin_fade(a, b, seed),
-        "crossfade_latest": metrics.latest_fade(a, b, seed),
+        "crossfade": coin_fade(a, b, seed),
+        "crossfade_latest": latest_fade(a, b, seed),
     }
 
 

@@ -27,9 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monge.data.sources import FiniteSource, Indices, generator
 from monge.errors import MongeError
-
-from .sources import FiniteSource, Indices, generator
 
 NESMDB = "nesmdb"
 VOICES = ("P1", "P2", "TR", "NO")

@@ -9,14 +9,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.data import Draw, FiniteSource, from_array, from_songs, most_likely, one_hot
+from monge.data import Draw, FiniteSource, from_array
 from monge.engine import RunFolder, evaluate, picture_of
 from monge.engine.measure import draw_pictures
 from monge.engine.recipe import EvalConfig
-from monge.engine.scores import pictures, score_figures
 from monge.methods import acai
-from monge.metrics import coin_fade, latest_fade, note_accuracy, score_distances
-from monge.metrics.scores import FIGURES, onset_density, onsets, pitch_classes, silence, steps
+from monge.music.kind import pictures, score_figures
+from monge.music.metrics import (
+    FIGURES,
+    coin_fade,
+    latest_fade,
+    note_accuracy,
+    onset_density,
+    onsets,
+    pitch_classes,
+    score_distances,
+    silence,
+    steps,
+)
+from monge.music.nesmdb import from_songs, most_likely, one_hot
 from monge.nets import build_autoencoder, build_encoder
 from monge.nets.sequence import Mix
 

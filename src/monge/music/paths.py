@@ -21,8 +21,8 @@ def window(path: Path, frames: int, rate: float) -> Any:
     import numpy as np
     import torch
 
-    from monge.data.midi import read_midi
-    from monge.data.nesmdb import one_hot
+    from .midi import read_midi
+    from .nesmdb import one_hot
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -40,7 +40,7 @@ def write(between: Interpolator, a: Tensor, b: Tensor, modes: Sequence[Mode], n:
 
     A piano roll holds all modes and the cross-fade. Sounds and MIDI are files of their own, the n windows one after another.
     """
-    from monge.data.nesmdb import most_likely
+    from .nesmdb import most_likely
 
     decoded = {mode: most_likely(between.interpolate(a, b, n, mode)) for mode in modes}
     ends = most_likely(a[None]), most_likely(b[None])
@@ -72,11 +72,11 @@ def _play(scores: Tensor, rate: float, path: Path) -> None:
     """One score (n, 4, frames) after another."""
     song = scores.transpose(1, 2).flatten(0, 1).numpy()
     if path.suffix == ".mid":
-        from monge.data.midi import write_midi
+        from .midi import write_midi
 
         write_midi(song, path, rate)
         return
-    from monge.apps.chip import render, write_wav
+    from .chip import render, write_wav
 
     write_wav(path, render(song, rate))
 
@@ -85,7 +85,7 @@ def _mix(a: Tensor, b: Tensor, n: int, rate: float, path: Path) -> None:
     """Both scores (1, 4, frames) played at once, n times, while the one gives way to the other."""
     import numpy as np
 
-    from monge.apps.chip import render, write_wav
+    from .chip import render, write_wav
 
     first, last = (render(score[0].T.numpy(), rate) for score in (a, b))
     write_wav(path, np.concatenate([(1 - t) * first + t * last for t in _positions(n)]))
@@ -95,7 +95,7 @@ def _faded(a: Tensor, b: Tensor, n: int) -> Tensor:
     """Cross-fade of two scores (1, 4, frames) without loudness: every cell is that of one or the other, by chance."""
     import torch
 
-    from monge.metrics.scores import coin_fade
+    from .metrics import coin_fade
 
     return torch.cat([coin_fade(a, b, seed, t) for seed, t in enumerate(_positions(n))])
 
@@ -104,7 +104,8 @@ def _rolls(decoded: dict[Mode, Tensor], ends: tuple[Tensor, Tensor], n: int, rat
     import torch
 
     from monge import viz
-    from monge.viz.scores import piano_rolls
+
+    from .plots import piano_rolls
 
     rows = [*decoded.items(), ("crossfade", _faded(*ends, n))]
     shown = torch.cat([torch.cat([ends[0], scores, ends[1]]) for _, scores in rows])

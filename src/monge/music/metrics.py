@@ -1,6 +1,6 @@
 r"""How far a set of scores is from music, and the cross-fades that an interpolation has to beat.
 
-Scores are classes (n, 4, frames) as in `monge.data.nesmdb`. Each figure is a 1-Wasserstein distance between what is measured on a
+Scores are classes (n, 4, frames) as in `monge.music.nesmdb`. Each figure is a 1-Wasserstein distance between what is measured on a
 set and on held-out windows:
 
 ==================  =================================================================================================
@@ -24,7 +24,8 @@ from torch import Tensor
 
 from monge import ot
 from monge.data import generator
-from monge.data.nesmdb import LOWEST
+
+from .nesmdb import LOWEST
 
 FIGURES = ("pitch_class", "onset_density", "voice_leading", "silence")
 _PITCHED = 3  # P1, P2 and TR come first

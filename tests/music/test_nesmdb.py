@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from monge.data import FiniteSource, data_root, from_songs, load, most_likely, one_hot, read_midi, to_song, write_midi
-from monge.data.nesmdb import to_classes
+from monge.data import FiniteSource, data_root, load
 from monge.errors import MongeError
+from monge.music.midi import read_midi, write_midi
+from monge.music.nesmdb import from_songs, most_likely, one_hot, to_classes, to_song
 
 
 def song(frames: int, first: int = 30, seed: int = 0) -> np.ndarray:
