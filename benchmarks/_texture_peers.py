@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, fold, interpolate
 
 from monge.data import generator
-from monge.metrics.copying import nearest_patches
+from monge.images.texture.copying import nearest_patches
 from monge.nets import RandomFilters, patches, pyramid
 
 _NEAREST, _GRAM, _QUILT = 41, 42, 43  # name the random numbers of each

@@ -26,10 +26,10 @@ import torch
 from PIL import Image
 from reproduce import RESULTS, ROOT, surroundings
 
-from monge import viz
-from monge.apps._color_measures import caption
-from monge.apps._picture import Picture, read_picture, write_picture
-from monge.apps.color import Agreement, ColorTransfer, agreement, palette_distance
+from monge.images.color.measures import caption
+from monge.images.color.plots import color_figure
+from monge.images.color.transfer import Agreement, ColorTransfer, agreement, palette_distance
+from monge.images.io import Picture, read_picture, write_picture
 
 PAIRS = {
     "ocean_day": "ocean_sunset",
@@ -142,7 +142,7 @@ def draw(source: Picture, palette: Picture, rows: dict[str, Any], results: dict[
         kept = Agreement(row["gradients_kept"], row["steepness"], 0, 0)
         captions[title] = caption([row["sliced_w2_percent_of_before"] / 100], kept)
     shown = {title: results[method].colours for method, title in METHODS.items() if method != "w2, smooth=0"}
-    figure, raw = viz.color_figure(source.colours, [palette.colours], shown, captions), io.BytesIO()
+    figure, raw = color_figure(source.colours, [palette.colours], shown, captions), io.BytesIO()
     figure.savefig(raw, format="png", dpi=100, bbox_inches="tight")
     for quality in range(92, 40, -4):
         made = io.BytesIO()

@@ -27,9 +27,9 @@ from reproduce import RESULTS, ROOT, surroundings
 from textures import SIDE, measured, path_of, picture
 from torch import Tensor
 
-from monge.apps import _texture_generator as app
-from monge.apps._picture import Picture, write_picture
-from monge.apps._texture_pictures import Kind, to_picture
+from monge.images.io import Picture, write_picture
+from monge.images.texture import generator as app
+from monge.images.texture.pictures import Kind, to_picture
 
 SEED, LARGE = 0, 1024
 EXEMPLARS = ("demo_texture_1", "godot_stone_bricks", "skimage_gravel_gray")

@@ -28,8 +28,9 @@ from reproduce import RESULTS, ROOT, surroundings
 from textures import path_of, picture
 from torch import Tensor
 
-from monge import metrics
-from monge.apps.texture import inpaint
+from monge.images.texture.copying import copying_score
+from monge.images.texture.metrics import patch_w2, seam_score, sliced_patch_w2
+from monge.images.texture.synthesis import inpaint
 from monge.methods.texture import Texture
 
 RESULT, PICTURES = RESULTS / "texture-tasks.json", ROOT / "runs" / "texture-tasks"
@@ -89,7 +90,7 @@ def made(texture: Texture) -> tuple[Tensor, dict[str, float]]:
 
 
 def ratios(image: Tensor, exemplar: Tensor, **settings: Any) -> dict[str, list[float]]:
-    found = metrics.patch_w2(image, exemplar, **settings)
+    found = patch_w2(image, exemplar, **settings)
     return {"patch_w2": [f.value for f in found], "floor": [f.floor for f in found], "ratio": [f.ratio for f in found]}
 
 
@@ -97,14 +98,14 @@ def seed(number: str) -> dict[str, Any]:
     exemplar = picture(path_of("demo_texture_1"))
     image, cost = made(Texture([exemplar], (256, 256), seed=int(number)))
     save(image, f"seed-{number}")
-    return {**ratios(image, exemplar), "copying": metrics.copying_score(image, exemplar), **cost}
+    return {**ratios(image, exemplar), "copying": copying_score(image, exemplar), **cost}
 
 
 def large(name: str) -> dict[str, Any]:
     exemplar = picture(path_of(name))
     image, cost = made(Texture([exemplar], (1024, 1024), tile=True))
     save(image, f"large-{name}")
-    seam = metrics.seam_score(image)
+    seam = seam_score(image)
     return {**ratios(image, exemplar, torus=True), "seam": seam.seam, "interior": seam.interior, "seam_rank": seam.rank, **cost}
 
 
@@ -145,7 +146,7 @@ def mix(what: str) -> dict[str, Any]:
     image, cost = made(Texture([first, second], (256, 256), weights=[1 - float(weight), float(weight)]))
     save(image, f"mix-{what}")
     sides = {"to_first": ratios(image, first), "to_second": ratios(image, second)}
-    sliced = {f"sliced_{k}": metrics.sliced_patch_w2(image, e) for k, e in (("first", first), ("second", second))}
+    sliced = {f"sliced_{k}": sliced_patch_w2(image, e) for k, e in (("first", first), ("second", second))}
     return {**sides, **sliced, **cost}
 
 

@@ -31,7 +31,8 @@ from PIL import Image, ImageDraw
 from reproduce import RESULTS, ROOT, surroundings
 from torch import Tensor
 
-from monge import metrics
+from monge.images.texture.copying import copying_score
+from monge.images.texture.metrics import gram_distance, patch_w2, sliced_patch_w2
 
 SIDE, SCALES, SEED = 256, 3, 0
 SHEET = ROOT / "docs" / "textures.jpg"
@@ -86,7 +87,7 @@ def fill(names: list[str], makers: list[str], results: Path, pictures: Path, aga
         exemplar = picture(path_of(name))
         about = found["exemplars"].setdefault(name, {"makers": {}})
         if "copying_of_halves" not in about:
-            about["copying_of_halves"] = metrics.copying_score(exemplar[:, :, : SIDE // 2], exemplar[:, :, SIDE // 2 :])
+            about["copying_of_halves"] = copying_score(exemplar[:, :, : SIDE // 2], exemplar[:, :, SIDE // 2 :])
         for maker in makers:
             if maker in about["makers"] and not again:
                 continue
@@ -112,14 +113,14 @@ def make(name: str, maker: str, target: str) -> dict[str, float]:
 
 
 def measured(image: Tensor, exemplar: Tensor) -> dict[str, Any]:
-    found = metrics.patch_w2(image, exemplar, scales=SCALES)
+    found = patch_w2(image, exemplar, scales=SCALES)
     return {
         "patch_w2": [f.value for f in found],
         "floor": [f.floor for f in found],
         "ratio": [f.ratio for f in found],
-        "sliced_patch_w2": metrics.sliced_patch_w2(image, exemplar, scales=SCALES),
-        "copying": metrics.copying_score(image, exemplar),
-        "gram": metrics.gram_distance(image, exemplar),
+        "sliced_patch_w2": sliced_patch_w2(image, exemplar, scales=SCALES),
+        "copying": copying_score(image, exemplar),
+        "gram": gram_distance(image, exemplar),
     }
 
 

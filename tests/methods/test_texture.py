@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge import metrics
+from monge.images.texture.metrics import patch_w2, seam_score
 from monge.methods.texture import Config, Texture, memory_estimate
 from monge.nets import RandomFilters, patches
 
@@ -36,14 +36,14 @@ def test_the_patches_are_those_of_the_exemplar(exemplar: Tensor, tile: bool) -> 
     texture = Texture([exemplar], (48, 48), config=Config(steps=10, scales=2, targets=400, batch=1600), tile=tile)
     start = texture.image
     made = finished(texture)
-    figures, before = (metrics.patch_w2(image, exemplar, scales=2, torus=tile) for image in (made, start))
+    figures, before = (patch_w2(image, exemplar, scales=2, torus=tile) for image in (made, start))
     assert all(f.value < 0.15 for f in figures)
     assert all(b.value > 5 * f.value for b, f in zip(before, figures, strict=True))
 
 
 def test_a_tile_has_no_seam(exemplar: Tensor) -> None:
-    tiled = metrics.seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=True)))
-    cut = metrics.seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=False)))
+    tiled = seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=True)))
+    cut = seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=False)))
     assert tiled.seam < 1.5 * tiled.interior < cut.seam
 
 
@@ -88,7 +88,7 @@ def test_inpainting_leaves_what_is_known_to_the_bit(exemplar: Tensor) -> None:
     made = finished(texture)
     assert torch.equal(made[:, ~mask], exemplar[:, ~mask])
     assert made[:, mask].max() < 1.1  # nothing of what lay under the mask is left
-    inside = metrics.patch_w2(made, made, scales=1, mask=mask, region=~mask)[0]
+    inside = patch_w2(made, made, scales=1, mask=mask, region=~mask)[0]
     assert inside.value < 2.5 * inside.floor
 
 

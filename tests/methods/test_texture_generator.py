@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.apps import _texture_folder as folder_app
-from monge.apps import _texture_generator as app
-from monge.apps._texture_pictures import as_texture, to_tensor
-from monge.cli.texture import main
 from monge.data import Draw, EndlessSource
 from monge.engine import Interrupted
 from monge.errors import MongeError
+from monge.images.texture import folder as folder_app
+from monge.images.texture import generator as app
+from monge.images.texture.command import main
+from monge.images.texture.metrics import patch_w2, seam_score
+from monge.images.texture.pictures import as_texture, to_tensor
 from monge.methods import texture_generator
 from monge.methods.texture_generator import Config, TextureGenerator
-from monge.metrics import patch_w2, seam_score
 from monge.nets import TextureNet
 
 TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)

@@ -12,6 +12,7 @@ from matplotlib.quiver import Quiver
 from torch import Tensor
 
 from monge import ot, viz
+from monge.images.texture.origins import origin_colors, origins
 from monge.viz.pictures import _ACCENT
 
 BOX = ot.Box((-1.0, -1.0), (2.0, 1.0))
@@ -138,7 +139,7 @@ def quilt() -> Tensor:
 
 
 def test_places_have_colours_of_their_own() -> None:
-    key = viz.origin_colors(torch.arange(120).reshape(10, 12), (10, 12)).astype(int)
+    key = origin_colors(torch.arange(120).reshape(10, 12), (10, 12)).astype(int)
     flat = key.reshape(-1, 3)
     apart = np.abs(flat[:, None] - flat).max(-1) + 255 * np.eye(120, dtype=int)
     assert apart.min() > 3, "no two places look alike"
@@ -146,13 +147,13 @@ def test_places_have_colours_of_their_own() -> None:
     assert steps < 75, "neighbours look like neighbours"
     luminance = key @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance, axis=0) < 0).all(), "darker further down"
-    np.testing.assert_array_equal(viz.origin_colors(quilt(), (10, 12)), key[quilt() // 12, quilt() % 12])
-    assert len({tuple(c) for c in viz.origin_colors(torch.full((2, 2), -1), (10, 12)).reshape(-1, 3)}) == 1
+    np.testing.assert_array_equal(origin_colors(quilt(), (10, 12)), key[quilt() // 12, quilt() % 12])
+    assert len({tuple(c) for c in origin_colors(torch.full((2, 2), -1), (10, 12)).reshape(-1, 3)}) == 1
 
 
 def test_borders_lie_where_copies_end() -> None:
     def dark(index: Tensor) -> np.ndarray:
-        plain, lined = (viz.origins(index, (10, 12), borders=on).axes[0].get_images()[0].get_array() for on in (False, True))
+        plain, lined = (origins(index, (10, 12), borders=on).axes[0].get_images()[0].get_array() for on in (False, True))
         return (np.asarray(plain) != np.asarray(lined)).any(-1)
 
     turned = (quilt().T % 12) * 12 + quilt().T // 12  # the copies one above the other
@@ -165,16 +166,16 @@ def test_borders_lie_where_copies_end() -> None:
 
 
 def test_the_caption_counts_continued_neighbours() -> None:
-    figure = viz.origins(quilt(), (10, 12), picture=torch.rand(1, 8, 8), exemplar=torch.rand(3, 10, 12))
+    figure = origins(quilt(), (10, 12), picture=torch.rand(1, 8, 8), exemplar=torch.rand(3, 10, 12))
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["picture", "origins", "exemplar", "key"]
     assert figure.axes[1].get_xlabel() == f"{100 * (8 * 6 + 7 * 8) / (8 * 7 * 2):.0f} % of neighbours continue a copy"
     wrapped = torch.tensor([[11, 12]])  # the end of a row and the beginning of the next are no neighbours
-    assert viz.origins(wrapped, (10, 12)).axes[0].get_xlabel().startswith("0 %")
-    assert viz.origins(torch.full((3, 3), -1), (10, 12)).axes[0].get_xlabel().startswith("0 %")
+    assert origins(wrapped, (10, 12)).axes[0].get_xlabel().startswith("0 %")
+    assert origins(torch.full((3, 3), -1), (10, 12)).axes[0].get_xlabel().startswith("0 %")
 
 
 def test_foreign_places_are_refused() -> None:
     with pytest.raises(ValueError, match=r"index must lie in −1\.\.119 .* got 0\.\.120"):
-        viz.origin_colors(torch.tensor([[0, 120]]), (10, 12))
+        origin_colors(torch.tensor([[0, 120]]), (10, 12))
     with pytest.raises(ValueError, match="integer map"):
-        viz.origins(torch.zeros(4, 4), (10, 12))
+        origins(torch.zeros(4, 4), (10, 12))

@@ -1,7 +1,6 @@
 """How far generated samples are from the data, each figure beside its floor."""
 
 from .codes import PriorDistances, clustering_accuracy, linear_probe, matched_accuracy, prior_distances
-from .copying import Copying, copying, copying_score
 from .features import PrecisionRecall, frechet, kid, precision_recall, relative_spread
 from .filters import filter_features, frechet_filters
 from .interpolation import cross_fade, midpoint_metrics, path_length
@@ -9,31 +8,25 @@ from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metric
 from .lines import LineFigures, line_figures, nearest_lines, smoothness
 from .memorisation import Memorisation, memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
-from .texture import Seam, gram_distance, patch_w2, seam_score, sliced_patch_w2
 from .transport import l2_uvp
 
 __all__ = [
     "Classifier",
-    "Copying",
     "Coverage",
     "FrechetLeNet",
     "LineFigures",
     "Memorisation",
     "PrecisionRecall",
     "PriorDistances",
-    "Seam",
     "WithFloor",
     "classifier",
     "clustering_accuracy",
-    "copying",
-    "copying_score",
     "coverage",
     "cross_fade",
     "energy_distance",
     "filter_features",
     "frechet",
     "frechet_filters",
-    "gram_distance",
     "has_lenet",
     "kid",
     "l2_uvp",
@@ -45,13 +38,10 @@ __all__ = [
     "midpoint_metrics",
     "nearest",
     "nearest_lines",
-    "patch_w2",
     "path_length",
     "precision_recall",
     "prior_distances",
     "relative_spread",
-    "seam_score",
-    "sliced_patch_w2",
     "smoothness",
     "w2_squared",
 ]

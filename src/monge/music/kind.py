@@ -13,8 +13,8 @@ from monge.data import FiniteSource, Source
 from monge.engine.codes import decoded, encoded
 from monge.engine.contract import Coding, Method
 from monge.engine.recipe import EvalConfig
-from monge.music.metrics import coin_fade, latest_fade, note_accuracy, score_distances
 
+from .metrics import coin_fade, latest_fade, note_accuracy, score_distances
 from .nesmdb import most_likely, one_hot
 
 _MOST = 1000  # windows of each kind

@@ -1,6 +1,6 @@
 r"""How far a set of scores is from music, and the cross-fades that an interpolation has to beat.
 
-Scores are classes (n, 4, frames) as in `monge.music.nesmdb`. Each figure is a 1-Wasserstein distance between what is measured on a
+Scores are classes (n, 4, frames) as in `monge.music.nesmdb`. Each figure is a 1-Wasserstein distance of what is measured on a
 set and on held-out windows:
 
 ==================  =================================================================================================

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from monge.errors import MongeError
 
-from ._picture import Picture, Pixels, read_picture
+from .io import Picture, Pixels, read_picture
 
 Source = Picture | Pixels | str | Path
 Moved = Callable[[Pixels], tuple[Pixels, NDArray[np.bool_]]]

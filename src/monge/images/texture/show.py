@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from monge import viz
 from monge.engine.checkpoint import write_atomically
+from monge.images.texture.plots import shown_png, texture_page
 
 if TYPE_CHECKING:
-    from monge.apps._picture import Picture
-    from monge.apps.texture import Progress
+    from monge.images.io import Picture
+
+    from .synthesis import Progress
 
 _EVERY = 2.0  # seconds between two previews
 _SHARE = 20  # showing takes at most one in so many seconds
@@ -34,7 +35,7 @@ class Show:
         self.preview, self.page = preview, page
         self._seconds: dict[int, float] = {}
         self._title, self._settings = title, settings
-        self._sources = {name: viz.shown_png(pixels(picture), _LIVE) for name, picture in sources.items()} if page else {}
+        self._sources = {name: shown_png(pixels(picture), _LIVE) for name, picture in sources.items()} if page else {}
         self._curves: dict[str, list[tuple[int, float]]] = {}
         self.notes: tuple[str, ...] = ()
         self._last: Progress | None = None
@@ -73,12 +74,12 @@ class Show:
         if not self.page:
             return
         shown = pixels(made)
-        pictures = {**self._sources, "made": viz.shown_png(shown, _FINAL)}
+        pictures = {**self._sources, "made": shown_png(shown, _FINAL)}
         if tile:
-            pictures["2 × 2 tiles"] = viz.shown_png(shown, _FINAL, repeat=2)
+            pictures["2 × 2 tiles"] = shown_png(shown, _FINAL, repeat=2)
         status = f"{made.colours.shape[1]}×{made.colours.shape[0]} pixels in {self.seconds:.0f} s"
         notes = tuple(dict.fromkeys((*self.notes, *made.notes)))
-        page = viz.texture_page(self._title, pictures, self._curves, self._settings, metrics=metrics, notes=notes, status=status)
+        page = texture_page(self._title, pictures, self._curves, self._settings, metrics=metrics, notes=notes, status=status)
         write_atomically(self.page, page.encode())
 
     def _record(self, progress: Progress) -> None:
@@ -109,7 +110,7 @@ class Show:
     def _refresh(self, progress: Progress) -> None:
         began = time.monotonic()
         if self.preview:
-            write_atomically(self.preview, viz.shown_png(pixels(progress.picture())))
+            write_atomically(self.preview, shown_png(pixels(progress.picture())))
         if self.page:
             self._write(progress, f"{self._share(progress):.0%} after {progress.seconds:.0f} s", refresh=_EVERY)
         self._shown = time.monotonic()
@@ -117,8 +118,8 @@ class Show:
 
     def _write(self, progress: Progress, status: str, refresh: float | None) -> None:
         assert self.page
-        pictures = {**self._sources, "so far": viz.shown_png(pixels(progress.picture()), _LIVE)}
-        page = viz.texture_page(
+        pictures = {**self._sources, "so far": shown_png(pixels(progress.picture()), _LIVE)}
+        page = texture_page(
             self._title,
             pictures,
             self._curves,

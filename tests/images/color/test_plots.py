@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monge import viz
+from monge.images.color.plots import color_figure
 
 
 def test_columns_hold_pictures_captions_and_clouds() -> None:
     red, green, blue = (np.full((30, 40, 3), 40, np.uint8) for _ in range(3))
     red[..., 0], green[..., 1], blue[..., 2] = 240, 240, 240
-    figure = viz.color_figure(red, [green, blue], {"W2 map": green}, {"W2 map": "near"})
+    figure = color_figure(red, [green, blue], {"W2 map": green}, {"W2 map": "near"})
     above, below = figure.axes[:4], figure.axes[4:]
     assert [axis.get_title(loc="left") for axis in above] == ["source", "palette 1", "palette 2", "W2 map"]
     assert [axis.get_xlabel() for axis in above] == ["", "", "", "near"]
@@ -29,9 +29,9 @@ def test_columns_hold_pictures_captions_and_clouds() -> None:
 
 def test_depths_show_alike_and_wrong_shapes_are_refused() -> None:
     deep = np.full((4, 4, 3), 51 * 256 + 7, np.uint16)
-    figure = viz.color_figure(deep, [deep / 65535], {"a": np.full((4, 4, 3), 51, np.uint8)})
+    figure = color_figure(deep, [deep / 65535], {"a": np.full((4, 4, 3), 51, np.uint8)})
     assert {int(axis.get_images()[0].get_array()[0, 0, 0]) for axis in figure.axes[:3]} == {51}
     with pytest.raises(ValueError, match="palettes and results must not be empty"):
-        viz.color_figure(deep, [], {"a": deep})
+        color_figure(deep, [], {"a": deep})
     with pytest.raises(ValueError, match="a must have shape"):
-        viz.color_figure(deep, [deep], {"a": deep[..., 0]})
+        color_figure(deep, [deep], {"a": deep[..., 0]})

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cells import _rgb
-from .compare import _QUIET, _TEXT
-from .pictures import _INK
+from monge.viz.cells import _rgb
+from monge.viz.compare import _QUIET, _TEXT
+from monge.viz.pictures import _INK
 
 Grid: TypeAlias = tuple[int, int]
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from monge.apps import texture as app
-from monge.cli import _texture_show, texture
 from monge.cli.main import main
 from monge.errors import MongeError
-from tests.apps.test_texture import bricks, square
+from monge.images.texture import command as texture
+from monge.images.texture import show as _texture_show
+from monge.images.texture import synthesis as app
+from tests.images.texture.test_synthesis import bricks, square
 
 
 @pytest.fixture(autouse=True)

@@ -27,9 +27,8 @@ from torch.nn.functional import conv2d, normalize, pad
 
 from monge import ot
 from monge.data import generator
+from monge.metrics.samples import WithFloor
 from monge.nets import RandomFilters, pyramid
-
-from .samples import WithFloor
 
 _DRAWS = 31  # names the numbers that draw patches
 _LINES = 32

@@ -33,15 +33,15 @@ from monge.data import Draw, EndlessSource
 from monge.engine import Interrupted
 from monge.engine.loop import stop_signals
 from monge.errors import MongeError
+from monge.images.io import Picture, write_picture
+from monge.images.pixels import Source
 from monge.methods.texture_generator import Config, TextureGenerator, build, make, sampling_memory
 from monge.nets import TextureNet
 
-from ._picture import Picture, write_picture
-from ._pixels import Source
-from ._texture_folder import Work
-from ._texture_limits import Size, available_memory, size_of
-from ._texture_pictures import Kind, as_texture, kind_of, to_picture, to_tensor, without_opaque_alpha
-from ._texture_run import fingerprint
+from .folder import Work
+from .limits import Size, available_memory, size_of
+from .pictures import Kind, as_texture, kind_of, to_picture, to_tensor, without_opaque_alpha
+from .run import fingerprint
 
 STEPS = 1500
 _EVERY = 50  # steps between two lines of the log, and checkpoints

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from monge.errors import MongeError, nearest
 
-from . import _texture_train
-from ._texture_job import Job, common, size
+from . import train_command as _texture_train
+from .job import Job, common, size
 
 if TYPE_CHECKING:
-    from monge.apps._picture import Picture
-    from monge.apps._texture_pictures import Mask
+    from monge.images.io import Picture
+
+    from .pictures import Mask
 
 PARTS = {
     "synth": "make a picture of any size that looks like an exemplar",
@@ -63,8 +64,8 @@ def _synth_arguments(parser: argparse.ArgumentParser) -> None:
 def _synth(args: argparse.Namespace) -> int:
     job = Job(args, "synth", [args.exemplar])
     shape = size(args.size) if args.size else None
-    from monge.apps import texture
-    from monge.apps._texture_measures import patch_distances
+    from . import synthesis as texture
+    from .measures import patch_distances
 
     picture = job.read(args.exemplar)
     job.check_out([picture])
@@ -92,9 +93,9 @@ def _inpaint_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _inpaint(args: argparse.Namespace) -> int:
     job = Job(args, "inpaint", [path for path in (args.image, args.mask, args.exemplar_region) if path])
-    from monge.apps import texture
-    from monge.apps._texture_measures import patch_distances
-    from monge.apps._texture_pictures import read_mask
+    from . import synthesis as texture
+    from .measures import patch_distances
+    from .pictures import read_mask
 
     picture = job.read(args.image)
     job.check_out([picture], lossless=True)
@@ -125,8 +126,8 @@ def _mix(args: argparse.Namespace) -> int:
     singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range((args.steps or 0) if args.singles else 0)]
     job = Job(args, "mix", args.exemplars, singles)
     shape = size(args.size) if args.size else None
-    from monge.apps import texture
-    from monge.apps._texture_measures import patch_distances
+    from . import synthesis as texture
+    from .measures import patch_distances
 
     pictures = [job.read(path, srgb=True) for path in args.exemplars]
     job.check_out(pictures)
@@ -158,7 +159,7 @@ def _marked(picture: Picture, hole: Mask) -> Picture:
     """The picture with its hole transparent, for the page."""
     import numpy as np
 
-    from monge.apps._pixels import top_value
+    from monge.images.pixels import top_value
 
     alpha = np.where(hole, 0, top_value(picture.colours) if picture.alpha is None else picture.alpha)
     return replace(picture, alpha=alpha.astype(picture.colours.dtype))

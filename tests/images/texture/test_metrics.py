@@ -12,8 +12,9 @@ from torch.nn.functional import avg_pool2d
 
 from monge import ot
 from monge.data import generator
-from monge.metrics import copying, copying_score, gram_distance, patch_w2, seam_score, sliced_patch_w2
-from monge.metrics.copying import nearest_patches
+from monge.images.texture import copying
+from monge.images.texture.copying import copying_score, nearest_patches
+from monge.images.texture.metrics import gram_distance, patch_w2, seam_score, sliced_patch_w2
 from monge.nets import RandomFilters, patches, pyramid
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -169,7 +170,7 @@ def test_nearest_patches_across_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = nearest_patches(x, y, 6)
     all_of_them = patches(y[None], 6)[0]
     squared, at = torch.cdist(x.double(), all_of_them.double()).square().min(1)
-    monkeypatch.setattr(sys.modules["monge.metrics.copying"], "_BAND", 200)
+    monkeypatch.setattr(sys.modules["monge.images.texture.copying"], "_BAND", 200)
     for found, distance in (whole, nearest_patches(x, y, 6)):
         assert torch.equal(found[:, 0] * 45 + found[:, 1], at)
         torch.testing.assert_close(distance.double(), squared, rtol=1e-4, atol=1e-6)

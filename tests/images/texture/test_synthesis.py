@@ -16,17 +16,19 @@ import pytest
 import torch
 from PIL import Image
 
-from monge.apps import _texture_limits, _texture_make, _texture_run
-from monge.apps import texture as app
-from monge.apps._picture import Picture, read_picture, write_picture
-from monge.apps._pixels import as_picture
-from monge.apps._texture_features import VGG19, load_extractor
-from monge.apps._texture_measures import copied_share, patch_distances
-from monge.apps._texture_pictures import in_srgb, read_mask
 from monge.data import data_root
 from monge.engine import Interrupted
 from monge.errors import MongeError
-from tests.apps.test_color import swapped_profile
+from monge.images.io import Picture, read_picture, write_picture
+from monge.images.pixels import as_picture
+from monge.images.texture import limits as _texture_limits
+from monge.images.texture import optimize as _texture_make
+from monge.images.texture import run as _texture_run
+from monge.images.texture import synthesis as app
+from monge.images.texture.features import VGG19, load_extractor
+from monge.images.texture.measures import copied_share, patch_distances
+from monge.images.texture.pictures import in_srgb, read_mask
+from tests.images.color.test_transfer import swapped_profile
 
 TINY = app.Config(scales=2, targets=40, steps=3)
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}

@@ -20,8 +20,7 @@ from torch import Tensor
 from monge.engine import Interrupted, checkpoint
 from monge.engine.loop import stop_signals
 from monge.errors import MongeError
-
-from ._picture import Picture
+from monge.images.io import Picture
 
 _SAVE_EVERY = 10.0  # seconds
 _SAVE_SHARE = 20  # saving takes at most one in so many seconds

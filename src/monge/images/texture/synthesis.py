@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from monge.errors import MongeError
+from monge.images.io import Picture, write_picture
+from monge.images.pixels import Source, top_value
 from monge.methods.texture import Config
 
-from ._picture import Picture, write_picture
-from ._pixels import Source, top_value
-from ._texture_features import load_extractor
-from ._texture_limits import Size, checked_weights
-from ._texture_make import Choices, barycentre, optimised
-from ._texture_pictures import (
+from .features import load_extractor
+from .limits import Size, checked_weights
+from .optimize import Choices, barycentre, optimised
+from .pictures import (
     Mask,
     alike,
     as_texture,
@@ -40,7 +40,7 @@ from ._texture_pictures import (
     to_tensor,
     without_opaque_alpha,
 )
-from ._texture_run import Progress, Settings, forget
+from .run import Progress, Settings, forget
 
 __all__ = [
     "Config",

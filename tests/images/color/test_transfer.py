@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from monge.apps._picture import Picture, read_picture, write_picture
-from monge.apps._pixels import by_tile
-from monge.apps.color import ColorTransfer, agreement
 from monge.apps.transport import W2Map
 from monge.errors import MongeError
+from monge.images.color.transfer import ColorTransfer, agreement
+from monge.images.io import Picture, read_picture, write_picture
+from monge.images.pixels import by_tile
 
 
 def photo(seed: int, depth: int = 8, channels: int = 3, low: float = 0.0) -> np.ndarray[Any, Any]:
@@ -102,7 +102,7 @@ def test_profiles_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_distinct_colours_give_what_all_pixels_give(fitted: ColorTransfer, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = fitted.transform(photo(0))
-    monkeypatch.setattr("monge.apps.color.by_colour", by_tile)
+    monkeypatch.setattr("monge.images.color.transfer.by_colour", by_tile)
     np.testing.assert_allclose(fitted.transform(photo(0)).astype(int), expected, atol=1)
 
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monge.errors import MongeError
-
-from ._picture import Picture, Pixels, read_picture
-from ._pixels import Source, check_values, top_value
+from monge.images.io import Picture, Pixels, read_picture
+from monge.images.pixels import Source, check_values, top_value
 
 Mask = NDArray[np.bool_]
 

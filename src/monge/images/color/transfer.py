@@ -40,13 +40,13 @@ import torch
 from numpy.typing import NDArray
 
 from monge import ot
+from monge.apps.transport import W2Map
 from monge.errors import MongeError, nearest
+from monge.images.io import Pixels
+from monge.images.pixels import Source, as_picture, by_colour, by_tile, like, top_value
 
-from ._color_maps import Colours, ExactMap, GaussianMap, Map, to_lab, to_rgb
-from ._color_measures import Agreement, agreement, palette_distance
-from ._picture import Pixels
-from ._pixels import Source, as_picture, by_colour, by_tile, like, top_value
-from .transport import W2Map
+from .maps import Colours, ExactMap, GaussianMap, Map, to_lab, to_rgb
+from .measures import Agreement, agreement, palette_distance
 
 Space = Literal["rgb", "lab"]
 Method = Literal["w2", "gaussian", "exact"]

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from monge.errors import MongeError
 
-from ._texture_job import size
+from .job import size
 
-_STEPS = 1500  # as `monge.apps._texture_generator.STEPS`, which would take torch to read
+_STEPS = 1500  # as `monge.images.texture.generator.STEPS`, which would take torch to read
 
 
 def arguments(name: str, parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from monge.apps import _texture_generator as app
+    from . import generator as app
 
     config, begun = _config(args), time.monotonic()
     with tqdm(total=args.steps, desc="texture", delay=0.5, mininterval=0.2 if sys.stderr.isatty() else 30) as bar:
@@ -79,8 +79,9 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _sample(args: argparse.Namespace) -> int:
-    from monge.apps import _texture_generator as app
-    from monge.apps._picture import require_writable, write_picture
+    from monge.images.io import require_writable, write_picture
+
+    from . import generator as app
 
     shape = size(args.size) if args.size else None
     made = app.load(args.folder)

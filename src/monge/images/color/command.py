@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monge.errors import MongeError
+from monge.images.color.plots import color_figure
 
 if TYPE_CHECKING:
-    from monge.apps._picture import Picture
+    from monge.images.io import Picture
 
 _FIGURES = (".png", ".jpg", ".pdf", ".svg")
 
@@ -39,8 +40,9 @@ def main(argv: list[str]) -> int:
     for name, path in (("--out", args.out), ("--figure", args.figure)):
         if path and path.resolve() in [given.resolve() for given in (args.source, *args.palette)]:
             raise MongeError(f"{name} '{path}' would overwrite an input: give another name")
-    from monge.apps._picture import read_picture, require_writable, write_picture
-    from monge.apps.color import ColorTransfer, agreement
+    from monge.images.io import read_picture, require_writable, write_picture
+
+    from .transfer import ColorTransfer, agreement
 
     settings = {name: getattr(args, name) for name in ("space", "strength", "smooth", "inverse", "steps", "seed")}
     settings["progress"] = sys.stderr.isatty()
@@ -68,7 +70,7 @@ def main(argv: list[str]) -> int:
 
 
 def _distances(picture: Picture, palettes: list[Picture]) -> list[float]:
-    from monge.apps.color import palette_distance
+    from .transfer import palette_distance
 
     return [palette_distance(picture, palette, samples=20_000, n_projections=128) for palette in palettes]
 
@@ -82,9 +84,8 @@ def _draw(
     settings: dict[str, Any],
 ) -> None:
     """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
-    from monge import viz
-    from monge.apps._color_measures import caption
-    from monge.apps.color import ColorTransfer, agreement
+    from .measures import caption
+    from .transfer import ColorTransfer, agreement
 
     before = _distances(source, palettes)
     results, captions = {}, {}
@@ -95,6 +96,6 @@ def _draw(
         after = _distances(done[method], palettes)
         shares = [last / first if first else 0.0 for first, last in zip(before, after, strict=True)]
         results[title], captions[title] = done[method].colours, caption(shares, agreement(source, done[method]))
-    figure = viz.color_figure(source.colours, [palette.colours for palette in palettes], results, captions)
+    figure = color_figure(source.colours, [palette.colours for palette in palettes], results, captions)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from monge.errors import MongeError
 
 if TYPE_CHECKING:
-    from monge.apps._picture import Picture
+    from monge.images.io import Picture
     from monge.metrics import WithFloor
 
-    from ._texture_show import Show
+    from .show import Show
 
 _UNSEEN = ("report", "preview", "fresh")  # they say nothing about the picture
 _LOSSY = (".jpg", ".jpeg")
@@ -71,7 +71,7 @@ class Job:
 
     def read(self, path: Path, *, srgb: bool = False) -> Picture:
         """A picture in its own colours, or for mixing in sRGB, with what was unusual about it printed."""
-        from monge.apps._texture_pictures import as_texture, in_srgb
+        from .pictures import as_texture, in_srgb
 
         picture = in_srgb(path, str(path)) if srgb else as_texture(path, str(path))
         for note in picture.notes:
@@ -80,8 +80,9 @@ class Job:
 
     def check_out(self, pictures: Sequence[Picture], *, lossless: bool = False) -> None:
         """Refuse a format that cannot hold the result before the work begins, and make its folder."""
-        from monge.apps._picture import require_writable
-        from monge.apps._texture_pictures import without_opaque_alpha
+        from monge.images.io import require_writable
+
+        from .pictures import without_opaque_alpha
 
         if lossless and self.out.suffix.lower() in _LOSSY:
             raise MongeError(
@@ -95,9 +96,9 @@ class Job:
     def options(
         self, pictures: Sequence[Picture], show: Show, shape: tuple[int, int] | None, *, tile: bool = False
     ) -> dict[str, Any]:
-        """Keyword arguments of `monge.apps.texture`'s functions."""
-        from monge.apps._texture_pictures import alike, kind_of, without_opaque_alpha
-        from monge.apps.texture import load_extractor
+        """Keyword arguments of `monge.images.texture.synthesis`'s functions."""
+        from .pictures import alike, kind_of, without_opaque_alpha
+        from .synthesis import load_extractor
 
         kind = kind_of([without_opaque_alpha(picture) for picture in alike(pictures)])
         side = min(*(shape or pictures[0].colours.shape[:2]), *(min(p.colours.shape[:2]) for p in pictures))
@@ -109,7 +110,7 @@ class Job:
     def config(self) -> Any:
         from pydantic import ValidationError
 
-        from monge.apps.texture import Config
+        from .synthesis import Config
 
         given = {name: value for name in ("scales", "patch", "targets") if (value := getattr(self.args, name)) is not None}
         try:
@@ -120,7 +121,7 @@ class Job:
             raise MongeError(f"{flag}{first['msg'].replace('Input should', 'must')}, got {first['input']}") from None
 
     def show(self, sources: Mapping[str, Picture]) -> Show:
-        from ._texture_show import Show
+        from .show import Show
 
         given = {k: v for k, v in vars(self.args).items() if k not in _UNSEEN and v is not None and v is not False}
         words = {k.replace("_", " "): v for k, v in (self.config().model_dump(exclude={"name"}) | given).items() if v is not None}
@@ -136,8 +137,8 @@ class Job:
         tile: bool = False,
     ) -> int:
         """Delete the state, write the page, and print size, seconds and figures; ``copies`` name exemplars to compare with."""
-        from monge.apps._texture_measures import copied_share
-        from monge.apps.texture import forget
+        from .measures import copied_share
+        from .synthesis import forget
 
         forget(self.state)
         lines = {f"patch-W2²{name} over floor": _ratios(found) for name, found in distances.items() if found}

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from monge import __version__
 from monge.errors import MongeError
+from monge.images.io import Picture
 from monge.methods.texture import Config, Texture
 
-from ._picture import Picture
-from ._texture_limits import Size, checked_config, require_memory, size_of
-from ._texture_pictures import kind_of, to_picture, to_tensor, without_opaque_alpha
-from ._texture_run import Settings, fingerprint, run
+from .limits import Size, checked_config, require_memory, size_of
+from .pictures import kind_of, to_picture, to_tensor, without_opaque_alpha
+from .run import Settings, fingerprint, run
 
 
 @dataclass(frozen=True)

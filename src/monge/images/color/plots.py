@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .compare import _QUIET, _RULE, _TEXT
-from .pictures import _INK
+from monge.viz.compare import _QUIET, _RULE, _TEXT
+from monge.viz.pictures import _INK
 
 Pixels = NDArray[Any]
 

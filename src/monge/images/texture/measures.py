@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from monge import metrics
+from monge.images.io import Picture
+from monge.images.texture.copying import copying_score
+from monge.images.texture.metrics import patch_w2
 from monge.metrics import WithFloor
 
-from ._picture import Picture
-from ._texture_pictures import Mask, alike, kind_of, to_tensor, without_opaque_alpha
+from .pictures import Mask, alike, kind_of, to_tensor, without_opaque_alpha
 
 _SCALES = 2
 _PAIRS = 10**9  # of patches that the copying score may compare: some seconds
@@ -24,7 +25,7 @@ def patch_distances(
     inside, readable = (None if m is None else torch.from_numpy(m) for m in (mask, region))
     for scales in range(_SCALES, 0, -1):
         try:
-            return metrics.patch_w2(ours, theirs, scales=scales, torus=tile, mask=inside, region=readable)
+            return patch_w2(ours, theirs, scales=scales, torus=tile, mask=inside, region=readable)
         except ValueError:  # too small for a patch at this scale
             continue
     return []
@@ -38,7 +39,7 @@ def copied_share(made: Picture, exemplar: Picture) -> float | None:
         return None
     h, w = ours.shape[1:]
     top, left = (max(0, (length - side) // 2) for length in (h, w))
-    return metrics.copying_score(ours[:, top : top + side, left : left + side], theirs)
+    return copying_score(ours[:, top : top + side, left : left + side], theirs)
 
 
 def _tensors(made: Picture, exemplar: Picture) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monge.cli import color
 from monge.errors import MongeError
+from monge.images.color import command as color
 
 
 def test_color(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
