@@ -22,7 +22,7 @@ from reproduce import RESULTS, ROOT, surroundings
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn.functional import interpolate
 
-from monge.apps.domain import DomainAdapter
+from monge.adapt import DomainAdapter
 from monge.data import FiniteSource, from_array, load
 from monge.metrics.lenet import classifier
 

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from reproduce import ROOT
 from torch import Tensor
 
-from monge import viz
-from monge.engine import RunFolder, load_run
-from monge.engine.codes import decoded, encoded
+from monge import plots
 from monge.metrics import cross_fade
+from monge.train import RunFolder, load_run
+from monge.train.codes import decoded, encoded
 
 _STEPS, _PAIRS, _SAMPLES = 11, 2, 10
 
@@ -28,7 +28,7 @@ def main() -> None:
     runs = ROOT / "runs" / "reproduce"
     rows = {title: row for name, (title, _) in AUTOENCODERS.items() if (row := drawn(runs / f"{name}-{data}-seed0")) is not None}
     target = ROOT / "docs" / f"autoencoders-{data}.png"
-    target.write_bytes(viz.to_png(sheet(rows, samples=data == "mnist")))
+    target.write_bytes(plots.to_png(sheet(rows, samples=data == "mnist")))
     print(f"wrote {target.relative_to(ROOT)}")
 
 
@@ -48,10 +48,10 @@ def sheet(rows: dict[str, tuple[Tensor, Tensor]], samples: bool) -> Figure:
     figure = Figure(figsize=(11 if samples else 7, 0.85 * len(rows) + 0.4), layout="constrained")
     axes = figure.subplots(len(rows), 2 if samples else 1, squeeze=False, width_ratios=[_STEPS, _SAMPLES] if samples else None)
     for line, (title, (paths, made)) in zip(axes, rows.items(), strict=True):
-        line[0].imshow(viz.grid(paths, columns=_STEPS))
+        line[0].imshow(plots.grid(paths, columns=_STEPS))
         line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
         if samples:
-            line[1].imshow(viz.grid(made.float().cpu(), columns=_SAMPLES))
+            line[1].imshow(plots.grid(made.float().cpu(), columns=_SAMPLES))
         for axis in line:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)

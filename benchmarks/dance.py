@@ -28,8 +28,8 @@ from monge.dance.data import read_dances, split
 from monge.dance.metrics.score import bone_length_error
 from monge.dance.motion import MELODY
 from monge.data import data_root
-from monge.engine import Recipe, RunFolder, find, load_run, parse, read, train
-from monge.engine.recipe import dump
+from monge.train import Recipe, RunFolder, find, load_run, parse, read, train
+from monge.train.recipe import dump
 
 RECIPE = "mdot-dance-melody"
 RESULT, RUNS = RESULTS / "dance.json", ROOT / "runs" / "dance"

@@ -16,9 +16,9 @@ import torch
 from reproduce import RESULTS, ROOT, surroundings
 
 from monge import metrics
-from monge.apps.interpolate import Interpolator
-from monge.engine import RunFolder, load_run
-from monge.engine.codes import decoded, encoded, random_pairs
+from monge.interpolate import Interpolator
+from monge.train import RunFolder, load_run
+from monge.train.codes import decoded, encoded, random_pairs
 
 _PAIRS, _CODES, _STEPS = 5000, 20_000, 500
 

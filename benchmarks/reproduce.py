@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monge.engine import RunFolder, find, read
+from monge.train import RunFolder, find, read
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

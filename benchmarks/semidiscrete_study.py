@@ -21,8 +21,8 @@ import torch
 from matplotlib.figure import Figure
 from reproduce import RESULTS, ROOT, surroundings
 
-from monge import viz
-from monge.engine import RunFolder, load_run
+from monge import plots
+from monge.train import RunFolder, load_run
 
 RECIPE = "semi-discrete-mnist"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ def main() -> None:
             json.dumps({"study_of": RECIPE, "seed": args.seed, "steps": args.steps, "runs": runs, **around}, indent=2) + "\n"
         )
     result = json.loads(RESULT.read_text())
-    PICTURE.write_bytes(viz.to_png(drawn(result["runs"], result["seed"], result["steps"])))
+    PICTURE.write_bytes(plots.to_png(drawn(result["runs"], result["seed"], result["steps"])))
     print(f"wrote {PICTURE.relative_to(ROOT)}")
 
 
@@ -75,7 +75,7 @@ def drawn(runs: list[dict[str, Any]], seed: int, steps: int) -> Figure:
     figure = Figure(figsize=(9, 0.85 * len(runs)), layout="constrained")
     for axis, run in zip(figure.subplots(len(runs), 1, squeeze=False)[:, 0], runs, strict=True):
         method, _ = load_run(RunFolder(place(run["name"], seed, steps)))
-        axis.imshow(viz.grid(method.sample(_SHOWN), columns=_SHOWN))
+        axis.imshow(plots.grid(method.sample(_SHOWN), columns=_SHOWN))
         said = f"{run['name']}\nFréchet {run['frechet_lenet']:.0f}, masses ± {run['cell_mass_error']:.0%}"
         axis.set_ylabel(said, rotation=0, ha="right", va="center", fontsize=9)
         axis.set(xticks=[], yticks=[])

@@ -25,7 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from monge import ot, viz
+from monge import ot, plots
 from monge.data import generator
 
 TEXT, QUIET, RIGHT, WRONG = "#2b2f36", "#6b7480", "#33658a", "#d1495b"
@@ -155,7 +155,7 @@ def plain(axis: Axes) -> None:
 
 
 def torn(axis: Axes, theta: Tensor, title: str) -> None:
-    viz.laguerre(y, (theta - y).square().sum(1), VIEW, mass=b, x=dirac(theta), axis=axis)
+    plots.laguerre(y, (theta - y).square().sum(1), VIEW, mass=b, x=dirac(theta), axis=axis)
     towards_the_mean(axis, theta)
     plain(axis)
     truth = differences(lambda t: exact_finite(dirac, t), theta)
@@ -165,7 +165,7 @@ def torn(axis: Axes, theta: Tensor, title: str) -> None:
 
 def shared(axis: Axes, theta: Tensor, epsilon: float) -> None:
     sd = ot.SemiDiscrete(y, b=b, epsilon=epsilon).fit(dirac(theta))
-    viz.assignment(sd, VIEW, x=dirac(theta), axis=axis)
+    plots.assignment(sd, VIEW, x=dirac(theta), axis=axis)
     towards_the_mean(axis, theta)
     plain(axis)
     found = formula(lambda t: entropic(dirac, epsilon, t), theta)
@@ -177,7 +177,7 @@ def covered(axis: Axes, theta: Tensor, title: str) -> None:
     low, high = theta[:2] - theta[2:] / 2, theta[:2] + theta[2:] / 2
     box = ot.Box(tuple(low.tolist()), tuple(high.tolist()))
     sd = ot.SemiDiscrete(y, b=b).fit(box)
-    viz.laguerre(y, sd.potential, VIEW, mass=b, x=box(60, generator(3)), axis=axis)
+    plots.laguerre(y, sd.potential, VIEW, mass=b, x=box(60, generator(3)), axis=axis)
     corners = torch.stack([low, torch.stack([high[0], low[1]]), high, torch.stack([low[0], high[1]]), low])
     axis.plot(*corners.T, color=RIGHT, linewidth=1.4, zorder=2)
     plain(axis)
@@ -285,7 +285,7 @@ def main() -> None:
         print(f"  {name:<32}{value:.1e}")
     for epsilon in (0.0, 0.2):
         print(f"60 steps of descent, ε = {epsilon:g}: {distance(descend(epsilon)):.3f} from the best θ")
-    (args.out / "gradient-formula.png").write_bytes(viz.to_png(draw(errors)))
+    (args.out / "gradient-formula.png").write_bytes(plots.to_png(draw(errors)))
     print(f"look at {args.out / 'gradient-formula.png'}")
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 
-from monge import viz
-from monge.apps.transport import W2Map
-from monge.data import draw_toy, generator
+from monge import plots
+from monge.data import generator
+from monge.data.sets.toy import draw_toy
+from monge.maps import W2Map
 
 
 def main() -> None:
@@ -34,13 +35,13 @@ def main() -> None:
     points, target = x[:2000], y[:2000]
     moved = found.transform(points)
     figures = {
-        "arrows": viz.arrows(points, moved, target=target),
-        "level-sets": viz.level_sets(found.potential, points, resolution=120),
-        "before-after": viz.before_after(points, moved, target),
+        "arrows": plots.arrows(points, moved, target=target),
+        "level-sets": plots.level_sets(found.potential, points, resolution=120),
+        "before-after": plots.before_after(points, moved, target),
     }
     for name, figure in figures.items():
-        (args.out / f"w2-{name}.png").write_bytes(viz.to_png(figure))
-    (args.out / "w2-displacement.gif").write_bytes(viz.displacement_gif(points, moved, target=target))
+        (args.out / f"w2-{name}.png").write_bytes(plots.to_png(figure))
+    (args.out / "w2-displacement.gif").write_bytes(plots.displacement_gif(points, moved, target=target))
     print(f"look at {args.out}")
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from monge import viz
-from monge.engine import RunFolder, find, read, train
-from monge.engine.compare import Figure, Group, Run, as_json, read_groups, table
+from monge import plots
+from monge.train import RunFolder, find, read, train
+from monge.train.compare import Figure, Group, Run, as_json, read_groups, table
 from tests.cli.test_cli import monge, refusal
 
 
@@ -113,7 +113,7 @@ LOG = [{"step": s, "cpu_seconds": s / 2, "frechet_lenet": 100.0 / s, "modes": s}
 class TestFigure:
     def test_panels(self) -> None:
         points = {name: torch.randn(30, 3) for name in "abcdefg"}
-        figure = viz.comparison(torch.randn(30, 3), points, {n: [LOG] for n in points}, ["frechet_lenet", "modes"], "step")
+        figure = plots.comparison(torch.randn(30, 3), points, {n: [LOG] for n in points}, ["frechet_lenet", "modes"], "step")
         titles = [axis.get_title(loc="left") for axis in figure.axes]
         assert titles == ["data", *"abcdefg", "Fréchet-LeNet", "modes"]
         assert len({(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes[:8]}) == 1
@@ -124,13 +124,13 @@ class TestFigure:
 
     def test_points_of_the_plane_stay_where_they_are(self) -> None:
         data, points = torch.rand(40, 2), torch.rand(30, 2)
-        _, panel, _ = viz.comparison(data, {"a": points}, {"a": [LOG]}, ["modes"]).axes
+        _, panel, _ = plots.comparison(data, {"a": points}, {"a": [LOG]}, ["modes"]).axes
         behind, front = (np.asarray(drawn.get_offsets()) for drawn in panel.collections)
         np.testing.assert_allclose(behind, data, atol=1e-6)
         np.testing.assert_allclose(front, points, atol=1e-6)
 
     def test_pictures_and_captions(self) -> None:
-        figure = viz.comparison(
+        figure = plots.comparison(
             torch.zeros(64, 3, 5, 5), {"a": torch.ones(64, 3, 5, 5)}, {"a": [LOG]}, ["modes"], captions={"a": "7"}
         )
         data, a, _ = figure.axes
@@ -142,21 +142,21 @@ class TestFigure:
         def scale(values: list[float]) -> str:
             log = [{"step": i, "cpu_seconds": i, "loss": v} for i, v in enumerate(values)]
             points = torch.randn(9, 2)
-            return viz.comparison(points, {"a": points}, {"a": [log]}, ["loss"]).axes[-1].get_yscale()
+            return plots.comparison(points, {"a": points}, {"a": [log]}, ["loss"]).axes[-1].get_yscale()
 
         assert [scale([1, 9]), scale([1, 11]), scale([-0.1, 1, 11]), scale([0, -1])] == ["linear", "log", "log", "linear"]
 
     def test_band_over_the_steps_that_all_seeds_logged(self) -> None:
         one = [{"step": s, "cpu_seconds": float(s), "loss": 10.0 - s} for s in (1, 2, 3, 4)]
         two = [{"step": s, "cpu_seconds": 3.0 * s, "loss": 20.0 - s} for s in (2, 4)] + [{"step": 5, "warning": "no loss here"}]
-        places, mean, least, greatest = viz.compare.band([one, two], "loss", "cpu_seconds")
+        places, mean, least, greatest = plots.compare.band([one, two], "loss", "cpu_seconds")
         np.testing.assert_allclose([places, mean, least, greatest], [[4, 8], [13, 11], [8, 6], [18, 16]])
 
     def test_points_out_of_view_are_counted(self) -> None:
         data = torch.rand(100, 2)
         astray = data.clone()
         astray[:7] += 50
-        figure = viz.comparison(data, {"a": astray, "b": data}, {"a": [LOG], "b": [LOG]}, ["modes"])
+        figure = plots.comparison(data, {"a": astray, "b": data}, {"a": [LOG], "b": [LOG]}, ["modes"])
         said = [[text.get_text() for text in axis.texts if "outside" in text.get_text()] for axis in figure.axes[:3]]
         assert said == [[], ["7.0% outside"], []]
 
@@ -180,8 +180,8 @@ class TestCommand:
             drawn.append([axis.get_title(loc="left") for axis in figure.axes])
             return figure
 
-        whole = viz.comparison
-        monkeypatch.setattr(viz, "comparison", spy)
+        whole = plots.comparison
+        monkeypatch.setattr(plots, "comparison", spy)
         for flags in ([], ["--metric", "modes"], ["--metric", "loss"]):
             assert monge("compare", trained / "0", trained / "1", "-o", tmp_path / "a.png", *flags) == 0
         panels = ["data", "sinkhorn-gan"]

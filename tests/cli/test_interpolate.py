@@ -10,9 +10,9 @@ from PIL import Image
 from scipy.io import wavfile
 
 from monge.cli.main import main
-from monge.engine import RunFolder, load_run, parse, train
 from monge.music.chip import render
 from monge.music.nesmdb import to_song
+from monge.train import RunFolder, load_run, parse, train
 
 SMALL = {"net": "mlp", "latent": 4, "width": 8, "batch": 16}
 ZOOM = 64 // 8  # of the digits, 8 pixels wide

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from monge.cli.main import main
-from monge.engine import RunFolder, parse, train
+from monge.train import RunFolder, parse, train
 
 
 def run_of(tmp_path: Path, data: Path, method: dict[str, object]) -> Path:

@@ -20,11 +20,11 @@ from monge.dance import perform as dance
 from monge.dance import song as _dance_song
 from monge.dance import video as _dance_video
 from monge.dance.motion import MELODY, SMPL, Skeleton, read_bvh, rest
-from monge.engine import RunFolder, parse
-from monge.engine.checkpoint import write_atomically
-from monge.engine.recipe import to_yaml
 from monge.errors import MongeError
 from monge.methods import mdot
+from monge.train import RunFolder, parse
+from monge.train.checkpoint import write_atomically
+from monge.train.recipe import to_yaml
 from tests.dance.audio.songs import write_song
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: pip install 'monge[audio]'")

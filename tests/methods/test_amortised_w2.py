@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from monge import metrics, ot
-from monge.apps.transport import W2Map
 from monge.data import Draw, EndlessSource, Pair, data_root, load
-from monge.engine.maps import optimality
 from monge.errors import MongeError
+from monge.maps import W2Map
 from monge.methods import amortised_w2
+from monge.train.maps import optimality
 
 ROOT = torch.tensor([[1.5, 0.4], [0.4, 0.6]])
 MEAN = torch.tensor([1.0, -2.0])

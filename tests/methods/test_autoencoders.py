@@ -11,9 +11,9 @@ from torch import Tensor
 
 from monge import ot
 from monge.data import Draw, from_array, generator, load, load_prior
-from monge.engine.recipe import method_module
 from monge.errors import MongeError
 from monge.nets import Autoencoder, InterpolationCritic, build_autoencoder, build_encoder, linear_decay
+from monge.train.recipe import method_module
 
 PENALISED = [
     ("wae", {"penalty": "imq"}),

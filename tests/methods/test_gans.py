@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from monge import metrics, ot
-from monge.data import Draw, EndlessSource, Mixture, load
+from monge.data import Draw, EndlessSource, load
+from monge.data.sets.toy import Mixture
 from monge.methods import cramer_gan, gan, ot_gan, sinkhorn_gan, wgan, wgan_gp
 from monge.nets import MLP
 
@@ -85,7 +86,7 @@ def test_sinkhorn_gan_finds_all_modes_of_8_gaussians() -> None:
 
 
 def source_mixture(source: object) -> Mixture:
-    from monge.data import TOYS
+    from monge.data.sets.toy import TOYS
 
     assert isinstance(source, EndlessSource)
     toy = TOYS[source.name]

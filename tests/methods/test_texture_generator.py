@@ -14,7 +14,6 @@ from PIL import Image
 from torch import Tensor
 
 from monge.data import Draw, EndlessSource
-from monge.engine import Interrupted
 from monge.errors import MongeError
 from monge.images.texture import folder as folder_app
 from monge.images.texture import generator as app
@@ -24,6 +23,7 @@ from monge.images.texture.pictures import as_texture, to_tensor
 from monge.methods import texture_generator
 from monge.methods.texture_generator import Config, TextureGenerator
 from monge.nets import TextureNet
+from monge.train import Interrupted
 
 TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)
 

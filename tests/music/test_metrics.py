@@ -10,9 +10,6 @@ import torch
 from torch import Tensor
 
 from monge.data import Draw, FiniteSource, from_array
-from monge.engine import RunFolder, evaluate, picture_of
-from monge.engine.measure import draw_pictures
-from monge.engine.recipe import EvalConfig
 from monge.methods import acai
 from monge.music.kind import pictures, score_figures
 from monge.music.metrics import (
@@ -30,6 +27,9 @@ from monge.music.metrics import (
 from monge.music.nesmdb import from_songs, most_likely, one_hot
 from monge.nets import build_autoencoder, build_encoder
 from monge.nets.sequence import Mix
+from monge.train import RunFolder, evaluate, picture_of
+from monge.train.measure import draw_pictures
+from monge.train.recipe import EvalConfig
 
 SHAPE = (4, 89, 16)
 

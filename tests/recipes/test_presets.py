@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from monge.cli.train import main
-from monge.engine import RunFolder, parse, read, to_yaml, train
 from monge.errors import MongeError
+from monge.train import RunFolder, parse, read, to_yaml, train
 
 TREE = {
     "about": {"title": "small", "cost": "a second"},

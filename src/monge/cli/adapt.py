@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 
     import numpy as np
 
-    from monge.apps.domain import DomainAdapter
+    from monge.adapt import DomainAdapter
 
     source, target = _features(args.source), _features(args.target)
     labels = _labels(args.labels, len(source)) if args.labels else None

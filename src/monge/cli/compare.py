@@ -25,10 +25,10 @@ def main(argv: list[str]) -> int:
         raise MongeError(f"--out must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, got '{args.out}'")
     import torch
 
-    from monge import viz
-    from monge.engine import drawn, load_run
-    from monge.engine.compare import as_json, logged, read_groups, require_logged, table
+    from monge import plots
     from monge.music.kind import pictures
+    from monge.train import drawn, load_run
+    from monge.train.compare import as_json, logged, read_groups, require_logged, table
 
     groups = read_groups(args.runs)
     metric = args.metric or ("frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance")
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         n = _POINTS if len(source.shape) == 1 else _PICTURES
         with torch.no_grad():
             samples[group.label] = pictures(drawn(method, source, n).float().cpu(), source)
-    figure = viz.comparison(
+    figure = plots.comparison(
         pictures(source.held_out(n), source),
         samples,
         {group.label: [run.history for run in group.runs] for group in groups},

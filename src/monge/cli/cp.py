@@ -13,7 +13,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("recipe", help="name of a recipe ('monge ls')")
     parser.add_argument("file", nargs="?", type=Path, help="where to; default: RECIPE.yaml here")
     args = parser.parse_args(argv)
-    from monge.engine import find
+    from monge.train import find
 
     target: Path = args.file or Path(f"{args.recipe}.yaml")
     if target.exists():

@@ -15,10 +15,12 @@ def main(argv: list[str]) -> int:
     for sub in (listing, getting):
         sub.add_argument("--data.root", dest="root", help="folder of the data sets; default: $MONGE_DATA")
     args = parser.parse_args(argv)
-    from monge.data import BUNDLED, CIFARS, LINES, REMOTES, TOYS, data_root
-    from monge.data.cifar import locate
-    from monge.data.unpaired import UNPAIRED
-    from monge.data.w2benchmark import W2BENCHMARK
+    from monge.data import BUNDLED, REMOTES, data_root
+    from monge.data.sets.cifar import CIFARS, locate
+    from monge.data.sets.lines import LINES
+    from monge.data.sets.toy import TOYS
+    from monge.data.sets.unpaired import UNPAIRED
+    from monge.data.sets.w2benchmark import W2BENCHMARK
 
     if args.action == "get":
         from monge.data.download import get

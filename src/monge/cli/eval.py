@@ -9,7 +9,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="monge eval", description="Measure a run and write its report.")
     parser.add_argument("run", help="run folder")
     args = parser.parse_args(argv)
-    from monge.engine import RunFolder, evaluate_run, load_run
+    from monge.train import RunFolder, evaluate_run, load_run
 
     from .train import summary
 

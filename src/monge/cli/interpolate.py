@@ -14,9 +14,9 @@ from ._inputs import PICTURES, numbered, picture
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from monge.apps.interpolate import Interpolator, Mode
     from monge.data import Source
-    from monge.engine.contract import Coding
+    from monge.interpolate import Interpolator, Mode
+    from monge.train.contract import Coding
 
 _MODES: tuple[Mode, ...] = ("linear", "slerp", "transport")
 _SIZE = 64  # pixels, about, of a picture in the grid
@@ -37,15 +37,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help="grid.png, a path a row; of scores also .wav or .mid")
     args = parser.parse_args(argv)
     _check(args)
-    from monge.apps.interpolate import Interpolator
-    from monge.engine import RunFolder, load_run
-    from monge.engine.contract import Coding
+    from monge.interpolate import Interpolator
+    from monge.train import RunFolder, load_run
+    from monge.train.contract import Coding
 
     method, source = load_run(RunFolder(args.run))
     if not isinstance(method, Coding):
         raise MongeError(f"the method of '{args.run}' has no autoencoder: train acai, rae, wae, wwae or sinkhorn_wae")
     if len(source.shape) != 3:
-        raise MongeError(f"'{args.run}' was trained on points of shape {source.shape}: see monge.apps.interpolate.Interpolator")
+        raise MongeError(f"'{args.run}' was trained on points of shape {source.shape}: see monge.interpolate.Interpolator")
     rate = getattr(source, "rate", None)
     if rate is None and args.out.suffix != ".png":
         raise MongeError(f"--out must end in .png for data '{source.name}', which are pictures, got '{args.out}'")
@@ -85,7 +85,7 @@ def _codes(method: Coding, source: Source) -> Tensor:
     import torch
 
     from monge.data import FiniteSource
-    from monge.engine.codes import encoded, encoded_part
+    from monge.train.codes import encoded, encoded_part
 
     with torch.no_grad():
         if not isinstance(source, FiniteSource):
@@ -118,10 +118,10 @@ def _item(text: str, source: Source) -> Tensor:
 def _grid(between: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tuple[Mode, ...], n: int) -> bytes:
     import torch
 
-    from monge import viz
+    from monge import plots
 
     rows = [torch.cat([a[None], between.interpolate(a, b, n, mode), b[None]]) for a, b in pairs for mode in modes]
-    return viz.grid_png(torch.cat(rows), columns=n + 2, size=_SIZE)
+    return plots.grid_png(torch.cat(rows), columns=n + 2, size=_SIZE)
 
 
 def _numbered(out: Path, n: int) -> list[Path]:

@@ -30,6 +30,12 @@ COMMANDS = {
     "data": "list or download data sets",
 }
 
+_STUDIOS = {  # commands that a studio brings
+    "color": "monge.images.color.command",
+    "texture": "monge.images.texture.command",
+    "dance": "monge.dance.command",
+}
+
 _USAGE = "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n" + "\n".join(
     f"  {name:11} {text}" for name, text in COMMANDS.items()
 )
@@ -74,7 +80,7 @@ def _run(args: list[str]) -> int:
     if command not in COMMANDS:
         _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
         return 2
-    result: int = importlib.import_module(f"monge.cli.{command}").main(rest)
+    result: int = importlib.import_module(_STUDIOS.get(command, f"monge.cli.{command}")).main(rest)
     return result
 
 

@@ -9,7 +9,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="monge resume", description="Continue the run in a folder.")
     parser.add_argument("run", help="run folder")
     args = parser.parse_args(argv)
-    from monge.engine import RunFolder
+    from monge.train import RunFolder
 
     from .train import run
 

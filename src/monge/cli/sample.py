@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     import numpy as np
     import torch
 
-    from monge.engine import RunFolder, drawn, load_run, picture_of
+    from monge.train import RunFolder, drawn, load_run, picture_of
 
     method, source = load_run(RunFolder(args.run))
     with torch.no_grad():

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         asked = bool({"-h", "--help"} & set(argv))
         print(_HELP, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
-    from monge.engine import RunFolder, find, read, to_yaml
+    from monge.train import RunFolder, find, read, to_yaml
 
     name, (preset, flags) = argv[0], _take_preset(argv[1:])
     recipe = read(find(name), preset)
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
     """Train, then say where to look and how far the samples are from the data."""
-    from monge.engine import Interrupted, train
+    from monge.train import Interrupted, train
 
     try:
         metrics = train(recipe, folder, fresh=fresh)
@@ -129,8 +129,8 @@ def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
 
 def override(recipe: Any, flags: list[str]) -> Any:
     """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those of a file are."""
-    from monge.engine import parse
-    from monge.engine.recipe import dump
+    from monge.train import parse
+    from monge.train.recipe import dump
 
     tree, names = dump(recipe), _names(recipe)
     known = {name.replace("_", "-"): name for name in names}
@@ -195,7 +195,7 @@ def _names(model: Any, prefix: str = "") -> list[str]:
 
 def _dry_run(recipe: Any, folder: Any) -> int:
     from monge.data import Draw, load
-    from monge.engine import build
+    from monge.train import build
 
     source = load(recipe.data.name, recipe.data.root, recipe.data.size)
     method = build(recipe, source)

@@ -30,8 +30,8 @@ def main(argv: list[str]) -> int:
     import torch
 
     from monge.data import Pair
-    from monge.engine import RunFolder, load_run
-    from monge.engine.maps import Conditional, Invertible, in_blocks, moved, placed
+    from monge.train import RunFolder, load_run
+    from monge.train.maps import Conditional, Invertible, in_blocks, moved, placed
 
     method, source = load_run(RunFolder(args.run))
     if not isinstance(method, Conditional):
@@ -68,7 +68,7 @@ def _points(path: Path, shape: tuple[int, ...]) -> Any:
 def _write(moved: Any, path: Path) -> None:
     import numpy as np
 
-    from monge import viz
+    from monge import plots
 
     if path.suffix == ".npy":
         np.save(path, moved.numpy())
@@ -77,4 +77,4 @@ def _write(moved: Any, path: Path) -> None:
     else:
         from PIL import Image
 
-        Image.fromarray(viz.grid(moved, columns=1)).save(path)
+        Image.fromarray(plots.grid(moved, columns=1)).save(path)

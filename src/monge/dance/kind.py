@@ -25,9 +25,9 @@ from monge.dance.metrics.score import (
 )
 from monge.dance.plots.strips import dance_frame, dance_strip
 from monge.data import FiniteSource, Pair, Source, generator
-from monge.engine.contract import Method
-from monge.engine.maps import Conditional, moved
-from monge.engine.recipe import EvalConfig
+from monge.train.contract import Method
+from monge.train.maps import Conditional, moved
+from monge.train.recipe import EvalConfig
 
 from . import audio
 from .data import CONTEXT

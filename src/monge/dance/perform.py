@@ -17,14 +17,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from monge import engine
+from monge import train
 from monge.dance.metrics.score import beat_alignment, motion_beats
 from monge.dance.plots.player import player_page
 from monge.dance.plots.stage import Picture
 from monge.dance.plots.strips import GIF_RATE, dance_frames, dance_gif
-from monge.engine.checkpoint import write_atomically
 from monge.errors import MongeError, nearest
 from monge.methods import mdot
+from monge.train.checkpoint import write_atomically
 
 from . import audio
 from .motion import SKELETONS, Skeleton, beat_warp, channels, write_bvh, write_glb
@@ -115,9 +115,9 @@ def load_dancer(run: str | Path) -> mdot.MDOT:
         ...
     monge.errors.MongeError: there is no trained run at 'no/such/run': make one with 'monge train mdot-dance-melody' (...
     """
-    folder = engine.RunFolder(run)
+    folder = train.RunFolder(run)
     if not folder.config.is_file():
-        cost = engine.read(engine.find(RECIPE)).about.cost
+        cost = train.read(train.find(RECIPE)).about.cost
         raise MongeError(
             f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' ({cost}), or name it with --run"
         )

@@ -1,9 +1,11 @@
 """Sources of samples, addressed by position."""
 
+from monge.data.sets.cifar import CIFARS
+from monge.data.sets.lines import LINES, draw_lines
+from monge.data.sets.toy import TOYS, Mixture, draw_toy
+
 from .catalog import BUNDLED, REMOTES, data_root, load, read_array
-from .cifar import CIFARS
 from .draw import Draw
-from .lines import LINES, draw_lines
 from .prior import PRIORS, load_prior
 from .sources import (
     EndlessSource,
@@ -17,7 +19,6 @@ from .sources import (
     generator,
     own_slice,
 )
-from .toy import TOYS, Mixture, draw_toy
 
 __all__ = [
     "BUNDLED",

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 
 from monge.dance.data import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
+from monge.data.sets.cifar import CIFARS, read_cifar
+from monge.data.sets.lines import LINES, lines
+from monge.data.sets.toy import TOYS
+from monge.data.sets.unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
+from monge.data.sets.usps import USPS, read_usps
+from monge.data.sets.w2benchmark import W2BENCHMARK, read_w2benchmark
 from monge.errors import MongeError, nearest
 from monge.music.midi import from_midi, midi_files
 from monge.music.nesmdb import NESMDB, read_nesmdb
 
-from .cifar import CIFARS, read_cifar
-from .lines import LINES, lines
 from .sources import FiniteSource, Source, from_array, from_images, toy
-from .toy import TOYS
-from .unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
-from .usps import USPS, read_usps
-from .w2benchmark import W2BENCHMARK, read_w2benchmark
 
 
 @dataclass(frozen=True)

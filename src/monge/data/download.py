@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from monge.data.sets.cifar import CIFARS, wanted
 from monge.errors import MongeError, nearest
 
 from .catalog import REMOTES, Remote, data_root
-from .cifar import CIFARS, wanted
 
 _CHUNK = 1 << 16
 

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from monge.data.sets.toy import draw_toy
 from monge.errors import MongeError
-
-from .toy import draw_toy
 
 Indices = NDArray[np.int64]
 _TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet

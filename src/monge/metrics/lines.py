@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from monge.data import draw_lines
+from monge.data.sets.lines import draw_lines
 
 ANGLES = 10_000
 _STILL = 1e-4  # radians; a way whose ends are nearer than this has no evenness

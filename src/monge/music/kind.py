@@ -10,9 +10,9 @@ from torch import Tensor
 
 from monge.dance.kind import holds_dances, poses
 from monge.data import FiniteSource, Source
-from monge.engine.codes import decoded, encoded
-from monge.engine.contract import Coding, Method
-from monge.engine.recipe import EvalConfig
+from monge.train.codes import decoded, encoded
+from monge.train.contract import Coding, Method
+from monge.train.recipe import EvalConfig
 
 from .metrics import coin_fade, latest_fade, note_accuracy, score_distances
 from .nesmdb import most_likely, one_hot

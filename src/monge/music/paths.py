@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from monge.apps.interpolate import Interpolator, Mode
+    from monge.interpolate import Interpolator, Mode
 
 SUFFIXES = (".wav", ".mid", ".png")
 MIDI = (".mid", ".midi")
@@ -103,11 +103,11 @@ def _faded(a: Tensor, b: Tensor, n: int) -> Tensor:
 def _rolls(decoded: dict[Mode, Tensor], ends: tuple[Tensor, Tensor], n: int, rate: float) -> bytes:
     import torch
 
-    from monge import viz
+    from monge import plots
 
     from .plots import piano_rolls
 
     rows = [*decoded.items(), ("crossfade", _faded(*ends, n))]
     shown = torch.cat([torch.cat([ends[0], scores, ends[1]]) for _, scores in rows])
     titles = [title for name, _ in rows for title in ("A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B")]
-    return viz.to_png(piano_rolls(shown.numpy(), rate, titles, columns=n + 2))
+    return plots.to_png(piano_rolls(shown.numpy(), rate, titles, columns=n + 2))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from monge.apps.transport import W2Map
 from monge.errors import MongeError
 from monge.images.color.transfer import ColorTransfer, agreement
 from monge.images.io import Picture, read_picture, write_picture
 from monge.images.pixels import by_tile
+from monge.maps import W2Map
 
 
 def photo(seed: int, depth: int = 8, channels: int = 3, low: float = 0.0) -> np.ndarray[Any, Any]:

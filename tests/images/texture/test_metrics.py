@@ -17,7 +17,7 @@ from monge.images.texture.copying import copying_score, nearest_patches
 from monge.images.texture.metrics import gram_distance, patch_w2, seam_score, sliced_patch_w2
 from monge.nets import RandomFilters, patches, pyramid
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
 from _texture_peers import _cut, gram, nearest_neighbour, quilting
 
 

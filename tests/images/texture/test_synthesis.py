@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 
 from monge.data import data_root
-from monge.engine import Interrupted
 from monge.errors import MongeError
 from monge.images.io import Picture, read_picture, write_picture
 from monge.images.pixels import as_picture
@@ -28,6 +27,7 @@ from monge.images.texture import synthesis as app
 from monge.images.texture.features import VGG19, load_extractor
 from monge.images.texture.measures import copied_share, patch_distances
 from monge.images.texture.pictures import in_srgb, read_mask
+from monge.train import Interrupted
 from tests.images.color.test_transfer import swapped_profile
 
 TINY = app.Config(scales=2, targets=40, steps=3)

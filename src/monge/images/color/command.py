@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monge.errors import MongeError
-from monge.images.color.plots import color_figure
+
+from .plots import color_figure
 
 if TYPE_CHECKING:
     from monge.images.io import Picture

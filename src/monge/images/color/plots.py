@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from monge.viz.compare import _QUIET, _RULE, _TEXT
-from monge.viz.pictures import _INK
+from monge.plots.compare import _QUIET, _RULE, _TEXT
+from monge.plots.pictures import _INK
 
 Pixels = NDArray[Any]
 

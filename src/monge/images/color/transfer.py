@@ -40,10 +40,10 @@ import torch
 from numpy.typing import NDArray
 
 from monge import ot
-from monge.apps.transport import W2Map
 from monge.errors import MongeError, nearest
 from monge.images.io import Pixels
 from monge.images.pixels import Source, as_picture, by_colour, by_tile, like, top_value
+from monge.maps import W2Map
 
 from .maps import Colours, ExactMap, GaussianMap, Map, to_lab, to_rgb
 from .measures import Agreement, agreement, palette_distance

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     _ARGUMENTS[name](parser)
     common(parser)
     args = parser.parse_args(rest)
-    from monge.engine import Interrupted
+    from monge.train import Interrupted
 
     try:
         return _RUNS[name](args)

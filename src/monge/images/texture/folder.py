@@ -10,9 +10,9 @@ from typing import Any
 
 from safetensors.torch import save
 
-from monge.engine import checkpoint
 from monge.errors import MongeError
 from monge.methods.texture_generator import TextureGenerator
+from monge.train import checkpoint
 
 _FILES = ("log.jsonl", "model.safetensors", "preview.png", "generator.json")  # the last one says that the others are ours
 

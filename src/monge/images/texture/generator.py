@@ -30,13 +30,13 @@ from torch import Tensor
 
 from monge import __version__
 from monge.data import Draw, EndlessSource
-from monge.engine import Interrupted
-from monge.engine.loop import stop_signals
 from monge.errors import MongeError
 from monge.images.io import Picture, write_picture
 from monge.images.pixels import Source
 from monge.methods.texture_generator import Config, TextureGenerator, build, make, sampling_memory
 from monge.nets import TextureNet
+from monge.train import Interrupted
+from monge.train.loop import stop_signals
 
 from .folder import Work
 from .limits import Size, available_memory, size_of

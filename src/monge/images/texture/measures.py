@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from monge.images.io import Picture
-from monge.images.texture.copying import copying_score
-from monge.images.texture.metrics import patch_w2
 from monge.metrics import WithFloor
 
+from .copying import copying_score
+from .metrics import patch_w2
 from .pictures import Mask, alike, kind_of, to_tensor, without_opaque_alpha
 
 _SCALES = 2

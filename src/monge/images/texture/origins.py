@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monge.viz.cells import _rgb
-from monge.viz.compare import _QUIET, _TEXT
-from monge.viz.pictures import _INK
+from monge.plots.cells import _rgb
+from monge.plots.compare import _QUIET, _TEXT
+from monge.plots.pictures import _INK
 
 Grid: TypeAlias = tuple[int, int]
 

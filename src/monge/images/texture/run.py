@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from monge.engine import Interrupted, checkpoint
-from monge.engine.loop import stop_signals
 from monge.errors import MongeError
 from monge.images.io import Picture
+from monge.train import Interrupted, checkpoint
+from monge.train.loop import stop_signals
 
 _SAVE_EVERY = 10.0  # seconds
 _SAVE_SHARE = 20  # saving takes at most one in so many seconds

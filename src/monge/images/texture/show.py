@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from monge.engine.checkpoint import write_atomically
-from monge.images.texture.plots import shown_png, texture_page
+from monge.train.checkpoint import write_atomically
+
+from .plots import shown_png, texture_page
 
 if TYPE_CHECKING:
     from monge.images.io import Picture

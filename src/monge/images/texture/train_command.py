@@ -26,7 +26,7 @@ def arguments(name: str, parser: argparse.ArgumentParser) -> None:
 
 def run(name: str, args: argparse.Namespace) -> int:
     """Do it; returns the exit status."""
-    from monge.engine import Interrupted
+    from monge.train import Interrupted
 
     if args.seed < 0:
         raise MongeError(f"--seed must be at least 0, got {args.seed}")

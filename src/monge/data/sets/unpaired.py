@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from monge.data.sources import FiniteSource, Pair, from_array
 from monge.errors import MongeError
-
-from .sources import FiniteSource, Pair, from_array
 
 UNPAIRED = {
     "summer2winter": "500 + 500 photographs of Yosemite in summer and in winter, 128×128",

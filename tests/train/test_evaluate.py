@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge import metrics, viz
+from monge import metrics, plots
 from monge.cli.train import summary
 from monge.data import FiniteSource, from_array, load
-from monge.engine import RunFolder, evaluate, parse, train
-from monge.engine.recipe import EvalConfig
-from tests.engine.test_diagnose import Fixed, named_mnist
+from monge.train import RunFolder, evaluate, parse, train
+from monge.train.recipe import EvalConfig
+from tests.train.test_diagnose import Fixed, named_mnist
 
 DIGITS = {"name": "sinkhorn_gan", "batch": 16, "width": 8, "latent": 4}
 
@@ -65,7 +65,7 @@ def test_neighbours_picture_and_its_caption(tmp_path: Path) -> None:
     sheet, picture = (np.asarray(Image.open(file))[::5, ::5, 0] for file in (folder.samples, folder.neighbours))
     assert picture.shape == (17, sheet.shape[1])
     np.testing.assert_array_equal(picture[:8], sheet[:8])  # not a choice: the first row of samples.png
-    digits = viz.grid(load("digits").train(2000), columns=1)[..., 0].reshape(-1)
+    digits = plots.grid(load("digits").train(2000), columns=1)[..., 0].reshape(-1)
     training = {digits[72 * i : 72 * i + 64].tobytes() for i in range(1000)}
     assert {picture[9:, 9 * i : 9 * i + 8].tobytes() for i in range(16)} <= training
     page = folder.report.read_text()
@@ -119,4 +119,4 @@ class TestOddData:
             assert "frechet_lenet" not in evaluate(Fixed(source.train(9)), source, EvalConfig(samples=16))
 
     def test_a_cloud_over_one_datum(self) -> None:
-        assert viz.to_png(viz.clouds(torch.randn(4, 5), torch.randn(1, 5)))
+        assert plots.to_png(plots.clouds(torch.randn(4, 5), torch.randn(1, 5)))

@@ -34,11 +34,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from monge.data import generator
-from monge.engine.codes import decoded, encoded
-from monge.engine.contract import Coding
 from monge.errors import MongeError, nearest
-
-from .transport import W2Map
+from monge.maps import W2Map
+from monge.train.codes import decoded, encoded
+from monge.train.contract import Coding
 
 Mode: TypeAlias = Literal["linear", "slerp", "transport"]
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from monge import ot
-from monge.apps.domain import DomainAdapter
+from monge.adapt import DomainAdapter
 from monge.data import FiniteSource, data_root, load
-from monge.data.usps import like_mnist
+from monge.data.sets.usps import like_mnist
 from monge.errors import MongeError
 
 

@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from monge import metrics, ot
 from monge.data import Draw, FiniteSource, Pair
-from monge.engine.recipe import explain
 from monge.errors import MongeError
 from monge.methods import amortised_w2
+from monge.train.recipe import explain
 
 Points = TypeVar("Points", np.ndarray, Tensor)
 _KEPT = 4096  # samples of either side that the certificate is computed on

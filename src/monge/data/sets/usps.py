@@ -17,9 +17,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from monge.data.sources import FiniteSource, from_array
 from monge.errors import MongeError
-
-from .sources import FiniteSource, from_array
 
 USPS = "usps"
 _SIDE = 16

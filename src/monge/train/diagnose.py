@@ -11,7 +11,8 @@ from torch import Tensor
 
 from monge import metrics
 from monge.dance.kind import holds_dances
-from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
+from monge.data import EndlessSource, FiniteSource, Source
+from monge.data.sets.toy import TOYS, Mixture
 from monge.music.kind import holds_scores
 
 from .contract import Estimating, Matching, Method

@@ -23,7 +23,7 @@ from math import pi
 import torch
 from torch import Tensor
 
-from .sources import EndlessSource
+from monge.data.sources import EndlessSource
 
 LINES = {"lines32": 32}
 WIDTH = 2.0

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from monge import metrics
-from monge.data import Draw, EndlessSource, Pair, Source, data_root, draw_toy, load
-from monge.engine import drawn
-from monge.engine.maps import linear_map, map_figures, optimality, origin
+from monge.data import Draw, EndlessSource, Pair, Source, data_root, load
+from monge.data.sets.toy import draw_toy
 from monge.errors import MongeError
 from monge.methods import gan
+from monge.train import drawn
+from monge.train.maps import linear_map, map_figures, optimality, origin
 
 LINEAR_ROW = {2: 14.09, 4: 14.68, 8: 27.11, 16: 41.57, 32: 55.11, 64: 63.92}  # per cent, measured elsewhere on the same pairs
 

@@ -19,9 +19,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import elu
 
+from monge.data.sources import EndlessSource, MappedSource, Pair
 from monge.errors import MongeError
-
-from .sources import EndlessSource, MappedSource, Pair
 
 W2BENCHMARK = {f"w2benchmark-{d}": d for d in (2, 4, 8, 16, 32, 64)}
 

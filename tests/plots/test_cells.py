@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 from torch import Tensor
 
-from monge import ot, viz
+from monge import ot, plots
 from monge.images.texture.origins import origin_colors, origins
-from monge.viz.pictures import _ACCENT
+from monge.plots.pictures import _ACCENT
 
 BOX = ot.Box((-1.0, -1.0), (2.0, 1.0))
 
@@ -31,7 +31,7 @@ def heads(figure: Figure) -> tuple[Tensor, Tensor, np.ndarray]:
 
 def test_cells_have_one_colour_each_and_their_areas(y: Tensor) -> None:
     psi = torch.tensor([0.0, 0.1, -0.2, 0.3, 0.0, -9.0], dtype=torch.float64)  # the last one is hidden
-    figure = viz.laguerre(y, psi, BOX)
+    figure = plots.laguerre(y, psi, BOX)
     (axis,) = figure.axes
     (cells,) = (c for c in axis.collections if isinstance(c, PolyCollection) and not isinstance(c, Quiver))
     assert len(cells.get_paths()) == 5
@@ -50,7 +50,7 @@ def test_cells_have_one_colour_each_and_their_areas(y: Tensor) -> None:
 def test_arrows_lead_to_the_target_of_the_cell(y: Tensor) -> None:
     sd = ot.SemiDiscrete(y).fit(BOX)
     x = BOX(30, torch.Generator().manual_seed(2))
-    starts, ends, _ = heads(viz.laguerre(y, sd.potential, BOX, x=x, mass=sd.b))
+    starts, ends, _ = heads(plots.laguerre(y, sd.potential, BOX, x=x, mass=sd.b))
     torch.testing.assert_close(starts, x)
     goal = y[sd.assign(x)]
     away = (goal - starts).norm(dim=1)
@@ -64,7 +64,7 @@ def test_red_arrows_lead_to_every_cell_that_meets_in_a_sample(y: Tensor, dtype: 
     theta = torch.tensor([0.3, 0.1], dtype=dtype)
     psi = (theta - y.to(dtype)).square().sum(1)
     x = torch.stack([theta, torch.tensor([1.9, 0.9], dtype=dtype)])
-    starts, ends, colours = heads(viz.laguerre(y.to(dtype), psi, BOX, x=x))
+    starts, ends, colours = heads(plots.laguerre(y.to(dtype), psi, BOX, x=x))
     assert len(starts) == 7
     red = np.isclose(colours[:, :3], to_rgb(_ACCENT)).all(1)
     assert red.tolist() == [True] * 6 + [False]
@@ -73,7 +73,7 @@ def test_red_arrows_lead_to_every_cell_that_meets_in_a_sample(y: Tensor, dtype: 
 
 def test_hard_assignment_shows_the_cells(y: Tensor) -> None:
     sd = ot.SemiDiscrete(y).fit(BOX)
-    figure = viz.assignment(sd, BOX, resolution=60)
+    figure = plots.assignment(sd, BOX, resolution=60)
     image = figure.axes[0].get_images()[0]
     pixels = np.asarray(image.get_array())
     assert pixels.shape == (40, 60, 3)
@@ -84,7 +84,7 @@ def test_hard_assignment_shows_the_cells(y: Tensor) -> None:
     owner = sd.assign(places).numpy()
     colours = [np.unique(pixels.reshape(-1, 3)[owner == j].round(6), axis=0) for j in range(6)]
     assert [len(c) for c in colours] == [1] * 6
-    (cells,) = (c for c in viz.laguerre(y, sd.potential, BOX).axes[0].collections if type(c) is PolyCollection)
+    (cells,) = (c for c in plots.laguerre(y, sd.potential, BOX).axes[0].collections if type(c) is PolyCollection)
     np.testing.assert_allclose(np.concatenate(colours), cells.get_facecolors()[:, :3], atol=1e-6)
     assert [t.get_text() for t in figure.axes[0].texts] == ["17 %"] * 6
 
@@ -94,7 +94,7 @@ def test_shares_mix_the_colours(y: Tensor, cost: str) -> None:
     """Where two targets of the same weight are equally near, both of their colours are equally near."""
     pair = torch.tensor([[-0.5, 0.0], [0.5, 0.0]], dtype=torch.float64)
     pixels = np.asarray(
-        viz.assignment(ot.SemiDiscrete(pair, epsilon=0.1, cost=cost), BOX, resolution=60).axes[0].get_images()[0].get_array()
+        plots.assignment(ot.SemiDiscrete(pair, epsilon=0.1, cost=cost), BOX, resolution=60).axes[0].get_images()[0].get_array()
     )
     left, middle, right = pixels[20, 0], pixels[20, 19:21].mean(0), pixels[20, -1]
     np.testing.assert_allclose(middle, (left + right) / 2, atol=0.03)
@@ -103,7 +103,7 @@ def test_shares_mix_the_colours(y: Tensor, cost: str) -> None:
     sd = ot.SemiDiscrete(y, b=b, epsilon=1.0, cost=cost)
     x = torch.tensor([[0.3, 0.1]], dtype=torch.float64)
     sd.potential.copy_(ot.as_cost(cost).matrix(x, y)[0])
-    starts, ends, colours = heads(viz.assignment(sd, BOX, resolution=10, x=x))
+    starts, ends, colours = heads(plots.assignment(sd, BOX, resolution=10, x=x))
     torch.testing.assert_close(starts, x.expand(3, 2))
     assert (torch.nn.functional.cosine_similarity(ends - starts, y[:3] - x) > 1 - 1e-6).all()
     np.testing.assert_allclose(colours[:, 3], 0.25 + 0.65 * b[:3].numpy(), rtol=1e-6)
@@ -112,21 +112,21 @@ def test_shares_mix_the_colours(y: Tensor, cost: str) -> None:
 def test_a_given_axis_is_drawn_on(y: Tensor) -> None:
     figure = Figure()
     left, right = figure.subplots(1, 2)
-    assert viz.laguerre(y, torch.zeros(6, dtype=y.dtype), BOX, axis=left, title="a") is figure
-    assert viz.assignment(ot.SemiDiscrete(y, epsilon=0.5), BOX, resolution=8, axis=right) is figure
+    assert plots.laguerre(y, torch.zeros(6, dtype=y.dtype), BOX, axis=left, title="a") is figure
+    assert plots.assignment(ot.SemiDiscrete(y, epsilon=0.5), BOX, resolution=8, axis=right) is figure
     assert [axis.get_title(loc="left") for axis in (left, right)] == ["a", "ε = 0.5"]
 
 
 def test_what_does_not_fit_is_refused(y: Tensor) -> None:
     psi = torch.zeros(6, dtype=y.dtype)
     with pytest.raises(ValueError, match="mass has shape"):
-        viz.laguerre(y, psi, BOX, mass=torch.ones(5))
+        plots.laguerre(y, psi, BOX, mass=torch.ones(5))
     with pytest.raises(ValueError, match="x must have shape"):
-        viz.laguerre(y, psi, BOX, x=torch.ones(5))
+        plots.laguerre(y, psi, BOX, x=torch.ones(5))
     with pytest.raises(ValueError, match="assignment draws the plane"):
-        viz.assignment(ot.SemiDiscrete(torch.ones(2, 3)), BOX)
+        plots.assignment(ot.SemiDiscrete(torch.ones(2, 3)), BOX)
     with pytest.raises(ValueError, match="resolution"):
-        viz.assignment(ot.SemiDiscrete(y), BOX, resolution=1)
+        plots.assignment(ot.SemiDiscrete(y), BOX, resolution=1)
 
 
 # Origins

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from monge.data import Draw
-from monge.engine import Interrupted, Recipe, RunFolder, checkpoint, loop, parse, train
 from monge.errors import MongeError
+from monge.train import Interrupted, Recipe, RunFolder, checkpoint, loop, parse, train
 from tests.helpers.dances import write_dances
 
 SMALL = {
@@ -230,7 +230,7 @@ def test_a_crash_before_the_rename_leaves_the_old_file(tmp_path: Path, monkeypat
 def test_kill_9_loses_nothing_that_was_saved(tmp_path: Path) -> None:
     """A process is killed while it writes; every file that is there afterwards is whole."""
     script = (
-        "import torch, sys, pathlib\nfrom monge.engine import checkpoint\n"
+        "import torch, sys, pathlib\nfrom monge.train import checkpoint\n"
         "for step in range(10**6):\n"
         "    checkpoint.save(pathlib.Path(sys.argv[1]), step, {'step': step, 'x': torch.ones(200_000)})\n"
         "    print(step, flush=True)\n"

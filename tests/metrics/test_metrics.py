@@ -11,7 +11,8 @@ import torch
 from scipy.linalg import sqrtm
 
 from monge import metrics
-from monge.data import TOYS, FiniteSource, Mixture, draw_toy, from_array, load
+from monge.data import FiniteSource, from_array, load
+from monge.data.sets.toy import TOYS, Mixture, draw_toy
 from monge.metrics.lenet import pixel_gaussian
 from tests.laws.test_entropic import cloud
 

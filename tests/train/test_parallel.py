@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
-from monge.engine import RunFolder, to_yaml, train
-from tests.engine.test_resume import SMALL, final_state, recipe
+from monge.train import RunFolder, to_yaml, train
+from tests.train.test_resume import SMALL, final_state, recipe
 
 UNFELT = {("cramer_gan", "critic.layers.5.bias")}  # a shift of all features moves no distance: its gradient is rounding noise
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monge import metrics, viz
+from monge import metrics, plots
 from monge.dance.kind import dance_figures, danced, holds_dances, picture_of_dances
 from monge.data import FiniteSource, Pair, Source, load
 from monge.errors import MongeError
@@ -108,11 +108,11 @@ def evaluate_run(folder: RunFolder, method: Method, source: Source) -> dict[str,
     if _has_neighbours(source):
         write_atomically(folder.neighbours, _neighbours(method, source))
     if history:
-        write_atomically(folder.curves, viz.to_png(viz.curves(history)))
+        write_atomically(folder.curves, plots.to_png(plots.curves(history)))
     files = [file for file in (folder.samples, folder.neighbours, folder.curves) if file.is_file()]
     captions = _CAPTIONS | (_DANCES if holds_dances(source) else {})
     pictures = {captions.get(file.stem, file.stem): file.read_bytes() for file in files}
-    page = viz.report_page(recipe.about.title, dump(recipe), found, pictures)
+    page = plots.report_page(recipe.about.title, dump(recipe), found, pictures)
     write_atomically(folder.report, page.encode())
     return found
 
@@ -152,7 +152,7 @@ def _translations(method: Method, source: Source) -> bytes:
     """PNG of held-out pictures of the origin with what became of each below it."""
     x, moved = origin(source, _TRANSLATED, 0), _cpu(drawn(method, source, _TRANSLATED))
     rows = [part for pair in zip(x.split(_COLUMNS), moved.split(_COLUMNS), strict=True) for part in pair]
-    return viz.grid_png(torch.cat(rows), columns=_COLUMNS)
+    return plots.grid_png(torch.cat(rows), columns=_COLUMNS)
 
 
 def _has_neighbours(source: Source) -> bool:
@@ -164,7 +164,7 @@ def _neighbours(method: Method, source: Source) -> bytes:
     """PNG of the first row of samples.png, not a choice, with the nearest training picture below each."""
     samples, train = _cpu(method.sample(_GRID))[:_NEIGHBOURS], source.train(_TRAINING)
     _, index = metrics.nearest(samples, train)
-    return viz.grid_png(torch.cat([samples, train[index]]), columns=_NEIGHBOURS)
+    return plots.grid_png(torch.cat([samples, train[index]]), columns=_NEIGHBOURS)
 
 
 def picture_of(samples: Tensor, source: Source) -> bytes:
@@ -172,10 +172,10 @@ def picture_of(samples: Tensor, source: Source) -> bytes:
     if holds_dances(source):
         return picture_of_dances(samples, source)
     if holds_scores(source):
-        return viz.to_png(piano_rolls(most_likely(samples[:_ROLLS]), source.rate or 1))
+        return plots.to_png(piano_rolls(most_likely(samples[:_ROLLS]), source.rate or 1))
     if len(source.shape) == 3:
-        return viz.grid_png(samples)
-    return viz.to_png(viz.clouds(samples, source.held_out(_CLOUD)))
+        return plots.grid_png(samples)
+    return plots.to_png(plots.clouds(samples, source.held_out(_CLOUD)))
 
 
 def _cpu(samples: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from monge import metrics
 from monge.data import FiniteSource, from_array, load, load_prior
-from monge.engine.codes import code_figures, random_pairs
-from monge.engine.measure import evaluate
-from monge.engine.recipe import EvalConfig
 from monge.methods import acai, gan, wwae
 from monge.nets import Autoencoder
+from monge.train.codes import code_figures, random_pairs
+from monge.train.measure import evaluate
+from monge.train.recipe import EvalConfig
 from tests.laws.test_entropic import cloud
 
 CONFIG = EvalConfig(samples=64, lenet_samples=100)

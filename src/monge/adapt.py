@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from .transport import W2Map
+from monge.maps import W2Map
 
 Array = NDArray[Any]
 _KINDS = [np.float64, np.float32]
@@ -34,7 +34,7 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     steps, batch, lr, widths, rank, seed, device
-        Those of `monge.apps.transport.W2Map`. The learning rate is smaller than there: in many dimensions a fast fit learns the
+        Those of `monge.maps.W2Map`. The learning rate is smaller than there: in many dimensions a fast fit learns the
         samples rather than the distribution.
 
     Attributes

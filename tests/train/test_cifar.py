@@ -11,7 +11,7 @@ from numpy.random import default_rng
 
 from monge.cli.main import main
 from monge.data import Draw, FiniteSource, from_array, from_dataset, load
-from monge.data import cifar as cifar_module
+from monge.data.sets import cifar as cifar_module
 from monge.errors import MongeError
 
 RECORDS = 12

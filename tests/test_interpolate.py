@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from monge import metrics
-from monge.apps.interpolate import MODES, Interpolator, Mode, slerp
-from monge.engine.codes import random_pairs
 from monge.errors import MongeError
+from monge.interpolate import MODES, Interpolator, Mode, slerp
 from monge.nets import Autoencoder
+from monge.train.codes import random_pairs
 from tests.laws.test_entropic import cloud
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from monge import viz
+from monge import plots
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def x(generator: torch.Generator) -> Tensor:
 
 def test_arrow_heads_lie_at_the_images(x: Tensor) -> None:
     moved = 2 * x + torch.tensor([1.0, -3.0])
-    figure = viz.arrows(x, moved, target=moved + 0.1, n=100)
+    figure = plots.arrows(x, moved, target=moved + 0.1, n=100)
     (axis,) = figure.axes
     (quiver,) = (c for c in axis.collections if isinstance(c, Quiver))
     starts = quiver.get_offsets()
@@ -43,7 +43,7 @@ def test_more_dimensions_are_seen_along_the_axes_of_the_target(generator: torch.
     x = torch.zeros(2, 4)
     moved = x.clone()
     moved[0, 1], moved[1, 0] = 3.0, 3.0  # one step along the widest axis, one across the picture's plane
-    figure = viz.arrows(x, moved, target=target)
+    figure = plots.arrows(x, moved, target=target)
     (quiver,) = (c for c in figure.axes[0].collections if isinstance(c, Quiver))
     lengths = np.hypot(quiver.U, quiver.V)
     assert lengths[0] > 2.99
@@ -52,7 +52,7 @@ def test_more_dimensions_are_seen_along_the_axes_of_the_target(generator: torch.
 
 def test_points_of_a_line_are_drawn() -> None:
     x = np.linspace(0, 1, 10)[:, None]
-    figure = viz.before_after(x, 2 * x, x + 5)
+    figure = plots.before_after(x, 2 * x, x + 5)
     offsets = np.asarray(figure.axes[0].collections[0].get_offsets())
     np.testing.assert_allclose(offsets[:, 0], x[:, 0])
     np.testing.assert_allclose(offsets[:, 1], 0)
@@ -60,7 +60,7 @@ def test_points_of_a_line_are_drawn() -> None:
 
 def test_before_after_shares_axes_and_shows_three_clouds(x: Tensor) -> None:
     y = torch.eye(2) * 9
-    figure = viz.before_after(x, x + 3, y)
+    figure = plots.before_after(x, x + 3, y)
     source, moved, target = figure.axes
     assert [a.get_title(loc="left") for a in figure.axes] == ["source", "moved", "target"]
     assert source.get_xlim() == moved.get_xlim() == target.get_xlim()
@@ -72,7 +72,7 @@ def test_before_after_shares_axes_and_shows_three_clouds(x: Tensor) -> None:
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (0.4, -0.3)])
 def test_level_sets_of_half_the_square_are_evenly_spaced_circles(centre: tuple[float, float]) -> None:
     c = torch.tensor(centre)
-    figure = viz.level_sets(lambda p: (p - c).square().sum(1) / 2, [-2, 2, -2, 2], levels=10, resolution=161)
+    figure = plots.level_sets(lambda p: (p - c).square().sum(1) / 2, [-2, 2, -2, 2], levels=10, resolution=161)
     (axis,) = figure.axes
     assert axis.get_title(loc="left") == "level sets of the potential"
     radii = []
@@ -86,7 +86,7 @@ def test_level_sets_of_half_the_square_are_evenly_spaced_circles(centre: tuple[f
 
 
 def test_level_sets_mark_the_points(x: Tensor) -> None:
-    figure = viz.level_sets(lambda p: p.sum(1), x, resolution=8)
+    figure = plots.level_sets(lambda p: p.sum(1), x, resolution=8)
     np.testing.assert_allclose(figure.axes[0].collections[-1].get_offsets(), x.numpy(), rtol=1e-6)
 
 
@@ -105,7 +105,7 @@ def centre_of(picture: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def test_gif_goes_from_the_points_to_their_images_and_back(x: Tensor) -> None:
     moved = 0.3 * x + torch.tensor([8.0, 4.0])
-    gif = viz.displacement_gif(x, moved, frames=20, size=200)
+    gif = plots.displacement_gif(x, moved, frames=20, size=200)
     image = Image.open(io.BytesIO(gif))
     assert (image.size, image.n_frames, image.info["loop"]) == ((200, 200), 20, 0)
     both = torch.cat([x, moved]).numpy()
@@ -123,21 +123,21 @@ def test_gif_goes_from_the_points_to_their_images_and_back(x: Tensor) -> None:
 
 def test_gif_of_two_thousand_points_is_small(generator: torch.Generator) -> None:
     x, moved = torch.randn(2, 2000, 2, generator=generator)
-    assert len(viz.displacement_gif(x, moved, target=moved)) <= 1_000_000
+    assert len(plots.displacement_gif(x, moved, target=moved)) <= 1_000_000
 
 
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda x: viz.arrows(x, x[:-1]), "one shape"),
-        (lambda x: viz.arrows(x, x, target=x[:, :1]), "2 coordinates"),
-        (lambda x: viz.arrows(x, x, n=0), "n must be"),
-        (lambda x: viz.arrows(x[:1], x[:1]), "at least two points"),
-        (lambda x: viz.before_after(x, x * torch.nan, x), "moved holds NaN"),
-        (lambda _: viz.level_sets(lambda p: p.sum(1), [1, 0, 0, 1]), "a box is"),
-        (lambda x: viz.level_sets(lambda p: 0 * p.sum(1), x), "constant"),
-        (lambda _: viz.level_sets(lambda p: p.sum(1), torch.zeros(5, 3)), "3 coordinates"),
-        (lambda x: viz.displacement_gif(x, x, frames=1), "frames must"),
+        (lambda x: plots.arrows(x, x[:-1]), "one shape"),
+        (lambda x: plots.arrows(x, x, target=x[:, :1]), "2 coordinates"),
+        (lambda x: plots.arrows(x, x, n=0), "n must be"),
+        (lambda x: plots.arrows(x[:1], x[:1]), "at least two points"),
+        (lambda x: plots.before_after(x, x * torch.nan, x), "moved holds NaN"),
+        (lambda _: plots.level_sets(lambda p: p.sum(1), [1, 0, 0, 1]), "a box is"),
+        (lambda x: plots.level_sets(lambda p: 0 * p.sum(1), x), "constant"),
+        (lambda _: plots.level_sets(lambda p: p.sum(1), torch.zeros(5, 3)), "3 coordinates"),
+        (lambda x: plots.displacement_gif(x, x, frames=1), "frames must"),
     ],
 )
 def test_bad_input_is_named(x: Tensor, draw: object, message: str) -> None:

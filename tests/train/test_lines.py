@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from monge import metrics
 from monge.cli.main import main
-from monge.data import EndlessSource, draw_lines, load
-from monge.engine.lines import line_figures, ways
-from monge.engine.recipe import EvalConfig
+from monge.data import EndlessSource, load
+from monge.data.sets.lines import draw_lines
 from monge.nets import Autoencoder
+from monge.train.lines import line_figures, ways
+from monge.train.recipe import EvalConfig
 
 EVERY = torch.arange(10_000).double() * (2 * pi / 10_000)
 
@@ -170,7 +171,7 @@ class Holder:
 
 
 def test_a_method_that_knows_the_angle_is_perfect_and_pixels_fade(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monge.engine.lines._WAYS", 40)
+    monkeypatch.setattr("monge.train.lines._WAYS", 40)
     source, config = load("lines32"), EvalConfig(seed=1)
     perfect = line_figures(Holder(Angle(), Line(), 1), source, config)
     assert perfect["lines_mean_distance"] < 1e-5

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from monge.data.sources import FiniteSource, from_array
 from monge.errors import MongeError
-
-from .sources import FiniteSource, from_array
 
 CIFARS = {
     "cifar10": "60,000 colour pictures of 32×32 pixels in 10 classes",

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from monge import metrics
-from monge.data import LINES, EndlessSource, Source
+from monge.data import EndlessSource, Source
+from monge.data.sets.lines import LINES
 from monge.nets import Autoencoder
 
 from .contract import Coding, Method

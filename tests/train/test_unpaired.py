@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from monge.data import Pair, data_root, load
-from monge.engine import Interrupted, Recipe, RunFolder, parse, to_yaml, train
 from monge.errors import MongeError
 from monge.metrics import filter_features, frechet_filters
-from tests.engine.test_resume import StopAt, assert_bitwise_equal, final_state
+from monge.train import Interrupted, Recipe, RunFolder, parse, to_yaml, train
+from tests.train.test_resume import StopAt, assert_bitwise_equal, final_state
 
 FOLDERS = {"trainA": 12, "trainB": 10, "testA": 4, "testB": 5}
 

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge import metrics, viz
+from monge import metrics, plots
 from monge.cli.train import summary
 from monge.data import FiniteSource, from_array, load
-from monge.engine import RunFolder, loop, train
-from monge.engine.contract import Estimating
-from monge.engine.diagnose import alarms, diagnose, frechet_of
-from tests.engine.test_resume import recipe
-from tests.methods.test_metrics import tiny_pictures
+from monge.train import RunFolder, loop, train
+from monge.train.contract import Estimating
+from monge.train.diagnose import alarms, diagnose, frechet_of
+from tests.metrics.test_metrics import tiny_pictures
+from tests.train.test_resume import recipe
 
 Scalars = Mapping[str, float | Tensor]
 
@@ -197,9 +197,9 @@ def test_curves_draw_numbers_and_pair_estimates() -> None:
         {"step": 2, "loss": 1.0, "gone": 2.0, "note": 3.0, "w1_exact": 0.3, "warning": "x", "gpu_seconds": 1.0},
         {"step": 3, "loss": 0.5, "note": "text", "w1_estimate": 0.2, "w1_exact": 0.3, "warning": "x", "gpu_seconds": 1.0},
     ]
-    figure = viz.curves(history)
+    figure = plots.curves(history)
     panels = {axis.get_title(loc="left"): axis for axis in figure.axes if axis.get_visible()}
     assert set(panels) == {"loss", "w1 estimate"}
     assert [list(line.get_xdata()) for line in panels["w1 estimate"].lines] == [[1, 2, 3], [1, 3]]
     assert list(panels["loss"].lines[0].get_ydata()) == [1.0, 0.5]
-    assert viz.to_png(viz.curves([{"step": 1, "warning": "x"}]))
+    assert plots.to_png(plots.curves([{"step": 1, "warning": "x"}]))
