@@ -16,7 +16,6 @@ from torch import Tensor
 from monge import plots
 from monge.metrics import cross_fade
 from monge.train import RunFolder, load_run
-from monge.train.codes import decoded, encoded
 
 _STEPS, _PAIRS, _SAMPLES = 11, 2, 10
 
@@ -39,9 +38,9 @@ def drawn(folder: object) -> tuple[Tensor, Tensor] | None:
     if not run.metrics.is_file():
         return None
     method, source = load_run(run)
-    ends = encoded(method.autoencoder, source.held_out(2 * _PAIRS, 1))  # type: ignore[attr-defined]
+    ends = method.autoencoder.encode_all(source.held_out(2 * _PAIRS, 1))
     paths = cross_fade(ends[:_PAIRS], ends[_PAIRS:], _STEPS)
-    return decoded(method.autoencoder, paths.flatten(0, 1)), method.sample(_SAMPLES * _PAIRS)  # type: ignore[attr-defined]
+    return method.autoencoder.decode_all(paths.flatten(0, 1)), method.sample(_SAMPLES * _PAIRS)
 
 
 def sheet(rows: dict[str, tuple[Tensor, Tensor]], samples: bool) -> Figure:

@@ -16,9 +16,9 @@ import torch
 from reproduce import RESULTS, ROOT, surroundings
 
 from monge import metrics
+from monge.data.evaluators import random_pairs
 from monge.interpolate import Interpolator
 from monge.train import RunFolder, load_run
-from monge.train.codes import decoded, encoded, random_pairs
 
 _PAIRS, _CODES, _STEPS = 5000, 20_000, 500
 
@@ -44,18 +44,17 @@ def main() -> None:
 def middles(recipe: str, seed: int) -> dict[str, dict[str, float]]:
     """Fréchet distance and confidence of what is decoded half-way, for each path."""
     method, source = load_run(RunFolder(ROOT / "runs" / "reproduce" / f"{recipe}-seed{seed}"))
-    autoencoder = method.autoencoder  # type: ignore[attr-defined]
+    autoencoder = method.autoencoder
     frechet = metrics.FrechetLeNet(source)  # type: ignore[arg-type]
-    with torch.no_grad():
-        z, codes = encoded(autoencoder, source.held_out(_PAIRS)), encoded(autoencoder, source.train(_CODES))
-    plain, mapped = Interpolator(method, codes), Interpolator(method, codes, steps=_STEPS)  # type: ignore[arg-type]
+    z, codes = autoencoder.encode_all(source.held_out(_PAIRS)), autoencoder.encode_all(source.train(_CODES))
+    plain, mapped = Interpolator(method, codes), Interpolator(method, codes, steps=_STEPS)
     a, b = random_pairs(len(z), seed)
     paths = {mode: plain.path(z[a], z[b], 3, mode)[:, 1] for mode in ("linear", "slerp", "transport")}
     paths |= {"map": mapped.path(z[a], z[b], 3, "transport")[:, 1], "reconstructions": z}
     found = {}
     for name, middle in paths.items():
         with torch.no_grad():
-            pictures = decoded(autoencoder, middle.detach())
+            pictures = autoencoder.decode_all(middle.detach())
             confidence = frechet.lenet(pictures)[1].amax(1).mean().item()
         found[name] = {"frechet_lenet": frechet(pictures), "confidence": confidence}
     return found

@@ -14,6 +14,24 @@ import dance_tables
 import texture_tables
 import yaml
 
+from monge.metrics import Metric, transport
+from monge.metrics.filters import FORWARD
+from monge.metrics.filters import INVERSE as BACK
+from monge.metrics.lenet import (
+    CONFIDENCE,
+    FRECHET,
+    KID,
+    LARGEST_CLASS,
+    OF_FITTED,
+    OF_RECONSTRUCTIONS,
+    QUALITY,
+    SMALLEST_CLASS,
+)
+from monge.metrics.memorisation import NEAREST
+from monge.metrics.samples import MODES, ON_MODES, W2
+from monge.metrics.transport import CYCLE, L2_UVP
+from monge.train.evaluate import CELL_MASS, PERPLEXITY
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -34,6 +52,12 @@ PUBLISHED = {  # L2-UVP in per cent, as the papers print it
     "best linear map, published": (14.1, 14.9, 27.3, 41.6, 55.3, 63.9),
     "W2GN, published, 250,000 steps on a GPU": (0.1, 0.7, 2.6, 3.3, 6.0, 7.2),
     "MM:R, published": (0.1, 0.3, 0.7, 1.9, 2.8, 4.5),
+}
+OF_PICTURES = (KID, CONFIDENCE, SMALLEST_CLASS, LARGEST_CLASS, OF_FITTED, OF_RECONSTRUCTIONS, CELL_MASS, PERPLEXITY)
+OF_POINTS = (MODES, ON_MODES, transport.INVERSE, CYCLE, FORWARD, BACK, L2_UVP, PERPLEXITY)
+REFERENCES = {
+    FRECHET: (("floor", "frechet_lenet_floor"), ("pixel Gaussian", "frechet_lenet_pixel_gaussian")),
+    W2: (("floor", "w2_squared_floor"),),
 }
 OTHERS = {
     "sliced n=100000 d=64": "`sliced_wasserstein`, n = 100,000, d = 64, 128 projections",
@@ -151,21 +175,19 @@ def mixtures(results: dict[str, Any], data: str) -> str:
     def cells(result: dict[str, Any]) -> list[str]:
         s, modes = result["summary"], [run["metrics"]["modes"] for run in result["runs"]]
         found = f"{min(modes)}" if min(modes) == max(modes) else f"{min(modes)} to {max(modes)}"
-        return [f"{found} of {s['modes_total']['mean']:.0f}", shown(s, "share_within_3_sigma", 3), shown(s, "w2_ratio", 2)]
+        return [f"{found} of {s['modes_total']['mean']:.0f}", cell(s, ON_MODES), cell(s, W2)]
 
-    return compared(results, data, ["modes", "within 3σ", "W₂² / floor"], cells)
+    return compared(results, data, [str(metric.table) for metric in (MODES, ON_MODES, W2)], cells)
 
 
 def pictures(results: dict[str, Any], data: str) -> str:
     def cells(result: dict[str, Any]) -> list[str]:
-        s = result["summary"]
-        digits = {"frechet_lenet": 1, "kid_lenet": 1, "precision_lenet": 2, "recall_lenet": 2, "confidence": 3}
         shares = [run["metrics"] for run in result["runs"]]
         classes = f"{min(m['smallest_class'] for m in shares):.1%} to {max(m['largest_class'] for m in shares):.1%}"
-        return [*(shown(s, name, d) for name, d in digits.items()), classes, shown(s, "nearest_train_ratio", 2)]
+        return [*(cell(result["summary"], metric) for metric in (*judged, NEAREST)), classes]
 
-    head = ["Fréchet-LeNet", "KID-LeNet", "precision", "recall", "confidence", "classes, all seeds", "nearest train"]
-    return compared(results, data, head, cells)
+    judged = [metric for metric in QUALITY if metric.table and metric is not SMALLEST_CLASS]
+    return compared(results, data, [*(str(metric.table) for metric in (*judged, NEAREST)), "classes, all seeds"], cells)
 
 
 def benchmark(results: dict[str, Any]) -> str:
@@ -191,40 +213,31 @@ def recipes(results: dict[str, Any]) -> str:
 
 
 def row(result: dict[str, Any]) -> str:
-    s = result["summary"]
-    name, seeds = result["recipe"], len(result["runs"])
+    s, name, seeds = result["summary"], result["recipe"], len(result["runs"])
     cost = f"{s['cpu_seconds']['mean'] / 60:.1f} CPU-min, {s['peak_memory_mib']['mean']:.0f} MiB"
-    if "frechet_lenet" in s:
-        figures = (
-            f"Fréchet-LeNet {shown(s, 'frechet_lenet', 1)}, KID-LeNet {shown(s, 'kid_lenet', 2)}, "
-            f"confidence {shown(s, 'confidence', 3)}, classes {s['smallest_class']['mean']:.1%}–{s['largest_class']['mean']:.1%}"
-        )
-        if "frechet_lenet_baseline" in s:
-            figures += (
-                f"; Fréchet of a Gaussian fitted to the codes {shown(s, 'frechet_lenet_baseline', 1)}, "
-                f"of the data's own codes {shown(s, 'frechet_lenet_reconstruction', 1)}"
-            )
-        if "cell_mass_error" in s:
-            figures += f", masses of cells off by {s['cell_mass_error']['mean']:.1%}"
-        gaussian = s["frechet_lenet_pixel_gaussian"]["mean"]
-        floor = f"Fréchet {s['frechet_lenet_floor']['mean']:.1f} (train/test), {gaussian:.0f} (pixel Gaussian)"
-    else:
-        figures = f"W₂² {shown(s, 'w2_squared', 3)} = {shown(s, 'w2_ratio', 2)} × floor"
-        if "modes" in s:
-            worst = min(run["metrics"]["modes"] for run in result["runs"])
-            figures += f", modes ≥ {worst}/{s['modes_total']['mean']:.0f}, within 3σ {shown(s, 'share_within_3_sigma', 3)}"
-        if "w2_inverse_ratio" in s:
-            figures += f", inverse {shown(s, 'w2_inverse_ratio', 2)} × floor, cycle error {s['cycle_error']['mean']:.2g} %"
-        for way in ("forward", "inverse"):
-            if (key := f"frechet_filters_{way}") in s:
-                unmoved, floor = s[f"{key}_unmoved"]["mean"], s[f"{key}_floor"]["mean"]
-                figures += f", Fréchet of filters {way} {shown(s, key, 2)} (unmoved {unmoved:.2f}, floor {floor:.2f})"
-        if "l2_uvp" in s:
-            figures += f", L2-UVP {shown(s, 'l2_uvp', 2)} %"
-        floor = f"W₂² {s['w2_squared_floor']['mean']:.3f}"
-    if "perplexity" in s:
-        figures += f", plan-row perplexity {shown(s, 'perplexity', 2)}"
-    return f"| `{name}`<br>{recipe_of(name)['about']['paper']} | {figures} | {floor} | {seeds} | {cost} |"
+    leading = FRECHET if FRECHET.key in s else W2
+    others = [metric for metric in (OF_PICTURES if leading is FRECHET else OF_POINTS) if metric.key in s]
+    figures = ", ".join(f"{metric.title} {figure(s, metric)}" for metric in (leading, *others))
+    beside = [f"{word} {s[key]['mean']:.3g}" for word, key in REFERENCES[leading] if key in s]
+    return f"| `{name}`<br>{recipe_of(name)['about']['paper']} | {figures} | {', '.join(beside)} | {seeds} | {cost} |"
+
+
+def figure(summary: dict[str, Any], metric: Metric) -> str:
+    """A number with its deviation and unit; one with a ratio as so many times its floor."""
+    if metric.ratio:
+        return f"{shown(summary, metric.key, 3)} = {cell(summary, metric)} × floor"
+    names = [name for name in ("ratio", "total", "unmoved") if metric.suffixed(name) in summary]
+    beside = [f"{name} {summary[metric.suffixed(name)]['mean']:.3g}" for name in names]
+    if "unmoved" in names:
+        beside.append(f"floor {summary[metric.suffixed('floor')]['mean']:.2f}")
+    return f"{cell(summary, metric)} {metric.unit}".rstrip() + (f" ({', '.join(beside)})" if beside else "")
+
+
+def cell(summary: dict[str, Any], metric: Metric) -> str:
+    """A number with its deviation over the seeds, as the metric is written."""
+    mean, sd = (metric.scale * summary[metric.ratio or metric.key][of] for of in ("mean", "sd"))
+    digits = f".{metric.decimals}f" if metric.decimals is not None else ".4g"
+    return f"{mean:{digits}} ± {sd:{digits}}" if sd else f"{mean:{digits}}"
 
 
 def solvers() -> str:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from monge import metrics
+from monge.data.evaluators import random_pairs
 from monge.errors import MongeError
 from monge.interpolate import MODES, Interpolator, Mode, slerp
 from monge.nets import Autoencoder
-from monge.train.codes import random_pairs
 from tests.laws.test_entropic import cloud
 
 
@@ -35,7 +35,7 @@ class Times(nn.Module):
         return self.factor * x
 
 
-def spread(codes: Tensor, mode: Mode, n: int = 3, at: int = 1, **settings: int) -> metrics.WithFloor:
+def spread(codes: Tensor, mode: Mode, n: int = 3, at: int = 1, **settings: int) -> metrics.Measured:
     """W₂² to codes of codes on the paths between random pairs, with its floor."""
     a, b = random_pairs(len(codes) // 3, seed=0)
     first, other, known = codes.chunk(3)

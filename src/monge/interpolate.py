@@ -33,11 +33,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from monge.data import generator
 from monge.errors import MongeError, nearest
 from monge.maps import W2Map
-from monge.train.codes import decoded, encoded
-from monge.train.contract import Coding
+from monge.methods.protocols import Autoencoding
+from monge.rng import generator
 
 Mode: TypeAlias = Literal["linear", "slerp", "transport"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -49,7 +48,7 @@ class Interpolator:
 
     Parameters
     ----------
-    method : Coding
+    method : Autoencoding
         A trained method with an autoencoder.
     codes : Tensor (n, d), optional
         Codes of training data, from which ``transport`` learns where codes are. By default the moments that the autoencoder has
@@ -71,7 +70,7 @@ class Interpolator:
     torch.Size([5, 1, 8, 8])
     """
 
-    def __init__(self, method: Coding, codes: Tensor | None = None, *, steps: int = 0, seed: int = 0) -> None:
+    def __init__(self, method: Autoencoding, codes: Tensor | None = None, *, steps: int = 0, seed: int = 0) -> None:
         self.autoencoder = method.autoencoder
         self._mean = (self.autoencoder.mean if codes is None else codes.mean(0)).cpu()
         self._map: W2Map | None = None
@@ -90,8 +89,8 @@ class Interpolator:
         if a.shape != b.shape:
             raise MongeError(f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: give samples of one kind")
         with torch.no_grad():
-            ends = encoded(self.autoencoder, torch.stack([a, b]))
-            return decoded(self.autoencoder, self.path(ends[0], ends[1], n, mode))
+            ends = self.autoencoder.encode_all(torch.stack([a, b]))
+            return self.autoencoder.decode_all(self.path(ends[0], ends[1], n, mode))
 
     def path(self, a: Tensor, b: Tensor, n: int = 9, mode: Mode = "linear") -> Tensor:
         """n codes (..., n, d) from ``a`` to ``b`` (..., d), these ends included."""

@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 from monge.cli.main import COMMANDS, main
-from monge.data.catalog import Remote
 from monge.data.download import get
+from monge.data.sets.idx import Remote
 from monge.errors import MongeError
 
 QUICK = ["--run.steps", "4", "--run.every", "2", "--method.batch", "16", "--method.width", "8", "--eval.samples", "64"]

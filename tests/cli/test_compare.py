@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from monge import plots
+from monge.metrics.lenet import QUALITY
+from monge.metrics.samples import MODES, ON_MODES, W2
 from monge.train import RunFolder, find, read, train
 from monge.train.compare import Figure, Group, Run, as_json, read_groups, table
 from tests.cli.test_cli import monge, refusal
@@ -72,11 +74,14 @@ class TestGroups:
         assert (written["method"], written["data"], written["seeds"]) == ("sinkhorn_gan", "8gaussians", [0, 1])
 
 
+KNOWN = [W2, MODES, ON_MODES, *QUALITY]
+
+
 def rows(trained: Path, **metrics: list[dict[str, float]]) -> list[list[str]]:
     """The table of made-up metrics by label, as cells."""
     run = read_groups([trained / "0"])[0].runs[0]
     groups = [Group(label, tuple(Run(run.folder, run.recipe, m, run.history) for m in of)) for label, of in metrics.items()]
-    lines = table(groups).splitlines()
+    lines = table(groups, KNOWN).splitlines()
     assert len({len(line) for line in lines}) == 1  # aligned
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in (lines[0], *lines[2:])]
 
@@ -113,7 +118,14 @@ LOG = [{"step": s, "cpu_seconds": s / 2, "frechet_lenet": 100.0 / s, "modes": s}
 class TestFigure:
     def test_panels(self) -> None:
         points = {name: torch.randn(30, 3) for name in "abcdefg"}
-        figure = plots.comparison(torch.randn(30, 3), points, {n: [LOG] for n in points}, ["frechet_lenet", "modes"], "step")
+        figure = plots.comparison(
+            torch.randn(30, 3),
+            points,
+            {n: [LOG] for n in points},
+            ["frechet_lenet", "modes"],
+            "step",
+            titles={"frechet_lenet": "Fréchet-LeNet"},
+        )
         titles = [axis.get_title(loc="left") for axis in figure.axes]
         assert titles == ["data", *"abcdefg", "Fréchet-LeNet", "modes"]
         assert len({(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes[:8]}) == 1
@@ -130,11 +142,10 @@ class TestFigure:
         np.testing.assert_allclose(front, points, atol=1e-6)
 
     def test_pictures_and_captions(self) -> None:
-        figure = plots.comparison(
-            torch.zeros(64, 3, 5, 5), {"a": torch.ones(64, 3, 5, 5)}, {"a": [LOG]}, ["modes"], captions={"a": "7"}
-        )
+        black, white = (np.full((47, 47, 3), value, np.uint8) for value in (0, 255))
+        figure = plots.comparison(black, {"a": white}, {"a": [LOG]}, ["modes"], captions={"a": "7"})
         data, a, _ = figure.axes
-        assert data.images[0].get_array().shape == a.images[0].get_array().shape == (8 * 6 - 1, 8 * 6 - 1, 3)
+        assert data.images[0].get_array().shape == a.images[0].get_array().shape == (47, 47, 3)
         assert a.images[0].get_array().max() == 255
         assert (data.get_xlabel(), a.get_xlabel()) == ("", "7")
 

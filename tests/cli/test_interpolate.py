@@ -11,7 +11,7 @@ from scipy.io import wavfile
 
 from monge.cli.main import main
 from monge.music.chip import render
-from monge.music.nesmdb import to_song
+from monge.music.rolls import to_song
 from monge.train import RunFolder, load_run, parse, train
 
 SMALL = {"net": "mlp", "latent": 4, "width": 8, "batch": 16}

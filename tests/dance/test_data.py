@@ -81,7 +81,7 @@ def test_windows_of_music_belong_to_those_of_dance_with_context_around_them() ->
     assert isinstance(pair.target, FiniteSource)
     assert pair.origin.shape == (16 + 2 * CONTEXT, 80)
     assert pair.shape == (16, 70)
-    assert pair.origin.rate == pair.target.rate == 25
+    assert pair.kind.rate == 25
     music = everything(pair.origin, "held_out")
     starts = music[:, CONTEXT, 0]
     assert starts.tolist() == [*range(0, 25, 4), *range(0, 25, 4)]

@@ -11,7 +11,9 @@ from monge.data import Draw, EndlessSource, Pair, data_root, load
 from monge.errors import MongeError
 from monge.maps import W2Map
 from monge.methods import amortised_w2
+from monge.metrics import EvalConfig
 from monge.train.maps import optimality
+from tests.helpers.measured import measured
 
 ROOT = torch.tensor([[1.5, 0.4], [0.4, 0.6]])
 MEAN = torch.tensor([1.0, -2.0])
@@ -174,6 +176,6 @@ def test_one_iteration_on_the_benchmark_begins_at_the_linear_map() -> None:
     pair = load("w2benchmark-2")
     method = amortised_w2.build(amortised_w2.Config(batch=1024, lr=1e-9, widths=(8, 4)), (2,))
     method.step(Draw(pair, 0, 0))
-    figures = optimality(method, pair, 500, 0)
+    figures = measured(optimality, method, pair, EvalConfig(samples=500))
     assert figures["l2_uvp_linear"] == pytest.approx(14.09, abs=0.3)
     assert figures["l2_uvp"] == pytest.approx(figures["l2_uvp_linear"], abs=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations
 from math import pi
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,23 @@ import torch
 from torch import Tensor, nn
 
 from monge import metrics
-from monge.data import FiniteSource, from_array, load, load_prior
+from monge.data import FiniteSource, Source, from_array, load, load_prior
+from monge.data.evaluators import code_quality, random_pairs
 from monge.methods import acai, gan, wwae
+from monge.metrics import EvalConfig
+from monge.metrics.codes import CODES_MMD, CODES_W2
+from monge.metrics.spec import flat
 from monge.nets import Autoencoder
-from monge.train.codes import code_figures, random_pairs
-from monge.train.measure import evaluate
-from monge.train.recipe import EvalConfig
+from monge.train.codes import codes
+from monge.train.evaluate import evaluate
+from tests.helpers.measured import measured
 from tests.laws.test_entropic import cloud
 
 CONFIG = EvalConfig(samples=64, lenet_samples=100)
+
+
+def code_figures(method: object, data: Source, config: EvalConfig) -> dict[str, Any]:
+    return measured(codes, method, data, config) | measured(code_quality, method, data, config)
 
 
 def blobs(seed: int, n: int = 300, distance: float = 8.0) -> tuple[Tensor, Tensor]:
@@ -77,12 +86,14 @@ def test_codes_of_the_prior_are_at_its_floor() -> None:
     prior = load_prior("normal", 4)
     draw = lambda k: prior.batch(k, 0, 400)  # noqa: E731
     same = metrics.prior_distances(draw(1), draw(2), draw(3))
-    assert same.w2.ratio == pytest.approx(1, abs=0.1)
-    draws = torch.tensor([metrics.prior_distances(draw(k)[:60], draw(k + 50)[:60], draw(k + 100)[:60]).mmd for k in range(40)])
+    assert same[CODES_W2].ratio == pytest.approx(1, abs=0.1)
+    draws = torch.tensor(
+        [metrics.prior_distances(draw(k)[:60], draw(k + 50)[:60], draw(k + 100)[:60])[CODES_MMD].value for k in range(40)]
+    )
     assert draws.mean().abs() < 4 * draws.std() / 40**0.5
     moved = metrics.prior_distances(draw(1) + 3, draw(2), draw(3))
-    assert moved.w2.value == pytest.approx(4 * 9, rel=0.1)
-    assert moved.w2.floor == same.w2.floor
+    assert moved[CODES_W2].value == pytest.approx(4 * 9, rel=0.1)
+    assert moved[CODES_W2].floor == same[CODES_W2].floor
 
 
 def test_the_kernel_is_the_priors() -> None:
@@ -91,7 +102,7 @@ def test_the_kernel_is_the_priors() -> None:
     k = lambda s, t: sum(c * spread / (c * spread + float((s - t) @ (s - t))) for c in (0.1, 0.2, 0.5, 1, 2, 5, 10))  # noqa: E731
     within = lambda x: np.mean([k(s, t) for i, s in enumerate(x) for j, t in enumerate(x) if i != j])  # noqa: E731
     expected = within(z) + within(p) - 2 * np.mean([k(s, t) for s in z for t in p])
-    assert metrics.prior_distances(z, p, r).mmd == pytest.approx(expected, rel=1e-9)
+    assert metrics.prior_distances(z, p, r)[CODES_MMD].value == pytest.approx(expected, rel=1e-9)
 
 
 def test_path_lengths() -> None:
@@ -151,7 +162,7 @@ def test_pixels_as_codes_are_a_perfect_autoencoder_with_cross_fades_between(pict
 def test_midpoints_that_are_data_are_at_no_distance(pictures: FiniteSource) -> None:
     x = pictures.held_out(80)
     a, b = random_pairs(80, 0)
-    found = metrics.midpoint_metrics(pictures, x, x[a], x[b], metrics.cross_fade(x[a[:3]], x[b[:3]], 4))
+    found = flat(metrics.midpoint_quality(pictures, x, x[a], x[b], metrics.cross_fade(x[a[:3]], x[b[:3]], 4)))
     assert found["frechet_lenet_midpoint"] == pytest.approx(0, abs=1e-3)
     assert found["confidence_midpoint"] == pytest.approx(found["confidence_data"])
     assert found["frechet_lenet_crossfade"] > 1

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.data import Draw, FiniteSource, from_array
+from monge.data import Draw, FiniteSource, from_array, kind_of
 from monge.methods import acai
-from monge.music.kind import pictures, score_figures
+from monge.metrics import EvalConfig
+from monge.music.kind import music_of
 from monge.music.metrics import (
     FIGURES,
     coin_fade,
@@ -24,12 +25,14 @@ from monge.music.metrics import (
     silence,
     steps,
 )
-from monge.music.nesmdb import from_songs, most_likely, one_hot
+from monge.music.nesmdb import from_songs
+from monge.music.plots import piano_rolls
+from monge.music.rolls import most_likely, one_hot
 from monge.nets import build_autoencoder, build_encoder
 from monge.nets.sequence import Mix
 from monge.train import RunFolder, evaluate, picture_of
-from monge.train.measure import draw_pictures
-from monge.train.recipe import EvalConfig
+from monge.train.evaluate import draw_pictures, known
+from tests.helpers.measured import measured
 
 SHAPE = (4, 89, 16)
 
@@ -63,13 +66,13 @@ def trained(source: FiniteSource) -> acai.ACAI:
 
 
 def test_the_autoencoder_gives_held_out_songs_back(trained: acai.ACAI, source: FiniteSource) -> None:
-    figures = score_figures(trained, source, EvalConfig(samples=64))
+    figures = measured(music_of(24), trained, source, EvalConfig(samples=64))
     assert figures["note_accuracy"] > 0.9
     assert figures["note_accuracy_sounding"] > 0.85
     kinds = ("floor", "sample", "midpoint", "transported", "crossfade", "crossfade_latest")
     assert set(figures) >= {f"score_{name}_{kind}" for name in FIGURES for kind in kinds}
     assert figures["score_onset_density_midpoint"] < figures["score_onset_density_crossfade"]
-    assert score_figures(trained, source, EvalConfig(samples=64)) == figures
+    assert measured(music_of(24), trained, source, EvalConfig(samples=64)) == figures
 
 
 def test_evaluate_and_pictures(trained: acai.ACAI, source: FiniteSource, tmp_path: Path) -> None:
@@ -83,9 +86,10 @@ def test_evaluate_and_pictures(trained: acai.ACAI, source: FiniteSource, tmp_pat
     assert picture_of(source.held_out(3), source).startswith(b"\x89PNG")
 
 
-def test_other_data_have_no_score_figures(trained: acai.ACAI) -> None:
+def test_other_data_are_not_measured_as_music() -> None:
     pictures = from_array(np.zeros((8, *SHAPE), np.float32), "pictures")
-    assert score_figures(trained, pictures, EvalConfig()) == {}
+    assert not any(metric.key.startswith(("score", "note")) for metric in known(pictures))
+    assert any(metric.key.startswith("score") for metric in known(from_songs([melody(30, 64), melody(32, 64)], size=16)))
 
 
 @pytest.mark.parametrize("latent", [1, 2, 7, 24, 33])
@@ -204,12 +208,11 @@ def test_most_likely_of_probabilities() -> None:
     assert most_likely(p).flatten().tolist() == [50, 0, 0, 16]
 
 
-def test_scores_are_pictures_with_high_pitches_above() -> None:
-    score = np.zeros((16, 4), np.uint8)
-    score[:, 0], score[4:8, 2] = 88, 1
-    source = from_songs([score, score], size=16, n_held_out=1)
-    drawn = pictures(source.held_out(1), source)
-    assert drawn.shape == (1, 1, 88, 16)
-    assert (drawn[0, 0, 0] == 1).all()
-    assert drawn[0, 0, -1].tolist() == [-1] * 4 + [1] * 4 + [-1] * 8
-    assert (drawn[0, 0, 1:-1] == -1).all()
+def test_piano_rolls_have_high_pitches_above_and_seconds_across() -> None:
+    song = np.zeros((16, 4), np.uint8)
+    song[:, 0], song[4:8, 2] = 88, 1
+    source = from_songs([song, song], size=16, n_held_out=1)
+    figure = piano_rolls(most_likely(source.held_out(1)), 24)
+    bars = [bar.get_paths()[0].get_extents() for bar in figure.axes[0].collections]
+    assert [(bar.x0, bar.x1, (bar.y0 + bar.y1) / 2) for bar in bars] == [(0, 16 / 24, 108), (4 / 24, 8 / 24, 21)]
+    assert kind_of(source).show(source.held_out(1), source.held_out(1)).startswith(b"\x89PNG")

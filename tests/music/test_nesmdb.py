@@ -14,7 +14,8 @@ import torch
 from monge.data import FiniteSource, data_root, load
 from monge.errors import MongeError
 from monge.music.midi import read_midi, write_midi
-from monge.music.nesmdb import from_songs, most_likely, one_hot, to_classes, to_song
+from monge.music.nesmdb import from_songs
+from monge.music.rolls import most_likely, one_hot, to_classes, to_song
 
 
 def song(frames: int, first: int = 30, seed: int = 0) -> np.ndarray:
@@ -46,7 +47,7 @@ def files(tmp_path: Path) -> Path:
 def test_windows_stay_inside_their_songs_and_the_split_is_by_song(files: Path) -> None:
     source = load("nesmdb", files, size=16)
     assert isinstance(source, FiniteSource)
-    assert (source.shape, source.rate) == ((4, 89, 16), 24.0)
+    assert (source.shape, source.kind.rate) == ((4, 89, 16), 24.0)
     train, held_out = (most_likely(source.fetch(part))[:, 0] for part in (source.train_indices, source.held_out_indices))
     assert train.float().std(1).max() == 0  # no window reaches over the end of a song
     assert sorted(train[:, 0].tolist()) == [20, 20, 22, 23, 23]  # 30, 16 and 24 frames; seven are too few

@@ -8,6 +8,8 @@ import pytest
 
 from monge.data import load
 from monge.errors import MongeError
+from monge.metrics import Measured
+from monge.metrics.samples import W2
 from monge.train import Recipe, RunFolder, find, parse, read, shipped, to_yaml, train
 
 NAMES = [name for name, _ in shipped()]
@@ -48,10 +50,8 @@ def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.M
         load(recipe.data.name, size=recipe.data.size)
     except MongeError as error:
         pytest.skip(str(error))
-    monkeypatch.setattr("monge.train.measure.evaluate", lambda *_: {"w2_ratio": 1.0})  # measured elsewhere; slow for MNIST
-    monkeypatch.setattr("monge.train.maps._JUDGED", 1000)
-    monkeypatch.setattr("monge.train.loop.frechet_of", lambda _: None)  # would train a LeNet
-    monkeypatch.setattr("monge.train.measure._TRAINING", 1000)
+    monkeypatch.setattr("monge.train.evaluate._measured", lambda *_: {W2: Measured(1.0, 1.0)})  # measured elsewhere, and slow
+    monkeypatch.setattr("monge.metrics.has_lenet", lambda _: False)  # would train a LeNet
     folder = RunFolder(tmp_path / "run")
     train(shortened(recipe), folder)
     assert [line["step"] for line in folder.history()] == [1, 2]

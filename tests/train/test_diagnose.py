@@ -14,15 +14,21 @@ import torch
 from torch import Tensor
 
 from monge import metrics, plots
-from monge.cli.train import summary
-from monge.data import FiniteSource, from_array, load
+from monge.data import FiniteSource, Source, from_array, load
+from monge.methods.protocols import CriticEstimate
+from monge.metrics.lenet import frechet_lenet
 from monge.train import RunFolder, loop, train
-from monge.train.contract import Estimating
-from monge.train.diagnose import alarms, diagnose, frechet_of
+from monge.train import diagnose as diagnosis
+from monge.train.diagnose import alarms
+from monge.train.evaluate import evaluators
 from tests.metrics.test_metrics import tiny_pictures
 from tests.train.test_resume import recipe
 
 Scalars = Mapping[str, float | Tensor]
+
+
+def diagnose(method: Any, data: Source) -> dict[str, float]:
+    return diagnosis.diagnose(method, data, evaluators(data))
 
 
 class Fixed:
@@ -110,8 +116,8 @@ def test_a_file_that_is_named_like_a_toy_is_not_one() -> None:
 def test_diagnose_adds_what_the_method_estimates() -> None:
     toy = load("8gaussians")
     method = Estimator(torch.zeros(3, 2, dtype=torch.float64))
-    assert isinstance(method, Estimating)
-    assert not isinstance(Fixed(torch.zeros(1, 2)), Estimating)
+    assert isinstance(method, CriticEstimate)
+    assert not isinstance(Fixed(torch.zeros(1, 2)), CriticEstimate)
     found = diagnose(method, toy)
     assert found["w1_exact"] == 512
     assert found["alike"]
@@ -131,17 +137,17 @@ def test_frechet_lenet_over_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     seen: list[int] = []
     held_out = FiniteSource.held_out
     monkeypatch.setattr(FiniteSource, "held_out", lambda *args: (seen.append(args[1]), held_out(*args))[1])
-    frechet = frechet_of(source)
+    frechet_lenet(source)
     assert seen == [10_000]
-    data = diagnose(Fixed(source.train(300)), source, frechet)
-    noise = diagnose(Fixed(torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))), source, frechet)
+    data = diagnose(Fixed(source.train(300)), source)
+    noise = diagnose(Fixed(torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))), source)
     assert data["frechet_lenet"] < 1 < noise["frechet_lenet"]
     assert seen.count(10_000) == 1  # the data's features are computed once
     lenet = metrics.classifier(source)
     expected = metrics.frechet(lenet(Fixed(source.train(300)).sample(2000))[0], lenet(source.held_out(10_000))[0])
     assert data["frechet_lenet"] == pytest.approx(expected, rel=1e-6)
     for other in (load("digits"), load("8gaussians"), tiny_pictures()):
-        assert frechet_of(other) is None
+        assert "frechet_lenet" not in diagnose(Fixed(other.held_out(9)), other)
 
 
 def test_alarms_have_bounds() -> None:
@@ -176,7 +182,7 @@ def test_a_collapsed_critic_is_told_once_and_shown(
         "from step 8, in 3 of 4 log lines",
         "from step 12, in 2 of 4 log lines",
     ]
-    assert "warning: from step 8, in 3 of 4 log lines: the critic has collapsed" in summary(found)
+    assert "warning: from step 8, in 3 of 4 log lines: the critic has collapsed" in found.summary()
     page = folder.report.read_text()
     assert page.index('<p class="warning">from step 8') < page.index("<table>")
     assert json.loads(folder.metrics.read_text())["warnings"] == found["warnings"]
@@ -186,7 +192,7 @@ def test_a_healthy_run_has_no_warning(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     found = train(recipe("sinkhorn_gan"), folder)
     assert "warnings" not in found
-    assert "warning" not in summary(found)
+    assert "warning" not in found.summary()
     assert not any("warning" in line for line in folder.history())
     assert '<p class="warning">' not in folder.report.read_text()
 

@@ -12,10 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from monge import metrics, plots
-from monge.cli.train import summary
 from monge.data import FiniteSource, from_array, load
+from monge.metrics import EvalConfig
 from monge.train import RunFolder, evaluate, parse, train
-from monge.train.recipe import EvalConfig
 from tests.train.test_diagnose import Fixed, named_mnist
 
 DIGITS = {"name": "sinkhorn_gan", "batch": 16, "width": 8, "latent": 4}
@@ -71,7 +70,7 @@ def test_neighbours_picture_and_its_caption(tmp_path: Path) -> None:
     page = folder.report.read_text()
     assert "the nearest training picture below" in page
     assert page.count("data:image/png;base64,") == 3
-    assert "copies of training data" in summary(found)
+    assert "copies of training data" in found.summary()
     folder._clear()
     assert not folder.path.exists()
 
@@ -94,7 +93,7 @@ class TestOddData:
         folder = RunFolder(tmp_path / "run")
         found = train(job(tmp_path / "grey.npy"), folder)
         assert "w2_ratio" not in found
-        assert "where real data, all equal, reach 0" in summary(found)
+        assert "where real data, all equal, reach 0" in found.summary()
         assert "Infinity" not in folder.metrics.read_text()
 
     def test_one_class(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +103,7 @@ class TestOddData:
         assert found["lenet_accuracy"] == 1.0
         assert found["largest_class"] == 1.0
         assert np.isfinite([v for v in found.values() if isinstance(v, float)]).all()
-        assert "classes: 0.0% to 100.0%" in summary(found)
+        assert "smallest class: 0.0 %\nlargest class: 100.0 %" in found.summary()
         both = named_mnist()  # its LeNet is another, though the name is the same
         assert metrics.classifier(both).digest != found["lenet_sha256"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from monge.errors import MongeError
 
@@ -23,12 +24,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.out.suffix not in _FORMATS:
         raise MongeError(f"--out must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, got '{args.out}'")
-    import torch
-
     from monge import plots
-    from monge.music.kind import pictures
-    from monge.train import drawn, load_run
+    from monge.data import Subject
+    from monge.metrics import EvalConfig
+    from monge.train import load_run
     from monge.train.compare import as_json, logged, read_groups, require_logged, table
+    from monge.train.evaluate import known
 
     groups = read_groups(args.runs)
     metric = args.metric or ("frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance")
@@ -36,22 +37,37 @@ def main(argv: list[str]) -> int:
     require_logged(groups, "--against", args.against)
     samples = {}
     for group in groups:
-        method, source = load_run(group.runs[0].folder)
-        n = _POINTS if len(source.shape) == 1 else _PICTURES
-        with torch.no_grad():
-            samples[group.label] = pictures(drawn(method, source, n).float().cpu(), source)
+        method, data = load_run(group.runs[0].folder)
+        n, metrics = _POINTS if len(data.shape) == 1 else _PICTURES, known(data)
+        samples[group.label] = _panel(Subject(method, data, EvalConfig()).samples(n), data)
+    titles = {m.key: m.title for m in metrics}
     figure = plots.comparison(
-        pictures(source.held_out(n), source),
+        _panel(data.held_out(n), data),
         samples,
         {group.label: [run.history for run in group.runs] for group in groups},
         [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric],
         args.against,
-        {group.label: group.headline for group in groups},
+        {group.label: group.headline(metrics) for group in groups},
+        titles,
     )
-    print(table(groups))
+    print(table(groups, metrics))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=200, bbox_inches="tight")
     if args.json_file:
         args.json_file.write_text(json.dumps(as_json(groups), indent=2, ensure_ascii=False) + "\n")
     print(f"look at {args.out}")
     return 0
+
+
+def _panel(samples: Any, data: Any) -> Any:
+    """Points as they are; of any other kind of sample the picture that shows it, (h, w, 3)."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from monge.data import kind_of
+
+    if samples.ndim == 2:
+        return samples
+    return np.asarray(Image.open(io.BytesIO(kind_of(data).show(samples, samples))).convert("RGB"))

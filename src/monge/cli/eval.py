@@ -11,9 +11,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     from monge.train import RunFolder, evaluate_run, load_run
 
-    from .train import summary
-
     folder = RunFolder(args.run)
-    print(summary(evaluate_run(folder, *load_run(folder))))
+    print(evaluate_run(folder, *load_run(folder)).summary())
     print(f"look at {folder.report}")
     return 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from monge.data import Source
     from monge.interpolate import Interpolator, Mode
-    from monge.train.contract import Coding
+    from monge.methods.protocols import Autoencoding
 
 _MODES: tuple[Mode, ...] = ("linear", "slerp", "transport")
 _SIZE = 64  # pixels, about, of a picture in the grid
@@ -38,15 +38,15 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     _check(args)
     from monge.interpolate import Interpolator
+    from monge.methods.protocols import Autoencoding
     from monge.train import RunFolder, load_run
-    from monge.train.contract import Coding
 
     method, source = load_run(RunFolder(args.run))
-    if not isinstance(method, Coding):
+    if not isinstance(method, Autoencoding):
         raise MongeError(f"the method of '{args.run}' has no autoencoder: train acai, rae, wae, wwae or sinkhorn_wae")
     if len(source.shape) != 3:
         raise MongeError(f"'{args.run}' was trained on points of shape {source.shape}: see monge.interpolate.Interpolator")
-    rate = getattr(source, "rate", None)
+    rate = _rate(source)
     if rate is None and args.out.suffix != ".png":
         raise MongeError(f"--out must end in .png for data '{source.name}', which are pictures, got '{args.out}'")
     pairs = _random(source, args.pairs, args.seed) if args.pairs else [(_item(args.start, source), _item(args.end, source))]
@@ -80,18 +80,24 @@ def _check(args: argparse.Namespace) -> None:
         raise MongeError(f"--out must end in .png, or for scores .wav or .mid, got '{args.out}'")
 
 
-def _codes(method: Coding, source: Source) -> Tensor:
+def _rate(source: Source) -> float | None:
+    """Frames a second of music; None of other data."""
+    from monge.data import kind_of
+    from monge.music.kind import PianoRoll
+
+    kind = kind_of(source)
+    return kind.rate if isinstance(kind, PianoRoll) else None
+
+
+def _codes(method: Autoencoding, source: Source) -> Tensor:
     """Codes of training samples, spread evenly over the data."""
-    import torch
-
     from monge.data import FiniteSource
-    from monge.train.codes import encoded, encoded_part
+    from monge.train.codes import encoded_part
 
-    with torch.no_grad():
-        if not isinstance(source, FiniteSource):
-            return encoded(method.autoencoder, source.train(_CODES))
-        every = -(-len(source.train_indices) // _CODES)
-        return encoded_part(method.autoencoder, source, source.train_indices[::every])
+    if not isinstance(source, FiniteSource):
+        return method.autoencoder.encode_all(source.train(_CODES))
+    every = -(-len(source.train_indices) // _CODES)
+    return encoded_part(method.autoencoder, source, source.train_indices[::every])
 
 
 def _random(source: Source, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
@@ -108,7 +114,7 @@ def _item(text: str, source: Source) -> Tensor:
     path = Path(text)
     if not path.is_file():
         raise MongeError(f"'{text}' is neither a sample nor a file: give {_EXAMPLE}")
-    rate = getattr(source, "rate", None)
+    rate = _rate(source)
     suffixes, kind = (PICTURES, "picture") if rate is None else (_music.MIDI, "MIDI file")
     if path.suffix.lower() not in suffixes:
         raise MongeError(f"'{text}' is no {kind} ({', '.join(suffixes)}), which data '{source.name}' ask for")

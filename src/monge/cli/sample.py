@@ -22,7 +22,8 @@ def main(argv: list[str]) -> int:
     import numpy as np
     import torch
 
-    from monge.train import RunFolder, drawn, load_run, picture_of
+    from monge.data import drawn
+    from monge.train import RunFolder, load_run, picture_of
 
     method, source = load_run(RunFolder(args.run))
     with torch.no_grad():

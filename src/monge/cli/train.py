@@ -53,60 +53,9 @@ def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
         print(f"monge: {stop}", file=sys.stderr)
         return 128 + stop.signum
     if metrics:
-        print(summary(metrics))
+        print(metrics.summary())
         print(f"look at {folder.samples} and {folder.report}")
     return 0
-
-
-def summary(metrics: dict[str, Any]) -> str:
-    """The figures of a run, one a line, each beside its floor."""
-    m = metrics
-    floor = f" = {m['w2_ratio']:.2f} × the floor of real data" if "w2_ratio" in m else ", where real data, all equal, reach 0"
-    lines = [f"exact W2² of {m['samples']} samples: {m['w2_squared']:.4g}{floor}"]
-    if "modes" in m:
-        lines.append(f"modes: {m['modes']}/{m['modes_total']}, {m['share_within_3_sigma']:.1%} of samples within 3σ")
-    if "w2_inverse_ratio" in m:
-        lines.append(
-            f"inverse: W2² {m['w2_inverse']:.4g} = {m['w2_inverse_ratio']:.2f} × its floor; "
-            f"there and back, off by {m['cycle_error']:.2g}% of the variance"
-        )
-    if "w2_dual" in m:
-        exact = f"{m['w2_exact']:.4g} exactly on {m['samples']} points"
-        lines.append(f"W2² from the origin to the data: {m['w2_dual']:.4g} by the dual, {exact}")
-    if "l2_uvp" in m:
-        inverse = f", inverse {m['l2_uvp_inverse']:.2f}%" if "l2_uvp_inverse" in m else ""
-        lines.append(f"L2-UVP to the optimal map: {m['l2_uvp']:.2f}%{inverse} (best linear map {m['l2_uvp_linear']:.2f}%)")
-    for name in ("frechet_filters_forward", "frechet_filters_inverse"):
-        if name in m:
-            around = f"unmoved {m[f'{name}_unmoved']:.2f}, floor {m[f'{name}_floor']:.2f}"
-            lines += [f"Fréchet of filters, {name.removeprefix('frechet_filters_')}: {m[name]:.2f} ({around})"]
-    if "frechet_lenet_baseline" in m:
-        lines.append(
-            f"Fréchet-LeNet of decoded codes: a fitted Gaussian {m['frechet_lenet_baseline']:.1f}, "
-            f"the data's own {m['frechet_lenet_reconstruction']:.1f}"
-        )
-    if "frechet_lenet" in m:
-        lines.append(
-            f"Fréchet-LeNet: {m['frechet_lenet']:.1f} (floor {m['frechet_lenet_floor']:.1f}, "
-            f"one Gaussian in pixel space {m['frechet_lenet_pixel_gaussian']:.0f})"
-        )
-        lines.append(
-            f"classes: {m['smallest_class']:.1%} to {m['largest_class']:.1%}; mean confidence {m['confidence']:.3f}; "
-            f"precision {m['precision_lenet']:.2f}, recall {m['recall_lenet']:.2f}"
-        )
-    for kind in ("kinetic", "geometric"):
-        if f"dance_frechet_{kind}" in m:
-            around = f"floor {m[f'dance_frechet_{kind}_floor']:.2f}"
-            lines.append(f"Fréchet of {kind} features: {m[f'dance_frechet_{kind}']:.2f} ({around})")
-    if "dance_beat_alignment" in m:
-        others = f"real dances {m['dance_beat_alignment_real']:.3f}, to other music {m['dance_beat_alignment_shuffled']:.3f}"
-        lines.append(f"beat alignment: {m['dance_beat_alignment']:.3f} ({others})")
-    if "nearest_train_copies" in m:
-        lines.append(
-            f"copies of training data: {m['nearest_train_copies']:.1%} of samples (new data 1.0%); "
-            f"median distance to the nearest {m.get('nearest_train_ratio', float('inf')):.2f} × that of new data"
-        )
-    return "\n".join([*lines, *(f"warning: {text}" for text in m.get("warnings", ()))])
 
 
 def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:

@@ -29,21 +29,23 @@ def main(argv: list[str]) -> int:
         raise MongeError(f"there is no file '{args.input}'")
     import torch
 
-    from monge.data import Pair
+    from monge.data import Pair, moved
+    from monge.data.subject import in_blocks, on_cpu, placed
+    from monge.methods.protocols import InvertibleMap, Map
     from monge.train import RunFolder, load_run
-    from monge.train.maps import Conditional, Invertible, in_blocks, moved, placed
 
     method, source = load_run(RunFolder(args.run))
-    if not isinstance(method, Conditional):
+    if not isinstance(method, Map):
         raise MongeError(f"the method of '{args.run}' has no map: it draws samples from noise, see 'monge sample'")
-    back = method.inverse_transform if isinstance(method, Invertible) else None
-    if args.inverse and back is None:
+    if args.inverse and not isinstance(method, InvertibleMap):
         raise MongeError(f"--inverse: the method of '{args.run}' has no way back, it only goes from the origin to the data")
     shape = source.origin.shape if isinstance(source, Pair) and not args.inverse else source.shape
     x = _points(args.input, shape) if arrays else picture(args.input, shape)
     with torch.no_grad():
-        there = in_blocks(back, placed(x, method)) if args.inverse else moved(method, x)
-    there = there.float().cpu()
+        if args.inverse and isinstance(method, InvertibleMap):
+            there = on_cpu(in_blocks(method.inverse_transform, placed(x, method)))
+        else:
+            there = on_cpu(moved(method, x))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     _write(there, args.out)
     print(f"{args.out}: {len(there)} moved, shape {tuple(there.shape[1:])}")

@@ -20,10 +20,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from monge.data.sources import FiniteSource, Indices, Pair, generator
+from monge.data.sources import FiniteSource, Indices, Pair
 from monge.errors import MongeError
+from monge.rng import generator
 
 from . import audio
+from .kind import DanceKind
 from .motion import MELODY, Skeleton, channels, encode, facing, mirror, retarget
 
 DANCE_MELODY = "dance_melody"
@@ -32,7 +34,7 @@ FRAMES = 96  # of a window: 3.84 seconds
 CONTEXT = 48  # frames of music before and after those of the dance
 STRIDE = 4  # frames from one window to the next
 
-_SPLIT = 4  # the stream of randomness that chooses the songs held out
+_SPLIT, _CHOICE = 4, 7  # streams of randomness: the songs held out, and windows of them
 _LEVEL = 2.0  # seconds in which a foot is on the floor at least once
 
 
@@ -88,6 +90,11 @@ def dance_files(folder: Path) -> list[Path]:
     return files if any("pose.npy" in _members(file) for file in files) else []
 
 
+def open_dances(path: Path, size: int | None = None) -> Pair | None:
+    """`from_dance_folder`, or None where there is none."""
+    return from_dance_folder(path, size) if path.is_dir() and dance_files(path) else None
+
+
 def from_dance_folder(folder: Path, size: int | None = None) -> Pair:
     """Make the pair of the windows of a folder of your own dances; see `read_dance_melody` for ``size``.
 
@@ -125,9 +132,15 @@ def from_dances(dances: Sequence[Dance], name: str = "dances", size: int | None 
 
     train, test = np.flatnonzero(~is_held), np.flatnonzero(is_held)
     both = np.sort(np.concatenate([2 * train, 2 * train + 1]))
-    origin = FiniteSource(f"{name}-music", (frames + 2 * CONTEXT, audio.MUSIC), listen, train, test, rate=dances[0].rate)
-    target = FiniteSource(name, (frames, channels(dances[0].skeleton)), watch, both, 2 * test, rate=dances[0].rate)
-    return Pair(name, origin, target)
+    kind = DanceKind(dances[0].rate)
+    origin = FiniteSource(f"{name}-music", (frames + 2 * CONTEXT, audio.MUSIC), listen, train, test)
+    target = FiniteSource(name, (frames, channels(dances[0].skeleton)), watch, both, 2 * test, kind=kind)
+
+    def examples(n: int, seed: int) -> tuple[Tensor, Tensor]:
+        at = torch.randperm(len(test), generator=generator(seed, _CHOICE))[:n].numpy()
+        return listen(test[at]), watch(2 * test[at])
+
+    return Pair(name, origin, target, examples=examples)
 
 
 def context(music: Tensor, frames: int = CONTEXT) -> Tensor:

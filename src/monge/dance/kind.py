@@ -1,125 +1,117 @@
-"""Measuring and picturing a method on dances: how far from real ones, on the beat or off, and whether they follow their music."""
+"""Dances as a kind of sample: rows of poses to look at, and how far from real ones, on the beat or off, they are."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isnan, nan
-from typing import TypeGuard
+from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.dance.metrics.music import dance_distance, relation
-from monge.dance.metrics.score import (
-    Kind,
-    beat_alignment_of,
-    bone_length_error,
-    diversity,
-    frechet_dance,
-    jerk,
-    motion_beats,
-    skating,
-)
-from monge.dance.plots.strips import dance_frame, dance_strip
-from monge.data import FiniteSource, Pair, Source, generator
-from monge.train.contract import Method
-from monge.train.maps import Conditional, moved
-from monge.train.recipe import EvalConfig
+from monge.data import Pair, Subject, moved
+from monge.methods.protocols import Map
+from monge.metrics import Evaluator, Measured, Measures, Metric, evaluator
 
 from . import audio
-from .data import CONTEXT
-from .motion import MELODY, channels, decode
+from .metrics.beats import beat_alignment_of, motion_beats
+from .metrics.music import dance_distance, relation
+from .metrics.physics import bone_length_error, jerk, skating
+from .metrics.score import diversity, frechet_dance
+from .motion import MELODY, decode
+from .network import REACH
+from .plots.strips import dance_strip
 
-_KINDS: tuple[Kind, ...] = ("kinetic", "geometric")
 _MOST = 512  # windows
 _RELATED = 128  # windows on either side of a matrix of distances
-_CHOICE = 7  # stream of randomness
 _ROWS, _POSES, _WIDTH, _HEIGHT = 4, 8, 140, 240
-_SHOWN = 96  # pixels of a picture of one pose
+
+KINDS: tuple[Literal["kinetic", "geometric"], ...] = ("kinetic", "geometric")
+FRECHET = {
+    kind: Metric(
+        f"dance_frechet_{kind}", f"Fréchet {kind}", 2, "low", table=f"Fréchet {kind}", beside=(("floor", "its floor", 2),)
+    )
+    for kind in KINDS
+}
+DIVERSITY = {kind: Metric(f"dance_diversity_{kind}", f"diversity, {kind}", 2, brief=False) for kind in KINDS}
+BEATS = Metric("dance_beat_alignment", "beat alignment", 3, "high", table="beat alignment", beside=(("real", "real dances'", 3),))
+BONES = Metric("dance_bone_length_error", "error of bone lengths", None, "low", brief=False)
+JERK = Metric("dance_jerk", "jerk, m/s³", 1, brief=False)
+SKATING = Metric("dance_skating", "skating, m/s", 3, "low", brief=False)
+CORRELATION = Metric("dance_music_correlation", "music correlation", 3, table="music correlation")
 
 
-def holds_dances(source: Source) -> TypeGuard[Pair]:
-    """Whether a pair is of music and of the dances to it, whose held-out windows follow each other in one order.
+@dataclass(frozen=True)
+class DanceKind:
+    """Dances (n, T, 70), encoded by `monge.dance.motion.encode`, at ``rate`` frames a second."""
 
-    >>> from monge.data import load
-    >>> holds_dances(load("8gaussians"))
-    False
-    """
-    if not isinstance(source, Pair) or len(source.shape) != 2 or len(source.origin.shape) != 2:
-        return False
-    return source.shape[1] == channels(MELODY) and source.origin.shape[1] == audio.MUSIC
+    rate: float
+
+    @property
+    def evaluators(self) -> tuple[Evaluator, ...]:
+        return (dance_of(self.rate),)
+
+    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
+        """Rows of poses; with the music, the beats below them, and first a real dance."""
+        if inputs is None:
+            return strips(positions(samples), self.rate)
+        beats = [window_beats(window) for window in inputs[: _ROWS - 1]]
+        return strips(positions(torch.cat([reference[:1], samples[: _ROWS - 1]])), self.rate, [beats[0], *beats])
+
+    def as_points(self, samples: Tensor) -> Tensor:
+        return samples.flatten(1)
 
 
-@torch.no_grad()
-def dance_figures(method: Method, source: Source, config: EvalConfig) -> dict[str, float]:
-    """Figures of `monge.dance.metrics.score` for windows of dance to held-out music; nothing for other data.
+def dance_of(rate: float) -> Evaluator:
+    """The evaluator of dances to held-out music at ``rate`` frames a second."""
 
-    ``dance_frechet_KIND`` with its ``…_floor`` and ``dance_diversity_KIND``, for KIND kinetic and geometric; beside the figure of
-    the dances to that music, ``…_real``, also ``dance_diversity_KIND``, ``dance_beat_alignment`` (``…_shuffled`` is that with
-    other windows' music), ``dance_jerk`` (m/s³), ``dance_skating`` (m/s) and ``dance_music_correlation`` (see
-    `monge.dance.metrics.music`); ``dance_bone_length_error``, the largest.
-    """
-    if not holds_dances(source) or not isinstance(method, Conditional):
-        return {}
-    rate = _rate(source)
-    music, real = pieces(source, min(_MOST, config.samples), config.seed)
-    made = _positions(moved(method, music, config.seed))
-    learnt = _positions(source.train(len(made), config.seed))
-    if min(len(made), len(learnt)) < 2:
-        return {}
-    found: dict[str, float] = {}
-    for kind in _KINDS:
-        distance = frechet_dance(made, real, learnt, kind=kind, skeleton=MELODY, rate=rate)
-        found[f"dance_frechet_{kind}"], found[f"dance_frechet_{kind}_floor"] = distance.value, distance.floor
-        found[f"dance_diversity_{kind}"], found[f"dance_diversity_{kind}_real"] = (
-            diversity(x, learnt, kind=kind, skeleton=MELODY, rate=rate) for x in (made, real)
+    @evaluator(*FRECHET.values(), BEATS, CORRELATION, *DIVERSITY.values(), BONES, JERK, SKATING)
+    def dance(subject: Subject) -> Measures:
+        """Metrics of `monge.dance.metrics`; "real" are of the dances to the same music, "shuffled" of other windows' music."""
+        data, config = subject.data, subject.config
+        if not (isinstance(subject.method, Map) and isinstance(data, Pair) and data.examples):
+            return {}
+        music, real = data.examples(min(_MOST, config.samples), config.seed)
+        made, real = positions(moved(subject.method, music, config.seed)), positions(real)
+        learnt = positions(data.train(len(made), config.seed))
+        if min(len(made), len(learnt)) < 2:
+            return {}
+        found: Measures = {}
+        for kind in KINDS:
+            found[FRECHET[kind]] = frechet_dance(made, real, learnt, kind=kind, skeleton=MELODY, rate=rate)
+            ours, theirs = (diversity(x, learnt, kind=kind, skeleton=MELODY, rate=rate) for x in (made, real))
+            found[DIVERSITY[kind]] = Measured(ours, beside={"real": theirs})
+        beats = [window_beats(window) for window in music]
+        shuffled = _alignment(made, [*beats[1:], *beats[:1]], rate)
+        found[BEATS] = Measured(
+            _alignment(made, beats, rate), beside={"shuffled": shuffled, "real": _alignment(real, beats, rate)}
         )
-    beats = [beats_of(window) for window in music]
-    found["dance_beat_alignment"] = _alignment(made, beats, rate)
-    found["dance_beat_alignment_shuffled"] = _alignment(made, [*beats[1:], *beats[:1]], rate)
-    found["dance_bone_length_error"] = bone_length_error(made, MELODY).max().item()
-    found["dance_jerk"] = jerk(made, rate).mean().item()
-    found["dance_skating"] = skating(made, MELODY, rate).mean().item()
-    found["dance_music_correlation"] = _correlation(music, made)
-    return found | {
-        "dance_beat_alignment_real": _alignment(real, beats, rate),
-        "dance_jerk_real": jerk(real, rate).mean().item(),
-        "dance_skating_real": skating(real, MELODY, rate).mean().item(),
-        "dance_music_correlation_real": _correlation(music, real),
-    }
+        found[BONES] = Measured(bone_length_error(made, MELODY).max().item())
+        both = (made, real)
+        for metric, (ours, theirs) in {
+            JERK: [jerk(x, rate).mean().item() for x in both],
+            SKATING: [skating(x, MELODY, rate).mean().item() for x in both],
+            CORRELATION: [_correlation(music, x) for x in both],
+        }.items():
+            found[metric] = Measured(ours, beside={"real": theirs})
+        return found
+
+    return dance
 
 
-def pieces(source: Pair, n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Held-out windows of music (≤ n, T + 96, 80) and the real dances (≤ n, T, J, 3) to them."""
-    origin, target = source.origin, source.target
-    assert isinstance(origin, FiniteSource)
-    assert isinstance(target, FiniteSource)
-    count = len(origin.held_out_indices)
-    at = torch.randperm(count, generator=generator(seed, _CHOICE))[:n].numpy()
-    return origin.fetch(origin.held_out_indices[at]), _positions(target.fetch(target.held_out_indices[at]))
-
-
-def beats_of(window: Tensor) -> Tensor:
+def window_beats(window: Tensor) -> Tensor:
     """Beats of a window of music with its context (T + 96, 80), frames of the dance, those outside of it as well."""
-    return audio.beats_of(window) - CONTEXT
+    return audio.beats_of(window) - REACH
 
 
-@torch.no_grad()
-def danced(method: Method, source: Pair) -> bytes:
-    """PNG of dances to held-out music, a row of poses each above the beats; the first one is real, and to the second's music."""
-    music, real = pieces(source, _ROWS - 1, 0)
-    made = _positions(moved(method, music, 0))
-    beats = [beats_of(window) for window in music]
-    return strips(torch.cat([real[:1], made]), _rate(source), [beats[0], *beats])
-
-
-def strips(positions: Tensor, rate: float, beats: Sequence[Tensor] = ()) -> bytes:
+def strips(dances: Tensor, rate: float, beats: Sequence[Tensor] = ()) -> bytes:
     """PNG of dances (n, T, J, 3), the first rows; beats in frames, of each, are the music's."""
     rows = []
-    for k, dance in enumerate(positions[:_ROWS]):
+    for k, dance in enumerate(dances[:_ROWS]):
         heard = beats[k][(beats[k] >= 0) & (beats[k] < len(dance))] if k < len(beats) else torch.zeros(0)
         seen = motion_beats(dance, rate)
         rows.append(dance_strip(dance, MELODY, rate, beats=heard, motion_beats=seen, poses=_POSES, width=_WIDTH, height=_HEIGHT))
@@ -128,23 +120,8 @@ def strips(positions: Tensor, rate: float, beats: Sequence[Tensor] = ()) -> byte
     return buffer.getvalue()
 
 
-def picture_of_dances(samples: Tensor, source: Pair) -> bytes:
-    """PNG of encoded dances (n, T, 70)."""
-    return strips(_positions(samples), _rate(source))
-
-
-def poses(samples: Tensor) -> Tensor:
-    """Encoded dances (n, T, 70) as pictures (n, 3, 96, 96) in [−1, 1], of the pose half-way."""
-    middle = _positions(samples)[:, samples.shape[1] // 2]
-    pictures = np.stack([dance_frame(pose, MELODY, width=_SHOWN, height=_SHOWN) for pose in middle])
-    return torch.from_numpy(pictures).movedim(3, 1).float() / 127.5 - 1
-
-
-def _rate(source: Pair) -> float:
-    return (source.target.rate if isinstance(source.target, FiniteSource) else None) or 1.0
-
-
-def _positions(features: Tensor) -> Tensor:
+def positions(features: Tensor) -> Tensor:
+    """Positions (n, T, J, 3), float64, of encoded dances."""
     return decode(features.detach().double().cpu(), MELODY)
 
 

@@ -1,48 +1,43 @@
-"""Sources of samples, addressed by position."""
+"""Data sets, the kinds of their samples, and batches addressed by position."""
 
-from monge.data.sets.cifar import CIFARS
-from monge.data.sets.lines import LINES, draw_lines
-from monge.data.sets.toy import TOYS, Mixture, draw_toy
+from monge.rng import generator
 
-from .catalog import BUNDLED, REMOTES, data_root, load, read_array
+from .catalog import CATALOG, data_root, load, read_array
 from .draw import Draw
+from .kinds import Images, Kind, Mixture, Points, kind_of
 from .prior import PRIORS, load_prior
-from .sources import (
-    EndlessSource,
-    FiniteSource,
-    MappedSource,
-    Pair,
-    Source,
-    from_array,
-    from_dataset,
-    from_images,
-    generator,
-    own_slice,
-)
+from .sets.lines import draw_lines
+from .sets.toy import draw_toy
+from .sources import EndlessSource, FiniteSource, MappedSource, Pair, Source, from_array, from_dataset, from_images, own_slice
+from .subject import Subject, drawn, moved, origin
 
 __all__ = [
-    "BUNDLED",
-    "CIFARS",
-    "LINES",
+    "CATALOG",
     "PRIORS",
-    "REMOTES",
-    "TOYS",
     "Draw",
     "EndlessSource",
     "FiniteSource",
+    "Images",
+    "Kind",
     "MappedSource",
     "Mixture",
     "Pair",
+    "Points",
     "Source",
+    "Subject",
     "data_root",
     "draw_lines",
     "draw_toy",
+    "drawn",
     "from_array",
     "from_dataset",
     "from_images",
     "generator",
+    "kind_of",
     "load",
     "load_prior",
+    "moved",
+    "origin",
     "own_slice",
     "read_array",
 ]

@@ -1,81 +1,119 @@
-"""The data sets monge knows by name, and how to read them."""
+"""The data sets that monge knows by name, and the files that it can open: two tuples.
+
+What a studio brings is named by its module and imported when it is asked for; nothing here knows what is in it.
+"""
 
 from __future__ import annotations
 
-import gzip
+import importlib
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from monge.dance.data import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
-from monge.data.sets.cifar import CIFARS, read_cifar
-from monge.data.sets.lines import LINES, lines
-from monge.data.sets.toy import TOYS
-from monge.data.sets.unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
-from monge.data.sets.usps import USPS, read_usps
-from monge.data.sets.w2benchmark import W2BENCHMARK, read_w2benchmark
 from monge.errors import MongeError, nearest
-from monge.music.midi import from_midi, midi_files
-from monge.music.nesmdb import NESMDB, read_nesmdb
 
-from .sources import FiniteSource, Source, from_array, from_images, toy
+from .sets.cifar import CIFARS, locate, read_cifar
+from .sets.digits import digits
+from .sets.idx import REMOTES, read_idx
+from .sets.lines import LINES, lines
+from .sets.toy import TOYS, toy
+from .sets.unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
+from .sets.usps import read_usps
+from .sets.w2benchmark import W2BENCHMARK, read_w2benchmark
+from .sources import Source, from_array, from_images
+
+Load = Callable[[Path, int | None], Source]
+Open = Callable[[Path, int | None], Source | None]
 
 
 @dataclass(frozen=True)
-class Remote:
-    """Files to download: name → sha256, tried from each mirror in turn."""
+class Entry:
+    """A data set.
 
-    files: dict[str, str]
-    mirrors: tuple[str, ...]
+    Attributes
+    ----------
+    name : str
+    about : str
+        What it is, in a line.
+    load : callable
+        From the folder of all data sets and a size (None for its own) to the source.
+    folder : str, optional
+        Where its files are to be put, below that folder; None where there are none.
+    place : callable, optional
+        Where its files are below that folder, or None; by default ``folder``, if that is there.
+    remote : bool
+        Whether `monge data get` downloads it.
+    """
+
+    name: str
+    about: str
+    load: Load
+    folder: str | None = None
+    place: Callable[[Path], Path | None] | None = None
+    remote: bool = False
+
+    def found(self, root: Path) -> Path | None:
+        """Where its files are, or None."""
+        if self.place:
+            return self.place(root)
+        return root / self.folder if self.folder and (root / self.folder).is_dir() else None
 
 
-_IDX = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+def studio(function: str) -> Callable[[Path, int | None], Source]:
+    """A function of a studio, ``"module:name"``, imported at its first call."""
+    module, name = function.split(":")
 
-REMOTES = {
-    "mnist": Remote(
-        dict(
-            zip(
-                _IDX,
-                (
-                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-                ),
-                strict=True,
-            )
-        ),
-        (
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "https://raw.githubusercontent.com/fgnt/mnist/master/",
-        ),
+    def call(path: Path, size: int | None) -> Source:
+        found: Source = getattr(importlib.import_module(module), name)(path, size)
+        return found
+
+    return call
+
+
+def _named(read: Callable[..., Source], name: str, *, sized: bool = False, rooted: bool = True) -> Load:
+    """A `Load` of a function that reads several data sets by name."""
+    return lambda root, size: read(name, *([root] if rooted else []), *([size] if sized else []))
+
+
+def _whole(name: str, root: Path) -> Path | None:
+    return root / name if all((root / name / file).is_file() for file in REMOTES[name].files) else None
+
+
+CATALOG = (
+    *(Entry(name, "generated", _named(toy, name, rooted=False)) for name in TOYS),
+    *(Entry(name, "generated", _named(lines, name, rooted=False)) for name in LINES),
+    Entry("digits", "1,797 handwritten digits of 8×8 pixels, shipped with scikit-learn", lambda _, __: digits()),
+    *(Entry(name, "", _named(read_idx, name), name, partial(_whole, name), remote=True) for name in REMOTES),
+    *(Entry(name, about, _named(read_cifar, name), name, partial(locate, name)) for name, about in CIFARS.items()),
+    *(Entry(name, about, _named(read_unpaired, name, sized=True), name) for name, about in UNPAIRED.items()),
+    Entry("nesmdb", "4,905 songs of the NES in four voices", studio("monge.music.nesmdb:read_nesmdb"), "nesmdb"),
+    Entry(
+        "dance_melody",
+        "36 dances and their music, motion capture of 23 joints",
+        studio("monge.dance.data:read_dance_melody"),
+        "dance_melody",
     ),
-    "fashion_mnist": Remote(
-        dict(
-            zip(
-                _IDX,
-                (
-                    "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                    "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                    "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                    "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-                ),
-                strict=True,
-            )
-        ),
-        (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        ),
-    ),
-}
+    Entry("usps", "9,298 handwritten digits of 16×16 pixels", read_usps, "usps"),
+    *(Entry(name, "a pair with a known optimal map", _named(read_w2benchmark, name), "w2benchmark") for name in W2BENCHMARK),
+)
 
-BUNDLED = {"digits": "1,797 handwritten digits of 8×8 pixels, shipped with scikit-learn"}
+
+def _arrays(path: Path, _: int | None) -> Source | None:
+    return from_array(read_array(path), path.stem) if path.is_file() else None
+
+
+OPENERS: tuple[Open, ...] = (  # the first that does not return None has opened the file or folder
+    lambda path, size: from_pair_of_folders(path, size) if (path / "trainA").is_dir() else None,
+    studio("monge.dance.data:open_dances"),
+    studio("monge.music.midi:open_midi"),
+    lambda path, size: from_images(path, size) if path.is_dir() else None,
+    _arrays,
+)
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -90,69 +128,15 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
     >>> load("8gaussians").shape
     (2,)
     """
-    if name in TOYS:
-        return toy(name)
-    if name in LINES:
-        return lines(name)
-    if name == "digits":
-        return _digits()
-    if name in REMOTES:
-        return _idx(name, data_root(root) / name)
-    if name in CIFARS:
-        return read_cifar(name, data_root(root))
-    if name in W2BENCHMARK:
-        return read_w2benchmark(name, data_root(root))
-    if name == NESMDB:
-        return read_nesmdb(data_root(root), size)
-    if name == DANCE_MELODY:
-        return read_dance_melody(data_root(root), size)
-    if name == USPS:
-        return read_usps(data_root(root), size)
-    if name in UNPAIRED:
-        return read_unpaired(name, data_root(root), size)
+    for entry in CATALOG:
+        if entry.name == name:
+            return entry.load(data_root(root), size)
     path = Path(name).expanduser()
-    if (path / "trainA").is_dir():
-        return from_pair_of_folders(path, size)
-    if path.is_dir() and dance_files(path):
-        return from_dance_folder(path, size)
-    if path.exists() and midi_files(path):
-        return from_midi(path, size)
-    if path.is_dir():
-        return from_images(path, size)
-    if path.is_file():
-        return _file(path)
-    known = [*TOYS, *LINES, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, NESMDB, USPS, DANCE_MELODY]
-    raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
-
-
-def _digits() -> FiniteSource:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    labels = torch.from_numpy(digits.target).long()
-    return from_array(digits.images.astype(np.float32) / 16, "digits", n_held_out=797, labels=labels)
-
-
-def _idx(name: str, folder: Path) -> FiniteSource:
-    missing = [f for f in REMOTES[name].files if not (folder / f).is_file()]
-    if missing:
-        raise MongeError(f"data set '{name}' is not at {folder} ({missing[0]} is missing): run 'monge data get {name}'")
-    train_x, train_y, test_x, test_y = (_read_idx(folder / f) for f in REMOTES[name].files)
-    labels = torch.from_numpy(np.concatenate([train_y, test_y])).long()
-    return from_array(np.concatenate([train_x, test_x]), name, n_held_out=len(test_x), labels=labels, ordered_split=True)
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    try:
-        raw = gzip.decompress(path.read_bytes())
-        shape = np.frombuffer(raw, ">i4", raw[3], 4)
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
-    except (OSError, EOFError, ValueError, IndexError) as error:
-        raise MongeError(f"'{path}' is corrupt ({error}): delete it and run 'monge data get {path.parent.name}'") from error
-
-
-def _file(path: Path) -> FiniteSource:
-    return from_array(read_array(path), path.stem)
+    if path.exists():
+        for opened in (opener(path, size) for opener in OPENERS):
+            if opened is not None:
+                return opened
+    raise MongeError(f"no data set, file or folder '{name}'{nearest(name, [entry.name for entry in CATALOG])}")
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from monge.data.sets.cifar import CIFARS, wanted
 from monge.errors import MongeError, nearest
 
-from .catalog import REMOTES, Remote, data_root
+from .catalog import data_root
+from .sets.cifar import CIFARS, wanted
+from .sets.idx import REMOTES, Remote
 
 _CHUNK = 1 << 16
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .sources import EndlessSource, FiniteSource, Pair, Source, generator, own_slice
+from monge.rng import generator
+
+from .sources import EndlessSource, FiniteSource, Pair, Source, own_slice
 
 _NOISE = 3
 _OTHER = 1 << 41  # added to the seed of another source: a prior named like the data must not draw the data's numbers

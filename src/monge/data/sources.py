@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,18 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from monge.data.sets.toy import draw_toy
 from monge.errors import MongeError
+from monge.rng import generator
+
+if TYPE_CHECKING:
+    from .kinds import Kind
 
 Indices = NDArray[np.int64]
 _TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
-
-
-def generator(*key: int) -> torch.Generator:
-    """Return a CPU generator seeded by a tuple of integers, well mixed."""
-    words = [len(key), *(k & 0xFFFFFFFFFFFFFFFF for k in key)]  # with the length: (1,) and (1, 0) would else be one stream
-    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def own_slice(n: int, part: tuple[int, int]) -> slice:
@@ -40,13 +36,14 @@ def own_slice(n: int, part: tuple[int, int]) -> slice:
     return slice(rank * n // world, (rank + 1) * n // world)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EndlessSource:
     """A stream from a distribution that ``draw(n, generator)`` samples."""
 
     name: str
     shape: tuple[int, ...]
     draw: Callable[[int, torch.Generator], Tensor] = field(repr=False)
+    kind: Kind | None = None
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
         return self.draw(n, generator(seed, _TRAIN, position))[own_slice(n, part)]
@@ -60,17 +57,12 @@ class EndlessSource:
         return self.draw(n, generator(seed, _HELD_OUT, n))
 
 
-def toy(name: str) -> EndlessSource:
-    """The stream of one of the toy distributions."""
-    return EndlessSource(name, (2,), partial(draw_toy, name))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FiniteSource:
     """A data set, visited in a new order each epoch; a batch larger than the data runs into the next epochs.
 
-    ``fetch`` maps indices to samples (n, *shape); pictures are (channels, height, width) in [−1, 1]. A source with a ``rate``
-    holds scores instead, (voices, classes, frames), one-hot over the classes, of so many frames a second.
+    ``fetch`` maps indices to samples (n, *shape), of ``kind``: points (d,) or pictures (channels, height, width) in [−1, 1] where
+    that is None, see `monge.data.kind_of`.
     """
 
     name: str
@@ -79,7 +71,7 @@ class FiniteSource:
     train_indices: Indices = field(repr=False)
     held_out_indices: Indices = field(repr=False)
     labels: Tensor | None = field(default=None, repr=False)
-    rate: float | None = None
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
         train, held_out = len(self.train_indices), len(self.held_out_indices)
@@ -114,7 +106,7 @@ class FiniteSource:
         return indices[_permutation(len(indices), seed, -1)[:n]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MappedSource:
     """The samples of another source, each moved by ``map``."""
 
@@ -122,6 +114,7 @@ class MappedSource:
     shape: tuple[int, ...]
     source: EndlessSource | FiniteSource = field(repr=False)
     map: Callable[[Tensor], Tensor] = field(repr=False)
+    kind: Kind | None = None
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
         return self.map(self.source.batch(seed, position, n, part))
@@ -136,17 +129,23 @@ class MappedSource:
 _APART = 1 << 40  # added to the seed of a pair's origin: two sources of one kind must not draw the same numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """Two distributions: samples of ``origin``, P, are to be moved onto ``target``, Q. The rows do not correspond.
 
-    Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q.
+    Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q. ``examples`` gives at most n
+    held-out samples of P with samples of Q that do belong to them, where such are known, as a function of (n, seed).
     """
 
     name: str
     origin: EndlessSource | FiniteSource
     target: EndlessSource | FiniteSource | MappedSource
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    examples: Callable[[int, int], tuple[Tensor, Tensor]] | None = field(default=None, repr=False)
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.target.kind
 
     @property
     def shape(self) -> tuple[int, ...]:

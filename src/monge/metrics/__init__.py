@@ -1,47 +1,47 @@
 """How far generated samples are from the data, each figure beside its floor."""
 
-from .codes import PriorDistances, clustering_accuracy, linear_probe, matched_accuracy, prior_distances
+from .codes import clustering_accuracy, linear_probe, matched_accuracy, prior_distances
 from .features import PrecisionRecall, frechet, kid, precision_recall, relative_spread
 from .filters import filter_features, frechet_filters
-from .interpolation import cross_fade, midpoint_metrics, path_length
-from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_metrics
-from .lines import LineFigures, line_figures, nearest_lines, smoothness
-from .memorisation import Memorisation, memorisation, nearest
+from .interpolation import cross_fade, midpoint_quality, path_length
+from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_quality
+from .memorisation import memorisation, nearest
 from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
+from .spec import EvalConfig, Evaluator, Measured, Measures, Metric, evaluator
 from .transport import l2_uvp
 
 __all__ = [
     "Classifier",
     "Coverage",
+    "EvalConfig",
+    "Evaluator",
     "FrechetLeNet",
-    "LineFigures",
-    "Memorisation",
+    "Measured",
+    "Measures",
+    "Metric",
     "PrecisionRecall",
-    "PriorDistances",
     "WithFloor",
     "classifier",
     "clustering_accuracy",
     "coverage",
     "cross_fade",
     "energy_distance",
+    "evaluator",
     "filter_features",
     "frechet",
     "frechet_filters",
     "has_lenet",
     "kid",
     "l2_uvp",
-    "lenet_metrics",
-    "line_figures",
+    "lenet_quality",
     "linear_probe",
     "matched_accuracy",
     "memorisation",
-    "midpoint_metrics",
+    "midpoint_quality",
     "nearest",
-    "nearest_lines",
     "path_length",
     "precision_recall",
     "prior_distances",
     "relative_spread",
-    "smoothness",
     "w2_squared",
 ]

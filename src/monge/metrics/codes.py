@@ -9,8 +9,6 @@ classifier and 94.38 % for clusters; its k-means took the best of 1,000 beginnin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +16,14 @@ from torch import Tensor
 
 from monge import ot
 
-from .samples import WithFloor, w2_squared
+from .samples import w2_squared
+from .spec import Measured, Measures, Metric
+
+RECONSTRUCTION = Metric("reconstruction_error", "reconstruction error", 4, "low")
+CODES_W2 = Metric("codes_w2", "W2² of codes to the prior", 2, "low", ratio="codes_w2_ratio")
+CODES_MMD = Metric("codes_mmd", "MMD² of codes to the prior", better="low")
+LINEAR_PROBE = Metric("linear_probe", "linear probe", 1, "high", "%", 100, table="linear probe, %")
+CLUSTERING = Metric("clustering_accuracy", "clustering accuracy", 1, "high", "%", 100)
 
 _BEGINNINGS = 20
 _FLAT = 1e-9  # standard deviations that count as 0, in units of the largest
@@ -84,16 +89,8 @@ def _whitened(train_codes: Tensor, codes: Tensor) -> tuple[NDArray[np.float64], 
     return known, asked
 
 
-@dataclass(frozen=True)
-class PriorDistances:
-    """Exact W₂² of codes to their prior beside its floor, and the unbiased squared MMD."""
-
-    w2: WithFloor
-    mmd: float
-
-
-def prior_distances(codes: Tensor, prior: Tensor, reference: Tensor) -> PriorDistances:
-    """How far codes are from samples of their prior, (n, d) each, a few thousand.
+def prior_distances(codes: Tensor, prior: Tensor, reference: Tensor) -> Measures:
+    """`CODES_W2` and `CODES_MMD`: how far codes are from samples of their prior, (n, d) each, a few thousand.
 
     The floor is W₂² of ``reference``, other samples of the prior, to the same. The MMD has the inverse multiquadric kernel with
     lengths taken from the prior, so that values for one prior compare; it is 0 in the mean where codes have the prior's
@@ -101,10 +98,10 @@ def prior_distances(codes: Tensor, prior: Tensor, reference: Tensor) -> PriorDis
 
     >>> z = torch.randn(3, 200, 2, generator=torch.Generator().manual_seed(0))
     >>> near, far = prior_distances(z[0], z[1], z[2]), prior_distances(z[0] + 2, z[1], z[2])
-    >>> near.w2.ratio < 2, far.w2.ratio > 20, abs(near.mmd) < 0.01, far.mmd > 0.5
+    >>> near[CODES_W2].ratio < 2, far[CODES_W2].ratio > 20, abs(near[CODES_MMD].value) < 0.01, far[CODES_MMD].value > 0.5
     (True, True, True, True)
     """
     z, p, r = (t.double().cpu() for t in (codes, prior, reference))
     known = torch.cat([p, r])
     scales = ot.kernel_scales(known) if (known != known[0]).any() else None
-    return PriorDistances(w2_squared(z, p, r), ot.mmd(z, p, kernel="imq", scales=scales).item())
+    return {CODES_W2: w2_squared(z, p, r), CODES_MMD: Measured(ot.mmd(z, p, kernel="imq", scales=scales).item())}

@@ -16,7 +16,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .features import frechet
-from .samples import WithFloor
+from .spec import Measured, Metric
+
+FORWARD = Metric("frechet_filters_forward", "Fréchet of filters, forward", 2, "low")
+INVERSE = Metric("frechet_filters_inverse", "Fréchet of filters, inverse", 2, "low")
 
 _SCALES = 3
 _LEAST = 2 / 255  # a contrast below one step of 8 bits is none
@@ -47,7 +50,7 @@ def filter_features(pictures: Tensor) -> Tensor:
     return torch.cat(features, 1)
 
 
-def frechet_filters(samples: Tensor, held_out: Tensor, reference: Tensor) -> WithFloor:
+def frechet_filters(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured:
     """Fréchet distance of `filter_features` between samples and held-out pictures, with its floor.
 
     The features are divided by their standard deviations over ``held_out``. The floor is the distance of as many of the
@@ -61,7 +64,7 @@ def frechet_filters(samples: Tensor, held_out: Tensor, reference: Tensor) -> Wit
     """
     x, y, r = (filter_features(t) for t in (samples, held_out, reference[: len(samples)]))
     scale = y.std(0).clamp_min(1e-6)
-    return WithFloor(frechet(x / scale, y / scale), frechet(r / scale, y / scale))
+    return Measured(frechet(x / scale, y / scale), frechet(r / scale, y / scale))
 
 
 def _strength(x: Tensor) -> Tensor:

@@ -6,13 +6,22 @@ measure both where the true interpolation is known; for real data a classifier's
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from monge.data import FiniteSource
-
 from .features import frechet
 from .lenet import classifier
+from .spec import Measured, Measures, Metric
+
+if TYPE_CHECKING:
+    from monge.data import FiniteSource
+
+CONFIDENCE = Metric("confidence_midpoint", "confidence in midpoints", 3, "high", stem="confidence", table="their confidence")
+FRECHET = Metric("frechet_lenet_midpoint", "Fréchet-LeNet of midpoints", 1, "low", stem="frechet_lenet", table="midpoints")
+PATH_LENGTH = Metric("path_length", "length of paths, in chords", 3, "low")
+MIDPOINTS = (FRECHET, CONFIDENCE, PATH_LENGTH)
 
 
 def path_length(features: Tensor) -> float:
@@ -40,8 +49,11 @@ def cross_fade(first: Tensor, last: Tensor, n: int) -> Tensor:
     return (1 - t) * first[:, None] + t * last[:, None]
 
 
-def midpoint_metrics(source: FiniteSource, midpoints: Tensor, first: Tensor, last: Tensor, paths: Tensor) -> dict[str, float]:
-    """Confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in the LeNet's features; beside a cross-fade.
+def midpoint_quality(source: FiniteSource, midpoints: Tensor, first: Tensor, last: Tensor, paths: Tensor) -> Measures:
+    """`MIDPOINTS`: confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in the LeNet's features.
+
+    Each stands beside that of a cross-fade of the pixels, the confidence also beside that of held-out pictures. Confidence is the
+    mean of the greatest class probability.
 
     Parameters
     ----------
@@ -51,24 +63,19 @@ def midpoint_metrics(source: FiniteSource, midpoints: Tensor, first: Tensor, las
         Pictures decoded half-way between the codes of the pictures ``first`` and ``last``.
     paths : Tensor (m, k, 1, 28, 28)
         Whole interpolations, ends included, of the first m pairs.
-
-    Returns
-    -------
-    dict
-        ``confidence_midpoint``, ``frechet_lenet_midpoint``, ``path_length``; ``confidence_crossfade``,
-        ``frechet_lenet_crossfade``, ``path_length_crossfade`` where pixels are mixed; ``confidence_data`` of held-out pictures.
-        Confidence is the mean of the greatest class probability.
     """
     lenet = classifier(source)
     data, data_classes = lenet(source.held_out(len(midpoints)))
     m, k = paths.shape[:2]
-    faded = cross_fade(first[:m], last[:m], k)
-    found = {"confidence_data": data_classes.amax(1).mean().item()}
-    for name, middle, path in (("", midpoints, paths), ("_crossfade", (first + last) / 2, faded)):
+
+    def judged(middle: Tensor, path: Tensor) -> tuple[float, float, float]:
         features, classes = lenet(middle)
-        found |= {
-            f"confidence{name or '_midpoint'}": classes.amax(1).mean().item(),
-            f"frechet_lenet{name or '_midpoint'}": frechet(features, data),
-            f"path_length{name}": path_length(lenet(path.flatten(0, 1))[0].unflatten(0, (m, k))),
-        }
-    return found
+        length = path_length(lenet(path.flatten(0, 1))[0].unflatten(0, (m, k)))
+        return frechet(features, data), classes.amax(1).mean().item(), length
+
+    ours, faded = judged(midpoints, paths), judged((first + last) / 2, cross_fade(first[:m], last[:m], k))
+    measures = {
+        metric: Measured(value, beside={"crossfade": other}) for metric, value, other in zip(MIDPOINTS, ours, faded, strict=True)
+    }
+    confidence = {**measures[CONFIDENCE].beside, "data": data_classes.amax(1).mean().item()}
+    return measures | {CONFIDENCE: Measured(measures[CONFIDENCE].value, beside=confidence)}

@@ -11,24 +11,47 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from monge.data import FiniteSource, Source, generator
 from monge.errors import MongeError
+from monge.rng import generator
 
 from .features import frechet, kid, precision_recall
+from .spec import Measured, Measures, Metric
+
+if TYPE_CHECKING:
+    from monge.data import FiniteSource
+
+FRECHET = Metric(
+    "frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=(("floor", "its floor", 1),), headline=True
+)
+KID = Metric("kid_lenet", "KID-LeNet", 2, "low", table="KID-LeNet")
+PRECISION = Metric("precision_lenet", "precision", 3, "high", table="precision")
+RECALL = Metric("recall_lenet", "recall", 3, "high", table="recall")
+CONFIDENCE = Metric("confidence", "mean confidence", 3, "high", table="confidence")
+SMALLEST_CLASS = Metric("smallest_class", "smallest class", 1, "high", "%", 100, table="smallest class, %")
+LARGEST_CLASS = Metric("largest_class", "largest class", 1, None, "%", 100)
+CLASS_SHARES = Metric("class_shares", "shares of the classes", brief=False)
+ACCURACY = Metric("lenet_accuracy", "accuracy of the LeNet", 4, brief=False)
+SHA256 = Metric("lenet_sha256", "sha256 of the LeNet", brief=False)
+QUALITY = (FRECHET, KID, PRECISION, RECALL, CONFIDENCE, SMALLEST_CLASS, LARGEST_CLASS, CLASS_SHARES, ACCURACY, SHA256)
+OF_RECONSTRUCTIONS = Metric("frechet_lenet_reconstruction", "Fréchet-LeNet of reconstructions", 1, "low")
+CONFIDENCE_OF_RECONSTRUCTIONS = Metric("confidence_reconstruction", "confidence in reconstructions", 3, "high", brief=False)
+OF_FITTED = Metric("frechet_lenet_baseline", "Fréchet-LeNet of a decoded Gaussian fitted to the codes", 1, "low")
 
 DATA_SETS = ("mnist", "fashion_mnist")
 _VERSION, _EPOCHS, _BATCH, _LR = 1, 8, 128, 4e-3
 _FEWEST = 4  # pictures: precision and recall look at third neighbours
 
 
-def has_lenet(source: Source) -> bool:
+def has_lenet(source: Any) -> bool:
     """Whether the LeNet's figures fit the data: a data set it is meant for, whole enough to be classified and compared.
 
     A file of the same name has no labels, and below four pictures neither covariance nor neighbours exist.
@@ -37,7 +60,7 @@ def has_lenet(source: Source) -> bool:
     >>> has_lenet(load("digits"))
     False
     """
-    if not isinstance(source, FiniteSource) or source.name not in DATA_SETS or source.labels is None:
+    if source.name not in DATA_SETS or getattr(source, "labels", None) is None:
         return False
     return source.shape == (1, 28, 28) and min(len(source.train_indices), len(source.held_out_indices)) >= _FEWEST
 
@@ -153,34 +176,37 @@ class FrechetLeNet:
         return frechet(self.lenet(samples)[0], self.data)
 
 
-def lenet_metrics(samples: Tensor, source: FiniteSource) -> dict[str, float | str | list[float]]:
-    """Fréchet-LeNet, KID-LeNet, precision, recall, class shares and confidence of pictures, beside floor and baseline.
+@lru_cache(maxsize=2)
+def frechet_lenet(source: FiniteSource) -> FrechetLeNet:
+    """The Fréchet-LeNet to a data set, kept between calls."""
+    return FrechetLeNet(source)
 
-    The floor is training data against held-out data; the baseline is one Gaussian fitted to the pixels.
+
+def lenet_quality(samples: Tensor, source: FiniteSource) -> Measures:
+    """`QUALITY`: Fréchet-LeNet, KID-LeNet, precision, recall, class shares and confidence of pictures (n, 1, 28, 28).
+
+    The floor is training data against held-out data. Beside the Fréchet distance is that of one Gaussian fitted to the pixels.
     """
     lenet = classifier(source)
     n = len(samples)
     data, _ = lenet(source.held_out(n))
-    train_pictures = source.train(n)
-    train, _ = lenet(train_pictures)
+    train, _ = lenet(source.train(n))
     features, probabilities = lenet(samples)
     baseline, _ = lenet(pixel_gaussian(source.train(60_000), n))
-    quality = precision_recall(features[:5000], data[:5000])
+    inside = precision_recall(features[:5000], data[:5000])
     shares = torch.bincount(probabilities.argmax(1), minlength=10) / n
+    gaussian = {"pixel_gaussian": frechet(baseline, data)}
     return {
-        "frechet_lenet": frechet(features, data),
-        "frechet_lenet_floor": frechet(train, data),
-        "frechet_lenet_pixel_gaussian": frechet(baseline, data),
-        "kid_lenet": kid(features, data),
-        "kid_lenet_floor": kid(train, data),
-        "precision_lenet": quality.precision,
-        "recall_lenet": quality.recall,
-        "confidence": probabilities.amax(1).mean().item(),
-        "smallest_class": shares.min().item(),
-        "largest_class": shares.max().item(),
-        "class_shares": [round(s, 4) for s in shares.tolist()],
-        "lenet_accuracy": lenet.accuracy,
-        "lenet_sha256": lenet.digest,
+        FRECHET: Measured(frechet(features, data), frechet(train, data), gaussian),
+        KID: Measured(kid(features, data), kid(train, data)),
+        PRECISION: Measured(inside.precision),
+        RECALL: Measured(inside.recall),
+        CONFIDENCE: Measured(probabilities.amax(1).mean().item()),
+        SMALLEST_CLASS: Measured(shares.min().item()),
+        LARGEST_CLASS: Measured(shares.max().item()),
+        CLASS_SHARES: Measured([round(s, 4) for s in shares.tolist()]),
+        ACCURACY: Measured(lenet.accuracy),
+        SHA256: Measured(lenet.digest),
     }
 
 

@@ -5,20 +5,15 @@ New data lie at some distance from the training data, copies lie nearer; held-ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from .spec import Measured, Measures, Metric
+
+NEAREST = Metric("nearest_train_ratio", "distance to the nearest training datum, over that of new data", 3, table="nearest train")
+COPIES = Metric("nearest_train_copies", "copies of training data (1 % of new data)", 1, "low", "%", 100)
+
 _BLOCK = 2**23  # float64 numbers in a block, 64 MiB
-
-
-@dataclass(frozen=True)
-class Memorisation:
-    """``ratio`` is 1 for samples like new data and near 0 for copies; ``copies`` is their share, 0.01 for new data."""
-
-    ratio: float
-    copies: float
 
 
 def nearest(samples: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,17 +44,18 @@ def _nearest_of_block(x: Tensor, y: Tensor, columns: int) -> tuple[Tensor, Tenso
     return distance, index
 
 
-def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Memorisation:
+def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Measures:
     """Compare the samples' distances to the training data with those of held-out data.
 
-    ``ratio`` is the quotient of the medians; ``copies`` is the share of samples no farther from a training datum than the
-    1 % quantile of held-out data. Low-quality samples lie far from all data, so 1 or more is no praise.
+    `NEAREST` is the quotient of the medians, 1 for samples like new data and near 0 for copies. `COPIES` is the share of samples
+    no farther from a training datum than the 1 % quantile of held-out data. Poor samples lie far from all data: 1 or more does
+    not say that they are good.
 
     >>> data = torch.arange(100.0)[:, None]
-    >>> memorisation(data[:50], train=data, held_out=data + 0.25), memorisation(data + 0.5, train=data, held_out=data + 0.25)
-    (Memorisation(ratio=0.0, copies=1.0), Memorisation(ratio=2.0, copies=0.0))
+    >>> [measured.value for measured in memorisation(data[:50], train=data, held_out=data + 0.25).values()]
+    [0.0, 1.0]
     """
     ours, usual = nearest(samples, train)[0], nearest(held_out, train)[0]
     middle, typical = ours.median().item(), usual.median().item()
     ratio = middle / typical if typical else (torch.inf if middle else 1.0)
-    return Memorisation(ratio, (ours <= usual.quantile(0.01)).double().mean().item())
+    return {NEAREST: Measured(ratio), COPIES: Measured((ours <= usual.quantile(0.01)).double().mean().item())}

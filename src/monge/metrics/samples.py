@@ -7,27 +7,22 @@ held-out sample as the figure, because on a 2-D mixture it moves by a tenth from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 import torch
 from torch import Tensor
 
 from monge import ot
 
+from .spec import Measured, Metric
 
-@dataclass(frozen=True)
-class WithFloor:
-    """A figure and what real data reach."""
-
-    value: float
-    floor: float
-
-    @property
-    def ratio(self) -> float:
-        return self.value / self.floor if self.floor else inf  # data that are all equal have no floor
+W2 = Metric("w2_squared", "W2²", 2, "low", ratio="w2_ratio", table="W2²/floor", headline=True)
+WithFloor = Measured
+ENERGY = Metric("energy_distance", "energy distance", better="low")
+MODES = Metric("modes", "modes", 1, "high", table="modes", beside=(("total", "of", 0),))
+ON_MODES = Metric("share_within_3_sigma", "within 3σ", 1, "high", "%", 100, table="within 3σ, %")
 
 
-def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> WithFloor:
+def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured:
     """Exact W₂² of samples to held-out data, with its floor: W₂² of reference data to the same held-out data.
 
     All are (n, ...); pictures are flattened. ``reference`` and ``held_out`` must be disjoint draws of the data.
@@ -37,7 +32,7 @@ def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> WithFloo
     4.0
     """
     x, y, r = (t.flatten(1).double() for t in (samples, held_out, reference))
-    return WithFloor((ot.wasserstein(x, y) ** 2).item(), (ot.wasserstein(r, y) ** 2).item())
+    return Measured((ot.wasserstein(x, y) ** 2).item(), (ot.wasserstein(r, y) ** 2).item())
 
 
 def energy_distance(samples: Tensor, held_out: Tensor) -> float:

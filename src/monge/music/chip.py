@@ -22,7 +22,7 @@ from scipy.signal import resample_poly
 
 from monge.errors import MongeError
 
-from .nesmdb import LOWEST, NOISES, RATE, VOICES
+from .rolls import LOWEST, NOISES, RATE, VOICES
 
 SAMPLE_RATE = 44_100
 DUTIES = (0.125, 0.25, 0.5)
@@ -51,7 +51,7 @@ def render(
     Parameters
     ----------
     score : array (frames, 4)
-        Classes of P1, P2, TR and NO as in `monge.music.nesmdb`: 0 is silence, k the MIDI pitch k + 20, or the noise type.
+        Classes of P1, P2, TR and NO as in `monge.music.rolls`: 0 is silence, k the MIDI pitch k + 20, or the noise type.
     rate : float
         Frames a second.
     sample_rate : int

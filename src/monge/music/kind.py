@@ -1,92 +1,92 @@
-"""Measuring a method on scores: how much comes back, and how far from music its samples and interpolations are."""
+"""Music as a kind of sample: piano rolls to look at, and how far from music samples and interpolations are."""
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import TypeGuard
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from monge.dance.kind import holds_dances, poses
-from monge.data import FiniteSource, Source
-from monge.train.codes import decoded, encoded
-from monge.train.contract import Coding, Method
-from monge.train.recipe import EvalConfig
+from monge.data.subject import Subject, on_cpu
+from monge.methods.protocols import Autoencoding
+from monge.metrics import Evaluator, Measured, Measures, Metric, evaluator
+from monge.nets import Autoencoder
 
-from .metrics import coin_fade, latest_fade, note_accuracy, score_distances
-from .nesmdb import most_likely, one_hot
+from .metrics import FIGURES, coin_fade, latest_fade, note_accuracy, score_distances
+from .plots import piano_rolls
+from .rolls import most_likely, one_hot
 
 _MOST = 1000  # windows of each kind
+_SHOWN = 12  # piano rolls in a picture
+
+ACCURACY = Metric("note_accuracy", "notes right", 1, "high", "%", 100, table="notes right, %")
+DISTANCES = {name: Metric(f"score_{name}_sample", title, 3, "low", stem=f"score_{name}") for name, title in FIGURES.items()}
 
 
-def holds_scores(source: Source) -> TypeGuard[FiniteSource]:
-    """Whether samples are scores and not pictures.
+@dataclass(frozen=True)
+class PianoRoll:
+    """Windows of songs (n, voices, classes, frames), one-hot over the classes, at ``rate`` frames a second."""
 
-    >>> from monge.data import load
-    >>> holds_scores(load("digits"))
-    False
-    """
-    return isinstance(source, FiniteSource) and source.rate is not None
+    rate: float
 
+    @property
+    def evaluators(self) -> tuple[Evaluator, ...]:
+        return (music_of(self.rate),)
 
-@torch.no_grad()
-def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[str, float]:
-    """Figures of `monge.music.metrics` for data that are scores; nothing for other data.
+    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:  # noqa: ARG002
+        from monge import plots
 
-    ``score_FIGURE_KIND`` is the distance of a kind of scores to held-out windows. The kinds are ``sample``, and ``floor``: other
-    held-out windows A. For a method with an autoencoder also those between pairs of held-out windows (A, B): ``midpoint``,
-    decoded from (z_A + z_B)/2, ``transported``, decoded from a point as far from the mean of the codes as codes are,
-    m + ((z_A + z_B)/2 − m)·√2, and the cross-fades of the two rolls, ``crossfade`` (a coin for each cell) and
-    ``crossfade_latest`` (the note struck last). ``note_accuracy`` and ``note_accuracy_sounding`` are of held-out
-    reconstructions.
-    """
-    if not holds_scores(source) or source.rate is None:
-        return {}
-    n = min(_MOST, config.samples)
-    held_out = most_likely(source.held_out(3 * n, config.seed))
-    third = len(held_out) // 3
-    if not third:
-        return {}
-    truth, a, b = held_out.split(third)[:3]
-    kinds = {"floor": a, "sample": most_likely(method.sample(third, config.seed))}
-    found = {}
-    if isinstance(method, Coding):
-        rebuilt = most_likely(decoded(method.autoencoder, encoded(method.autoencoder, _samples(truth))))
-        found["note_accuracy"], found["note_accuracy_sounding"] = note_accuracy(rebuilt, truth)
-        kinds |= _between(method, a, b, config.seed)
-    for kind, scores in kinds.items():
-        for name, value in score_distances(scores, truth, source.rate).items():
-            found |= {f"score_{name}_{kind}": value} if isfinite(value) else {}
-    return found
+        return plots.to_png(piano_rolls(most_likely(samples[:_SHOWN]), self.rate))
+
+    def as_points(self, samples: Tensor) -> Tensor:
+        return samples.flatten(1)
 
 
-def pictures(samples: Tensor, source: Source) -> Tensor:
-    """Scores (n, 4, 89, frames) as pictures (n, 1, 88, frames) in ±1, high pitches above; dances as poses; others as they are.
+def music_of(rate: float) -> Evaluator:
+    """The evaluator of piano rolls at ``rate`` frames a second."""
 
-    >>> from monge.data import load
-    >>> pictures(torch.zeros(2, 1, 8, 8), load("digits")).shape
-    torch.Size([2, 1, 8, 8])
-    """
-    if holds_dances(source):
-        return poses(samples)
-    if not holds_scores(source):
-        return samples
-    rolls = one_hot(most_likely(samples).movedim(1, 2))[:, :, 1:]
-    return 2 * rolls.amax(1, keepdim=True).flip(2) - 1
+    @evaluator(ACCURACY, *DISTANCES.values())
+    def music(subject: Subject) -> Measures:
+        """Distances of `monge.music.metrics` to held-out windows.
+
+        The floor is that of other held-out windows A. For a method with an autoencoder also those between pairs of held-out
+        windows (A, B): ``midpoint``, decoded from (z_A + z_B)/2, ``transported``, decoded from a point as far from the mean of
+        the codes as codes are, m + ((z_A + z_B)/2 − m)·√2, and the cross-fades of the two rolls, ``crossfade`` (a coin for each
+        cell) and ``crossfade_latest`` (the note struck last). `ACCURACY` is of held-out reconstructions.
+        """
+        config = subject.config
+        held_out = most_likely(subject.data.held_out(3 * min(_MOST, config.samples), config.seed))
+        third = len(held_out) // 3
+        if not third:
+            return {}
+        truth, a, b = held_out.split(third)[:3]
+        kinds = {"floor": a, "sample": most_likely(subject.samples(third, config.seed))}
+        found: Measures = {}
+        if isinstance(subject.method, Autoencoding):
+            autoencoder = subject.method.autoencoder
+            rebuilt = most_likely(autoencoder.decode_all(autoencoder.encode_all(_samples(truth))))
+            right, sounding = note_accuracy(rebuilt, truth)
+            found[ACCURACY] = Measured(right, beside={"sounding": sounding})
+            kinds |= _between(autoencoder, a, b, config.seed)
+        distances = {kind: score_distances(rolls, truth, rate) for kind, rolls in kinds.items()}
+        for name, metric in DISTANCES.items():
+            others = {kind: of[name] for kind, of in distances.items() if kind not in ("sample", "floor")}
+            found[metric] = Measured(distances["sample"][name], distances["floor"][name], others)
+        return found
+
+    return music
 
 
-def _between(method: Coding, a: Tensor, b: Tensor, seed: int) -> dict[str, Tensor]:
-    ends = [encoded(method.autoencoder, _samples(end)) for end in (a, b)]
-    mean = method.autoencoder.mean.float().cpu()
+def _between(autoencoder: Autoencoder, a: Tensor, b: Tensor, seed: int) -> dict[str, Tensor]:
+    ends = [autoencoder.encode_all(_samples(end)) for end in (a, b)]
+    mean = on_cpu(autoencoder.mean)
     middle = (ends[0] + ends[1]) / 2
     return {
-        "midpoint": most_likely(decoded(method.autoencoder, middle)),
-        "transported": most_likely(decoded(method.autoencoder, mean + (middle - mean) * 2**0.5)),
+        "midpoint": most_likely(autoencoder.decode_all(middle)),
+        "transported": most_likely(autoencoder.decode_all(mean + (middle - mean) * 2**0.5)),
         "crossfade": coin_fade(a, b, seed),
         "crossfade_latest": latest_fade(a, b, seed),
     }
 
 
-def _samples(scores: Tensor) -> Tensor:
-    return one_hot(scores.movedim(1, 2))
+def _samples(rolls: Tensor) -> Tensor:
+    return one_hot(rolls.movedim(1, 2))

@@ -1,6 +1,6 @@
 r"""How far a set of scores is from music, and the cross-fades that an interpolation has to beat.
 
-Scores are classes (n, 4, frames) as in `monge.music.nesmdb`. Each figure is a 1-Wasserstein distance of what is measured on a
+Scores are classes (n, 4, frames) as in `monge.music.rolls`. Each figure is a 1-Wasserstein distance of what is measured on a
 set and on held-out windows:
 
 ==================  =================================================================================================
@@ -23,11 +23,16 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from monge import ot
-from monge.data import generator
+from monge.rng import generator
 
-from .nesmdb import LOWEST
+from .rolls import LOWEST
 
-FIGURES = ("pitch_class", "onset_density", "voice_leading", "silence")
+FIGURES = {
+    "pitch_class": "pitch classes, distance to music",
+    "onset_density": "notes a second, distance to music",
+    "voice_leading": "steps in semitones, distance to music",
+    "silence": "silence, distance to music",
+}
 _PITCHED = 3  # P1, P2 and TR come first
 
 

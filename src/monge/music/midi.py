@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from monge.data.sources import FiniteSource
 from monge.errors import MongeError
 
-from .nesmdb import LOWEST, NOISES, RATE, VOICES, Song, from_songs, runs, to_classes
+from .nesmdb import from_songs
+from .rolls import LOWEST, NOISES, RATE, VOICES, Song, runs, to_classes
 
 SUFFIXES = (".mid", ".midi")
 _TICKS = 480  # to a quarter
@@ -92,6 +93,11 @@ def from_midi(path: Path, size: int | None = None) -> FiniteSource:
     if not files:
         raise MongeError(f"'{path}' holds no MIDI file ({', '.join(SUFFIXES)})")
     return from_songs([read_midi(file) for file in files], path.stem, size=size)
+
+
+def open_midi(path: Path, size: int | None = None) -> FiniteSource | None:
+    """`from_midi`, or None where there is no MIDI file."""
+    return from_midi(path, size) if midi_files(path) else None
 
 
 def midi_files(path: Path) -> list[Path]:

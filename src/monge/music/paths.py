@@ -22,7 +22,7 @@ def window(path: Path, frames: int, rate: float) -> Any:
     import torch
 
     from .midi import read_midi
-    from .nesmdb import one_hot
+    from .rolls import one_hot
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -40,7 +40,7 @@ def write(between: Interpolator, a: Tensor, b: Tensor, modes: Sequence[Mode], n:
 
     A piano roll holds all modes and the cross-fade. Sounds and MIDI are files of their own, the n windows one after another.
     """
-    from .nesmdb import most_likely
+    from .rolls import most_likely
 
     decoded = {mode: most_likely(between.interpolate(a, b, n, mode)) for mode in modes}
     ends = most_likely(a[None]), most_likely(b[None])

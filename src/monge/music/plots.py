@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
-from .nesmdb import LOWEST, NOISES, RATE, VOICES, runs
+from .rolls import LOWEST, NOISES, RATE, VOICES, runs
 
 _COLOURS = ("#d1495b", "#2e86ab", "#3a7d44", "#6c757d")
 _STRIP = 8  # semitones of height for all types of noise

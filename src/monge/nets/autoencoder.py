@@ -10,6 +10,7 @@ slower on a processor; ``mlp`` takes anything; ``sequence`` is for scores.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import log2
 from typing import Literal, TypeAlias
@@ -24,6 +25,7 @@ AutoencoderNet: TypeAlias = Literal["mlp", "conv", "dcgan", "acai", "sequence"]
 
 _MEMORY = 0.99  # decay of the moments: they remember the codes of about a hundred batches
 _SMALLEST = 4  # side of the blocks' last picture
+_BLOCK, _ENTRIES = 1000, 2**21  # samples and numbers, at most, that go through a network at once
 _HIDDEN = 256  # between the last picture and the codes
 
 
@@ -70,6 +72,23 @@ class Autoencoder(nn.Module):
         """Samples, or probabilities of the classes."""
         made = self.decoder(z)
         return made.softmax(2) if self.classes else made
+
+    def encode_all(self, x: Tensor) -> Tensor:
+        """Codes (n, latent) of any number of samples, on the CPU; computed by blocks, where the networks are."""
+        return self._through(self.encode, x)
+
+    def decode_all(self, z: Tensor) -> Tensor:
+        """Samples of any number of codes, likewise."""
+        return self._through(self.decode, z)
+
+    def error_all(self, x: Tensor) -> Tensor:
+        """`errors` of the reconstructions of any number of samples, likewise."""
+        return self._through(lambda block: self.errors(block, self.decode(self.encode(block))), x)
+
+    @torch.no_grad()
+    def _through(self, f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        rows = max(1, min(_BLOCK, _ENTRIES // x[0].numel()))
+        return torch.cat([f(block.to(self.mean)).float().cpu() for block in x.split(rows)])
 
     def errors(self, x: Tensor, made: Tensor) -> Tensor:
         """|x − x̂|² or −Σ x log x̂ of each sample, (n,)."""

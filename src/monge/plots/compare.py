@@ -13,32 +13,33 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .pictures import _INK, grid
+from .pictures import _INK
 
 History = Sequence[Mapping[str, Any]]
 Array = NDArray[np.float64]
+Picture = NDArray[np.uint8]
 
 _TEXT, _QUIET, _RULE = "#2b2f36", "#6b7480", "#e4e8ec"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#2b2f36")  # after Okabe and Ito
 _STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)))  # beyond seven methods the colours come again, dashed
 _ACROSS = 7  # panels in a row
-_NAMES = {"frechet_lenet": "Fréchet-LeNet"}
 _SECONDS = {"cpu_seconds": "CPU", "wall_seconds": "wall-clock", "gpu_seconds": "GPU"}
 
 
 def comparison(
-    data: Tensor,
-    samples: Mapping[str, Tensor],
+    data: Any,
+    samples: Mapping[str, Any],
     histories: Mapping[str, Sequence[History]],
     metrics: Sequence[str] = ("energy_distance",),
     against: str = "cpu_seconds",
     captions: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> Figure:
     """A panel of data, a panel of samples for each method, and below a panel of curves for each metric.
 
-    ``data`` and ``samples`` are pictures (n, c, h, w) or points (n, d), of which the first two principal axes of the data are
-    drawn. ``histories`` holds the logs of each method's seeds: the line is their mean, the band reaches from the least to the
-    greatest. ``captions`` are written below the samples.
+    ``data`` and ``samples`` are points (n, d), of which the first two principal axes of the data are drawn, or one picture
+    (h, w, 3) each, uint8. ``histories`` holds the logs of each method's seeds: the line is their mean, the band reaches from the
+    least to the greatest. ``captions`` are written below the samples, ``titles`` name metrics.
 
     >>> import torch
     >>> log = [{"step": 1, "cpu_seconds": 0.5, "loss": 3.0}, {"step": 2, "cpu_seconds": 1.0, "loss": 2.0}]
@@ -53,7 +54,7 @@ def comparison(
     figure = Figure(figsize=(columns * side, rows * (side + 0.5) + 3.4), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[rows * (side + 0.5), 3.4], hspace=0.04, squeeze=False).flat
     axes = above.subplots(rows, columns, squeeze=False).flatten()
-    (_pictures if data.ndim == 4 else _points)(axes, data, samples)
+    (_points if data.ndim == 2 else _pictures)(axes, data, samples)
     _titles(axes, list(samples))
     for axis, label in zip(axes, ["data", *samples], strict=False):
         axis.set(xticks=[], yticks=[])
@@ -61,7 +62,7 @@ def comparison(
     for axis in axes[panels:]:
         axis.remove()
     for axis, metric in zip(below.subplots(1, len(metrics), squeeze=False).flat, metrics, strict=True):
-        _curves(axis, histories, metric, against)
+        _curves(axis, histories, metric, against, (titles or {}).get(metric, metric.replace("_", " ")))
     return figure
 
 
@@ -92,9 +93,9 @@ def _titles(axes: NDArray[Any], labels: Sequence[str]) -> None:
         axis.text(0, 1.02, settings, transform=axis.transAxes, fontsize=8.5, color=_QUIET)
 
 
-def _pictures(axes: NDArray[Any], data: Tensor, samples: Mapping[str, Tensor]) -> None:
-    for axis, drawn in zip(axes, [data, *samples.values()], strict=False):
-        axis.imshow(grid(drawn, columns=ceil(len(drawn) ** 0.5)))
+def _pictures(axes: NDArray[Any], data: Picture, samples: Mapping[str, Picture]) -> None:
+    for axis, shown in zip(axes, [data, *samples.values()], strict=False):
+        axis.imshow(shown)
         axis.spines[:].set_visible(False)
 
 
@@ -136,7 +137,7 @@ def _flat(points: Tensor) -> Array:
     return points.detach().cpu().double().flatten(1).numpy()
 
 
-def _curves(axis: Axes, histories: Mapping[str, Sequence[History]], metric: str, against: str) -> None:
+def _curves(axis: Axes, histories: Mapping[str, Sequence[History]], metric: str, against: str, title: str) -> None:
     """Lines with bands; a line's name stands at the right margin, at the height of its end."""
     bands = {label: band(logs, metric, against) for label, logs in histories.items()}
     for i, (places, means, least, greatest) in enumerate(bands.values()):
@@ -156,7 +157,7 @@ def _curves(axis: Axes, histories: Mapping[str, Sequence[History]], metric: str,
     elif metric == "modes":
         axis.set_ylim(0, None)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_title(_NAMES.get(metric, metric.replace("_", " ")), loc="left", fontsize=11, fontweight="bold", color=_TEXT)
+    axis.set_title(title, loc="left", fontsize=11, fontweight="bold", color=_TEXT)
     axis.set_xlabel(f"{_SECONDS[against]} seconds of training" if against in _SECONDS else against, color=_QUIET)
     axis.set_xlim(0, None)
     axis.spines[["top", "right"]].set_visible(False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -20,26 +20,27 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto }
 """
 
 
-def report_page(title: str, config: Mapping[str, Any], metrics: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """Return the page; ``pictures`` maps a caption to PNG bytes, and ``metrics["warnings"]`` is a list that stands on top.
+def report_page(
+    title: str,
+    config: Mapping[str, Any],
+    metrics: Iterable[Sequence[str]],
+    pictures: Mapping[str, bytes],
+    warnings: Iterable[str] = (),
+) -> str:
+    """Return the page; ``metrics`` are the rows of a table, ``pictures`` maps a caption to PNG bytes, ``warnings`` stand on top.
 
-    >>> "<h1>A &lt;run&gt;</h1>" in report_page("A <run>", {}, {"w2_ratio": 1.0}, {})
+    >>> "<h1>A &lt;run&gt;</h1>" in report_page("A <run>", {}, [("W2²", "0.1", "floor 0.1")], {})
     True
     """
-    warnings = "\n".join(f'<p class="warning">{html.escape(text)}</p>' for text in metrics.get("warnings", ()))
-    rows = "\n".join(_row(name, value) for name, value in metrics.items() if name != "warnings")
+    said = "\n".join(f'<p class="warning">{html.escape(text)}</p>' for text in warnings)
+    rows = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in metrics)
     figures = "\n".join(_figure(name, png) for name, png in pictures.items())
     text = html.escape(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n{warnings}<h2>metrics</h2>\n"
+        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n{said}<h2>metrics</h2>\n"
         f"<table>\n{rows}\n</table>\n{figures}\n<h2>config</h2>\n<pre>{text}</pre></body></html>\n"
     )
-
-
-def _row(name: str, value: Any) -> str:
-    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return f"<tr><td>{html.escape(name.replace('_', ' '))}</td><td>{html.escape(shown)}</td></tr>"
 
 
 def _figure(name: str, png: bytes) -> str:

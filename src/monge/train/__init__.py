@@ -1,19 +1,19 @@
 """The loop: recipes, checkpoints, run folders, training and evaluation."""
 
 from . import checkpoint, loop
+from .build import build, load_run
+from .evaluate import Evaluation, evaluate, evaluate_run, picture_of
 from .folder import RunFolder
-from .loop import Interrupted, build, train
-from .maps import drawn
-from .measure import evaluate, evaluate_run, load_run, picture_of
+from .loop import Interrupted, train
 from .recipe import Recipe, find, parse, read, recipe_class, shipped, to_yaml
 
 __all__ = [
+    "Evaluation",
     "Interrupted",
     "Recipe",
     "RunFolder",
     "build",
     "checkpoint",
-    "drawn",
     "evaluate",
     "evaluate_run",
     "find",

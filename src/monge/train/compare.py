@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isclose
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Any
 
 from monge.errors import MongeError, nearest
+from monge.metrics import Metric
 
 from .folder import RunFolder, _flat
 from .recipe import Recipe, dump
@@ -65,58 +66,44 @@ class Group:
             found["cpu_minutes"] = Figure(tuple(v / 60 for v in found["cpu_seconds"].values))
         return found
 
-    @property
-    def headline(self) -> str:
-        """The one figure to write below the samples."""
-        chosen = next((c for c in (_FRECHET, _RATIO) if c.metric in self.figures), None)
-        return f"{chosen.title} {chosen.cell(self.figures[chosen.metric])}" if chosen else ""
+    def headline(self, known: Sequence[Metric]) -> str:
+        """The number to write below the samples, that of the data's kind if it has one."""
+        found = [c for c in columns(known) if c.judged and c.metric.headline and c.key in self.figures]
+        return f"{found[-1].title} {found[-1].cell(self.figures[found[-1].key])}" if found else ""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: a metric, how it is written, and which end of it is better, if either."""
+    """A column of the table: the key of a number, its head, and the metric that says how it is written."""
 
+    key: str
     title: str
-    metric: str
-    decimals: int
-    better: Literal["low", "high"] | None = None
-    scale: float = 1.0
+    metric: Metric
+    judged: bool = True
+
+    @property
+    def better(self) -> str | None:
+        """Which end is better; of what stands beside a metric, none."""
+        return self.metric.better if self.judged else None
 
     def cell(self, figure: Figure) -> str:
-        written = f"{figure.mean * self.scale:.{self.decimals}f}"
+        written = self.metric.number(figure.mean)
         varies = self.better is not None or figure.sd > 0  # how many modes there are does not
-        return f"{written} ± {figure.sd * self.scale:.{self.decimals}f}" if len(figure.values) > 1 and varies else written
+        return f"{written} ± {self.metric.number(figure.sd)}" if len(figure.values) > 1 and varies else written
 
 
-_RATIO, _FRECHET = Column("W2²/floor", "w2_ratio", 2, "low"), Column("Fréchet-LeNet", "frechet_lenet", 1, "low")
-COLUMNS = (
-    _RATIO,
-    Column("modes", "modes", 1, "high"),
-    Column("of", "modes_total", 0),
-    Column("within 3σ, %", "share_within_3_sigma", 1, "high", 100),
-    _FRECHET,
-    Column("its floor", "frechet_lenet_floor", 1),
-    Column("KID-LeNet", "kid_lenet", 2, "low"),
-    Column("precision", "precision_lenet", 3, "high"),
-    Column("recall", "recall_lenet", 3, "high"),
-    Column("smallest class, %", "smallest_class", 1, "high", 100),
-    Column("confidence", "confidence", 3, "high"),
-    Column("nearest train", "nearest_train_ratio", 3),
-    Column("midpoints", "frechet_lenet_midpoint", 1, "low"),
-    Column("their confidence", "confidence_midpoint", 3, "high"),
-    Column("linear probe, %", "linear_probe", 1, "high", 100),
-    Column("lines off, ‰", "lines_mean_distance", 2, "low", 1000),
-    Column("smoothness", "lines_smoothness", 2, "low"),
-    Column("Fréchet kinetic", "dance_frechet_kinetic", 2, "low"),
-    Column("its floor", "dance_frechet_kinetic_floor", 2),
-    Column("Fréchet geometric", "dance_frechet_geometric", 2, "low"),
-    Column("its floor", "dance_frechet_geometric_floor", 2),
-    Column("beat alignment", "dance_beat_alignment", 3, "high"),
-    Column("real dances'", "dance_beat_alignment_real", 3),
-    Column("music correlation", "dance_music_correlation", 3),
-    Column("notes right, %", "note_accuracy", 1, "high", 100),
-    Column("CPU-min", "cpu_minutes", 2, "low"),
-)
+CPU = Metric("cpu_minutes", "CPU-min", 2, "low", table="CPU-min")
+
+
+def columns(known: Sequence[Metric]) -> list[Column]:
+    """The columns of those metrics that have one, and of what stands beside them."""
+    found = []
+    for metric in (*known, CPU):
+        if metric.table is not None:
+            found.append(Column(metric.ratio or metric.key, metric.table, metric))
+            for name, title, decimals in metric.beside:
+                found.append(Column(metric.suffixed(name), title, replace(metric, decimals=decimals), judged=False))
+    return found
 
 
 def read_groups(paths: Sequence[str | Path]) -> list[Group]:
@@ -178,17 +165,15 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     return labels
 
 
-def table(groups: Sequence[Group]) -> str:
-    """The groups as aligned text, one a row, with ``*`` at the best of each column."""
-    columns = [c for c in COLUMNS if any(c.metric in g.figures for g in groups)]
-    rows = [["method", *(c.title for c in columns), "seeds"]]
-    best = {c.metric: _best(c, groups) for c in columns}
+def table(groups: Sequence[Group], known: Sequence[Metric]) -> str:
+    """The groups as aligned text, one a row, with ``*`` at the best of each column; ``known`` says how numbers are written."""
+    shown = [c for c in columns(known) if any(c.key in g.figures for g in groups)]
+    rows = [["method", *(c.title for c in shown), "seeds"]]
+    best = {c.key: _best(c, groups) for c in shown}
     for group in groups:
         cells = [
-            c.cell(group.figures[c.metric]) + (" *" if group.label in best[c.metric] else "  ")
-            if c.metric in group.figures
-            else ""
-            for c in columns
+            c.cell(group.figures[c.key]) + (" *" if group.label in best[c.key] else "  ") if c.key in group.figures else ""
+            for c in shown
         ]
         rows.append([group.label, *cells, str(len(group.runs))])
     rows[0] = [rows[0][0], *(f"{title}  " for title in rows[0][1:-1]), rows[0][-1]]
@@ -202,7 +187,7 @@ def table(groups: Sequence[Group]) -> str:
 
 def _best(column: Column, groups: Sequence[Group]) -> set[str]:
     """Labels of the groups with the best mean; nobody's when all are equal or nothing is better."""
-    means = {g.label: g.figures[column.metric].mean for g in groups if column.metric in g.figures}
+    means = {g.label: g.figures[column.key].mean for g in groups if column.key in g.figures}
     if column.better is None or len(set(means.values())) < 2:
         return set()
     top = min(means.values()) if column.better == "low" else max(means.values())

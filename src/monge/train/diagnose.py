@@ -1,25 +1,19 @@
-"""The figures of a log line: how far the samples are at this step, cheaply, and whether the game still goes on."""
+"""The numbers of a log line: how far the samples are at this step, cheaply, and whether the game still goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from monge import metrics
-from monge.dance.kind import holds_dances
-from monge.data import EndlessSource, FiniteSource, Source
-from monge.data.sets.toy import TOYS, Mixture
-from monge.music.kind import holds_scores
+from monge.data import Source, Subject
+from monge.methods.protocols import CriticEstimate
+from monge.metrics import EvalConfig, Evaluator
+from monge.metrics.spec import finite
 
-from .contract import Estimating, Matching, Method
-from .maps import drawn
-
-_CLOUD = 1000  # samples for the energy distance and the modes
-_SCORES = 200  # the same of scores and dances, each of which is thousands of numbers
+_CLOUD, _FEW, _LARGE = 1000, 200, 4096  # samples for the distances, fewer of those with more numbers than the last
 _PICTURES = 2000  # samples for the Fréchet distance
 _PAIRS = 512  # data and samples for a method's own estimate
 
@@ -29,64 +23,33 @@ _STALLED = "the critic gives the generator no gradient (generator_grad below 1e-
 
 
 @torch.no_grad()
-def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] | None = None) -> dict[str, float]:
-    """Measure a method in training: energy distance, modes of a mixture, masses of cells, the method's own estimate.
+def diagnose(method: Any, data: Source, evaluators: Iterable[Evaluator]) -> dict[str, float]:
+    """Measure a method in training, by those evaluators that are cheap enough and by its own estimate.
 
     Parameters
     ----------
     method : Method
-        With an ``estimate``, see `Estimating`, what it returns is added.
-    source : Source
-    frechet : callable, optional
-        Maps pictures to their Fréchet distance to the data, see `frechet_of`; adds ``frechet_lenet``.
+        With an ``estimate``, see `monge.methods.protocols.CriticEstimate`, what it returns is added.
+    data : Source
+    evaluators : iterable of Evaluator
+        Those for "log" are used.
 
     Returns
     -------
     dict
         Numbers by name; one that is not finite is left out, since JSON has no word for it.
-
-    Examples
-    --------
-    >>> from monge.data import load
-    >>> from monge.methods.ot_gan import Config, build
-    >>> sorted(diagnose(build(Config(width=8), (2,)), load("8gaussians")))
-    ['energy_distance', 'modes', 'share_within_3_sigma']
     """
-    n = _SCORES if holds_scores(source) or holds_dances(source) else _CLOUD
-    samples = drawn(method, source, n)
-    cloud = samples.float().cpu()
-    found: dict[str, float] = {"energy_distance": metrics.energy_distance(cloud, source.held_out(n))}
-    if (toy := mixture_of(source)) is not None:
-        reached = metrics.coverage(cloud, toy.centres, toy.sigma)
-        found |= {"modes": reached.modes, "share_within_3_sigma": reached.share}
-    if frechet is not None:
-        found["frechet_lenet"] = frechet(method.sample(_PICTURES).float().cpu())
-    if isinstance(method, Matching):
-        found["cell_mass_error"] = method.cell_mass_error(source)
-    if isinstance(method, Estimating):
-        data = source.held_out(_PAIRS).to(samples)
-        found |= {name: float(value) for name, value in method.estimate(data, samples[:_PAIRS]).items()}
+    n = _CLOUD if prod(data.shape) <= _LARGE else _FEW
+    subject = Subject(method, data, EvalConfig(samples=n, lenet_samples=_PICTURES))
+    found: dict[str, Any] = {}
+    for one in evaluators:
+        if "log" in one.when:
+            found |= {metric.key: measured.value for metric, measured in one(subject).items()}
+    if isinstance(method, CriticEstimate):
+        made = subject.drawn(n)
+        real = data.held_out(_PAIRS).to(made)
+        found |= {name: float(value) for name, value in method.estimate(real, made[:_PAIRS]).items()}
     return finite(found)
-
-
-def mixture_of(source: Source) -> Mixture | None:
-    """The mixture that a toy source draws from, or None; a file named like a toy is not one."""
-    toy = TOYS.get(source.name) if isinstance(source, EndlessSource) else None
-    return toy if isinstance(toy, Mixture) else None
-
-
-def frechet_of(source: Source) -> Callable[[Tensor], float] | None:
-    """The Fréchet-LeNet to the data's held-out pictures, or None for data that the LeNet does not fit."""
-    return metrics.FrechetLeNet(source) if isinstance(source, FiniteSource) and metrics.has_lenet(source) else None
-
-
-def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out NaN and infinity.
-
-    >>> finite({"ratio": float("inf"), "value": 0.0, "name": "x"})
-    {'value': 0.0, 'name': 'x'}
-    """
-    return {name: value for name, value in figures.items() if not isinstance(value, float) or isfinite(value)}
 
 
 def alarms(means: Mapping[str, float]) -> list[str]:

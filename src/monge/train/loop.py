@@ -10,26 +10,25 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from statistics import fmean as mean
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from monge import parallel
 from monge.data import Draw, Source, load
 from monge.errors import MongeError
+from monge.methods.protocols import Method
 
 from . import checkpoint
-from .contract import Method
-from .diagnose import alarms, diagnose, frechet_of, raised
+from .build import build
+from .diagnose import alarms, diagnose, raised
+from .evaluate import Evaluation, draw_pictures, evaluate_run, evaluators
 from .folder import RunFolder, device_of
-from .measure import draw_pictures, evaluate_run
-from .recipe import Recipe, method_module
+from .recipe import Recipe
 
 
 class Interrupted(Exception):
@@ -40,18 +39,7 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-def build(recipe: Recipe, source: Source, device: torch.device | str = "cpu") -> Any:
-    """Make the method that a recipe names, with weights from its seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.run.seed)
-        try:
-            method = method_module(recipe.method.name).build(recipe.method, source.shape)
-        except ValueError as error:  # networks that do not fit the data say which do
-            raise MongeError(f"data '{source.name}': {error}") from error
-    return method.to(device, getattr(torch, recipe.run.dtype))
-
-
-def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
+def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluation | None:
     """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
 
     Raises
@@ -79,7 +67,7 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> dict[str
             folder.rewind(start)
         if start < recipe.run.steps:
             _loop(job, start, position)
-        measured = evaluate_run(folder, method, source) if main else {}
+        measured = evaluate_run(folder, method, source) if main else None
         parallel.barrier()  # leave together: a process that tears down while others still work has been seen to abort
         return measured
 
@@ -123,14 +111,10 @@ class _Job:
         where = {"part": self.part, "device": self.device, "dtype": getattr(torch, run.dtype)}
         return Draw(self.source, run.seed, step, position=position, steps=run.steps, **where)
 
-    @cached_property
-    def frechet(self) -> Callable[[Tensor], float] | None:
-        return frechet_of(self.source)
-
     def record(self, step: int, position: int, means: Mapping[str, float]) -> dict[str, Any]:
         """Write a log line, then its checkpoint (a line without one is dropped on resuming), then the pictures."""
         line: dict[str, Any] = {"step": step, **self.clock.read(), **means}
-        line |= diagnose(self.method, self.source, self.frechet)
+        line |= diagnose(self.method, self.source, evaluators(self.source))
         if warnings := alarms(means):
             line["warning"] = "; ".join(warnings)
             self.tell(step, warnings)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from monge.config import Frozen
 from monge.errors import MongeError, nearest
+from monge.metrics import EvalConfig
 
 AS_IT_IS = "cpu"  # the preset that every recipe has, which changes nothing
 
@@ -57,19 +58,6 @@ class RunConfig(Frozen):
     """CPU threads; default: torch's choice. Small networks run fastest with 1, most of all on a busy machine."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-
-
-class EvalConfig(Frozen):
-    """How the result is measured."""
-
-    samples: int = Field(2048, ge=16)
-    """Samples for exact W2."""
-    draws: int = Field(1, ge=1, le=32)
-    """Independent draws over which exact W2 and its floor are averaged; for endless sources."""
-    lenet_samples: int = Field(10_000, ge=100)
-    """Samples for the LeNet's figures."""
-    seed: int = Field(0, ge=0)
-    """Seed of the samples."""
 
 
 class Recipe(Frozen):

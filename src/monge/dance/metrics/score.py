@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from monge.dance.motion.skeleton import Skeleton
+from monge.metrics import Measured
 from monge.metrics.features import frechet
-from monge.metrics.samples import WithFloor
 
 from .beats import beat_alignment, beat_alignment_of, motion_beats
 from .features import kinetic_features, windows
@@ -55,7 +55,7 @@ _LEAST = {"kinetic": 1e-6, "geometric": 1e-2}  # of a standard deviation
 
 def frechet_dance(
     made: Tensor, real: Tensor, reference: Tensor | None = None, *, kind: Kind, skeleton: Skeleton, rate: float
-) -> WithFloor:
+) -> Measured:
     """Fréchet distance between the z-scored features of windows of made and of real dances, with its floor.
 
     Parameters
@@ -71,7 +71,7 @@ def frechet_dance(
 
     Returns
     -------
-    WithFloor
+    Measured
         The distance, without unit, and that of real dances: of as many windows of ``reference``, evenly spaced, as there are made
         ones (of all if there are fewer) to ``real``; without reference, of one half of ``real`` to the other.
 
@@ -101,7 +101,7 @@ def frechet_dance(
         halves = y[: len(y) // 2], y[len(y) // 2 :]
     else:
         halves = _spread(features.reference, len(made)), y
-    return WithFloor(frechet(features(made), y), frechet(*halves))
+    return Measured(frechet(features(made), y), frechet(*halves))
 
 
 def diversity(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float) -> float:

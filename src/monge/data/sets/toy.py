@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from math import pi
 
 import torch
 from torch import Generator, Tensor
 
-
-@dataclass(frozen=True)
-class Mixture:
-    """Equal isotropic Gaussians: ``centres`` (k, 2) and one standard deviation."""
-
-    centres: Tensor
-    sigma: float
-
-    def draw(self, n: int, generator: Generator) -> Tensor:
-        k = torch.randint(len(self.centres), (n,), generator=generator)
-        return self.centres[k] + self.sigma * torch.randn(n, 2, generator=generator)
+from monge.data.kinds import Mixture
+from monge.data.sources import EndlessSource
 
 
 def _circle(k: int, radius: float, sigma: float) -> Mixture:
@@ -82,4 +73,13 @@ def draw_toy(name: str, n: int, generator: Generator) -> Tensor:
     torch.Size([3, 2])
     """
     toy = TOYS[name]
-    return toy.draw(n, generator) if isinstance(toy, Mixture) else toy(n, generator)
+    if not isinstance(toy, Mixture):
+        return toy(n, generator)
+    k = torch.randint(len(toy.centers), (n,), generator=generator)
+    return toy.centers[k] + toy.sigma * torch.randn(n, 2, generator=generator)
+
+
+def toy(name: str) -> EndlessSource:
+    """The stream of one of `TOYS`."""
+    found = TOYS[name]
+    return EndlessSource(name, (2,), partial(draw_toy, name), found if isinstance(found, Mixture) else None)

@@ -104,7 +104,7 @@ def patch_w2(
         pairs = [
             _one_draw(u[0], v[0], ours, theirs, k, patch, disjoint, generator(seed, _DRAWS, scale, draw)) for draw in range(draws)
         ]
-        found.append(WithFloor(sum(p.value for p in pairs) / draws, sum(p.floor for p in pairs) / draws))
+        found.append(WithFloor(sum(p.value for p in pairs) / draws, sum(p.floor or 0.0 for p in pairs) / draws))
     return found
 
 

@@ -6,7 +6,7 @@ r"""How real and how even interpolations between pictures of lines are, measured
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-x̂_n         the n-th of N pictures on the way, n = 1 … N
+x̂_n         the n-th of N pictures on the path, n = 1 … N
 D           the dictionary: lines at `ANGLES` equal steps of angle, θ_q that of line D_q
 q*_n        the line of least cosine distance to x̂_n, over the pixels in [−1, 1]
 ==========  ============================================================
@@ -14,7 +14,6 @@ q*_n        the line of least cosine distance to x̂_n, over the pixels in [−1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import nan, pi
 
@@ -22,36 +21,32 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from monge.data.sets.lines import draw_lines
+from monge.metrics import Measured, Measures, Metric
 
+from .draw import draw_lines
+
+DISTANCE = Metric("lines_mean_distance", "distance to real lines", 2, "low", "‰", 1000, table="lines off, ‰")
+SMOOTHNESS = Metric("lines_smoothness", "smoothness of the turn", 2, "low", table="smoothness")
 ANGLES = 10_000
-_STILL = 1e-4  # radians; a way whose ends are nearer than this has no evenness
+_STILL = 1e-4  # radians; a path whose ends are nearer than this has no smoothness
 _BLOCK = 1024
 
 
-@dataclass(frozen=True)
-class LineFigures:
-    """Mean distance to real lines, and smoothness of the change of angle; 0 is best for both."""
-
-    mean_distance: float
-    smoothness: float
-
-
-def line_figures(ways: Tensor) -> LineFigures:
-    r"""ACAI's two figures of interpolations.
+def line_quality(paths: Tensor) -> Measures:
+    r"""`DISTANCE` and `SMOOTHNESS` of interpolations, the two metrics of ACAI; 0 is best for both.
 
     .. math:: \text{mean distance} = \frac1N \sum_n \min_q \Bigl(1 - \frac{\langle \hat x_n, D_q \rangle}{|\hat x_n| |D_q|}\Bigr),
               \qquad
               \text{smoothness} = \frac{\max_n |\theta_{q^*_{n+1}} - \theta_{q^*_n}|}{|\theta_{q^*_1} - \theta_{q^*_N}|}
               - \frac{1}{N - 1}
 
-    with angles unwound along the way, so that no step is longer than π. Both are averaged over the ways. A turn at constant speed
-    has smoothness 0, a single jump 1 − 1/(N − 1), and a way that turns back may have more. Ways that end at the angle where they
-    began have no smoothness and are left out of its mean; it is NaN when there are no others.
+    with angles unwound along the path, so that no step is longer than π. Both are averaged over the paths. A turn at constant
+    speed has smoothness 0, a single jump 1 − 1/(N − 1), and a path that turns back may have more. Paths that end at the angle
+    where they began have no smoothness and are left out of its mean; it is NaN when there are no others.
 
     Parameters
     ----------
-    ways : Tensor
+    paths : Tensor
         (m, N, 1, size, size), m interpolations of N ≥ 2 square pictures, ends included.
 
     Raises
@@ -62,14 +57,14 @@ def line_figures(ways: Tensor) -> LineFigures:
     Examples
     --------
     >>> turn = draw_lines(torch.linspace(0, 1, 5), 16)[None]
-    >>> found = line_figures(turn)
-    >>> found.mean_distance < 1e-6, abs(found.smoothness) < 1e-3
+    >>> found = line_quality(turn)
+    >>> found[DISTANCE].value < 1e-6, abs(found[SMOOTHNESS].value) < 1e-3
     (True, True)
     """
-    if ways.ndim != 5 or ways.shape[2] != 1 or ways.shape[3] != ways.shape[4] or ways.shape[1] < 2 or not len(ways):
-        raise ValueError(f"ways must be (m, N, 1, size, size) with N of at least 2, got {tuple(ways.shape)}")
-    distance, angle = nearest_lines(ways.flatten(0, 1))
-    return LineFigures(distance.mean().item(), smoothness(angle.reshape(ways.shape[:2])))
+    if paths.ndim != 5 or paths.shape[2] != 1 or paths.shape[3] != paths.shape[4] or paths.shape[1] < 2 or not len(paths):
+        raise ValueError(f"paths must be (m, N, 1, size, size) with N of at least 2, got {tuple(paths.shape)}")
+    distance, angle = nearest_lines(paths.flatten(0, 1))
+    return {DISTANCE: Measured(distance.mean().item()), SMOOTHNESS: Measured(smoothness(angle.reshape(paths.shape[:2])))}
 
 
 def nearest_lines(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,7 +81,7 @@ def nearest_lines(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def smoothness(angles: Tensor) -> float:
-    """The mean smoothness of angles (m, N), see `line_figures`; NaN when no way gets anywhere.
+    """The mean smoothness of angles (m, N), see `line_quality`; NaN when no path gets anywhere.
 
     >>> smoothness(torch.tensor([[0.0, 0.0, 0.0, 0.0, 3.0]]))
     0.75

@@ -18,14 +18,9 @@ is by the share of a pixel that the line covers.
 
 from __future__ import annotations
 
-from math import pi
-
 import torch
 from torch import Tensor
 
-from monge.data.sources import EndlessSource
-
-LINES = {"lines32": 32}
 WIDTH = 2.0
 _LEAST = 1e-3  # side of a pixel's shadow that is taken for 0
 
@@ -83,17 +78,3 @@ def _below(t: Tensor, a: Tensor, b: Tensor) -> Tensor:
     slope = slope - ((t - (long - short) / 2).relu().square() - (t - (long + short) / 2).relu().square()) / 2
     straight = (t / long + 0.5).clamp(0, 1)
     return torch.where(short < _LEAST, straight, slope / (long * short).clamp_min(_LEAST / 2))
-
-
-def lines(name: str) -> EndlessSource:
-    """The stream of lines at angles uniform in [0, 2π), of the size that belongs to a name of `LINES`.
-
-    >>> lines("lines32").train(3).shape
-    torch.Size([3, 1, 32, 32])
-    """
-    size = LINES[name]
-
-    def draw(n: int, generator: torch.Generator) -> Tensor:
-        return draw_lines(2 * pi * torch.rand(n, generator=generator), size)
-
-    return EndlessSource(name, (1, size, size), draw)

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from monge import metrics
-from monge.data import Draw, EndlessSource, Pair, Source, data_root, load
+from monge.data import Draw, EndlessSource, Pair, Source, data_root, drawn, load, origin
 from monge.data.sets.toy import draw_toy
 from monge.errors import MongeError
 from monge.methods import gan
-from monge.train import drawn
-from monge.train.maps import linear_map, map_figures, optimality, origin
+from monge.metrics import EvalConfig
+from monge.train.maps import inverse, linear_map, optimality
+from tests.helpers.measured import measured
 
 LINEAR_ROW = {2: 14.09, 4: 14.68, 8: 27.11, 16: 41.57, 32: 55.11, 64: 63.92}  # per cent, measured elsewhere on the same pairs
 
@@ -88,12 +89,12 @@ SHIFTED = Pair(
 
 @torch.no_grad()
 def test_figures_of_the_true_map_and_of_a_wrong_inverse() -> None:
-    right, wrong = map_figures(Shift(), SHIFTED, 500, 0), map_figures(Shift(0.3), SHIFTED, 500, 0)
+    right, wrong = (measured(inverse, method, SHIFTED, EvalConfig(samples=500)) for method in (Shift(), Shift(0.3)))
     assert right["cycle_error"] == pytest.approx(0, abs=1e-9)
     assert right["w2_inverse_ratio"] < 2 < wrong["w2_inverse_ratio"]
     variance = SHIFTED.origin_held_out(500).var(0, correction=0).sum().item()
     assert wrong["cycle_error"] == pytest.approx(100 * 2 * 0.3**2 / variance, rel=0.01)
-    found = optimality(Shift(), SHIFTED, 500, 0)
+    found = measured(optimality, Shift(), SHIFTED, EvalConfig(samples=500))
     assert found["l2_uvp"] == pytest.approx(0, abs=1e-9)
     assert found["l2_uvp_linear"] == pytest.approx(0, abs=0.1)
     assert found["w2_dual"] == pytest.approx(1, rel=0.05)
@@ -104,7 +105,7 @@ def test_figures_of_the_true_map_and_of_a_wrong_inverse() -> None:
 def test_a_generator_on_a_pair_draws_its_target() -> None:
     method = gan.build(gan.Config(batch=8, width=8), TWICE.shape)
     torch.testing.assert_close(drawn(method, TWICE, 5, seed=1), method.sample(5, 1))
-    assert map_figures(method, TWICE, 50, 0) == {}
+    assert measured(inverse, method, TWICE, EvalConfig(samples=50)) == {}
 
 
 def test_uvp_is_a_share_of_the_variance() -> None:

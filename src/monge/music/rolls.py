@@ -1,0 +1,85 @@
+"""Piano rolls: songs of four voices as classes over frames, and windows of them as tensors.
+
+==========  ============================================================
+voice       class 0 is silence; class k ≥ 1 is
+==========  ============================================================
+0, 1: P1 P2 pitch k + 20 of the pulse waves, in MIDI's numbers 21…108
+2: TR       pitch k + 20 of the triangle wave
+3: NO       noise of type k, 1…16, from rumble to hiss
+==========  ============================================================
+
+A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames a second, 24 in the database. A *sample* is a window
+of a song as a one-hot tensor (4, 89, frames). Pitches beyond a piano's keys are moved by octaves until they are on it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+VOICES = ("P1", "P2", "TR", "NO")
+CLASSES = 89
+LOWEST, HIGHEST = 21, 108  # MIDI pitches of the classes 1 and 88
+NOISES = 16
+RATE = 24.0
+
+Song = NDArray[np.uint8]
+
+
+def one_hot(scores: Tensor) -> Tensor:
+    """Samples (n, 4, 89, frames) of classes (n, frames, 4).
+
+    >>> score = torch.tensor([[[40, 0, 30, 3], [40, 0, 30, 0]]])
+    >>> one_hot(score).shape, torch.equal(one_hot(score).argmax(2).movedim(1, 2), score)
+    (torch.Size([1, 4, 89, 2]), True)
+    """
+    at = scores.movedim(2, 1).long().unsqueeze(2)  # (n, 4, 1, frames)
+    return torch.zeros(*at.shape[:2], CLASSES, at.shape[3]).scatter_(2, at, 1.0)
+
+
+def to_song(sample: Tensor) -> Song:
+    """The song (frames, 4) of one sample's most likely classes, (4, 89, frames).
+
+    A noise voice has no more than 16 types: less likely ones are not looked at.
+
+    >>> to_song(one_hot(torch.tensor([[[40, 0, 30, 3]]]))[0]).tolist()
+    [[40, 0, 30, 3]]
+    """
+    return most_likely(sample[None])[0].T.contiguous().numpy()
+
+
+def most_likely(samples: Tensor) -> Tensor:
+    """Classes (n, 4, frames), uint8, of samples or probabilities (n, 4, 89, frames).
+
+    >>> most_likely(torch.rand(2, 4, 89, 8)).shape
+    torch.Size([2, 4, 8])
+    """
+    pitched, noise = samples[:, :3].argmax(2), samples[:, 3:, : NOISES + 1].argmax(2)
+    return torch.cat([pitched, noise], 1).byte().cpu()
+
+
+def to_classes(notes: NDArray[np.integer]) -> Song:
+    """Classes (frames, 4) of MIDI pitches and noise types (frames, 4), 0 for silence; pitches off the keys move by octaves.
+
+    >>> to_classes(np.array([[69, 110, 12, 3]])).tolist()
+    [[49, 78, 4, 3]]
+    """
+    pitch = np.arange(256)
+    pitch = np.where(pitch > HIGHEST, HIGHEST - 11 + (pitch - HIGHEST - 1) % 12, pitch)
+    pitch = np.where((pitch < LOWEST) & (pitch > 0), LOWEST + (pitch - LOWEST) % 12, pitch)
+    table = np.where(pitch > 0, pitch - LOWEST + 1, 0).astype(np.uint8)
+    return np.concatenate([table[notes[:, :3]], notes[:, 3:].clip(0, NOISES).astype(np.uint8)], 1)
+
+
+def runs(voice: NDArray[np.integer]) -> list[tuple[int, int, int]]:
+    """First frame, frame after the last, and class of each note of a voice (frames,).
+
+    >>> runs(np.array([0, 5, 5, 6, 0]))
+    [(1, 3, 5), (3, 4, 6)]
+    """
+    edges = np.flatnonzero(np.diff(voice.astype(np.int64), prepend=-1, append=-1))
+    return [(int(a), int(b), int(voice[a])) for a, b in pairwise(edges) if voice[a]]
