@@ -225,7 +225,7 @@ def row(result: dict[str, Any]) -> str:
 def figure(summary: dict[str, Any], metric: Metric) -> str:
     """A number with its deviation and unit; one with a ratio as so many times its floor."""
     if metric.ratio:
-        return f"{shown(summary, metric.key, 3)} = {cell(summary, metric)} × floor"
+        return f"{summary[metric.key]['mean']:.4g} = {cell(summary, metric)} × floor"
     names = [name for name in ("ratio", "total", "unmoved") if metric.suffixed(name) in summary]
     beside = [f"{name} {summary[metric.suffixed(name)]['mean']:.3g}" for name in names]
     if "unmoved" in names:

@@ -13,8 +13,8 @@ L2_UVP = Metric("l2_uvp", "L2-UVP to the optimal map", 2, "low", unit="%")
 DUAL = Metric("w2_dual", "W2² from the origin to the data, by the dual")
 EXACT = Metric("w2_exact", "W2² from the origin to the data, exact")
 INVERSE = Metric("w2_inverse", "W2² of the inverse map", better="low")
-CYCLE = Metric("cycle_error", "there and back", 2, "low", unit="% of the variance")
-INVERSE_CYCLE = Metric("inverse_cycle_error", "back and there", 2, "low", unit="% of the variance")
+CYCLE = Metric("cycle_error", "there and back", None, "low", unit="% of the variance")
+INVERSE_CYCLE = Metric("inverse_cycle_error", "back and there", None, "low", unit="% of the variance")
 
 
 def l2_uvp(moved: Tensor, truth: Tensor) -> float:
