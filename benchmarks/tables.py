@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,22 +32,14 @@ from monge.metrics.memorisation import NEAREST
 from monge.metrics.samples import MODES, ON_MODES, W2
 from monge.metrics.transport import CYCLE, L2_UVP
 from monge.train.evaluate import CELL_MASS, PERPLEXITY
+from monge.train.recipe import shipped
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
-METHODS = {
-    "gan": "GAN",
-    "wgan": "WGAN",
-    "wgan_gp": "WGAN-GP",
-    "cramer_gan": "Cramér GAN",
-    "sinkhorn_gan": "Sinkhorn GAN",
-    "ot_gan": "OT-GAN",
-    "semidiscrete": "Semi-discrete",
-}
-MAPS = {"w2gn": "W2GN", "amortised_w2": "amortised conjugates", "latent_w2": "latent transport", "w2_cycle": "W2 cycle"}
-CODES = ("acai", "rae", "wae", "wwae", "sinkhorn_wae")
-DANCES = ("mdot",)
+PAGES = ROOT / "docs" / "methods"
+ROLES = ("generator", "map", "autoencoder")
+COMPARED = ("25gaussians", "mnist")  # data on which all generators stand in one table
 BENCHMARK = (2, 4, 8, 16, 32, 64)
 PUBLISHED = {  # L2-UVP in per cent, as the papers print it
     "best linear map, published": (14.1, 14.9, 27.3, 41.6, 55.3, 63.9),
@@ -75,21 +68,19 @@ def main() -> None:
     args = parser.parse_args()
     results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     results = {name: result for name, result in results.items() if "recipe" in result}
-    adversarial = {f"{dashed(method)}-{data}" for method in METHODS for data in ("25gaussians", "mnist")}
-    maps = {name: result for name, result in results.items() if recipe_of(name)["method"]["name"] in MAPS}
-    coding = {name for name in results if recipe_of(name)["method"]["name"] in CODES}
-    dancing = {name for name in results if recipe_of(name)["method"]["name"] in DANCES}
+    of_role = {role: {n: r for n, r in results.items() if role_of(r["summary"]) == role} for role in ROLES}
+    compared_above = tuple(f"-{data}" for data in COMPARED)
     critic, paths = study("interpolation-critic"), study("interpolation-paths")
     textures, dances = study("textures"), study("dance")
     stale = written(
         README,
         {
-            "25gaussians": mixtures(results, "25gaussians"),
-            "mnist": pictures(results, "mnist"),
-            "maps": recipes({name: r for name, r in maps.items() if "w2benchmark" not in name}),
+            "25gaussians": mixtures(of_role["generator"], COMPARED[0]),
+            "mnist": pictures(of_role["generator"], COMPARED[1]),
+            "maps": recipes({name: r for name, r in of_role["map"].items() if "w2benchmark" not in name}),
             "w2benchmark": benchmark(results),
             "autoencoders": code_tables.digits(results, "docs/methods/"),
-            "results": recipes({n: r for n, r in results.items() if n not in adversarial | maps.keys() | coding | dancing}),
+            "results": recipes({n: r for n, r in of_role["generator"].items() if not n.endswith(compared_above)}),
             "textures": texture_tables.makers(textures),
             "dances": dance_tables.short(dances),
             "solvers": solvers(),
@@ -112,16 +103,17 @@ def main() -> None:
     danced = {"dances": dance_tables.makers(dances), "beats": dance_tables.beats(dances), "speed": dance_tables.speed(dances)}
     danced["extraction"] = dance_tables.extraction(study("dance-metrics"))
     stale += written(ROOT / "docs" / "dance.md", danced, args.check)
-    pages = ROOT / "docs" / "methods"
-    stale += written(pages / "mdot.md", {"ablation": dance_tables.ablation(dances)}, args.check)
-    stale += written(pages / "texture.md", {"textures": texture_tables.makers(textures)}, args.check)
+    stale += written(PAGES / "mdot.md", {"ablation": dance_tables.ablation(dances)}, args.check)
+    stale += written(PAGES / "texture.md", {"textures": texture_tables.makers(textures)}, args.check)
     generators = texture_tables.generators(study("texture-generator"))
-    stale += written(pages / "texture-generator.md", {"texture_generator": generators}, args.check)
+    stale += written(PAGES / "texture-generator.md", {"texture_generator": generators}, args.check)
     epsilons = texture_tables.epsilons(study("semi-discrete-epsilon"))
-    stale += written(pages / "semi-discrete.md", {"epsilon": epsilons}, args.check)
-    for method in (*METHODS, *MAPS, *CODES):
-        page = pages / f"{dashed(method)}.md"
-        own = recipes({name: r for name, r in results.items() if on_page(name, method)})
+    stale += written(PAGES / "semi-discrete.md", {"epsilon": epsilons}, args.check)
+    for method in sorted({recipe_of(name)["method"]["name"] for name, _ in shipped()}):
+        page = PAGES / f"{dashed(method)}.md"
+        if f"<!-- {method}: written by" not in page.read_text():
+            continue
+        own = recipes({name: r for name, r in results.items() if recipe_of(name)["method"]["name"] == method})
         stale += written(page, {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own}, args.check)
     if stale:
         sys.exit(f"{', '.join(stale)} not as benchmarks/results has it: run 'make tables'")
@@ -151,8 +143,20 @@ def dashed(method: str) -> str:
     return "semi-discrete" if method == "semidiscrete" else method.replace("_", "-")
 
 
-def on_page(name: str, method: str) -> bool:
-    return recipe_of(name)["method"]["name"] == method
+def role_of(summary: dict[str, Any]) -> str:
+    """Which table a method belongs to, by what was measured of it."""
+    if "reconstruction_error" in summary:
+        return "autoencoder"
+    if summary.keys() & {"w2_inverse", "l2_uvp", "frechet_lenet_baseline"}:
+        return "map"
+    return "generator"
+
+
+def heading(page: Path) -> tuple[str, int]:
+    """Title of a method's page, and the year of its paper."""
+    title, about = page.read_text().split("\n\n")[:2]
+    year = re.search(r"\d{4}", about)
+    return title.removeprefix("# "), int(year[0]) if year else 0
 
 
 def recipe_of(name: str) -> dict[str, Any]:
@@ -162,12 +166,12 @@ def recipe_of(name: str) -> dict[str, Any]:
 def compared(results: dict[str, Any], data: str, head: list[str], cells: Callable[[dict[str, Any]], list[str]]) -> str:
     """One row for each method that was measured on the data, in the order of the papers."""
     lines = ["| " + " | ".join(["method", *head, "seeds", "training"]) + " |", "|---" * (len(head) + 3) + "|"]
-    for method, title in METHODS.items():
-        result = results.get(f"{dashed(method)}-{data}")
-        if result:
-            s, page = result["summary"], f"docs/methods/{dashed(method)}.md"
-            cost = f"{s['cpu_seconds']['mean'] / 60:.1f} CPU-min"
-            lines.append("| " + " | ".join([f"[{title}]({page})", *cells(result), str(len(result["runs"])), cost]) + " |")
+    own = [result for name, result in results.items() if name.endswith(f"-{data}")]
+    pages = {result["recipe"]: PAGES / f"{result['recipe'].removesuffix(f'-{data}')}.md" for result in own}
+    for result in sorted(own, key=lambda result: heading(pages[result["recipe"]])[1]):
+        page, cost = pages[result["recipe"]], f"{result['summary']['cpu_seconds']['mean'] / 60:.1f} CPU-min"
+        name = f"[{heading(page)[0]}]({page.relative_to(ROOT)})"
+        lines.append("| " + " | ".join([name, *cells(result), str(len(result["runs"])), cost]) + " |")
     return "\n".join(lines)
 
 

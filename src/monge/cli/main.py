@@ -13,31 +13,25 @@ from typing import NoReturn
 from monge import __version__
 from monge.errors import MongeError, nearest
 
-COMMANDS = {
-    "ls": "list the recipes: method, paper, cost, expected score",
-    "cp": "copy a recipe to a file of your own",
-    "train": "train a recipe; the same command again continues an interrupted run",
-    "resume": "continue the run in a folder",
-    "transform": "move points or a picture by the map of a run, or back",
-    "sample": "draw samples from a run: .npy, .npz or .png",
-    "eval": "measure a run again and write its report",
-    "compare": "put runs side by side: a table and a figure",
-    "interpolate": "show what an autoencoder puts between two samples",
-    "color": "give a picture the colours of others",
-    "texture": "make more of a texture, fill holes with it, mix several",
-    "dance": "make a dance to a song: a page that plays it, a video, or motion files",
-    "adapt": "move features of one domain onto another's",
-    "data": "list or download data sets",
-}
-
-_STUDIOS = {  # commands that a studio brings
-    "color": "monge.images.color.command",
-    "texture": "monge.images.texture.command",
-    "dance": "monge.dance.command",
+COMMANDS = {  # name → module and what it does; a studio brings a module of its own
+    "ls": ("monge.cli.ls", "list the recipes: method, paper, cost, expected score"),
+    "cp": ("monge.cli.cp", "copy a recipe to a file of your own"),
+    "train": ("monge.cli.train", "train a recipe; the same command again continues an interrupted run"),
+    "resume": ("monge.cli.resume", "continue the run in a folder"),
+    "transform": ("monge.cli.transform", "move points or a picture by the map of a run, or back"),
+    "sample": ("monge.cli.sample", "draw samples from a run: .npy, .npz or .png"),
+    "eval": ("monge.cli.eval", "measure a run again and write its report"),
+    "compare": ("monge.cli.compare", "put runs side by side: a table and a figure"),
+    "interpolate": ("monge.cli.interpolate", "show what an autoencoder puts between two samples"),
+    "color": ("monge.images.color.command", "give a picture the colours of others"),
+    "texture": ("monge.images.texture.command", "make more of a texture, fill holes with it, mix several"),
+    "dance": ("monge.dance.command", "make a dance to a song: a page that plays it, a video, or motion files"),
+    "adapt": ("monge.cli.adapt", "move features of one domain onto another's"),
+    "data": ("monge.cli.data", "list or download data sets"),
 }
 
 _USAGE = "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n" + "\n".join(
-    f"  {name:11} {text}" for name, text in COMMANDS.items()
+    f"  {name:11} {text}" for name, (_, text) in COMMANDS.items()
 )
 _END = "\n\n'monge COMMAND --help' tells more; --debug shows the traceback of an error."
 
@@ -80,7 +74,7 @@ def _run(args: list[str]) -> int:
     if command not in COMMANDS:
         _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
         return 2
-    result: int = importlib.import_module(_STUDIOS.get(command, f"monge.cli.{command}")).main(rest)
+    result: int = importlib.import_module(COMMANDS[command][0]).main(rest)
     return result
 
 
