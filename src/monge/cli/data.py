@@ -17,6 +17,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     from monge.data import BUNDLED, REMOTES, data_root
     from monge.data.sets.cifar import CIFARS, locate
+    from monge.data.sets.curves import CURVES
     from monge.data.sets.lines import LINES
     from monge.data.sets.toy import TOYS
     from monge.data.sets.unpaired import UNPAIRED
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
         print(get(args.name, args.root))
         return 0
     root = data_root(args.root)
-    for name in (*TOYS, *LINES):
+    for name in (*TOYS, *LINES, CURVES):
         print(f"{name:14} generated")
     for name, text in BUNDLED.items():
         print(f"{name:14} {text}")

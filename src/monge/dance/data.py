@@ -24,12 +24,13 @@ from monge.data.sources import FiniteSource, Indices, Pair, generator
 from monge.errors import MongeError
 
 from . import audio
+from .domains import DanceDomains
 from .motion import MELODY, Skeleton, channels, encode, facing, mirror, retarget
+from .network import CONTEXT as CONTEXT
 
 DANCE_MELODY = "dance_melody"
 STYLES = {"C": "cha-cha", "R": "rumba", "T": "tango", "W": "waltz"}
 FRAMES = 96  # of a window: 3.84 seconds
-CONTEXT = 48  # frames of music before and after those of the dance
 STRIDE = 4  # frames from one window to the next
 
 _SPLIT = 4  # the stream of randomness that chooses the songs held out
@@ -127,7 +128,7 @@ def from_dances(dances: Sequence[Dance], name: str = "dances", size: int | None 
     both = np.sort(np.concatenate([2 * train, 2 * train + 1]))
     origin = FiniteSource(f"{name}-music", (frames + 2 * CONTEXT, audio.MUSIC), listen, train, test, rate=dances[0].rate)
     target = FiniteSource(name, (frames, channels(dances[0].skeleton)), watch, both, 2 * test, rate=dances[0].rate)
-    return Pair(name, origin, target)
+    return Pair(name, origin, target, domains=DanceDomains(dances[0].skeleton))
 
 
 def context(music: Tensor, frames: int = CONTEXT) -> Tensor:

@@ -5,6 +5,7 @@ from monge.data.sets.lines import LINES, draw_lines
 from monge.data.sets.toy import TOYS, Mixture, draw_toy
 
 from .catalog import BUNDLED, REMOTES, data_root, load, read_array
+from .domains import Domains, EuclideanDomains
 from .draw import Draw
 from .prior import PRIORS, load_prior
 from .sources import (
@@ -27,8 +28,10 @@ __all__ = [
     "PRIORS",
     "REMOTES",
     "TOYS",
+    "Domains",
     "Draw",
     "EndlessSource",
+    "EuclideanDomains",
     "FiniteSource",
     "MappedSource",
     "Mixture",

@@ -13,6 +13,7 @@ import torch
 
 from monge.dance.data import DANCE_MELODY, dance_files, from_dance_folder, read_dance_melody
 from monge.data.sets.cifar import CIFARS, read_cifar
+from monge.data.sets.curves import CURVES, curves
 from monge.data.sets.lines import LINES, lines
 from monge.data.sets.toy import TOYS
 from monge.data.sets.unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
@@ -94,6 +95,8 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return toy(name)
     if name in LINES:
         return lines(name)
+    if name == CURVES:
+        return curves()
     if name == "digits":
         return _digits()
     if name in REMOTES:
@@ -121,7 +124,7 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
         return from_images(path, size)
     if path.is_file():
         return _file(path)
-    known = [*TOYS, *LINES, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, NESMDB, USPS, DANCE_MELODY]
+    known = [*TOYS, *LINES, CURVES, *BUNDLED, *REMOTES, *CIFARS, *W2BENCHMARK, *UNPAIRED, NESMDB, USPS, DANCE_MELODY]
     raise MongeError(f"no data set, file or folder '{name}'{nearest(name, known)}")
 
 

@@ -21,6 +21,8 @@ from torch.utils.data import Dataset
 from monge.data.sets.toy import draw_toy
 from monge.errors import MongeError
 
+from .domains import Domains
+
 Indices = NDArray[np.int64]
 _TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
 
@@ -140,13 +142,15 @@ _APART = 1 << 40  # added to the seed of a pair's origin: two sources of one kin
 class Pair:
     """Two distributions: samples of ``origin``, P, are to be moved onto ``target``, Q. The rows do not correspond.
 
-    Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q.
+    Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q. ``domains`` says how
+    sequences are compared.
     """
 
     name: str
     origin: EndlessSource | FiniteSource
     target: EndlessSource | FiniteSource | MappedSource
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    domains: Domains | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
