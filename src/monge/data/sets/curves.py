@@ -13,8 +13,8 @@ A source is a *flower* with five petals, a target an ellipse that turns into an 
           x(\tau) = (1 + \sqrt2\, b) \cos\tau + i\, \bigl((1 - a) \sin\tau + a \sin 2\tau\bigr) + o
 
 Distances agree: between two flowers the mean square over τ is Δa² + Δb², and so it is between the targets with the same a and b,
-up to the offset o, which moves a target as a whole and is independent of the source. Rows of a `Pair` do not correspond. As a and b
-have skewed and unequal distributions, only one map between the domains keeps distances and distribution: `counterpart`.
+up to the offset o, which moves a target as a whole and is independent of the source. Rows of a `Pair` do not correspond. As
+a and b have skewed and unequal distributions, only one map between the domains keeps distances and distribution: `counterpart`.
 """
 
 from __future__ import annotations
