@@ -26,7 +26,7 @@ from torch import Tensor
 from monge.dance import audio
 from monge.dance.dancer import Dancer
 from monge.dance.data import read_dances, split
-from monge.dance.metrics.score import bone_length_error
+from monge.dance.metrics import bone_length_error
 from monge.dance.motion import MELODY
 from monge.data import data_root
 from monge.train import Recipe, RunFolder, find, load_run, parse, read, train

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from monge.dance import audio, motion
 from monge.dance.data import CONTEXT, Dance, context
+from monge.dance.metrics import beat_alignment, dance_figures, motion_beats, multi_modality, windows
 from monge.dance.metrics.music import relation
-from monge.dance.metrics.score import beat_alignment, dance_figures, motion_beats, multi_modality, windows
 from monge.dance.motion import MELODY, TRAVEL
 
 RATE = 25.0

@@ -9,7 +9,7 @@ import pytest
 from monge.cli.main import main
 from monge.dance import dancer
 from tests.dance.audio.songs import write_song
-from tests.dance.test_perform import Swaying, trained
+from tests.dance.test_performance import Swaying, trained
 
 pytest.importorskip("soundfile", reason="soundfile is not installed: pip install 'monge[audio]'")
 

@@ -16,24 +16,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monge.dance.metrics.score import beat_alignment, motion_beats
-from monge.dance.plots.player import player_page
-from monge.dance.plots.stage import Picture
-from monge.dance.plots.strips import GIF_RATE, dance_frames, dance_gif
 from monge.errors import MongeError, nearest
 from monge.train.checkpoint import write_atomically
 
 from . import audio
 from .dancer import RATE, Dancer
 from .data import FRAMES
+from .metrics import beat_alignment, motion_beats
 from .motion import SKELETONS, Skeleton, beat_warp, write_bvh, write_glb
+from .plots import GIF_RATE, Picture, dance_frames, player_page, to_gif
 from .song import embedded
 from .video import find_ffmpeg, write_video
 
 FORMATS = (".html", ".gif", ".mp4", ".bvh", ".glb")
 GIF_SECONDS = 20.0  # of a GIF, where nobody says how long
 
-_VIDEO = (640, 720)  # pixels
+_VIDEO, _GIF = (640, 720), (320, 360)  # pixels
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """Wraps pictures while they are drawn, told their number and what for, as ``tqdm`` does."""
@@ -71,7 +69,7 @@ class Performance:
 
     @property
     def alignment(self) -> float | None:
-        """`monge.metrics.beat_alignment`; None where the music has no beat."""
+        """`monge.dance.metrics.beat_alignment`; None where the music has no beat."""
         return beat_alignment(self.beats, self.motion_beats) if len(self.beats) else None
 
     def first(self, seconds: float) -> Performance:
@@ -187,7 +185,12 @@ def write(
     elif kind == ".html":
         write_atomically(path, _page(made).encode())
     else:
-        (_write_gif if kind == ".gif" else _write_mp4)(made, path, progress or (lambda pictures, _, __: pictures))
+        size, rate = (_GIF, GIF_RATE) if kind == ".gif" else (_VIDEO, made.rate)
+        frames = _frames(made, path, size, rate, progress or (lambda pictures, _, __: pictures))
+        if kind == ".gif":
+            write_atomically(path, to_gif(frames))
+        else:
+            write_video(path, frames, size, rate, made.song, made.seconds)
     return path, notes
 
 
@@ -228,20 +231,15 @@ def _notes(silent: bool, beats: Tensor, frames: int) -> tuple[str, ...]:
 
 def _page(made: Performance) -> str:
     sound = embedded(made.song, made.seconds if made.cut else None)
-    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
-    return player_page(made.positions, made.skeleton, made.rate, title=made.song.stem, note=made.summary(), audio=sound, **beats)
+    words: dict[str, Any] = {"title": made.song.stem, "note": made.summary()}
+    return player_page(made.positions, made.skeleton, made.rate, audio=sound, **words, **_beats(made))
 
 
-def _write_gif(made: Performance, path: Path, progress: Progress) -> None:
-    def shown(pictures: Iterable[Picture]) -> Iterable[Picture]:
-        return progress(pictures, ceil(made.seconds * GIF_RATE), path.name)
-
-    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
-    write_atomically(path, dance_gif(made.positions, made.skeleton, made.rate, progress=shown, **beats))
+def _frames(made: Performance, path: Path, size: tuple[int, int], rate: float, progress: Progress) -> Iterable[Picture]:
+    width, height = size
+    drawn = dance_frames(made.positions, made.skeleton, made.rate, width=width, height=height, fps=rate, **_beats(made))
+    return progress(drawn, ceil(made.seconds * rate), path.name)
 
 
-def _write_mp4(made: Performance, path: Path, progress: Progress) -> None:
-    width, height = _VIDEO
-    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
-    frames = dance_frames(made.positions, made.skeleton, made.rate, width=width, height=height, **beats)
-    write_video(path, progress(frames, len(made.positions), path.name), _VIDEO, made.rate, made.song, made.seconds)
+def _beats(made: Performance) -> dict[str, Any]:
+    return {"beats": made.beats, "motion_beats": made.motion_beats}

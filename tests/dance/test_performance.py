@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.dance import perform as dance
+from monge.dance import performance as dance
 from monge.dance import song as _dance_song
 from monge.dance import video as _dance_video
 from monge.dance.dancer import load_dancer
