@@ -24,8 +24,9 @@ from reproduce import RESULTS, ROOT, surroundings
 from torch import Tensor
 
 from monge.dance import audio
+from monge.dance.dancer import Dancer
 from monge.dance.data import read_dances, split
-from monge.dance.metrics.score import bone_length_error
+from monge.dance.metrics import bone_length_error
 from monge.dance.motion import MELODY
 from monge.data import data_root
 from monge.train import Recipe, RunFolder, find, load_run, parse, read, train
@@ -103,7 +104,7 @@ def fill(results: Path, runs: Path, names: list[str] | None, warp: bool) -> None
             if warp:
                 keep(what + WARPED, measured(what + WARPED, retimed(takes), songs) | {"training": training}, found, results)
             if what == "ot-gw":
-                found["speed"] = speed(load_run(folders[0])[0], songs)
+                found["speed"] = speed(Dancer(load_run(folders[0])[0]), songs)
                 results.write_text(json.dumps(found, indent=2) + "\n")
 
 
@@ -126,9 +127,10 @@ def danced(folders: list[RunFolder], songs: Songs) -> tuple[list[Take], list[dic
     takes, training = [], []
     for folder in folders:
         method: Any = load_run(folder)[0]
+        dancer = Dancer(method)
         seed = folder.recipe().run.seed
-        takes.append(([method.dance(music, seed=100 * seed + k) for k, music in enumerate(songs.music)], songs.music))
-        various = modes(lambda music, k, m=method: m.dance(music, seed=k), songs)
+        takes.append(([dancer.dance(music, seed=100 * seed + k) for k, music in enumerate(songs.music)], songs.music))
+        various = modes(lambda music, k, d=dancer: d.dance(music, seed=k), songs)
         with torch.no_grad():
             related = learnt_relation(method, songs)
         training.append({"seed": seed, **trained(folder), "modes": various, "relation": related})
@@ -146,7 +148,7 @@ def trained(folder: RunFolder) -> dict[str, Any]:
     return {"steps": history[-1]["step"], "finite": finite, "curves": curves, **cost, **more}
 
 
-def speed(method: Any, songs: Songs) -> dict[str, Any]:
+def speed(dancer: Dancer, songs: Songs) -> dict[str, Any]:
     """Seconds for a song of three minutes, from sound to features and from features to positions; what five minutes come to."""
 
     def tiled(minutes: int) -> Tensor:
@@ -155,8 +157,8 @@ def speed(method: Any, songs: Songs) -> dict[str, Any]:
 
     sound = torch.randn(180 * 22050, generator=torch.Generator().manual_seed(0))
     _, hearing = timed(lambda: audio.sound_features(sound))
-    _, dancing = timed(lambda: method.dance(tiled(3)))
-    long = method.dance(tiled(5))
+    _, dancing = timed(lambda: dancer.dance(tiled(3)))
+    long = dancer.dance(tiled(5))
     return {
         "features_of_3_minutes": hearing,
         "dance_of_3_minutes": dancing,

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from monge.dance import audio, motion
 from monge.dance.data import CONTEXT, Dance, context
+from monge.dance.metrics import beat_alignment, dance_figures, motion_beats, multi_modality, windows
 from monge.dance.metrics.music import relation
-from monge.dance.metrics.score import beat_alignment, dance_figures, motion_beats, multi_modality, windows
 from monge.dance.motion import MELODY, TRAVEL
-from monge.methods import mdot
 
 RATE = 25.0
 WINDOW, STRIDE = 96, 8  # frames: what is retrieved, and from one candidate to the next
@@ -215,8 +214,7 @@ def learnt_relation(method: Any, songs: Songs) -> dict[str, float]:
     i, j = torch.triu_indices(len(music), len(music), 1)
     found = {}
     for name, dances in (("made", method.transform(music)), ("real", torch.stack(real))):
-        seen = method.compared(dances)
-        found[f"learnt_relation_{name}"] = relation(D[i, j], mdot.cost(seen, seen).double()[i, j])
+        found[f"learnt_relation_{name}"] = relation(D[i, j], method.cost(dances, dances).double()[i, j])
     return found
 
 

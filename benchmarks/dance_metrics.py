@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monge.dance.metrics.score import RELATIONS, geometric_features, kinetic_features
+from monge.dance.metrics import RELATIONS, geometric_features, kinetic_features
 from monge.dance.motion import MELODY, SMPL, Skeleton, rest
 
 _RATE, _FRAMES = 25.0, 100

@@ -12,7 +12,7 @@ from torch import Tensor
 from monge.dance import audio, motion
 from monge.dance.audio.features import beat_columns
 from monge.dance.data import Dance
-from monge.dance.metrics.score import beat_alignment_of
+from monge.dance.metrics import beat_alignment_of
 from monge.dance.motion import MELODY
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

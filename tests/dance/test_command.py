@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from monge.cli.main import main
-from monge.dance import perform as dance
+from monge.dance import dancer
 from tests.dance.audio.songs import write_song
-from tests.dance.test_perform import Swaying, trained
+from tests.dance.test_performance import Swaying, trained
 
 pytest.importorskip("soundfile", reason="soundfile is not installed: pip install 'monge[audio]'")
 
@@ -18,7 +18,7 @@ pytest.importorskip("soundfile", reason="soundfile is not installed: pip install
 def song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A song in a folder where one works, and a stand-in for the run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dance, "load_dancer", lambda _: Swaying())
+    monkeypatch.setattr(dancer, "load_dancer", lambda _: Swaying())
     return write_song(Path("my song.flac"), seconds=6, bpm=100, rate=22050, channels=1)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from monge.dance.motion import MELODY, channels, encode, rest
-from monge.dance.network import PACE, REACH, DanceGenerator
+from monge.dance.network import CONTEXT, PACE, DanceGenerator
 
 STILL = encode(rest(MELODY).expand(2, -1, -1), MELODY)[0]
 
@@ -19,8 +19,8 @@ def net(width: int = 8) -> DanceGenerator:
 
 def inputs(frames: int, n: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     g = torch.Generator().manual_seed(1)
-    cells = (frames + 2 * REACH) // PACE
-    shapes = (frames + 2 * REACH, 80), (cells, 3), (cells, 2)
+    cells = (frames + 2 * CONTEXT) // PACE
+    shapes = (frames + 2 * CONTEXT, 80), (cells, 3), (cells, 2)
     music, noise, style = (torch.randn(n, *shape, generator=g, dtype=torch.float64) for shape in shapes)
     return music, noise, style[:, :1].expand(-1, cells, -1)
 
@@ -30,8 +30,8 @@ def test_a_song_in_one_piece_is_the_song_window_by_window() -> None:
     whole = generator(music, noise, style)
     assert whole.shape == (1, 64, channels(MELODY))
     for start, frames in ((0, 16), (16, 32), (48, 16), (20, 4)):
-        cells = slice(start // PACE, (start + frames + 2 * REACH) // PACE)
-        part = generator(music[:, start : start + frames + 2 * REACH], noise[:, cells], style[:, cells])
+        cells = slice(start // PACE, (start + frames + 2 * CONTEXT) // PACE)
+        part = generator(music[:, start : start + frames + 2 * CONTEXT], noise[:, cells], style[:, cells])
         torch.testing.assert_close(part, whole[:, start : start + frames], atol=1e-5, rtol=0)
 
 
@@ -43,12 +43,12 @@ def test_a_frame_depends_on_48_frames_before_and_after_it_and_no_more(frame: int
     generator(music, noise, style)[0, frame].pow(2).sum().backward()
     assert music.grad is not None
     assert noise.grad is not None
-    heard = music.grad[0].abs().sum(1).nonzero().flatten() - REACH - frame
-    assert -REACH <= heard.min() < -20
-    assert 20 < heard.max() <= REACH
-    cells = noise.grad[0].abs().sum(1).nonzero().flatten() * PACE - REACH - frame
-    assert cells.min() >= -REACH
-    assert cells.max() <= REACH
+    heard = music.grad[0].abs().sum(1).nonzero().flatten() - CONTEXT - frame
+    assert -CONTEXT <= heard.min() < -20
+    assert 20 < heard.max() <= CONTEXT
+    cells = noise.grad[0].abs().sum(1).nonzero().flatten() * PACE - CONTEXT - frame
+    assert cells.min() >= -CONTEXT
+    assert cells.max() <= CONTEXT
 
 
 def test_directions_have_norm_one_and_begin_at_rest() -> None:

@@ -23,7 +23,7 @@ from monge.dance.motion import MELODY, SMPL, rest
 from monge.dance.plots.body import body_of
 from monge.dance.plots.player import player_page
 from monge.dance.plots.stage import Stage
-from monge.dance.plots.strips import MUSIC, dance_frame, dance_frames, dance_gif, dance_strip, followed, front
+from monge.dance.plots.strips import GIF_RATE, MUSIC, dance_frame, dance_frames, dance_strip, followed, front, to_gif
 
 RATE = 25.0
 HAND = MELODY.joints.index("left hand")
@@ -161,7 +161,7 @@ def test_a_gif_moves_at_its_rate_and_keeps_the_colours() -> None:
             seen.append(picture)
             yield picture
 
-    gif = dance_gif(waving(50), MELODY, RATE, beats=[10, 20, 30], progress=progress)
+    gif = to_gif(progress(dance_frames(waving(50), MELODY, RATE, beats=[10, 20, 30], width=320, height=360, fps=GIF_RATE)))
     with Image.open(io.BytesIO(gif)) as image:
         assert image.n_frames == len(seen) == 25
         assert image.info["duration"] == 80
@@ -190,12 +190,12 @@ def test_a_strip_shows_poses_in_order_and_beats_in_time() -> None:
     [
         (torch.zeros(5, 21, 3), "23"),
         (torch.full((5, 23, 3), math.nan), "NaN"),
-        (torch.zeros(0, 23, 3), "one dance"),
+        (torch.zeros(0, 23, 3), "at least 1 frames"),
         (torch.zeros(2, 5, 23, 3), "one dance"),
     ],
 )
 def test_what_is_no_dance_is_refused(positions: Tensor, words: str) -> None:
-    for draw in (dance_gif, dance_strip, player_page):
+    for draw in (lambda *dance: list(dance_frames(*dance)), dance_strip, player_page):
         with pytest.raises(ValueError, match=words):
             draw(positions, MELODY, RATE)
     with pytest.raises(ValueError, match="rate"):

@@ -16,19 +16,18 @@ _RUN = "runs/mdot-dance-melody"
 
 def main(argv: list[str]) -> int:
     args = _arguments(argv)
-    from . import perform as dance
+    from . import dancer, performance
 
     outs: list[Path] = list(dict.fromkeys(args.out or [Path(f"{args.song.stem}-dance.html")]))
     for path in outs:
-        dance.check_name(path)
+        performance.check_name(path)
         if path.resolve() == args.song.resolve():
             raise MongeError(f"-o '{path}' would overwrite the song: give another name")
     began = time.monotonic()
     if not args.song.is_file():
         raise MongeError(f"song '{args.song}' does not exist: check the path")
-    dancer = dance.load_dancer(args.run)
-    made = dance.perform(
-        dancer,
+    made = performance.perform(
+        dancer.load_dancer(args.run),
         args.song,
         seed=args.seed,
         style=args.style,
@@ -42,7 +41,7 @@ def main(argv: list[str]) -> int:
     for path in outs:
         if path in written:  # in place of a video
             continue
-        file, notes = dance.write(made, path, seconds=args.seconds, progress=_bar)
+        file, notes = performance.write(made, path, seconds=args.seconds, progress=_bar)
         for note in notes:
             print(f"warning: {note}" if file != path else f"note: {note}", file=sys.stderr if file != path else sys.stdout)
         written.append(file)

@@ -25,13 +25,14 @@ from monge.errors import MongeError
 from monge.rng import generator
 
 from . import audio
+from .domains import DanceDomains
 from .kind import DanceKind
 from .motion import MELODY, Skeleton, channels, encode, facing, mirror, retarget
+from .network import CONTEXT as CONTEXT
 
 DANCE_MELODY = "dance_melody"
 STYLES = {"C": "cha-cha", "R": "rumba", "T": "tango", "W": "waltz"}
 FRAMES = 96  # of a window: 3.84 seconds
-CONTEXT = 48  # frames of music before and after those of the dance
 STRIDE = 4  # frames from one window to the next
 
 _SPLIT, _CHOICE = 4, 7  # streams of randomness: the songs held out, and windows of them
@@ -140,7 +141,7 @@ def from_dances(dances: Sequence[Dance], name: str = "dances", size: int | None 
         at = torch.randperm(len(test), generator=generator(seed, _CHOICE))[:n].numpy()
         return listen(test[at]), watch(2 * test[at])
 
-    return Pair(name, origin, target, examples=examples)
+    return Pair(name, origin, target, domains=DanceDomains(dances[0].skeleton), examples=examples)
 
 
 def context(music: Tensor, frames: int = CONTEXT) -> Tensor:

@@ -18,13 +18,20 @@ from monge.methods.protocols import Map
 from monge.metrics import Evaluator, Measured, Measures, Metric, evaluator
 
 from . import audio
-from .metrics.beats import beat_alignment_of, motion_beats
-from .metrics.music import dance_distance, relation
-from .metrics.physics import bone_length_error, jerk, skating
-from .metrics.score import diversity, frechet_dance
+from .metrics import (
+    beat_alignment_of,
+    bone_length_error,
+    dance_distance,
+    diversity,
+    frechet_dance,
+    jerk,
+    motion_beats,
+    relation,
+    skating,
+)
 from .motion import MELODY, decode
-from .network import REACH
-from .plots.strips import dance_strip
+from .network import CONTEXT
+from .plots import dance_strip
 
 _MOST = 512  # windows
 _RELATED = 128  # windows on either side of a matrix of distances
@@ -105,7 +112,7 @@ def dance_of(rate: float) -> Evaluator:
 
 def window_beats(window: Tensor) -> Tensor:
     """Beats of a window of music with its context (T + 96, 80), frames of the dance, those outside of it as well."""
-    return audio.beats_of(window) - REACH
+    return audio.beats_of(window) - CONTEXT
 
 
 def strips(dances: Tensor, rate: float, beats: Sequence[Tensor] = ()) -> bytes:

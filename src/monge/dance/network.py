@@ -21,11 +21,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .motion import TRAVEL
+
 PACE = 4  # frames of a cell
-REACH = 48  # frames of music that a frame of dance depends on, at most, either side
+CONTEXT = 48  # frames of music that a frame of dance depends on, at most, either side
 _DILATIONS = (1, 2, 4, 2)  # with the spline's two cells they reach eleven cells
-_TRAVEL = 4  # channels that are no directions: turn, two of step, height
-_USUAL = (0.1, 0.03, 0.03, 0.1)  # size of a change of those: radians and metres
+_USUAL = (0.1, 0.03, 0.03, 0.1)  # size of a change of turn, steps and height: radians and metres
 
 
 class DanceGenerator(nn.Module):
@@ -47,7 +48,7 @@ class DanceGenerator(nn.Module):
     def __init__(self, music: int, rest: Tensor, *, noise: int = 8, style: int = 8, width: int = 128) -> None:
         super().__init__()
         features = len(rest)
-        if (features - _TRAVEL) % 3 or features <= _TRAVEL:
+        if (features - TRAVEL) % 3 or features <= TRAVEL:
             raise ValueError(f"rest must have 4 + 3 B numbers for a skeleton with B bones, got {features}")
         self.noise, self.style = noise, style
         self.hear = nn.Conv1d(music, width, PACE, stride=PACE)
@@ -58,7 +59,7 @@ class DanceGenerator(nn.Module):
             self.move.weight.mul_(0.3)
             self.move.bias.zero_()  # type: ignore[union-attr]
         self.register_buffer("rest", rest.clone())
-        self.register_buffer("scale", torch.cat([torch.tensor(_USUAL), torch.ones(features - _TRAVEL)]))
+        self.register_buffer("scale", torch.cat([torch.tensor(_USUAL), torch.ones(features - TRAVEL)]))
         self.register_buffer("spline", _cubic_spline()[None, None])
 
     def forward(self, music: Tensor, noise: Tensor, style: Tensor) -> Tensor:
@@ -71,10 +72,10 @@ class DanceGenerator(nn.Module):
         h = self.join(torch.cat([nn.functional.gelu(self.hear(music.mT)), noise.mT, style.mT], 1))
         for block in self.blocks:
             h = block(h, style)
-        points = self.move(h)[..., REACH // PACE - 2 : 2 - REACH // PACE]
+        points = self.move(h)[..., CONTEXT // PACE - 2 : 2 - CONTEXT // PACE]
         smooth = nn.functional.conv_transpose1d(points.flatten(0, 1)[:, None], self.spline, stride=PACE, padding=6 + 2 * PACE)
         out = self.rest + self.scale * smooth.unflatten(0, points.shape[:2])[:, :, 0].mT
-        travel, bones = out[..., :_TRAVEL], out[..., _TRAVEL:].unflatten(-1, (-1, 3))
+        travel, bones = out[..., :TRAVEL], out[..., TRAVEL:].unflatten(-1, (-1, 3))
         return torch.cat([travel, nn.functional.normalize(bones, dim=-1).flatten(-2)], -1)
 
 

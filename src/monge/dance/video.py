@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from monge.dance.plots.stage import Picture
 from monge.errors import MongeError
+
+from .plots import Picture
 
 
 def find_ffmpeg() -> str | None:

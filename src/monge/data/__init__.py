@@ -3,6 +3,7 @@
 from monge.rng import generator
 
 from .catalog import CATALOG, data_root, load, read_array
+from .domains import Domains, EuclideanDomains
 from .draw import Draw
 from .kinds import Images, Kind, Mixture, Points, kind_of
 from .prior import PRIORS, load_prior
@@ -14,8 +15,10 @@ from .subject import Subject, drawn, moved, origin
 __all__ = [
     "CATALOG",
     "PRIORS",
+    "Domains",
     "Draw",
     "EndlessSource",
+    "EuclideanDomains",
     "FiniteSource",
     "Images",
     "Kind",

@@ -18,6 +18,7 @@ import numpy as np
 from monge.errors import MongeError, nearest
 
 from .sets.cifar import CIFARS, locate, read_cifar
+from .sets.curves import CURVES, curves
 from .sets.digits import digits
 from .sets.idx import REMOTES, read_idx
 from .sets.lines import LINES, lines
@@ -87,6 +88,7 @@ def _whole(name: str, root: Path) -> Path | None:
 CATALOG = (
     *(Entry(name, "generated", _named(toy, name, rooted=False)) for name in TOYS),
     *(Entry(name, "generated", _named(lines, name, rooted=False)) for name in LINES),
+    Entry(CURVES, "generated", lambda _, __: curves()),
     Entry("digits", "1,797 handwritten digits of 8×8 pixels, shipped with scikit-learn", lambda _, __: digits()),
     *(Entry(name, "", _named(read_idx, name), name, partial(_whole, name), remote=True) for name in REMOTES),
     *(Entry(name, about, _named(read_cifar, name), name, partial(locate, name)) for name, about in CIFARS.items()),

@@ -21,6 +21,8 @@ from torch.utils.data import Dataset
 from monge.errors import MongeError
 from monge.rng import generator
 
+from .domains import Domains
+
 if TYPE_CHECKING:
     from .kinds import Kind
 
@@ -134,7 +136,8 @@ class Pair:
     """Two distributions: samples of ``origin``, P, are to be moved onto ``target``, Q. The rows do not correspond.
 
     Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q. ``examples`` gives at most n
-    held-out samples of P with samples of Q that do belong to them, where such are known, as a function of (n, seed).
+    held-out samples of P with samples of Q that do belong to them, where such are known, as a function of (n, seed). ``domains``
+    says how sequences are compared.
     """
 
     name: str
@@ -142,6 +145,7 @@ class Pair:
     target: EndlessSource | FiniteSource | MappedSource
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     examples: Callable[[int, int], tuple[Tensor, Tensor]] | None = field(default=None, repr=False)
+    domains: Domains | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> Kind | None:

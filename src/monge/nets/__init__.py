@@ -12,6 +12,7 @@ from .parts import by_parts
 from .patches import enlarge, patches, pyramid
 from .random_filters import RandomFilters
 from .schedule import linear_decay, linear_rise
+from .seq2seq import ConvSeq2Seq, conv1d_critic
 from .texture_net import TextureNet
 from .weight_norm import data_dependent_init, weight_normalised
 
@@ -22,6 +23,7 @@ __all__ = [
     "AutoencoderNet",
     "CReLUCritic",
     "ConvICNN",
+    "ConvSeq2Seq",
     "DenseICNN",
     "GLUGenerator",
     "InterpolationCritic",
@@ -32,6 +34,7 @@ __all__ = [
     "build_encoder",
     "build_generator",
     "by_parts",
+    "conv1d_critic",
     "data_dependent_init",
     "enlarge",
     "linear_decay",

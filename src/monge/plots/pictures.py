@@ -51,8 +51,8 @@ def grid_png(samples: Tensor, columns: int = 16, size: int = 40) -> bytes:
 
 
 def clouds(samples: Tensor, data: Tensor) -> Figure:
-    """Generated points over data points, (n, d) each; of more than two dimensions the first two principal axes of the data."""
-    x, y = samples.detach().cpu().double().numpy(), data.detach().cpu().double().numpy()
+    """Generated points over data points, (n, …) each; of more than two numbers the first two principal axes of the data."""
+    x, y = (t.detach().cpu().double().flatten(1).numpy() for t in (samples, data))
     if y.shape[1] > 2:
         centre = y.mean(0)
         axes = np.linalg.svd(y - centre, full_matrices=False)[2][:2].T

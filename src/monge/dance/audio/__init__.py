@@ -3,10 +3,11 @@
 from .features import MUSIC, beats_of, music_distance, music_features, music_summary, song_features, sound_features
 from .load import is_silent, read
 from .rhythm import beats, tempo
-from .spectral import chroma, mel, onset
+from .spectral import RATE, chroma, mel, onset
 
 __all__ = [
     "MUSIC",
+    "RATE",
     "beats",
     "beats_of",
     "chroma",

@@ -24,7 +24,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from .features import checked
+from monge.dance.motion.skeleton import check_motion
 
 SMOOTHING = 5.0  # frames, at 60 frames per second
 SIGMA2 = 9.0  # frames²
@@ -72,12 +72,10 @@ def motion_beats(positions: Tensor, rate: float, *, smoothing: float = SMOOTHING
     >>> motion_beats(swing, rate=25.0).round(decimals=2)
     tensor([10., 30., 50., 70., 90.], dtype=torch.float64)
     """
-    if positions.ndim != 3:
-        raise ValueError(f"beats are those of one motion (frames, joints, 3), got {tuple(positions.shape)}")
     width = smoothing if seconds is None else seconds * rate
     if not 0 <= width < torch.inf:
         raise ValueError(f"smoothing must be at least 0 frames, got {width}")
-    speed = checked(positions, rate=rate, least=2).double().diff(dim=0).norm(dim=-1).mean(-1).cpu()
+    speed = check_motion(positions, rate=rate, least=2, single=True).double().diff(dim=0).norm(dim=-1).mean(-1).cpu()
     if width:
         speed = torch.from_numpy(ndimage.gaussian_filter1d(speed.numpy(), width, mode="reflect"))
     return _minima(speed) + 0.5
@@ -143,8 +141,12 @@ def beat_alignment_of(
     0.0
     """
     found = motion_beats(positions, rate, smoothing=smoothing, seconds=seconds)
-    music = _beats(music_beats, "music_beats")
-    return beat_alignment(music[(music >= 0) & (music <= len(positions) - 1)], found, sigma2)
+    return beat_alignment(within(_beats(music_beats, "music_beats"), positions), found, sigma2)
+
+
+def within(beats: Tensor, positions: Tensor) -> Tensor:
+    """Those beats, in frames, that fall within a motion (T, J, 3)."""
+    return beats[(beats >= 0) & (beats <= len(positions) - 1)]
 
 
 def _beats(beats: Tensor, name: str) -> Tensor:

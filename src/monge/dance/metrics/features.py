@@ -29,29 +29,12 @@ The public evaluators of dance generation descend from [gopinath2020]. They diff
 
 from __future__ import annotations
 
-from math import isfinite
-
 import torch
 from torch import Tensor
 
-from monge.dance.motion.skeleton import Skeleton
+from monge.dance.motion.skeleton import check_motion
 
 _REACH = 2  # frames on either side in the mean of a velocity
-
-
-def checked(positions: Tensor, *, rate: float = 1.0, least: int = 1, skeleton: Skeleton | None = None) -> Tensor:
-    """The positions, if they are a motion of at least so many frames; ValueError otherwise."""
-    if positions.ndim < 3 or positions.shape[-1] != 3 or not positions.is_floating_point():
-        raise ValueError(f"positions must be floats (..., frames, joints, 3), got {tuple(positions.shape)} of {positions.dtype}")
-    if skeleton is not None:
-        skeleton.check(positions)
-    if positions.shape[-3] < least or 0 in positions.shape:
-        raise ValueError(f"positions must have at least {least} frames and no empty dimension, got {tuple(positions.shape)}")
-    if not (rate > 0 and isfinite(rate)):
-        raise ValueError(f"rate must be a positive number of frames per second, got {rate}")
-    if not positions.isfinite().all():
-        raise ValueError(f"positions must be finite, got {int((~positions.isfinite()).sum())} values that are NaN or infinite")
-    return positions
 
 
 def windows(positions: Tensor, frames: int, hop: int | None = None) -> Tensor:
@@ -109,7 +92,7 @@ def kinetic_features(positions: Tensor, rate: float, *, published: bool = False)
     >>> kinetic_features(t * torch.tensor([3.0, 1.0, 4.0]), rate=1.0)
     tensor([25.,  1.,  0.])
     """
-    p = checked(positions, rate=rate, least=3)
+    p = check_motion(positions, rate=rate, least=3)
     last = p.shape[-3] - 1
     t = torch.arange(1, last + 1, device=p.device)
     begin, end = (t - _REACH - 1).clamp_min(0), (t + _REACH).clamp_max(last)

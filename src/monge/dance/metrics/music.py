@@ -17,9 +17,7 @@ from math import nan
 
 from torch import Tensor
 
-from monge.dance.motion import Skeleton, directions, squared_angles
-
-from .features import checked
+from monge.dance.motion import Skeleton, check_motion, directions, squared_angles
 
 _STRIDE = 4  # frames
 
@@ -49,7 +47,7 @@ def dance_distance(x: Tensor, y: Tensor, skeleton: Skeleton) -> Tensor:
     >>> dance_distance(x, -x, MELODY).allclose(torch.full((2, 2), torch.pi), atol=1e-3)
     True
     """
-    ways = [directions(checked(p, skeleton=skeleton)[:, ::_STRIDE], skeleton).flatten(1, 2) for p in (x, y)]
+    ways = [directions(check_motion(p, skeleton=skeleton)[:, ::_STRIDE], skeleton).flatten(1, 2) for p in (x, y)]
     return squared_angles(*ways).clamp_min(0).sqrt()
 
 

@@ -20,9 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from monge.dance.motion.skeleton import Skeleton
-
-from .features import checked
+from monge.dance.motion.skeleton import Skeleton, check_motion
 
 _FREE = 0.025  # metres
 _REST = 0.05  # the share of the frames in which a foot's joint is lower than where it rests
@@ -70,7 +68,7 @@ def physical_foot_contact(positions: Tensor, skeleton: Skeleton, rate: float) ->
     >>> round(physical_foot_contact(slide, MELODY, rate=1.0).item(), 4)  # (9 + 25 + 49) / 3
     27.6667
     """
-    p = checked(positions, rate=rate, least=3, skeleton=skeleton)
+    p = check_motion(positions, rate=rate, least=3, skeleton=skeleton)
     a = p[..., skeleton.root, :].diff(n=2, dim=-2) * rate**2
     a = torch.stack([a[..., 0], a[..., 1].clamp_min(0), a[..., 2]], -1).norm(dim=-1)
     speed = _ground_speed(p[..., 1:, :, :], rate)
@@ -91,7 +89,7 @@ def bone_length_error(positions: Tensor, skeleton: Skeleton) -> Tensor:
     >>> round(bone_length_error(grow, MELODY).item(), 4)
     0.1
     """
-    p = checked(positions, skeleton=skeleton)
+    p = check_motion(positions, skeleton=skeleton)
     ends = list(skeleton.bones)
     length = (p[..., ends, :] - p[..., [skeleton.parents[j] for j in ends], :]).norm(dim=-1)
     mean = length.mean(-2, keepdim=True)
@@ -110,7 +108,7 @@ def jerk(positions: Tensor, rate: float) -> Tensor:
     >>> jerk((t**3)[:, None, None] * torch.tensor([0.0, 0.5, 0.0]), rate=2.0)  # 6 · ½ m/frame³
     tensor(24.)
     """
-    p = checked(positions, rate=rate, least=4)
+    p = check_motion(positions, rate=rate, least=4)
     return p.diff(n=3, dim=-3).norm(dim=-1).mean((-2, -1)) * rate**3
 
 
@@ -151,7 +149,7 @@ def skating(positions: Tensor, skeleton: Skeleton, rate: float, *, height: float
     >>> round(skating(slide, MELODY, rate=10.0).item(), 4)
     3.0
     """
-    p = checked(positions, rate=rate, least=2, skeleton=skeleton)
+    p = check_motion(positions, rate=rate, least=2, skeleton=skeleton)
     if not height > 0:
         raise ValueError(f"height must be a positive number of metres, got {height}")
     feet = p[..., list(skeleton.feet), :]

@@ -27,9 +27,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from monge.dance.motion.skeleton import Skeleton
-
-from .features import checked
+from monge.dance.motion.skeleton import Skeleton, check_motion
 
 Row = tuple[str, tuple[str, ...], tuple[float, float], str]  # kind, points, interval, unit of the interval
 _Table = tuple[list[int], list[list[int]], list[list[float]], list[str]]  # rows, points (4, rows), intervals, units
@@ -132,7 +130,7 @@ def geometric_features(positions: Tensor, skeleton: Skeleton, rate: float, *, pu
     >>> [k for k, share in enumerate(geometric_features(still, MELODY, rate=25.0)) if share]  # hands far apart, arms held out
     [8, 23, 24]
     """
-    p = checked(positions, rate=rate, least=2, skeleton=skeleton)
+    p = check_motion(positions, rate=rate, least=2, skeleton=skeleton)
     points, names = _points(p, skeleton)
     lengths = {name: p.new_tensor(value) for name, value in _PUBLISHED_LENGTHS.items()} if published else _lengths(p, skeleton)
     lengths["degree"] = p.new_tensor(1.0)

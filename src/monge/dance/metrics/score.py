@@ -26,28 +26,12 @@ from monge.dance.motion.skeleton import Skeleton
 from monge.metrics import Measured
 from monge.metrics.features import frechet
 
-from .beats import beat_alignment, beat_alignment_of, motion_beats
+from .beats import beat_alignment, beat_alignment_of, motion_beats, within
 from .features import kinetic_features, windows
 from .physics import bone_length_error, jerk, physical_foot_contact, skating
-from .relations import RELATIONS, geometric_features
+from .relations import geometric_features
 
-__all__ = [
-    "RELATIONS",
-    "beat_alignment",
-    "beat_alignment_of",
-    "bone_length_error",
-    "dance_figures",
-    "diversity",
-    "frechet_dance",
-    "geometric_features",
-    "jerk",
-    "kinetic_features",
-    "motion_beats",
-    "multi_modality",
-    "physical_foot_contact",
-    "skating",
-    "windows",
-]
+__all__ = ["Kind", "beat_alignment_of", "bone_length_error", "diversity", "frechet_dance", "jerk", "motion_beats", "skating"]
 
 Kind = Literal["kinetic", "geometric"]
 _LEAST = {"kinetic": 1e-6, "geometric": 1e-2}  # of a standard deviation
@@ -208,10 +192,7 @@ def dance_figures(
         figures[f"frechet_{kind}_floor"] = frechet(_spread(features.reference, len(x)), y)
         figures[f"diversity_{kind}"] = _mean_distance(x)
     found = [motion_beats(dance, rate) for dance in made]
-    scores = [
-        beat_alignment(music[(music >= 0) & (music <= len(dance) - 1)], mine)
-        for dance, music, mine in zip(made, beats, found, strict=True)
-    ]
+    scores = [beat_alignment(within(music, dance), mine) for dance, music, mine in zip(made, beats, found, strict=True)]
     scores = [score for score in scores if not isnan(score)]
     duration = sum(len(dance) for dance in made) / rate
     return figures | {

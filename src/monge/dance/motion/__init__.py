@@ -3,11 +3,11 @@
 from .bvh import Clip, read_bvh, write_bvh
 from .canonical import TRAVEL, channels, decode, encode, facing, velocities
 from .contact import foot_contact, speeds
-from .geodesic import angle, pose_distance, squared_angles
+from .geodesic import angle, squared_angles
 from .gltf import write_glb
 from .kinematics import bone_rotations, forward_kinematics, global_rotations, inverse_kinematics, rest_directions
 from .rotations import between, exp, from_6d, from_quaternion, log, rotation_angle, slerp, to_6d, to_quaternion
-from .skeleton import MELODY, SKELETONS, SMPL, Skeleton, directions, mirror, place, rest, retarget
+from .skeleton import MELODY, SKELETONS, SMPL, Skeleton, check_motion, check_rate, directions, mirror, place, rest, retarget
 from .smooth import resample, smooth, smooth_directions
 from .warp import at_times, beat_warp
 
@@ -24,6 +24,8 @@ __all__ = [
     "between",
     "bone_rotations",
     "channels",
+    "check_motion",
+    "check_rate",
     "decode",
     "directions",
     "encode",
@@ -38,7 +40,6 @@ __all__ = [
     "log",
     "mirror",
     "place",
-    "pose_distance",
     "read_bvh",
     "resample",
     "rest",

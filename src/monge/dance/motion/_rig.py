@@ -15,7 +15,7 @@ from torch import Tensor
 from monge.errors import MongeError
 
 from .kinematics import inverse_kinematics, rest_directions
-from .skeleton import Skeleton
+from .skeleton import Skeleton, check_motion
 
 _TOLERANCE = 1e-4  # metres by which a bone's length may differ from the skeleton's
 
@@ -63,19 +63,10 @@ def nodes(skeleton: Skeleton) -> list[Node]:
 
 def solve(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float) -> tuple[Tensor, Tensor]:
     """Local rotations (T, J, 3, 3) and root (T, 3), float64, of a dance (T, J, 3) that is to be written to ``path``."""
-    if positions.ndim != 3 or tuple(positions.shape[1:]) != (skeleton.size, 3) or len(positions) == 0:
-        raise MongeError(
-            f"'{path}' not written: positions must be (T, {skeleton.size}, 3) with T at least 1 for the skeleton "
-            f"'{skeleton.name}', got {tuple(positions.shape)}"
-        )
-    if not 0 < rate < float("inf"):
-        raise MongeError(f"'{path}' not written: rate must be a positive number of frames a second, got {rate}")
-    x = positions.detach().cpu().double()
-    bad = (~x.isfinite()).flatten(1).any(1).nonzero()
-    if len(bad):
-        raise MongeError(
-            f"'{path}' not written: positions of frame {bad[0].item()} are nan or inf: leave out or mend such frames"
-        )
+    try:
+        x = check_motion(positions, rate=rate, skeleton=skeleton, single=True).detach().cpu().double()
+    except ValueError as error:
+        raise MongeError(f"'{path}' not written: {error}") from error
     bones = list(skeleton.bones)
     length = (x[:, bones] - x[:, [skeleton.parents[j] for j in bones]]).norm(dim=-1)
     wanted = torch.tensor([skeleton.lengths[j] for j in bones], dtype=torch.float64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .skeleton import Skeleton, rest
+from .skeleton import Skeleton, check_motion, rest
 
 HEIGHT = 0.05  # metres
 SPEED = 0.5  # metres a second
@@ -40,7 +40,7 @@ def foot_contact(positions: Tensor, skeleton: Skeleton, rate: float, height: flo
     >>> foot_contact(still, MELODY, rate=25.0).all().item(), foot_contact(still + 0.1, MELODY, rate=25.0).any().item()
     (True, False)
     """
-    check_motion(positions, skeleton, rate)
+    check_motion(positions, rate=rate, skeleton=skeleton)
     if not height > 0 or not speed > 0:
         raise ValueError(f"height and speed must be positive, got {height} and {speed}: {HEIGHT} and {SPEED} are usual")
     feet = list(skeleton.feet)
@@ -59,12 +59,3 @@ def speeds(positions: Tensor, rate: float) -> Tensor:
         return torch.zeros_like(positions[..., 0])
     (velocity,) = torch.gradient(positions, spacing=1 / rate, dim=-3)
     return velocity.norm(dim=-1)
-
-
-def check_motion(positions: Tensor, skeleton: Skeleton, rate: float) -> None:
-    """Raise ValueError where positions are not (..., T, J, 3) with T at least 1, or the rate is not positive and finite."""
-    skeleton.check(positions)
-    if positions.ndim < 3 or positions.shape[-3] == 0:
-        raise ValueError(f"positions must be (..., T, {skeleton.size}, 3) with T at least 1, got {tuple(positions.shape)}")
-    if not 0 < rate < float("inf"):
-        raise ValueError(f"rate must be a positive number of frames a second, got {rate}: dances have 25 or 60")

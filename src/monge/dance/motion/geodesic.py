@@ -28,18 +28,6 @@ def angle(u: Tensor, v: Tensor) -> Tensor:
     return 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
 
 
-def pose_distance(u: Tensor, v: Tensor) -> Tensor:
-    r"""Geodesic distance (...) of poses u, v (..., B, 3), the root mean square angle of their bones, radians.
-
-    .. math:: d(u, v)^2 = \frac{1}{B} \sum_b \theta(u_b, v_b)^2
-
-    >>> u = torch.eye(3).expand(4, 3, 3)
-    >>> pose_distance(u, -u).round(decimals=4)
-    tensor([3.1416, 3.1416, 3.1416, 3.1416])
-    """
-    return angle(u, v).square().mean(-1).sqrt()
-
-
 def squared_angles(x: Tensor, y: Tensor) -> Tensor:
     r"""Mean squared angle between all pairs of sequences of directions x (n, k, 3), y (m, k, 3): a matrix (n, m), radians².
 

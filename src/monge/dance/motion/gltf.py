@@ -35,24 +35,8 @@ _Array = NDArray[np.floating[Any]]
 def write_glb(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float) -> None:
     """Write a dance (T, J, 3) as a binary glTF file (.glb): one animation, a node for each joint, and bones to be seen.
 
-    The frames put the joints within 10⁻⁴ m of where they were.
+    The frames put the joints within 10⁻⁴ m of where they were. Parameters and errors are those of `write_bvh`.
 
-    Parameters
-    ----------
-    path : str or Path
-    positions : Tensor (T, J, 3)
-        Metres. Bones have the lengths of the skeleton; see `monge.dance.motion.retarget`.
-    skeleton : Skeleton
-    rate : float
-        Frames a second.
-
-    Raises
-    ------
-    MongeError
-        Positions of another shape, not finite, or with bones of other lengths; a file that cannot be written.
-
-    Examples
-    --------
     >>> import tempfile
     >>> from monge.dance.motion import MELODY, rest
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 import torch
 from torch import Tensor
@@ -98,6 +99,32 @@ class Skeleton:
                 f"{name} must be (..., {self.size}, 3) for the skeleton '{self.name}', got {tuple(positions.shape)}: "
                 f"choose the skeleton that the motion was made for, of {', '.join(SKELETONS)}"
             )
+
+
+def check_rate(rate: float, name: str = "rate") -> None:
+    """Raise ValueError where a rate is not positive and finite."""
+    if not 0 < rate < inf:
+        raise ValueError(f"{name} must be a positive number of frames a second, got {rate}: dances have 25 or 60")
+
+
+def check_motion(
+    positions: Tensor, *, rate: float = 1.0, least: int = 1, skeleton: Skeleton | None = None, single: bool = False
+) -> Tensor:
+    """The positions (..., T, J, 3), finite and of at least so many frames, ``single`` ones (T, J, 3); ValueError otherwise."""
+    if positions.ndim < 3 or positions.shape[-1] != 3 or not positions.is_floating_point():
+        raise ValueError(f"positions must be floats (..., frames, joints, 3), got {tuple(positions.shape)} of {positions.dtype}")
+    if single and positions.ndim != 3:
+        raise ValueError(f"positions must be one dance (frames, joints, 3), got {tuple(positions.shape)}")
+    if skeleton is not None:
+        skeleton.check(positions)
+    if positions.shape[-3] < least or 0 in positions.shape:
+        raise ValueError(f"positions must have at least {least} frames and no empty dimension, got {tuple(positions.shape)}")
+    check_rate(rate)
+    bad = ~positions.isfinite()
+    if bad.any():
+        found, first = int(bad.sum()), int(bad.nonzero()[0, -3])
+        raise ValueError(f"positions must be finite, got {found} values that are NaN or infinite, first in frame {first}")
+    return positions
 
 
 def directions(positions: Tensor, skeleton: Skeleton) -> Tensor:

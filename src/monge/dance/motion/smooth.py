@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, normalize, pad
 
 from .rotations import slerp
-from .skeleton import Skeleton, directions, place
+from .skeleton import Skeleton, check_motion, check_rate, directions, place
 
 _LONGEST = 60  # seconds; the kernel has eight times as many
 
@@ -40,7 +40,7 @@ def smooth(positions: Tensor, rate: float, seconds: float, skeleton: Skeleton | 
     >>> smooth(still, rate=25.0, seconds=0.1, skeleton=MELODY).allclose(still, atol=1e-6)
     True
     """
-    _check(positions, rate)
+    check_motion(positions, rate=rate)
     if seconds == 0:
         return positions
     if skeleton is None:
@@ -58,7 +58,7 @@ def smooth_directions(u: Tensor, rate: float, seconds: float) -> Tensor:
     >>> smooth_directions(u, rate=25.0, seconds=1.0).norm(dim=-1).squeeze()
     tensor([1., 1.])
     """
-    _check(u, rate)
+    check_motion(u, rate=rate)
     if seconds == 0:
         return u
     mean = _gaussian(u, _sigma(rate, seconds))
@@ -78,8 +78,9 @@ def resample(positions: Tensor, rate_in: float, rate_out: float, skeleton: Skele
     >>> resample(rest(SMPL).expand(60, 24, 3), 60.0, 25.0, SMPL).shape
     torch.Size([25, 24, 3])
     """
-    _check(positions, rate_in, "rate_in")
-    _check(positions, rate_out, "rate_out")
+    check_motion(positions)
+    check_rate(rate_in, "rate_in")
+    check_rate(rate_out, "rate_out")
     frames = positions.shape[-3]
     count = math.floor((frames - 1) * rate_out / rate_in + 1e-9) + 1
     time = torch.arange(count, dtype=torch.float64, device=positions.device) * (rate_in / rate_out)
@@ -106,10 +107,3 @@ def _sigma(rate: float, seconds: float) -> float:
     if not 0 < seconds <= _LONGEST:
         raise ValueError(f"seconds must be from 0 to {_LONGEST}, got {seconds}: 0.1 takes away the noise of motion capture")
     return rate * seconds
-
-
-def _check(x: Tensor, rate: float, name: str = "rate") -> None:
-    if x.ndim < 3 or x.shape[-1] != 3 or x.shape[-3] == 0:
-        raise ValueError(f"motion must be (..., T, joints or bones, 3) with T at least 1, got {tuple(x.shape)}")
-    if not 0 < rate < math.inf:
-        raise ValueError(f"{name} must be a positive number of frames a second, got {rate}: dances have 25 or 60")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from .skeleton import Skeleton, directions, place
+from .skeleton import Skeleton, check_motion, directions, place
 
 Array = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton,
     ----------
     positions : Tensor (T, J, 3)
     own : Tensor (n,)
-        Frames at which the dance has its beats, `monge.metrics.motion_beats`.
+        Frames at which the dance has its beats, `monge.dance.metrics.motion_beats`.
     music : Tensor (m,)
         Frames at which the music has them, fractions allowed.
     skeleton : Skeleton
@@ -58,9 +58,7 @@ def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton,
     >>> beat_warp(dance, torch.tensor([20.0, 45.0]), torch.tensor([22.0, 43.0, 70.0]), MELODY)[22, 2, 0].item()
     2.0
     """
-    skeleton.check(positions)
-    if positions.ndim != 3:
-        raise ValueError(f"positions must be one dance (T, {skeleton.size}, 3), got {tuple(positions.shape)}")
+    check_motion(positions, skeleton=skeleton, single=True)
     if not stretch > 1:
         raise ValueError(f"stretch must be above 1, got {stretch}: 1.25 lets a passage become a quarter slower or faster")
     times = source_times(own.double().cpu().numpy(), music.double().cpu().numpy(), len(positions), stretch)

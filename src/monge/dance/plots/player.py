@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from monge.dance.motion import Skeleton
+from monge.dance.motion import Skeleton, check_rate
 
 from .body import HEAD, Array, body_of
 from .stage import BOTTOM, COLOURS, LINE, TOP
-from .strips import MUSIC, QUIET, Beats, checked, followed, front, seconds
+from .strips import MUSIC, QUIET, Beats, followed, front, points_of, seconds
 
 _UNIT = 0.001  # of a stored coordinate, metres: 16 bits reach 32 m about the root
 _DIGITS = 3  # of a beat's time in seconds
@@ -64,9 +64,8 @@ def player_page(
     >>> page.startswith("<!doctype html>"), "A &lt;song&gt;" in page, "<audio" in page, "{{" in page
     (True, True, False, False)
     """
-    points = checked(positions, skeleton)
-    if not rate > 0:
-        raise ValueError(f"rate must be positive, got {rate}")
+    check_rate(rate)
+    points = points_of(positions, skeleton)
     content = {
         **_stored(points, skeleton, rate),
         "rate": rate,

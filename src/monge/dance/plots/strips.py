@@ -6,7 +6,7 @@ Positions are (..., J, 3) in metres with y up and the floor at height 0; beats a
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from math import exp
 
@@ -16,13 +16,12 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from monge.dance.motion import Skeleton, facing
+from monge.dance.motion import Skeleton, check_motion, check_rate, facing
 
 from .body import Array, body_of
 from .stage import BOTTOM, COLOURS, LINE, TOP, Picture, Stage
 
 Beats = Tensor | Sequence[float]
-Progress = Callable[[Iterable[Picture]], Iterable[Picture]]
 
 GIF_RATE = 12.5  # pictures a second: a GIF counts hundredths
 
@@ -54,7 +53,7 @@ def dance_frame(
     >>> dance_frame(rest(MELODY), MELODY, width=40, height=60).shape
     (60, 40, 3)
     """
-    points = checked(pose[None] if pose.ndim == 2 else pose, skeleton)[0]
+    points = points_of(pose[None] if pose.ndim == 2 else pose, skeleton)[0]
     angle = front(pose[None], skeleton) if azimuth is None else azimuth
     below = points[skeleton.root, [0, 2]] if centre is None else np.asarray(centre, float)
     return Stage(width, height, angle).draw(body_of(skeleton), points, below, flash)
@@ -79,13 +78,12 @@ def dance_frames(
     >>> len(list(dance_frames(rest(MELODY).expand(10, 23, 3), MELODY, 25.0, width=40, height=50, fps=12.5)))
     5
     """
-    if not (rate > 0 and (fps is None or fps > 0)):
-        raise ValueError(f"rate and fps must be positive, got {rate} and {fps}")
-    points = checked(positions, skeleton)
+    check_rate(rate)
+    check_rate(speed := fps or rate, "fps")
+    points = points_of(positions, skeleton)
     stage, body = Stage(width, height, front(positions, skeleton)), body_of(skeleton)
     path = followed(points, skeleton, rate)
     heard, seen = seconds(beats, rate), seconds(motion_beats, rate)
-    speed = fps or rate
     for k in range(max(1, round(len(points) * speed / rate))):
         at = min(k * rate / speed, len(points) - 1)
         now = k / speed
@@ -94,34 +92,15 @@ def dance_frames(
         yield picture
 
 
-def dance_gif(
-    positions: Tensor,
-    skeleton: Skeleton,
-    rate: float,
-    *,
-    beats: Beats = (),
-    motion_beats: Beats = (),
-    width: int = 320,
-    height: int = 360,
-    progress: Progress | None = None,
-) -> bytes:
-    """Draw a dance (T, J, 3) as a GIF that repeats without end; see `dance_frames`.
-
-    A GIF counts hundredths of a second, so that there are 12.5 pictures a second whatever the rate. ``progress`` wraps the
-    pictures, as ``tqdm`` does.
+def to_gif(pictures: Iterable[Picture]) -> bytes:
+    """The pictures of `dance_frames` as a GIF that repeats without end, `GIF_RATE` a second: a GIF counts hundredths of a second.
 
     >>> from monge.dance.motion import MELODY, rest
-    >>> gif = dance_gif(rest(MELODY).expand(6, 23, 3), MELODY, 25.0, width=40, height=50)
+    >>> gif = to_gif(dance_frames(rest(MELODY).expand(6, 23, 3), MELODY, 25.0, width=40, height=50, fps=GIF_RATE))
     >>> Image.open(io.BytesIO(gif)).size, gif[:6]
     ((40, 50), b'GIF89a')
     """
-    drawn: Iterable[Picture] = dance_frames(
-        positions, skeleton, rate, beats=beats, motion_beats=motion_beats, width=width, height=height, fps=GIF_RATE
-    )
-    flat = (
-        Image.fromarray(p).quantize(palette=_palette(), dither=Image.Dither.NONE)
-        for p in (progress(drawn) if progress else drawn)
-    )
+    flat = (Image.fromarray(picture).quantize(palette=_palette(), dither=Image.Dither.NONE) for picture in pictures)
     buffer = io.BytesIO()
     next(flat).save(buffer, "gif", save_all=True, append_images=flat, duration=round(1000 / GIF_RATE), loop=0, optimize=False)
     return buffer.getvalue()
@@ -146,7 +125,7 @@ def dance_strip(
     """
     if poses < 1:
         raise ValueError(f"poses must be at least 1, got {poses}")
-    points = checked(positions, skeleton)
+    points = points_of(positions, skeleton)
     stage, body = Stage(width, height, front(positions, skeleton)), body_of(skeleton)
     marks = (np.arange(poses) + 0.5) * len(points) / poses
     shown = [_between(points, min(at, len(points) - 1)) for at in marks]
@@ -176,15 +155,9 @@ def followed(points: Array, skeleton: Skeleton, rate: float) -> Array:
     return gaussian_filter1d(points[:, skeleton.root][:, [0, 2]], _STEADY * rate, axis=0, mode="nearest")
 
 
-def checked(positions: Tensor, skeleton: Skeleton) -> Array:
-    """One dance (T, J, 3) as float64 on the CPU; ValueError for another shape, and where it is not finite."""
-    skeleton.check(positions)
-    if positions.ndim != 3 or not len(positions):
-        raise ValueError(f"positions must be one dance (T, {skeleton.size}, 3), got {tuple(positions.shape)}")
-    points = positions.detach().double().cpu().numpy()
-    if not np.isfinite(points).all():
-        raise ValueError("positions hold NaN or Inf: a dance that is to be drawn must be finite")
-    return points
+def points_of(positions: Tensor, skeleton: Skeleton) -> Array:
+    """One dance (T, J, 3) as float64 on the CPU."""
+    return check_motion(positions, skeleton=skeleton, single=True).detach().double().cpu().numpy()
 
 
 def seconds(beats: Beats, rate: float) -> Array:

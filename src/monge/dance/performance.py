@@ -1,6 +1,6 @@
 """Dances to songs: a file of music in, a dance out, as a page that plays it, a picture that moves, or motion for other programs.
 
-The dance is made by a method that hears frames of music (`monge.methods.mdot`). It is then retimed, within bounds, so that the
+The dance is made by a trained generator, see `Dancer`. It is then retimed, within bounds, so that the
 moments where the body slows down fall on beats of the music (`monge.dance.motion.beat_warp`).
 """
 
@@ -11,43 +11,30 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from monge import train
-from monge.dance.metrics.score import beat_alignment, motion_beats
-from monge.dance.plots.player import player_page
-from monge.dance.plots.stage import Picture
-from monge.dance.plots.strips import GIF_RATE, dance_frames, dance_gif
 from monge.errors import MongeError, nearest
-from monge.methods import mdot
 from monge.train.checkpoint import write_atomically
 
 from . import audio
-from .motion import SKELETONS, Skeleton, beat_warp, channels, write_bvh, write_glb
+from .dancer import RATE, Dancer
+from .data import FRAMES
+from .metrics import beat_alignment, motion_beats
+from .motion import SKELETONS, Skeleton, beat_warp, write_bvh, write_glb
+from .plots import GIF_RATE, Picture, dance_frames, player_page, to_gif
 from .song import embedded
 from .video import find_ffmpeg, write_video
 
-RECIPE = "mdot-dance-melody"
-RATE = 25  # frames a second
 FORMATS = (".html", ".gif", ".mp4", ".bvh", ".glb")
 GIF_SECONDS = 20.0  # of a GIF, where nobody says how long
 
-_SAMPLES = 22050  # a second, of what `monge.dance.audio.read` returns
-_FRAMES = 96  # of a window of the data that the recipe learns from
-_VIDEO = (640, 720)  # pixels
+_VIDEO, _GIF = (640, 720), (320, 360)  # pixels
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """Wraps pictures while they are drawn, told their number and what for, as ``tqdm`` does."""
-
-
-class Dancer(Protocol):
-    """What makes a dance (T, J, 3) to music (T, 80): a method, or a stand-in for one."""
-
-    def dance(self, music: Tensor, /, *, seed: int = 0, style: int | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -82,7 +69,7 @@ class Performance:
 
     @property
     def alignment(self) -> float | None:
-        """`monge.metrics.beat_alignment`; None where the music has no beat."""
+        """`monge.dance.metrics.beat_alignment`; None where the music has no beat."""
         return beat_alignment(self.beats, self.motion_beats) if len(self.beats) else None
 
     def first(self, seconds: float) -> Performance:
@@ -103,35 +90,6 @@ class Performance:
         if self.alignment is not None:
             words.append(f"beat alignment {self.alignment:.2f}{' (retimed)' if self.retimed else ''}")
         return ", ".join(words)
-
-
-def load_dancer(run: str | Path) -> mdot.MDOT:
-    """Load the method of a trained run; needs the folder only, not the data.
-
-    MongeError for a folder that is not there, that another method was trained in, or whose weights do not fit.
-
-    >>> load_dancer("no/such/run")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    monge.errors.MongeError: there is no trained run at 'no/such/run': make one with 'monge train mdot-dance-melody' (...
-    """
-    folder = train.RunFolder(run)
-    if not folder.config.is_file():
-        cost = train.read(train.find(RECIPE)).about.cost
-        raise MongeError(
-            f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' ({cost}), or name it with --run"
-        )
-    recipe = folder.recipe()
-    config = recipe.method
-    if not isinstance(config, mdot.Config):
-        raise MongeError(f"the run in '{run}' is of {config.name}, which does not dance: make one with 'monge train {RECIPE}'")
-    melody = SKELETONS["melody"]
-    try:
-        dancer = mdot.build(config, (recipe.data.size or _FRAMES, channels(melody)))
-        dancer.load_state_dict(folder.load_weights())
-    except (RuntimeError, SafetensorError) as error:
-        raise MongeError(f"{folder.weights} does not fit {folder.config}: train again with --fresh") from error
-    return dancer
 
 
 def perform(
@@ -185,9 +143,9 @@ def perform(
     tell = on_step or (lambda _: None)
     tell(f"reading {song}")
     samples = audio.read(song)
-    kept = samples if seconds is None else samples[: max(round(seconds * _SAMPLES), 1)]
+    kept = samples if seconds is None else samples[: max(round(seconds * audio.RATE), 1)]
     silent = audio.is_silent(kept)
-    music = audio.sound_features(kept, RATE)[: max(1, ceil(len(kept) * RATE / _SAMPLES))]
+    music = audio.sound_features(kept, RATE)[: max(1, ceil(len(kept) * RATE / audio.RATE))]
     beats = audio.beats_of(music)
     tell(f"dancing to {len(music) / RATE:.0f} s of music")
     with torch.no_grad():
@@ -227,7 +185,12 @@ def write(
     elif kind == ".html":
         write_atomically(path, _page(made).encode())
     else:
-        (_write_gif if kind == ".gif" else _write_mp4)(made, path, progress or (lambda pictures, _, __: pictures))
+        size, rate = (_GIF, GIF_RATE) if kind == ".gif" else (_VIDEO, made.rate)
+        frames = _frames(made, path, size, rate, progress or (lambda pictures, _, __: pictures))
+        if kind == ".gif":
+            write_atomically(path, to_gif(frames))
+        else:
+            write_video(path, frames, size, rate, made.song, made.seconds)
     return path, notes
 
 
@@ -261,27 +224,22 @@ def _notes(silent: bool, beats: Tensor, frames: int) -> tuple[str, ...]:
     found = ["the song is silent"] if silent else []
     if len(beats) < 2:
         found.append("no beat was found: the dance keeps none")
-    if frames < _FRAMES:
-        found.append(f"the song is shorter than the {_FRAMES / RATE:.1f} s of what was learnt from: expect little of the dance")
+    if frames < FRAMES:
+        found.append(f"the song is shorter than the {FRAMES / RATE:.1f} s of what was learnt from: expect little of the dance")
     return tuple(found)
 
 
 def _page(made: Performance) -> str:
     sound = embedded(made.song, made.seconds if made.cut else None)
-    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
-    return player_page(made.positions, made.skeleton, made.rate, title=made.song.stem, note=made.summary(), audio=sound, **beats)
+    words: dict[str, Any] = {"title": made.song.stem, "note": made.summary()}
+    return player_page(made.positions, made.skeleton, made.rate, audio=sound, **words, **_beats(made))
 
 
-def _write_gif(made: Performance, path: Path, progress: Progress) -> None:
-    def shown(pictures: Iterable[Picture]) -> Iterable[Picture]:
-        return progress(pictures, ceil(made.seconds * GIF_RATE), path.name)
-
-    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
-    write_atomically(path, dance_gif(made.positions, made.skeleton, made.rate, progress=shown, **beats))
+def _frames(made: Performance, path: Path, size: tuple[int, int], rate: float, progress: Progress) -> Iterable[Picture]:
+    width, height = size
+    drawn = dance_frames(made.positions, made.skeleton, made.rate, width=width, height=height, fps=rate, **_beats(made))
+    return progress(drawn, ceil(made.seconds * rate), path.name)
 
 
-def _write_mp4(made: Performance, path: Path, progress: Progress) -> None:
-    width, height = _VIDEO
-    beats: dict[str, Any] = {"beats": made.beats, "motion_beats": made.motion_beats}
-    frames = dance_frames(made.positions, made.skeleton, made.rate, width=width, height=height, **beats)
-    write_video(path, progress(frames, len(made.positions), path.name), _VIDEO, made.rate, made.song, made.seconds)
+def _beats(made: Performance) -> dict[str, Any]:
+    return {"beats": made.beats, "motion_beats": made.motion_beats}

@@ -16,9 +16,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.dance import perform as dance
+from monge.dance import performance as dance
 from monge.dance import song as _dance_song
 from monge.dance import video as _dance_video
+from monge.dance.dancer import load_dancer
+from monge.dance.domains import DanceDomains
 from monge.dance.motion import MELODY, SMPL, Skeleton, read_bvh, rest
 from monge.errors import MongeError
 from monge.methods import mdot
@@ -269,13 +271,13 @@ def trained(folder: Path, method: dict[str, object]) -> Path:
     folder.mkdir(parents=True)
     write_atomically(folder / "config.yaml", to_yaml(recipe).encode())
     if isinstance(recipe.method, mdot.Config):
-        RunFolder(folder).save_weights(mdot.build(recipe.method, (96, 70)).state_dict())
+        RunFolder(folder).save_weights(mdot.build(recipe.method, (96, 70), DanceDomains()).state_dict())
     return folder
 
 
 def test_a_run_dances_without_its_data(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGE_DATA", str(tmp_path / "nowhere"))
-    dancer = dance.load_dancer(trained(tmp_path / "run", {"name": "mdot", "width": 8}))
+    dancer = load_dancer(trained(tmp_path / "run", {"name": "mdot", "width": 8}))
     first, second, other = (dance.perform(dancer, song, seed=seed).positions for seed in (1, 1, 2))
     assert first.shape == (200, 23, 3)
     assert torch.equal(first, second)
@@ -284,15 +286,15 @@ def test_a_run_dances_without_its_data(tmp_path: Path, song: Path, monkeypatch: 
 
 def test_runs_that_do_not_dance_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MongeError, match=r"no trained run at .*'monge train mdot-dance-melody' \(.*minutes\)"):
-        dance.load_dancer(tmp_path / "nothing")
+        load_dancer(tmp_path / "nothing")
     with pytest.raises(MongeError, match="is of gan, which does not dance"):
-        dance.load_dancer(trained(tmp_path / "gan", {"name": "gan"}))
+        load_dancer(trained(tmp_path / "gan", {"name": "gan"}))
     run = trained(tmp_path / "run", {"name": "mdot", "width": 8})
     weights = (run / "model.safetensors").read_bytes()
     for content in (weights[: len(weights) // 2], b""):
         (run / "model.safetensors").write_bytes(content)
         with pytest.raises(MongeError, match="train again"):
-            dance.load_dancer(run)
+            load_dancer(run)
     (run / "model.safetensors").unlink()
     with pytest.raises(MongeError, match=r"no model\.safetensors"):
-        dance.load_dancer(run)
+        load_dancer(run)
