@@ -127,7 +127,7 @@ class Bar:
         self._bar: tqdm[Any] | None = None
         self._words: dict[str, Any] = {}
 
-    def update(self, share: float, step: int, scalars: Scalars) -> None:
+    def show(self, share: float, step: int, scalars: Scalars) -> None:
         """Show the share of the work that is done, and what of the scalars fits beside it."""
         if self._bar is None:
             pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
@@ -204,9 +204,8 @@ class Runner:
         on_step : callable, optional
             Called with the number of the step and its scalars; its time counts.
         log : callable, optional
-            Called before each checkpoint, on the first process, with the number of the step and the means of the scalars since the
-            last time; what it returns is shown beside the bar. A line that it writes without the checkpoint is to be dropped on
-            resuming.
+            Called before each checkpoint, on the first process, with the number of the step and the means of the scalars since
+            the last one; what it returns is shown beside the bar. A line of a log that has no checkpoint is dropped on resuming.
         saved : callable, optional
             Called after each checkpoint, on the first process: the place to write weights and pictures.
 
@@ -250,7 +249,7 @@ class Runner:
 
     def _show(self, scalars: Scalars) -> None:
         if self._bar:
-            self._bar.update(self.job.progress, self.step, scalars)
+            self._bar.show(self.job.progress, self.step, scalars)
 
     def _is_over(self, before: float) -> bool:
         """Whether another step as long as the one since ``before`` would leave the budget."""
@@ -264,9 +263,7 @@ class Runner:
             return self.step % self._every == 0
         return time.perf_counter() - self._saved > max(_SAVE_EVERY, _SAVE_SHARE * self._cost)
 
-    def _record(
-        self, means: Scalars, log: Callable[[int, Scalars], Scalars] | None, saved: Callable[[], None] | None
-    ) -> None:
+    def _record(self, means: Scalars, log: Callable[[int, Scalars], Scalars] | None, saved: Callable[[], None] | None) -> None:
         if self._checkpoints is None or parallel.rank() > 0:
             return
         with self.clock.paused():
