@@ -126,6 +126,7 @@ class Bar:
         self._title, self._leave = title, leave
         self._bar: tqdm[Any] | None = None
         self._words: dict[str, Any] = {}
+        self._first, self._began = 0, 0.0
 
     def show(self, share: float, step: int, scalars: Scalars) -> None:
         """Show the share of the work that is done, and what of the scalars fits beside it."""
@@ -134,7 +135,10 @@ class Bar:
             begun = share if step > 1 else 0.0  # what an earlier sitting did says nothing about the speed of this one
             form: dict[str, Any] = {"bar_format": _BAR, "mininterval": pause, "leave": self._leave}
             self._bar = tqdm(total=1.0, initial=begun, desc=self._title, **form)
-        self._words |= {"step": step, **{name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars}}
+            self._first, self._began = step, time.perf_counter()
+        spent = time.perf_counter() - self._began
+        speed = f" ({(step - self._first) / spent:.3g}/s)" if spent > 0 and step > self._first else ""
+        self._words |= {"step": f"{step}{speed}", **{name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars}}
         self._bar.set_postfix(self._words, refresh=False)
         self._bar.update(max(0.0, min(1.0, share) - self._bar.n))
 

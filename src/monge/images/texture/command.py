@@ -17,7 +17,7 @@ from monge.errors import MongeError, nearest
 if TYPE_CHECKING:
     from monge.images.io import Picture
 
-    from .pictures import Mask
+    from .pictures import Kind, Mask
     from .show import Show
 
 PARTS = {
@@ -168,32 +168,35 @@ class Made:
 
 
 def _synth(args: argparse.Namespace, show: Show) -> Made:
+    from .pictures import common_kind
     from .synthesis import synthesize
 
     picture = _read(args.exemplar)
-    _check_out(args.out, [picture])
+    kind = common_kind([picture])
+    _check_out(args.out, kind)
     show.sources["exemplar"] = picture
-    options = _options(args, [picture], show)
-    made = synthesize(picture, args.size, tile=args.tile, **options)
+    made = synthesize(picture, args.size, tile=args.tile, **_options(args, kind, [picture], show))
     return Made(made, {"": (made, picture)}, args.tile, copied_from=picture)
 
 
 def _inpaint(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import marked, read_mask
+    from .pictures import common_kind, marked, read_mask
     from .synthesis import hole, inpaint
 
     picture = _read(args.image)
-    _check_out(args.out, [picture], lossless=True)
+    kind = common_kind([picture if args.mask else replace(picture, alpha=None)])
+    _check_out(args.out, kind, lossless=True)
     mask = _read(args.mask) if args.mask else None
     region = read_mask(_read(args.exemplar_region), "--exemplar-region", picture) if args.exemplar_region else None
     where = hole(picture, mask, invert=args.invert)
     show.sources["picture"] = marked(picture, where)
-    options = _options(args, [picture if mask else replace(picture, alpha=None)], show)
+    options = _options(args, kind, [picture], show)
     made = inpaint(picture, mask, region=region, invert=args.invert, **options)
     return Made(made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where)
 
 
 def _mix(args: argparse.Namespace, show: Show) -> Made:
+    from .pictures import common_kind
     from .synthesis import joined, mix, strip
 
     if args.steps is not None and args.weights is not None:
@@ -201,10 +204,11 @@ def _mix(args: argparse.Namespace, show: Show) -> Made:
     if args.singles and args.steps is None:
         raise MongeError("--singles are the pictures of a strip: give --steps")
     pictures = [_read(path, srgb=True) for path in args.exemplars]
-    _check_out(args.out, pictures)
+    kind = common_kind(pictures)
+    _check_out(args.out, kind)
     names = [path.stem for path in args.exemplars]
     show.sources |= {f"{k + 1}: {name}": picture for k, (name, picture) in enumerate(zip(names, pictures, strict=True))}
-    options = _options(args, pictures, show)
+    options = _options(args, kind, pictures, show)
     if args.steps is None:
         made = [mix(pictures, args.weights, args.size, tile=args.tile, **options)]
     else:
@@ -267,26 +271,20 @@ def _read(path: Path, *, srgb: bool = False) -> Picture:
     return picture
 
 
-def _check_out(out: Path, pictures: Sequence[Picture], *, lossless: bool = False) -> None:
+def _check_out(out: Path, kind: Kind, *, lossless: bool = False) -> None:
     """Refuse a format that cannot hold the result before the work begins, and make its folder."""
     from monge.images.io import require_writable
 
-    from .pictures import without_opaque_alpha
-
     if lossless and out.suffix.lower() in _LOSSY:
         raise MongeError(f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead of '{out}'")
-    depth = max(picture.colours.dtype.itemsize * 8 for picture in pictures)
-    seen = [picture if lossless else without_opaque_alpha(picture) for picture in pictures]
-    require_writable(out, depth, any(picture.alpha is not None for picture in seen))
+    require_writable(out, kind.dtype.itemsize * 8, kind.alpha)
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _options(args: argparse.Namespace, pictures: Sequence[Picture], show: Show) -> dict[str, Any]:
+def _options(args: argparse.Namespace, kind: Kind, pictures: Sequence[Picture], show: Show) -> dict[str, Any]:
     """The `monge.images.texture.synthesis.Options` of a command."""
-    from .pictures import alike, kind_of, without_opaque_alpha
     from .synthesis import load_extractor
 
-    kind = kind_of([without_opaque_alpha(picture) for picture in alike(pictures)])
     shape = vars(args).get("size") or pictures[0].colours.shape[:2]
     side, tile = min(*shape, *(min(p.colours.shape[:2]) for p in pictures)), vars(args).get("tile", False)
     features = load_extractor(args.features, kind.channels, side, tile=tile, seed=args.seed, weights=args.vgg_weights)

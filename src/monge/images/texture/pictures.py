@@ -89,6 +89,11 @@ def kind_of(pictures: Sequence[Picture]) -> Kind:
     return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
 
 
+def common_kind(pictures: Sequence[Picture]) -> Kind:
+    """The kind of a picture made from these once they are `alike`; an alpha that is opaque everywhere does not count."""
+    return kind_of([without_opaque_alpha(picture) for picture in alike(pictures)])
+
+
 def kind_top(kind: Kind) -> float:
     """The value of white."""
     return top_value(np.empty(0, kind.dtype))
