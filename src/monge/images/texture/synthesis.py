@@ -215,9 +215,10 @@ def strip(
     pictures, whole, made = _alike(exemplars), Options(**options), []
     for k in range(steps):
         folder = Path(whole.state) / f"part-{k + 1:02}" if whole.state else None
-        part = replace(whole, time_budget=whole.time_budget and whole.time_budget / steps, state=folder)
+        budget, listener = whole.time_budget and whole.time_budget / steps, _numbered(whole.on_progress, k, steps)
         t = k / (steps - 1)
-        made.append(_between(pictures, [1 - t, t], size, tile, part, k, steps))
+        part = replace(whole, time_budget=budget, state=folder, on_progress=listener)
+        made.append(_between(pictures, [1 - t, t], size, tile, part))
     return made
 
 
@@ -256,7 +257,7 @@ def inpaint(
         return filled(given, to_picture(made, kind), where, opaque=mask is None)
 
     masks = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable)}
-    return _optimised([to_tensor(known, kind)], None, where.shape, False, Options(**options), finish, masks=masks)
+    return _optimised([to_tensor(known, kind)], None, where.shape, False, Options(**options), finish, masks)
 
 
 def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) -> Mask:
@@ -282,15 +283,12 @@ def _alike(exemplars: Sequence[Source]) -> list[Picture]:
     return alike([in_srgb(given, f"exemplar {k + 1}") for k, given in enumerate(exemplars)])
 
 
-def _between(
-    pictures: Sequence[Picture],
-    weights: Sequence[float],
-    size: Size | None,
-    tile: bool,
-    options: Options,
-    part: int = 0,
-    parts: int = 1,
-) -> Picture:
+def _numbered(listener: Callable[[Progress], None] | None, part: int, parts: int) -> Callable[[Progress], None] | None:
+    """A listener that is told which picture of a strip it hears of."""
+    return listener and (lambda progress: listener(replace(progress, part=part, parts=parts)))
+
+
+def _between(pictures: Sequence[Picture], weights: Sequence[float], size: Size | None, tile: bool, options: Options) -> Picture:
     """A picture between exemplars that are alike; those of weight 0 are left out."""
     seen = [without_opaque_alpha(picture) for picture in pictures]
     for k, picture in enumerate(seen):
@@ -304,7 +302,7 @@ def _between(
     def finish(made: Tensor) -> Picture:
         return without_opaque_alpha(to_picture(made, kind))
 
-    return _optimised([x for x, _ in used], several, shape, tile, options, finish, part=part, parts=parts)
+    return _optimised([x for x, _ in used], several, shape, tile, options, finish)
 
 
 def _optimised(
@@ -314,10 +312,7 @@ def _optimised(
     tile: bool,
     options: Options,
     finish: Callable[[Tensor], Picture],
-    *,
     masks: dict[str, Tensor] | None = None,
-    part: int = 0,
-    parts: int = 1,
 ) -> Picture:
     """The picture that ``finish`` makes of channels (c, h, w); ``masks`` are mask and region where the exemplar has a hole."""
     clock = Clock()
@@ -343,7 +338,7 @@ def _optimised(
 
     def tell(step: int, scalars: Mapping[str, float]) -> None:
         if options.on_progress:
-            options.on_progress(Progress(step, texture.progress, clock.wall, scalars, picture, notes, part, parts))
+            options.on_progress(Progress(step, texture.progress, clock.wall, scalars, picture, notes))
 
     if not runner.finished and runner.run(on_step=tell):
         notes += (f"the time budget was used at {texture.progress:.0%} of the work: more seconds make it finer",)
