@@ -9,7 +9,6 @@ T̂ is the gradient of an input-convex potential, found by `monge.methods.amorti
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ import torch
 from pydantic import ValidationError
 from sklearn.covariance import ledoit_wolf
 from torch import Tensor
-from tqdm import tqdm
 
 from monge import metrics, ot
-from monge.data import Draw, FiniteSource, Pair
+from monge.data import FiniteSource, Pair
 from monge.errors import MongeError
 from monge.methods import amortised_w2
+from monge.train import Bar, Runner, Training
 from monge.train.recipe import explain
 
 Points = TypeVar("Points", np.ndarray, Tensor)
@@ -114,16 +113,17 @@ class W2Map:
         moments = _moments(x_), _moments(y_)
         self._method.start_at(ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0]))
         pair = Pair("samples", _source("x", x_), _source("y", y_))
-        residual, lr = 0.0, self.config.lr
-        for step in tqdm(range(self.steps), desc="transport", disable=not self.progress, leave=False):
-            position = step * self.config.batch
-            scalars = self._method.step(Draw(pair, self.seed, step, position=position, steps=self.steps, device=self.device))
-            residual = float(scalars["residual"])
-            if not math.isfinite(residual + float(scalars["loss"])):
-                raise MongeError(f"the map diverged at step {step + 1}: lower lr, now {lr}")
-        if residual > _FAR * x_.shape[1] ** 0.5:
-            missed = f"its inverse misses by {residual:.2g} standard deviations"
-            warnings.warn(f"the map may have diverged: {missed}; lower lr, now {lr}", RuntimeWarning, stacklevel=2)
+        runner = Runner(
+            Training(self._method, pair, self.seed, self.steps, device=self.device),
+            bar=Bar("transport", leave=False) if self.progress else None,
+            not_finite=lambda step, *_: f"the map diverged at step {step}: lower lr, now {self.config.lr}",
+        )
+        last = {"residual": 0.0}
+        runner.run(on_step=lambda _, scalars: last.update(scalars))
+        if last["residual"] > _FAR * x_.shape[1] ** 0.5:
+            missed = f"its inverse misses by {last['residual']:.2g} standard deviations"
+            text = f"the map may have diverged: {missed}; lower lr, now {self.config.lr}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
         self._seen = x_[:_KEPT], y_[:_KEPT]
         return self
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from monge.data import Draw, EndlessSource
 from monge.errors import MongeError
-from monge.images.texture import folder as folder_app
 from monge.images.texture import generator as app
+from monge.images.texture import pictures as _pictures
 from monge.images.texture.command import main
 from monge.images.texture.metrics import patch_w2, seam_score
 from monge.images.texture.pictures import as_texture, to_tensor
@@ -295,7 +295,7 @@ def test_folders_that_hold_no_generator(tmp_path: Path) -> None:
 
 def test_memory_is_asked_for_before_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = app.train(pixels(), tmp_path, steps=1, config=TINY)
-    monkeypatch.setattr(app, "available_memory", lambda: 2**20)
+    monkeypatch.setattr(_pictures, "available_memory", lambda: 2**20)
     with pytest.raises(MongeError, match=r"take about .* take fewer than"):
         made.sample(4096)
 
@@ -306,7 +306,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     folder, out = tmp_path / "a", tmp_path / "out.png"
     assert main(["train", str(tmp_path / "a.png"), "-o", str(folder), "--steps", "2", "--scales", "1"]) == 0
     assert "trained in" in capsys.readouterr().out
-    assert {path.name for path in folder.iterdir()} == {*folder_app._FILES, "checkpoints"}
+    assert {path.name for path in folder.iterdir()} == {
+        *("log.jsonl", "model.safetensors", "preview.png", "generator.json", "checkpoints")
+    }
     for seed in ("1", "1", "2"):
         assert main(["sample", str(folder), "-o", str(out), "--size", "30x17", "--seed", seed, "--tile"]) == 0
         said = capsys.readouterr().out

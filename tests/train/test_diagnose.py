@@ -17,7 +17,7 @@ from monge import metrics, plots
 from monge.data import FiniteSource, Source, from_array, load
 from monge.methods.protocols import CriticEstimate
 from monge.metrics.lenet import frechet_lenet
-from monge.train import RunFolder, loop, train
+from monge.train import RunFolder, loop, runner, train
 from monge.train import diagnose as diagnosis
 from monge.train.diagnose import alarms
 from monge.train.evaluate import evaluators
@@ -67,14 +67,14 @@ def with_step(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any, Scalars], 
 def test_the_clock_counts_training_steps_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes 1 s on the wall and 2 s of CPU, everything else that the loop does 1000 s."""
     now = [0.0]
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 2 * now[0]))
+    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 2 * now[0]))
 
     def passes(seconds: float, result: Any) -> Any:
         now[0] += seconds
         return result
 
     with_step(monkeypatch, lambda _, scalars: passes(1, scalars))
-    for name in ("diagnose", "draw_pictures", "evaluate_run", "load", "_progress", "raised"):
+    for name in ("diagnose", "draw_pictures", "evaluate_run", "load", "Bar", "raised"):
         real = getattr(loop, name)
         monkeypatch.setattr(loop, name, lambda *args, real=real: passes(1000, real(*args)))
     folder = RunFolder(tmp_path / "run")
@@ -88,9 +88,10 @@ def test_the_clock_counts_training_steps_only(tmp_path: Path, monkeypatch: pytes
 def test_gpu_seconds_wait_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """The work of a step is done when the device says so, 3 s after the step has returned."""
     now = [0.0]
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
+    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: now.__setitem__(0, max(now[0], 3.0)))
-    clock = loop._Clock(torch.device("cuda"))
+    clock = runner.Clock("cuda")
+    clock.start()
     clock.add({"wall_seconds": 1.0, "cpu_seconds": 1.0, "gpu_seconds": 1.0})
     now[0] = 2.0
     clock._since = dict.fromkeys(clock._since, 0.0)  # the device was idle when the steps began

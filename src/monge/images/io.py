@@ -80,6 +80,22 @@ class Picture:
         return replace(self, colours=colours, clipped=clipped)
 
 
+Source = Picture | Pixels | str | Path
+
+
+def top_value(colours: Pixels) -> float:
+    """The value of white in the type of the colours."""
+    return 1.0 if np.issubdtype(colours.dtype, np.floating) else float(np.iinfo(colours.dtype).max)
+
+
+def check_values(pixels: Pixels, name: str) -> None:
+    """MongeError unless the pixels are uint8, uint16 or floats in [0, 1]."""
+    if pixels.dtype not in (np.uint8, np.uint16) and not np.issubdtype(pixels.dtype, np.floating):
+        raise MongeError(f"{name} must be uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
+    if np.issubdtype(pixels.dtype, np.floating) and not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise MongeError(f"{name} has floats outside [0, 1]: divide colours of 8 bits by 255")
+
+
 def read_picture(path: str | Path, *, native: bool = False) -> Picture:
     """Read a picture of any mode as sRGB, or natively: grey as grey, in its own colour space; MongeError if it cannot be one."""
     path = Path(path)

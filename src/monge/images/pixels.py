@@ -1,8 +1,8 @@
-"""Pixels of pictures: what is taken for a picture, and mapping all of its colours."""
+"""Pictures as sRGB colours, mapping all of their colours, and weights of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from monge.errors import MongeError
 
-from .io import Picture, Pixels, read_picture
+from .io import Picture, Pixels, Source, check_values, read_picture
 
-Source = Picture | Pixels | str | Path
 Moved = Callable[[Pixels], tuple[Pixels, NDArray[np.bool_]]]
 
 TILE = 1 << 18  # pixels mapped at once
@@ -33,14 +32,6 @@ def as_picture(given: Source, name: str) -> Picture:
     check_values(pixels, name)
     sheet = pixels[:, None] if pixels.ndim == 2 else pixels
     return Picture(sheet[..., :3], sheet[..., 3] if sheet.shape[-1] == 4 else None)
-
-
-def check_values(pixels: Pixels, name: str) -> None:
-    """MongeError unless the pixels are uint8, uint16 or floats in [0, 1]."""
-    if pixels.dtype not in (np.uint8, np.uint16) and not np.issubdtype(pixels.dtype, np.floating):
-        raise MongeError(f"{name} must be uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
-    if np.issubdtype(pixels.dtype, np.floating) and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise MongeError(f"{name} has floats outside [0, 1]: divide colours of 8 bits by 255")
 
 
 def like(given: Any, picture: Picture) -> Any:
@@ -95,6 +86,15 @@ def distinct(colours: Pixels) -> int:
     return int(seen.sum())
 
 
-def top_value(colours: Pixels) -> float:
-    """The value of white in the type of the colours."""
-    return 1.0 if np.issubdtype(colours.dtype, np.floating) else float(np.iinfo(colours.dtype).max)
+def checked_weights(weights: Sequence[float] | None, n: int, of: str) -> list[float]:
+    """One for each of n, equal by default, scaled to sum 1; MongeError for another number of them, negative ones and NaN.
+
+    >>> checked_weights([1, 3], 2, of="palette")
+    [0.25, 0.75]
+    """
+    given = [1.0] * n if weights is None else [float(w) for w in weights]
+    if len(given) != n:
+        raise MongeError(f"{len(given)} weight{'s' * (len(given) != 1)} for {n} {of}{'s' * (n != 1)}: give one for each")
+    if not all(np.isfinite(given)) or min(given) < 0 or not sum(given) > 0:
+        raise MongeError(f"weights must be at least 0 and not all 0, got {' '.join(f'{w:g}' for w in given)}")
+    return [w / sum(given) for w in given]

@@ -37,7 +37,17 @@ from torch.nn import functional
 
 from monge.config import Frozen
 from monge.data import generator
-from monge.nets.patches import coarser, enlarge, known_pyramid, patches, touching, window, wrapped
+from monge.nets.patches import (
+    coarser,
+    enlarge,
+    known_pyramid,
+    matching_blur,
+    patches,
+    random_patches,
+    touching,
+    window,
+    wrapped,
+)
 from monge.ot import SemiDiscrete
 
 Extractor = Callable[[Tensor], list[Tensor]]
@@ -219,16 +229,14 @@ class Texture:
             pixels, known = of[stage.level]
             whole = None if known is None else ~touching(~known, stage.patch)
             draw = generator(self.seed, _TARGETS, self._stage, k)
-            self._laws.append(self._law(_some_patches(pixels, stage.patch, whole, self.config.targets, draw) * self._window))
+            self._laws.append(self._law(random_patches(pixels, stage.patch, self.config.targets, draw, whole) * self._window))
         self._wanted = None if self._mask is None else touching(self._free(stage.level), stage.patch)
 
     def _law(self, y: Tensor) -> SemiDiscrete:
         """ν_k, of points y (m, d)."""
         if len(y) == 1:
             return SemiDiscrete(y, epsilon=1.0)
-        near = torch.cat([torch.cdist(rows, y).topk(min(4, len(y)), 1, largest=False).values[:, -1] for rows in y.split(1024)])
-        scale = 2 * y.var(0).sum().item()
-        return SemiDiscrete(y, epsilon=max(self.config.blur * near.square().mean().item(), 1e-3 * scale, 1e-9))
+        return SemiDiscrete(y, epsilon=matching_blur(y, self.config.blur))
 
     def _patch_step(self, stage: _Stage) -> float:
         p, torus = stage.patch, self.tile
@@ -247,7 +255,7 @@ class Texture:
 
     def _draw(self, x: Tensor, p: int) -> Tensor:
         """Patches of x at random places, a function of (seed, stage, step)."""
-        return _some_patches(x, p, self._wanted, self.config.batch, generator(self.seed, _DRAW, self._stage, self._step))
+        return random_patches(x, p, self.config.batch, generator(self.seed, _DRAW, self._stage, self._step), self._wanted)
 
     def _assembled(self, x: Tensor, p: int) -> tuple[Tensor, Tensor]:
         """Σ_i P_iᵀ Σ_k w_k T_k(P_i x), and how many patches each pixel has; a band of rows at a time."""
@@ -345,15 +353,6 @@ def _scales(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, 
     if not fit:
         raise ValueError(f"patches of {config.patch} pixels do not fit into {side}, or into what is known: take smaller ones")
     return min(good, fit)
-
-
-def _some_patches(x: Tensor, p: int, places: Tensor | None, most: int, draw: torch.Generator) -> Tensor:
-    """At most so many patches (n, c p²) of x at random ones of the places (h − p + 1, w − p + 1), or of all."""
-    h, w = x.shape[1] - p + 1, x.shape[2] - p + 1
-    allowed = torch.arange(h * w) if places is None else places.flatten().nonzero()[:, 0].cpu()
-    chosen = _some_rows(allowed, most, draw).to(x.device)
-    windows = x.unfold(1, p, 1).unfold(2, p, 1)  # (c, h − p + 1, w − p + 1, p, p), a view
-    return windows[:, chosen // w, chosen % w].movedim(0, 1).flatten(1)
 
 
 def _some_rows(x: Tensor, most: int, draw: torch.Generator) -> Tensor:

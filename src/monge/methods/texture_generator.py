@@ -30,6 +30,7 @@ from monge import parallel
 from monge.config import Frozen
 from monge.data import Draw, generator
 from monge.nets import EMA, TextureNet, linear_decay, patches, pyramid
+from monge.nets.patches import matching_blur, random_patches
 from monge.ot import SemiDiscrete
 
 _RELAXATION = 1.5
@@ -196,13 +197,8 @@ def build(config: Config, exemplar: Tensor, seed: int = 0) -> TextureGenerator:
 
 def _law(x: Tensor, p: int, config: Config, draw: torch.Generator) -> SemiDiscrete:
     """ν_l, of patches of a picture (1, c, h, w), none twice."""
-    windows = x[0].unfold(1, p, 1).unfold(2, p, 1)  # (c, h', w', p, p), a view: all patches would fill the memory
-    width = windows.shape[2]
-    chosen = torch.randperm(windows.shape[1] * width, generator=draw)[: config.targets].to(x.device)
-    y = windows[:, chosen // width, chosen % width].movedim(0, 1).flatten(1)
-    near = torch.cdist(y, y).topk(min(4, len(y)), 1, largest=False).values[:, -1]
-    spread = 2 * y.var(0).sum().item()
-    return SemiDiscrete(y, epsilon=max(config.blur * near.square().mean().item(), 1e-3 * spread, 1e-9))
+    y = random_patches(x[0], p, config.targets, draw)
+    return SemiDiscrete(y, epsilon=matching_blur(y, config.blur, rows=len(y)))
 
 
 def _require(config: Config, exemplar: Tensor) -> None:

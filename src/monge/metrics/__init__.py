@@ -6,7 +6,7 @@ from .filters import filter_features, frechet_filters
 from .interpolation import cross_fade, midpoint_quality, path_length
 from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_quality
 from .memorisation import memorisation, nearest
-from .samples import Coverage, WithFloor, coverage, energy_distance, w2_squared
+from .samples import Coverage, coverage, energy_distance, w2_squared
 from .spec import EvalConfig, Evaluator, Measured, Measures, Metric, evaluator
 from .transport import l2_uvp
 
@@ -20,7 +20,6 @@ __all__ = [
     "Measures",
     "Metric",
     "PrecisionRecall",
-    "WithFloor",
     "classifier",
     "clustering_accuracy",
     "coverage",

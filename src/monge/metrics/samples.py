@@ -16,7 +16,6 @@ from monge import ot
 from .spec import Measured, Metric
 
 W2 = Metric("w2_squared", "W2²", 2, "low", ratio="w2_ratio", table="W2²/floor", headline=True)
-WithFloor = Measured
 ENERGY = Metric("energy_distance", "energy distance", better="low")
 MODES = Metric("modes", "modes", 1, "high", table="modes", beside=(("total", "of", 0),))
 ON_MODES = Metric("share_within_3_sigma", "within 3σ", 1, "high", "%", 100, table="within 3σ, %")

@@ -55,6 +55,33 @@ def patches(x: Tensor, size: int, *, stride: int = 1, torus: bool = False) -> Te
     return functional.unfold(x, size, stride=stride).transpose(1, 2)
 
 
+def random_patches(x: Tensor, size: int, n: int, draw: torch.Generator, places: Tensor | None = None) -> Tensor:
+    """At most n patches (n, c · size²) of a picture (c, h, w), none twice, in random order.
+
+    ``places``, bool (h − size + 1, w − size + 1), says which may be taken; all may by default.
+
+    >>> random_patches(torch.zeros(3, 8, 8), 4, 10, torch.Generator()).shape
+    torch.Size([10, 48])
+    """
+    windows = x.unfold(1, size, 1).unfold(2, size, 1)  # (c, h', w', size, size), a view: all patches would fill the memory
+    h, w = windows.shape[1:3]
+    allowed = torch.arange(h * w) if places is None else places.flatten().nonzero()[:, 0].cpu()
+    chosen = allowed[torch.randperm(len(allowed), generator=draw)[:n]].to(x.device)
+    return windows[:, chosen // w, chosen % w].movedim(0, 1).flatten(1)
+
+
+def matching_blur(y: Tensor, share: float, *, rows: int = 1024) -> float:
+    """Squared distance below which points (m, d) are taken for each other: ``share`` of the mean to the third neighbour.
+
+    It is at least a thousandth of the mean between two points. ``rows`` of distances are held at once.
+
+    >>> matching_blur(torch.arange(4.0)[:, None], 0.5)
+    3.25
+    """
+    near = torch.cat([torch.cdist(some, y).topk(min(4, len(y)), 1, largest=False).values[:, -1] for some in y.split(rows)])
+    return max(share * near.square().mean().item(), 1e-3 * (2 * y.var(0).sum().item()), 1e-9)
+
+
 def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
     """Pictures (n, c, h, w) of one scale brought to the size of the next finer one, (2h or 2h + 1, 2w or 2w + 1), bicubic.
 

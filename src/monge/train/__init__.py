@@ -4,14 +4,19 @@ from . import checkpoint, loop
 from .build import build, load_run
 from .evaluate import Evaluation, evaluate, evaluate_run, picture_of
 from .folder import RunFolder
-from .loop import Interrupted, train
+from .loop import Training, train
 from .recipe import Recipe, find, parse, read, recipe_class, shipped, to_yaml
+from .runner import Bar, Clock, Interrupted, Runner
 
 __all__ = [
+    "Bar",
+    "Clock",
     "Evaluation",
     "Interrupted",
     "Recipe",
     "RunFolder",
+    "Runner",
+    "Training",
     "build",
     "checkpoint",
     "evaluate",

@@ -9,11 +9,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from monge.errors import MongeError
 
@@ -64,6 +67,19 @@ def load_latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
             return state, remarks
         remarks.append(f"checkpoint {path} is torn or corrupt: falling back to the one before it")
     return None, remarks
+
+
+def fingerprint(tensors: Iterable[Tensor], settings: Mapping[str, Any]) -> str:
+    """Digest of what a run depends on: tensors, and settings that JSON can hold.
+
+    >>> fingerprint([torch.zeros(2)], {"seed": 0}) == fingerprint([torch.zeros(2)], {"seed": 1})
+    False
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -73,12 +73,8 @@ class RunFolder:
     def _clear(self) -> None:
         """Delete the run and nothing else that lies in its folder."""
         self._stored()  # refuses a folder whose config.yaml is somebody else's
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-        own = (self.log, self.weights, self.metrics, self.samples, self.neighbours, self.curves, self.report, self.config)
-        for file in own:  # the configuration last: while it is there the rest is known to be ours
-            file.unlink(missing_ok=True)
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
+        own = (self.log, self.weights, self.metrics, self.samples, self.neighbours, self.curves, self.report)
+        delete(self.checkpoints, *own, self.config)
 
     def append(self, line: Mapping[str, Any]) -> None:
         try:
@@ -113,6 +109,18 @@ class RunFolder:
     def torch_state(self) -> tuple[dict[str, Any] | None, list[str]]:
         """The newest whole checkpoint and remarks on those passed over."""
         return checkpoint.load_latest(self.checkpoints)
+
+
+def delete(checkpoints: Path, *files: Path) -> None:
+    """Delete the checkpoints and the files of a run, and its folder if nothing else is in it.
+
+    The last of the files is the one that says whose the others are: while it is there they are known to be ours.
+    """
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    for file in files:
+        file.unlink(missing_ok=True)
+    if not any(checkpoints.parent.iterdir()):
+        checkpoints.parent.rmdir()
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

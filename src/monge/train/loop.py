@@ -1,42 +1,29 @@
-"""The training loop.
+"""Training a recipe.
 
-A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers, one integer, and the
-continuation equals the uninterrupted run to the bit on the same machine.
+A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers and two integers.
 """
 
 from __future__ import annotations
 
-import math
-import signal
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from statistics import fmean as mean
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from monge import parallel
 from monge.data import Draw, Source, load
-from monge.errors import MongeError
 from monge.methods.protocols import Method
 
-from . import checkpoint
 from .build import build
 from .diagnose import alarms, diagnose, raised
 from .evaluate import Evaluation, draw_pictures, evaluate_run, evaluators
 from .folder import RunFolder, device_of
 from .recipe import Recipe
-
-
-class Interrupted(Exception):
-    """The run was stopped by a signal; its checkpoint is written."""
-
-    def __init__(self, signum: int, step: int) -> None:
-        super().__init__(f"stopped at step {step}; the same command continues")
-        self.signum = signum
+from .runner import Bar, Clock, Runner
 
 
 def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluation | None:
@@ -61,75 +48,91 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluati
         if main:
             for remark in remarks:
                 tqdm.write(remark)
-        job = _Job(recipe, folder, method, source, device, part)
-        start, position = job.restore(state) if state else (0, 0)
+        clock = Clock(device)
+        record = _Record(folder, method, source, clock)
+        where = {"part": part, "device": device, "dtype": getattr(torch, recipe.run.dtype)}
+        job = Training(method, source, recipe.run.seed, recipe.run.steps, **where)
+        runner = Runner(
+            job,
+            folder.checkpoints,
+            every=recipe.run.every,
+            clock=clock,
+            bar=Bar(recipe.method.name),
+            not_finite=partial(_not_finite, folder),
+        )
+        if state:
+            runner.restore(state)
         if main:
-            folder.rewind(start)
-        if start < recipe.run.steps:
-            _loop(job, start, position)
+            folder.rewind(runner.step)
+        runner.run(log=record.log, saved=record.saved)
         measured = evaluate_run(folder, method, source) if main else None
         parallel.barrier()  # leave together: a process that tears down while others still work has been seen to abort
         return measured
 
 
-def _loop(job: _Job, start: int, position: int) -> None:
-    run, main = job.recipe.run, job.part[0] == 0
-    seen: dict[str, list[float]] = {}
-    with stop_signals() as caught, _progress(job.recipe, start, main) as bar:
-        job.clock.start()
-        for step in range(start, run.steps):
-            draw = job.draw(step, position)
-            scalars = {k: float(v) for k, v in job.method.step(draw).items()}
-            _check_finite(scalars, step, job.folder)
-            position, done = draw.position, step + 1
-            for name, value in scalars.items():
-                seen.setdefault(name, []).append(value)
-            bar.update()
-            stop = parallel.any_process(bool(caught))
-            if done % run.every == 0 or done == run.steps or stop:
-                if main:
-                    with job.clock.paused():
-                        line = job.record(done, position, {k: mean(v) for k, v in seen.items()})
-                    bar.set_postfix({k: f"{line[k]:.3g}" for k in ("loss", "energy_distance", "frechet_lenet") if k in line})
-                seen = {}
-            if stop:
-                raise Interrupted(caught[0] if caught else signal.SIGTERM, done)
+class Training:
+    """A method and where it stands in its data, as a `Job`: ``steps`` updates, each from a `Draw`.
+
+    ``method`` is a `Method`, which need not sample; ``where`` are part, device and dtype of the draws.
+
+    >>> from monge.methods.ot_gan import Config
+    >>> from monge.methods import ot_gan
+    >>> job = Training(ot_gan.build(Config(batch=8, width=8, critic_width=8), (2,)), load("8gaussians"), seed=0, steps=4)
+    >>> scalars = job.step()
+    >>> job.progress, job.done, sorted(job.state_dict())
+    (0.25, False, ['method', 'optimizers', 'position'])
+    """
+
+    def __init__(self, method: Any, source: Source, seed: int, steps: int, **where: Any) -> None:
+        self.method, self.source, self.seed, self.steps, self.where = method, source, seed, steps, where
+        self.at, self.position = 0, 0
+
+    @property
+    def done(self) -> bool:
+        return self.at >= self.steps
+
+    @property
+    def progress(self) -> float:
+        return self.at / self.steps if self.steps else 1.0
+
+    def step(self) -> Mapping[str, float | Tensor]:
+        draw = Draw(self.source, self.seed, self.at, position=self.position, steps=self.steps, **self.where)
+        scalars = self.method.step(draw)
+        self.at, self.position = self.at + 1, draw.position
+        return scalars
+
+    def state_dict(self) -> dict[str, Any]:
+        optimizers = {name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()}
+        return {"position": self.position, "method": self.method.state_dict(), "optimizers": optimizers}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.method.load_state_dict(state["method"])
+        for name, optimizer in self.method.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.at, self.position = state["step"], state.get("position", 0)
 
 
-class _Job:
-    """A run in progress: what it trains, on what, and where it writes."""
+class _Record:
+    """What a run leaves in its folder each time that it is looked at."""
 
-    def __init__(
-        self, recipe: Recipe, folder: RunFolder, method: Method, source: Source, device: torch.device, part: tuple[int, int]
-    ) -> None:
-        self.recipe, self.folder, self.method, self.source = recipe, folder, method, source
-        self.device, self.part, self.clock = device, part, _Clock(device)
-        self.told = set(raised(folder.history())) if part[0] == 0 else set()
+    def __init__(self, folder: RunFolder, method: Method, source: Source, clock: Clock) -> None:
+        self.folder, self.method, self.source, self.clock = folder, method, source, clock
+        self.told = set(raised(folder.history())) if parallel.rank() == 0 else set()
 
-    def draw(self, step: int, position: int) -> Draw:
-        run = self.recipe.run
-        where = {"part": self.part, "device": self.device, "dtype": getattr(torch, run.dtype)}
-        return Draw(self.source, run.seed, step, position=position, steps=run.steps, **where)
-
-    def record(self, step: int, position: int, means: Mapping[str, float]) -> dict[str, Any]:
-        """Write a log line, then its checkpoint (a line without one is dropped on resuming), then the pictures."""
+    def log(self, step: int, means: Mapping[str, float]) -> dict[str, Any]:
+        """Write a log line."""
         line: dict[str, Any] = {"step": step, **self.clock.read(), **means}
         line |= diagnose(self.method, self.source, evaluators(self.source))
         if warnings := alarms(means):
             line["warning"] = "; ".join(warnings)
             self.tell(step, warnings)
         self.folder.append(line)
-        state = {
-            "step": step,
-            "position": position,
-            "clock": self.clock.read(),
-            "method": self.method.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()},
-        }
-        checkpoint.save(self.folder.checkpoints, step, state)
+        return line
+
+    def saved(self) -> None:
+        """Write the weights and the pictures."""
         self.folder.save_weights(self.method.state_dict())
         draw_pictures(self.folder, self.method, self.source)
-        return line
 
     def tell(self, step: int, warnings: list[str]) -> None:
         """Print each warning once a run, earlier sittings included."""
@@ -138,63 +141,12 @@ class _Job:
                 tqdm.write(f"step {step}: {warning}")
         self.told |= set(warnings)
 
-    def restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
-        """Load a checkpoint; returns its step and the position in the data."""
-        self.method.load_state_dict(state["method"])
-        for name, optimizer in self.method.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        self.clock.add(state["clock"])
-        return state["step"], state["position"]
 
-
-def _progress(recipe: Recipe, start: int, main: bool) -> tqdm[Any]:
-    pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
-    return tqdm(total=recipe.run.steps, initial=start, disable=not main, desc=recipe.method.name, mininterval=pause)
-
-
-def _check_finite(scalars: Mapping[str, float], step: int, folder: RunFolder) -> None:
-    bad = [name for name, value in scalars.items() if not math.isfinite(value)]
-    if bad:
-        raise MongeError(
-            f"step {step + 1}: {bad[0]} is {scalars[bad[0]]}; the last good checkpoint stays in {folder.checkpoints}: "
-            "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
-        )
-
-
-class _Clock:
-    """Seconds of training steps over all sittings of a run: wall, CPU, and wall with the GPU's work done where there is one.
-
-    Evaluating, drawing and writing do not count: they depend on how often the log is written.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._cuda = device if device.type == "cuda" else None
-        self._spent = dict.fromkeys(("wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])), 0.0)
-        self.start()
-
-    def add(self, earlier: Mapping[str, float]) -> None:
-        self._spent |= earlier
-
-    def read(self) -> dict[str, float]:
-        """The seconds up to the last pause."""
-        return {name: round(seconds, 3) for name, seconds in self._spent.items()}
-
-    def start(self) -> None:
-        self._since = self._now()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        for name, now in self._now().items():
-            self._spent[name] += now - self._since[name]
-        yield
-        self.start()
-
-    def _now(self) -> dict[str, float]:
-        if self._cuda is None:
-            return {"wall_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
-        torch.cuda.synchronize(self._cuda)  # steps return before the GPU is done
-        wall = time.perf_counter()
-        return {"wall_seconds": wall, "cpu_seconds": time.process_time(), "gpu_seconds": wall}
+def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:
+    return (
+        f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: "
+        "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
+    )
 
 
 @contextmanager
@@ -205,26 +157,3 @@ def _threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM so that the step at hand ends first; a second one stops at once."""
-    caught: list[int] = []
-
-    def note(signum: int, _: Any) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(signum)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    try:
-        before = {number: signal.signal(number, note) for number in numbers}
-    except ValueError:  # not the main thread: signals stay with their owner
-        yield caught
-        return
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,8 +12,7 @@ from torch.nn.functional import avg_pool2d
 
 from monge import ot
 from monge.data import generator
-from monge.images.texture import copying
-from monge.images.texture.copying import copying_score, nearest_patches
+from monge.images.texture.copying import copying, copying_score, nearest_patches
 from monge.images.texture.metrics import gram_distance, patch_w2, seam_score, sliced_patch_w2
 from monge.nets import RandomFilters, patches, pyramid
 

@@ -20,14 +20,13 @@ from monge.data import data_root
 from monge.errors import MongeError
 from monge.images.io import Picture, read_picture, write_picture
 from monge.images.pixels import as_picture
-from monge.images.texture import limits as _texture_limits
-from monge.images.texture import optimize as _texture_make
-from monge.images.texture import run as _texture_run
+from monge.images.texture import pictures as _pictures
 from monge.images.texture import synthesis as app
 from monge.images.texture.features import VGG19, load_extractor
-from monge.images.texture.measures import copied_share, patch_distances
 from monge.images.texture.pictures import in_srgb, read_mask
-from monge.train import Interrupted
+from monge.images.texture.show import copied_share, patch_distances
+from monge.methods.texture import Texture, memory_estimate
+from monge.train import Interrupted, runner
 from tests.images.color.test_transfer import swapped_profile
 
 TINY = app.Config(scales=2, targets=40, steps=3)
@@ -300,14 +299,14 @@ def test_without_a_state_ctrl_c_is_ctrl_c() -> None:
 
 
 def test_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now, step = [0.0], _texture_make.Texture.step
+    now, step = [0.0], Texture.step
 
     def a_second(texture: Any) -> Any:
         now[0] += 1
         return step(texture)
 
-    monkeypatch.setattr(_texture_run.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(_texture_make.Texture, "step", a_second)
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Texture, "step", a_second)
     seconds: list[float] = []
     config = TINY.model_copy(update={"steps": 50})
     made = app.synthesize(bricks(), config=config, time_budget=20, on_progress=lambda p: seconds.append(p.seconds))
@@ -322,7 +321,7 @@ def test_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_loss_that_is_not_finite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_texture_make.Texture, "step", lambda _: {"loss": float("nan")})
+    monkeypatch.setattr(Texture, "step", lambda _: {"loss": float("nan")})
     with pytest.raises(MongeError, match="step 1: loss is nan"):
         app.synthesize(bricks(), config=TINY)
 
@@ -336,8 +335,8 @@ def test_scales_that_do_not_fit_are_left_out() -> None:
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = app.synthesize(bricks(), config=TINY)
-    need = _texture_limits.memory_estimate([(3, 32, 32)], (2048, 1024), TINY)
-    monkeypatch.setattr(_texture_limits, "available_memory", lambda: need // 2)
+    need = memory_estimate([(3, 32, 32)], (2048, 1024), TINY)
+    monkeypatch.setattr(_pictures, "available_memory", lambda: need // 2)
     with pytest.raises(
         MongeError, match=r"1024×2048 pixels take about .*iB of memory and .*iB are free: --size \d+x\d+ fits"
     ) as error:
@@ -345,16 +344,16 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatc
     w, h = map(int, re.findall(r"--size (\d+)x(\d+)", str(error.value))[0])
     assert abs(h - 2 * w) <= 2
     assert 300 < w < 1024
-    assert _texture_limits.memory_estimate([(3, 32, 32)], (h, w), TINY) <= 0.9 * (need // 2)
-    monkeypatch.setattr(_texture_limits, "available_memory", lambda: 1000)
+    assert memory_estimate([(3, 32, 32)], (h, w), TINY) <= 0.9 * (need // 2)
+    monkeypatch.setattr(_pictures, "available_memory", lambda: 1000)
     with pytest.raises(MongeError, match="take a smaller exemplar, or free some memory"):
         app.synthesize(bricks(), config=TINY)
-    monkeypatch.setattr(_texture_limits, "available_memory", lambda: None)
+    monkeypatch.setattr(_pictures, "available_memory", lambda: None)
     np.testing.assert_array_equal(app.synthesize(bricks(), config=TINY).colours, asked.colours)
 
 
 def test_free_memory_is_known_here() -> None:
-    free = _texture_limits.available_memory()
+    free = _pictures.available_memory()
     assert free is None or 2**20 < free < 2**50
 
 

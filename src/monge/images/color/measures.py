@@ -10,7 +10,8 @@ import torch
 
 from monge import ot
 from monge.errors import MongeError
-from monge.images.pixels import TILE, Source, as_picture, blocks, distinct, top_value
+from monge.images.io import Source, top_value
+from monge.images.pixels import TILE, as_picture, blocks, distinct
 
 _SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2  # bins of squared slopes, for a percentile without sorting all
 

@@ -41,8 +41,8 @@ from numpy.typing import NDArray
 
 from monge import ot
 from monge.errors import MongeError, nearest
-from monge.images.io import Pixels
-from monge.images.pixels import Source, as_picture, by_colour, by_tile, like, top_value
+from monge.images.io import Pixels, Source, top_value
+from monge.images.pixels import as_picture, by_colour, by_tile, checked_weights, like
 from monge.maps import W2Map
 
 from .maps import Colours, ExactMap, GaussianMap, Map, to_lab, to_rgb
@@ -127,7 +127,7 @@ class ColorTransfer:
         several: list[Any] = [*palettes] if isinstance(palettes, list | tuple) else [palettes]
         if not several:
             raise MongeError("palettes is empty: give at least one picture to take the colours from")
-        self.weights_ = _checked_weights(weights, len(several))
+        self.weights_ = checked_weights(weights, len(several), of="palette")
         names = ["palette"] if len(several) == 1 else [f"palette {k + 1}" for k in range(len(several))]
         self.notes_: tuple[str, ...] = ()
         x = self._sampled(source, "source", 0)
@@ -215,12 +215,3 @@ class ColorTransfer:
     def _check_fitted(self) -> None:
         if not hasattr(self, "maps_"):
             raise MongeError("the map is not fitted: call fit(source, palettes) first")
-
-
-def _checked_weights(weights: Sequence[float] | None, n: int) -> list[float]:
-    given = [1.0] * n if weights is None else [float(w) for w in weights]
-    if len(given) != n:
-        raise MongeError(f"{len(given)} weights for {n} palette{'s' * (n > 1)}: give one weight for each palette")
-    if not all(np.isfinite(given)) or min(given) < 0 or not sum(given) > 0:
-        raise MongeError(f"weights must be at least 0 and not all 0, got {' '.join(f'{w:g}' for w in given)}")
-    return [w / sum(given) for w in given]

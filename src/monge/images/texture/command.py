@@ -1,23 +1,24 @@
-"""`monge texture synth | inpaint | mix`: make more of a texture, fill holes with it, mix several."""
+"""`monge texture synth | inpaint | mix | train | sample`: textures from arguments to files."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monge.errors import MongeError, nearest
-
-from . import train_command as _texture_train
-from .job import Job, common, size
 
 if TYPE_CHECKING:
     from monge.images.io import Picture
 
-    from .pictures import Mask
+    from .pictures import Kind, Mask
+    from .show import Show
 
 PARTS = {
     "synth": "make a picture of any size that looks like an exemplar",
@@ -30,6 +31,10 @@ _USAGE = "usage: monge texture COMMAND ...\n\nTextures by optimal transport of p
     f"  {name:11} {text}" for name, text in PARTS.items()
 )
 _END = "\n\n'monge texture COMMAND --help' tells more."
+_UNSEEN = ("report", "preview", "fresh")  # they say nothing about the picture
+_LOSSY = (".jpg", ".jpeg")
+_STEPS = 1500  # as `monge.images.texture.generator.STEPS`, which would take torch to read
+_OUT = ".png, .tif or .webp, or .jpg where loss is allowed; 16-bit as .png"
 
 
 def main(argv: list[str]) -> int:
@@ -41,133 +46,314 @@ def main(argv: list[str]) -> int:
         print(f"monge: unknown command 'texture {name}'{nearest(name, PARTS)}", file=sys.stderr)
         return 2
     parser = argparse.ArgumentParser(prog=f"monge texture {name}", description=f"{PARTS[name].capitalize()}.")
-    if name not in _RUNS:
-        _texture_train.arguments(name, parser)
-        return _texture_train.run(name, parser.parse_args(rest))
     _ARGUMENTS[name](parser)
-    common(parser)
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another result (0)")
     args = parser.parse_args(rest)
+    if args.seed < 0:
+        raise MongeError(f"--seed must be at least 0, got {args.seed}")
     from monge.train import Interrupted
 
     try:
-        return _RUNS[name](args)
+        _train(args) if name == "train" else _sample(args) if name == "sample" else _make(name, args)
     except Interrupted as stop:
         print(f"monge: {stop}", file=sys.stderr)
         return 128 + stop.signum
+    return 0
+
+
+def size(text: str) -> tuple[int, int]:
+    """Height and width from ``WIDTHxHEIGHT`` or one number.
+
+    >>> size("640x480"), size("512")
+    ((480, 640), (512, 512))
+    """
+    found = re.fullmatch(r"(\d+)(?:[x×X](\d+))?", text.strip())
+    if not found:
+        raise MongeError(f"--size must be like 1024x768 (width, height) or 512, got '{text}'")
+    width, height = int(found[1]), int(found[2] or found[1])
+    return height, width
 
 
 def _synth_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("exemplar", type=Path, help="picture of a texture")
-    _sized(parser)
-
-
-def _synth(args: argparse.Namespace) -> int:
-    job = Job(args, "synth", [args.exemplar])
-    shape = size(args.size) if args.size else None
-    from . import synthesis as texture
-    from .measures import patch_distances
-
-    picture = job.read(args.exemplar)
-    job.check_out([picture])
-    with job.show({"exemplar": picture}) as show:
-        options = job.options([picture], show, shape, tile=args.tile)
-        made = texture.synthesize(picture, shape, tile=args.tile, **options)
-    texture.write_picture(made, args.out)
-    distances = {"": patch_distances(made, picture, tile=args.tile)}
-    return job.finish(show, made, distances, {"the exemplar": picture}, tile=args.tile)
+    _sized(parser, "the exemplar's")
+    _common(parser)
 
 
 def _inpaint_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", type=Path, help="picture with a hole; pixels outside it stay as they are, to the bit")
-    parser.add_argument(
-        "--mask", type=Path, help="picture of the same size, white where to fill; default: where the picture is not opaque"
-    )
-    parser.add_argument("--invert", action="store_true", help="the mask is black where to fill")
-    parser.add_argument(
-        "--exemplar-region",
-        type=Path,
-        metavar="MASK2",
-        help="white where to learn the texture; default: outside the mask",
-    )
-
-
-def _inpaint(args: argparse.Namespace) -> int:
-    job = Job(args, "inpaint", [path for path in (args.image, args.mask, args.exemplar_region) if path])
-    from . import synthesis as texture
-    from .measures import patch_distances
-    from .pictures import read_mask
-
-    picture = job.read(args.image)
-    job.check_out([picture], lossless=True)
-    mask = job.read(args.mask) if args.mask else None
-    region = read_mask(job.read(args.exemplar_region), "--exemplar-region", picture) if args.exemplar_region else None
-    hole = texture.hole(picture, mask, invert=args.invert)
-    with job.show({"picture": _marked(picture, hole)}) as show:
-        options = job.options([picture if mask else replace(picture, alpha=None)], show, None)
-        made = texture.inpaint(picture, mask, region=region, invert=args.invert, **options)
-    texture.write_picture(made, args.out)
-    readable = ~hole if region is None else region & ~hole
-    return job.finish(show, made, {"": patch_distances(made, made, mask=hole, region=readable)}, {})
+    add = parser.add_argument
+    add("image", type=Path, help="picture with a hole; pixels outside it stay as they are, to the bit")
+    add("--mask", type=Path, help="picture of the same size, white where to fill; default: where the picture is not opaque")
+    add("--invert", action="store_true", help="the mask is black where to fill")
+    where = "white where to learn the texture; default: outside the mask"
+    add("--exemplar-region", type=Path, metavar="MASK2", help=where)
+    _common(parser)
 
 
 def _mix_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("exemplars", type=Path, nargs="+", metavar="EXEMPLAR", help="pictures of textures, two or more")
-    _sized(parser)
-    parser.add_argument("--weights", type=float, nargs="+", help="one for each exemplar; default: equal")
-    parser.add_argument("--steps", type=int, help="a strip of so many pictures from the first exemplar to the second")
-    parser.add_argument("--singles", action="store_true", help="also write the pictures of the strip one by one: OUT-1.png, …")
+    add = parser.add_argument
+    add("exemplars", type=Path, nargs="+", metavar="EXEMPLAR", help="pictures of textures, two or more")
+    _sized(parser, "the exemplar's")
+    add("--weights", type=float, nargs="+", help="one for each exemplar; default: equal")
+    add("--steps", type=int, help="a strip of so many pictures from the first exemplar to the second")
+    add("--singles", action="store_true", help="also write the pictures of the strip one by one: OUT-1.png, …")
+    _common(parser)
 
 
-def _mix(args: argparse.Namespace) -> int:
-    if args.steps is not None and args.weights is not None:
-        raise MongeError("--steps makes a strip over all weights: leave out --weights, or --steps")
-    if args.singles and args.steps is None:
-        raise MongeError("--singles are the pictures of a strip: give --steps")
-    singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range((args.steps or 0) if args.singles else 0)]
-    job = Job(args, "mix", args.exemplars, singles)
-    shape = size(args.size) if args.size else None
-    from . import synthesis as texture
-    from .measures import patch_distances
-
-    pictures = [job.read(path, srgb=True) for path in args.exemplars]
-    job.check_out(pictures)
-    names = [path.stem for path in args.exemplars]
-    with job.show(dict(zip((f"{k + 1}: {name}" for k, name in enumerate(names)), pictures, strict=True))) as show:
-        options = job.options(pictures, show, shape, tile=args.tile)
-        if args.steps is None:
-            made = [texture.mix(pictures, args.weights, shape, tile=args.tile, **options)]
-        else:
-            made = texture.strip(pictures, args.steps, shape, tile=args.tile, **options)
-    sheet = texture.joined(made)
-    for path, picture in zip(singles, made, strict=False):
-        texture.write_picture(picture, path)
-    texture.write_picture(sheet, args.out)
-    ends = [made[0], made[-1]] if args.steps else made * len(pictures)  # of a strip each end is compared with its own exemplar
-    distances = {
-        f" to {name}": patch_distances(picture, exemplar, tile=args.tile)
-        for name, picture, exemplar in zip(names, ends, pictures, strict=True)
-    }
-    return job.finish(show, sheet, distances, {}, tile=args.tile and len(made) == 1)
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("exemplar", type=Path, help="picture of a texture; what repeats in it should be smaller than 64 pixels")
+    add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the generator is kept")
+    add("--steps", type=int, default=_STEPS, help=f"training steps ({_STEPS})")
+    add("--minutes", type=float, help="take the generator as it is after so many minutes")
+    _patches(parser, "4")
 
 
-def _sized(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", help="WIDTHxHEIGHT in pixels, or one number for a square; default: the exemplar's")
-    parser.add_argument("--tile", action="store_true", help="make a picture that tiles the plane without a seam")
+def _sample_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder of a trained generator")
+    parser.add_argument("-o", "--out", type=Path, required=True, help=_OUT)
+    _sized(parser, "128", "; sides are multiples of 16")
 
 
-def _marked(picture: Picture, hole: Mask) -> Picture:
-    """The picture with its hole transparent, for the page."""
-    import numpy as np
+def _common(parser: argparse.ArgumentParser) -> None:
+    """Arguments that synth, inpaint and mix share."""
+    add = parser.add_argument
+    add("-o", "--out", type=Path, required=True, help=_OUT)
+    _patches(parser, "by the picture")
+    add("--targets", type=int, help="patches of the exemplar, at most, that are matched at a scale (2000)")
+    add("--time-budget", type=float, metavar="SECONDS", help="take the picture as it is after so many seconds")
+    add("--features", default="none", help="match features in place of patches: none, random or vgg19 (none)")
+    add("--vgg-weights", type=Path, metavar="FILE", help="weights of --features vgg19: a state dict, as torch saves it")
+    add("--report", action="store_true", help="write OUT.html beside the picture, which shows how it is made")
+    add("--preview", action=argparse.BooleanOptionalAction, default=True, help="show OUT.preview.png while it is made (on)")
 
-    from monge.images.pixels import top_value
 
-    alpha = np.where(hole, 0, top_value(picture.colours) if picture.alpha is None else picture.alpha)
-    return replace(picture, alpha=alpha.astype(picture.colours.dtype))
+def _sized(parser: argparse.ArgumentParser, default: str, condition: str = "") -> None:
+    help_ = f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}"
+    parser.add_argument("--size", type=size, help=help_)
+    parser.add_argument("--tile", action="store_true", help=f"make a picture that tiles the plane without a seam{condition}")
+
+
+def _patches(parser: argparse.ArgumentParser, scales: str) -> None:
+    add = parser.add_argument
+    add("--scales", type=int, help=f"sizes at which patches are matched, each twice the last; default: {scales}")
+    add("--patch", type=int, help="side of a patch in pixels (8)")
+    add("--fresh", action="store_true", help="start over, where the same command would continue an interrupted one")
 
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "synth": _synth_arguments,
     "inpaint": _inpaint_arguments,
     "mix": _mix_arguments,
+    "train": _train_arguments,
+    "sample": _sample_arguments,
 }
-_RUNS: dict[str, Callable[[argparse.Namespace], int]] = {"synth": _synth, "inpaint": _inpaint, "mix": _mix}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What synth, inpaint and mix make.
+
+    ``pairs`` name pictures and the exemplars that they should be like, ``copied_from`` is an exemplar of which little should be
+    repeated, and ``singles`` are the pictures of a strip.
+    """
+
+    picture: Picture
+    pairs: dict[str, tuple[Picture, Picture]]
+    tile: bool = False
+    hole: Mask | None = None
+    readable: Mask | None = None
+    copied_from: Picture | None = None
+    singles: Sequence[Picture] = field(default=())
+
+
+def _synth(args: argparse.Namespace, show: Show) -> Made:
+    from .pictures import common_kind
+    from .synthesis import synthesize
+
+    picture = _read(args.exemplar)
+    kind = common_kind([picture])
+    _check_out(args.out, kind)
+    show.sources["exemplar"] = picture
+    made = synthesize(picture, args.size, tile=args.tile, **_options(args, kind, [picture], show))
+    return Made(made, {"": (made, picture)}, args.tile, copied_from=picture)
+
+
+def _inpaint(args: argparse.Namespace, show: Show) -> Made:
+    from .pictures import common_kind, marked, read_mask
+    from .synthesis import hole, inpaint
+
+    picture = _read(args.image)
+    kind = common_kind([picture if args.mask else replace(picture, alpha=None)])
+    _check_out(args.out, kind, lossless=True)
+    mask = _read(args.mask) if args.mask else None
+    region = read_mask(_read(args.exemplar_region), "--exemplar-region", picture) if args.exemplar_region else None
+    where = hole(picture, mask, invert=args.invert)
+    show.sources["picture"] = marked(picture, where)
+    options = _options(args, kind, [picture], show)
+    made = inpaint(picture, mask, region=region, invert=args.invert, **options)
+    return Made(made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where)
+
+
+def _mix(args: argparse.Namespace, show: Show) -> Made:
+    from .pictures import common_kind
+    from .synthesis import joined, mix, strip
+
+    if args.steps is not None and args.weights is not None:
+        raise MongeError("--steps makes a strip over all weights: leave out --weights, or --steps")
+    if args.singles and args.steps is None:
+        raise MongeError("--singles are the pictures of a strip: give --steps")
+    pictures = [_read(path, srgb=True) for path in args.exemplars]
+    kind = common_kind(pictures)
+    _check_out(args.out, kind)
+    names = [path.stem for path in args.exemplars]
+    show.sources |= {f"{k + 1}: {name}": picture for k, (name, picture) in enumerate(zip(names, pictures, strict=True))}
+    options = _options(args, kind, pictures, show)
+    if args.steps is None:
+        made = [mix(pictures, args.weights, args.size, tile=args.tile, **options)]
+    else:
+        made = strip(pictures, args.steps, args.size, tile=args.tile, **options)
+    ends = [made[0], made[-1]] if args.steps else made * len(pictures)  # of a strip each end is compared with its own exemplar
+    pairs = {f" to {name}": (end, exemplar) for name, end, exemplar in zip(names, ends, pictures, strict=True)}
+    return Made(joined(made), pairs, args.tile, singles=made)
+
+
+_MAKES: dict[str, Callable[[argparse.Namespace, Show], Made]] = {"synth": _synth, "inpaint": _inpaint, "mix": _mix}
+
+
+def _make(name: str, args: argparse.Namespace) -> None:
+    """Run synth, inpaint or mix, write what it has made, and print size, seconds and metrics."""
+    from .show import Show, copied_share, over_floor
+    from .synthesis import forget, write_picture
+
+    preview = args.out.with_suffix(".preview.png") if args.preview else None
+    page = args.out.with_suffix(".html") if args.report else None
+    number = args.steps or 0 if vars(args).get("singles") else 0
+    singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(number)]
+    _check_names(args, [("--out", args.out), ("--preview", preview), ("--report", page), *(("--out", path) for path in singles)])
+    given = {k: v for k, v in vars(args).items() if k not in _UNSEEN and v is not None and v is not False}
+    words = {k.replace("_", " "): v for k, v in (_config(args).model_dump(exclude={"name"}) | given).items() if v is not None}
+    with Show(f"texture {name}", words, preview, page) as show:
+        made = _MAKES[name](args, show)
+    for path, picture in zip(singles, made.singles, strict=False):
+        write_picture(picture, path)
+    write_picture(made.picture, args.out)
+    ratios = {name: over_floor(*pair, tile=made.tile, mask=made.hole, region=made.readable) for name, pair in made.pairs.items()}
+    metrics = {f"patch-W2²{name} over floor": text for name, text in ratios.items() if text}
+    copied = copied_share(made.picture, made.copied_from) if page and made.copied_from else None
+    further = {} if copied is None else {"copied from the exemplar": f"{copied:.1%}"}
+    forget(_state(args))
+    show.finish(made.picture, metrics | further, tile=made.tile and len(made.singles) <= 1)
+    _print_notes([note for note in made.picture.notes if note not in show.notes])
+    h, w = made.picture.colours.shape[:2]
+    print(f"{w}×{h} pixels in {show.seconds:.1f} s")
+    for title, text in metrics.items():
+        print(f"{title}: {text}")
+    print(f"look at {args.out}{f' and {page}' if page else ''}")
+
+
+def _check_names(args: argparse.Namespace, written: Sequence[tuple[str, Path | None]]) -> None:
+    """Refuse to write over any of the files that are read."""
+    values = [value for name, value in vars(args).items() if name != "out"]
+    paths = [path for value in values for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+    inputs = {path.resolve() for path in paths}
+    for flag, path in written:
+        if path and path.resolve() in inputs:
+            raise MongeError(f"{flag} '{path}' would overwrite an input: give another name")
+
+
+def _read(path: Path, *, srgb: bool = False) -> Picture:
+    """A picture in its own colours, or for mixing in sRGB, with what was unusual about it printed."""
+    from .pictures import as_texture, in_srgb
+
+    picture = in_srgb(path, str(path)) if srgb else as_texture(path, str(path))
+    _print_notes([f"{path}: {note}" for note in picture.notes])
+    return picture
+
+
+def _check_out(out: Path, kind: Kind, *, lossless: bool = False) -> None:
+    """Refuse a format that cannot hold the result before the work begins, and make its folder."""
+    from monge.images.io import require_writable
+
+    if lossless and out.suffix.lower() in _LOSSY:
+        raise MongeError(f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead of '{out}'")
+    require_writable(out, kind.dtype.itemsize * 8, kind.alpha)
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _options(args: argparse.Namespace, kind: Kind, pictures: Sequence[Picture], show: Show) -> dict[str, Any]:
+    """The `monge.images.texture.synthesis.Options` of a command."""
+    from .synthesis import load_extractor
+
+    shape = vars(args).get("size") or pictures[0].colours.shape[:2]
+    side, tile = min(*shape, *(min(p.colours.shape[:2]) for p in pictures)), vars(args).get("tile", False)
+    features = load_extractor(args.features, kind.channels, side, tile=tile, seed=args.seed, weights=args.vgg_weights)
+    run = {"time_budget": args.time_budget, "on_progress": show, "state": _state(args), "fresh": args.fresh}
+    return {"seed": args.seed, "config": _config(args), "extractor": features, **run}
+
+
+def _state(args: argparse.Namespace) -> Path:
+    out: Path = args.out
+    return out.with_name(out.name + ".state")
+
+
+def _config(args: argparse.Namespace) -> Any:
+    """The method's settings from those arguments that are given."""
+    from pydantic import ValidationError
+
+    if hasattr(args, "minutes"):
+        from monge.methods.texture_generator import Config
+    else:
+        from .synthesis import Config  # type: ignore[assignment]
+
+    given = {name: value for name in ("scales", "patch", "targets") if (value := vars(args).get(name)) is not None}
+    try:
+        return Config(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = f"--{first['loc'][0]} " if first["loc"] else ""
+        raise MongeError(f"{flag}{first['msg'].replace('Input should', 'must')}, got {first['input']}") from None
+
+
+def _train(args: argparse.Namespace) -> None:
+    from monge.train import Bar
+
+    from . import generator
+
+    config, bar, begun = _config(args), Bar("texture"), time.monotonic()
+    with closing(bar):
+        made = generator.train(
+            args.exemplar,
+            args.out,
+            steps=args.steps,
+            seed=args.seed,
+            config=config,
+            minutes=args.minutes,
+            fresh=args.fresh,
+            on_step=lambda step, scalars: bar.show(step / args.steps, step, scalars),
+        )
+    _print_notes(made.notes)
+    print(f"trained in {time.monotonic() - begun:.0f} s")
+    print(f"look at {args.out / 'preview.png'}; 'monge texture sample {args.out} -o OUT.png --size 1024' makes pictures")
+
+
+def _sample(args: argparse.Namespace) -> None:
+    from monge.images.io import require_writable, write_picture
+
+    from . import generator
+
+    made = generator.load(args.folder)
+    require_writable(args.out, made.kind.dtype.itemsize * 8, made.kind.alpha)
+    begun = time.monotonic()
+    picture = made.sample(args.size, seed=args.seed, tile=args.tile)
+    spent = time.monotonic() - begun
+    write_picture(picture, args.out)
+    _print_notes(picture.notes)
+    h, w = picture.colours.shape[:2]
+    print(f"{w}×{h} pixels in {spent:.2f} s")
+    print(f"look at {args.out}")
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(f"note: {note}")

@@ -13,39 +13,45 @@ from __future__ import annotations
 import base64
 import json
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from monge import __version__
-from monge.data import Draw, EndlessSource
+from monge.data import EndlessSource
 from monge.errors import MongeError
-from monge.images.io import Picture, write_picture
-from monge.images.pixels import Source
-from monge.methods.texture_generator import Config, TextureGenerator, build, make, sampling_memory
+from monge.images.io import Picture, Source, write_picture
+from monge.methods.texture_generator import Config, build, make, sampling_memory
 from monge.nets import TextureNet
-from monge.train import Interrupted
-from monge.train.loop import stop_signals
+from monge.train import RunFolder, Runner, Training, checkpoint
+from monge.train.folder import delete
 
-from .folder import Work
-from .limits import Size, available_memory, size_of
-from .pictures import Kind, as_texture, kind_of, to_picture, to_tensor, without_opaque_alpha
-from .run import fingerprint
+from .pictures import (
+    Kind,
+    Size,
+    as_texture,
+    fitting_scales,
+    kind_of,
+    require_memory,
+    size_of,
+    to_picture,
+    to_tensor,
+    without_opaque_alpha,
+)
 
 STEPS = 1500
 _EVERY = 50  # steps between two lines of the log, and checkpoints
 _SHARE = 0.8  # of the memory that is free
+_MARK = "generator.json"
+_PREVIEW = "preview.png"
 
 Say = Callable[[int, Mapping[str, float]], None]
 
@@ -94,7 +100,13 @@ class Generator:
             h, w = (max(unit, round(side / unit) * unit) for side in asked)
         if (h, w) != asked:
             notes = (f"sides of tiles are multiples of {unit} pixels: {w}×{h} in place of {asked[1]}×{asked[0]}",)
-        _require_memory(self.net, (h, w))
+        need = partial(sampling_memory, self.net)
+
+        def remedy(room: float) -> str:
+            side = int(math.sqrt(room / need((h, w)) * h * w))
+            return f"take fewer than {side}×{side}, or a tile to repeat"
+
+        require_memory((h, w), need, remedy, share=_SHARE)
         return replace(to_picture(make(self.net, (h, w), seed, tile=tile), self.kind), notes=notes)
 
 
@@ -158,70 +170,71 @@ def train(
     x = to_tensor(picture, kind)
     config, notes = _checked(config or Config(), min(x.shape[1:]))
     about = {"config": config.model_dump(), "kind": _packed(kind), "seed": seed, "steps": steps}
-    work = Work(Path(folder), about | {"exemplar": fingerprint([x], about), "version": __version__})
+    about |= {"exemplar": checkpoint.fingerprint([x], about), "version": __version__}
     try:
         method = build(config, x, seed)
     except ValueError as error:
         raise MongeError(str(error)) from error
-    work.claim(fresh=fresh)
-    notes += _loop(work, method, x, steps, seed, minutes, on_step, kind)
+    files = RunFolder(folder)
+    _claim(files, about, fresh=fresh)
+    job = Training(method, EndlessSource("exemplar", tuple(x.shape), partial(_repeated, x)), seed, steps)
+    runner = Runner(job, files.checkpoints, every=_EVERY, time_budget=minutes and 60 * minutes)
+    state, remarks = files.torch_state()
+    notes += (*remarks, *([runner.restore(state)] if state else []))
+    files.rewind(runner.step)
+
+    def log(step: int, means: Mapping[str, float]) -> Mapping[str, float]:
+        files.append({"step": step, **runner.clock.read(), **means})
+        return means
+
+    def saved() -> None:
+        files.save_weights(method.average.net.state_dict())
+        write_picture(to_picture(method.sample(1)[0], kind), files.path / _PREVIEW)
+
+    if runner.run(on_step=on_step, log=log, saved=saved):
+        notes += (f"the minutes were over after {runner.step} of {steps} steps: more make it finer",)
     return replace(load(folder), notes=notes)
 
 
 def load(folder: str | Path) -> Generator:
     """The generator that a folder holds; MongeError where there is none, or none that is whole."""
-    folder = Path(folder)
-    about, weights = folder / "generator.json", folder / "model.safetensors"
+    files = RunFolder(folder)
+    about = files.path / _MARK
     if not about.is_file():
         raise MongeError(f"'{folder}' holds no texture generator: 'monge texture train EXEMPLAR -o {folder}' makes one")
-    if not weights.is_file():
+    if not files.weights.is_file():
         raise MongeError(f"'{folder}' has no model.safetensors yet: run 'monge texture train' again, which continues it")
     try:
         found = json.loads(about.read_text())
         config, kind = Config(**found["config"]), _unpacked(found["kind"])
         net = TextureNet(kind.channels, levels=config.levels, width=config.width, noise=config.noise)
-        net.load_state_dict(load_file(weights))
+        net.load_state_dict(files.load_weights())
     except (ValueError, KeyError, TypeError, RuntimeError, ValidationError, SafetensorError) as error:
         raise MongeError(f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with --fresh") from error
     return Generator(net.eval(), kind, config.side)
 
 
-def _loop(
-    work: Work,
-    method: TextureGenerator,
-    x: Tensor,
-    steps: int,
-    seed: int,
-    minutes: float | None,
-    on_step: Say | None,
-    kind: Kind,
-) -> tuple[str, ...]:
-    """Train to the end or until the minutes are over; notes."""
-    source = EndlessSource("exemplar", tuple(x.shape), partial(_repeated, x))
-    start, earlier, notes = work.restore(method)
-    begun, since = time.monotonic(), list[dict[str, float]]()
-    if start:
-        notes += (f"continues after {start} steps and {earlier:.0f} s",)
-    with stop_signals() as caught:
-        for step in range(start, steps):
-            scalars = {name: float(value) for name, value in method.step(Draw(source, seed, step, steps=steps)).items()}
-            bad = [name for name, value in scalars.items() if not math.isfinite(value)]
-            if bad:
-                raise MongeError(f"step {step + 1}: {bad[0]} is {scalars[bad[0]]}: lower the learning rate")
-            since.append(scalars)
-            done, seconds = step + 1, earlier + time.monotonic() - begun
-            if on_step:
-                on_step(done, scalars)
-            over = minutes is not None and seconds >= 60 * minutes and done < steps
-            if done % _EVERY == 0 or done == steps or over or caught:
-                work.record(method, done, seconds, {name: fmean(s[name] for s in since) for name in scalars})
-                write_picture(to_picture(method.sample(1)[0], kind), work.folder / "preview.png")
-                since = []
-            if over:
-                return *notes, f"the minutes were over after {done} of {steps} steps: more make it finer"
-            if caught:
-                raise Interrupted(caught[0], done)
-    return notes
+def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
+    """Make the folder, or check that what it holds is this training."""
+    folder, mark = files.path, files.path / _MARK
+    if folder.exists() and not folder.is_dir():
+        raise MongeError(f"'{folder}' is a file: name a folder for the generator")
+    if mark.is_file() and not fresh:
+        try:
+            there = json.loads(mark.read_text())
+        except ValueError:
+            there = {}
+        names = {"exemplar": "exemplar", "seed": "--seed", "steps": "--steps", "config": "settings"}
+        others = [word for key, word in names.items() if there.get(key) != about[key]]
+        if others:
+            others = others[1:] or others  # the exemplar's digest covers the settings
+            raise MongeError(f"'{folder}' holds a generator with another {others[0]}: name another folder, or --fresh")
+    elif mark.is_file():
+        delete(files.checkpoints, files.log, files.weights, folder / _PREVIEW, mark)
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise MongeError(f"'{folder}' has other files in it: name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_atomically(mark, (json.dumps(about, indent=2) + "\n").encode())
 
 
 def _repeated(x: Tensor, n: int, _: torch.Generator) -> Tensor:
@@ -233,20 +246,8 @@ def _checked(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:
     room = min(side, config.side)
     if room < config.patch:
         raise MongeError(f"a picture of {room} pixels is smaller than a patch of {config.patch}: take a larger one, or --patch")
-    fit = max(scales for scales in range(1, room.bit_length() + 1) if room >> (scales - 1) >= config.patch)
-    if config.scales <= fit:
-        return config, ()
-    note = f"{config.scales} scales leave less than a patch of {config.patch} pixels of {room}: {fit} used"
-    return config.model_copy(update={"scales": fit}), (note,)
-
-
-def _require_memory(net: TextureNet, size: tuple[int, int]) -> None:
-    free, need = available_memory(), sampling_memory(net, size)
-    if free is None or need <= _SHARE * free:
-        return
-    side = int(math.sqrt(_SHARE * free / need * size[0] * size[1]))
-    have = f"{need / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free"
-    raise MongeError(f"{size[1]}×{size[0]} pixels take about {have}: take fewer than {side}×{side}, or a tile to repeat")
+    scales, note = fitting_scales(config.scales, config.patch, room)
+    return (config.model_copy(update={"scales": scales}), (f"{note} {scales} used",)) if note else (config, ())
 
 
 def _packed(kind: Kind) -> dict[str, Any]:

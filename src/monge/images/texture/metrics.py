@@ -27,7 +27,7 @@ from torch.nn.functional import conv2d, normalize, pad
 
 from monge import ot
 from monge.data import generator
-from monge.metrics.samples import WithFloor
+from monge.metrics import Measured
 from monge.nets import RandomFilters, pyramid
 
 _DRAWS = 31  # names the numbers that draw patches
@@ -50,7 +50,7 @@ def patch_w2(
     disjoint: bool = False,
     mask: Tensor | None = None,
     region: Tensor | None = None,
-) -> list[WithFloor]:
+) -> list[Measured]:
     r"""Exact W₂² between n patches of a picture and n of an exemplar at each scale; its floor: n others of the exemplar.
 
     .. math:: W_2^2\Bigl(\tfrac1n \sum_i \delta_{P_i S_l u},\ \tfrac1n \sum_j \delta_{P_j S_l v}\Bigr)
@@ -75,7 +75,7 @@ def patch_w2(
 
     Returns
     -------
-    list of WithFloor
+    list of Measured
         Squared units of the picture, summed over the patch; one for each scale.
 
     Notes
@@ -104,7 +104,7 @@ def patch_w2(
         pairs = [
             _one_draw(u[0], v[0], ours, theirs, k, patch, disjoint, generator(seed, _DRAWS, scale, draw)) for draw in range(draws)
         ]
-        found.append(WithFloor(sum(p.value for p in pairs) / draws, sum(p.floor or 0.0 for p in pairs) / draws))
+        found.append(Measured(sum(p.value for p in pairs) / draws, sum(p.floor or 0.0 for p in pairs) / draws))
     return found
 
 
@@ -224,12 +224,12 @@ def _gram(f: Tensor) -> Tensor:
 
 def _one_draw(
     u: Tensor, v: Tensor, ours: Tensor, theirs: Tensor, k: int, patch: int, disjoint: bool, g: torch.Generator
-) -> WithFloor:
+) -> Measured:
     order = torch.randperm(len(theirs), generator=g)
     others = order[k:] if disjoint else torch.randperm(len(theirs), generator=g)
     x = _at(u, ours[torch.randperm(len(ours), generator=g)[:k]], patch)
     y, z = _at(v, theirs[order[:k]], patch), _at(v, theirs[others[:k]], patch)
-    return WithFloor(_w2_squared(x, y), _w2_squared(z, y))
+    return Measured(_w2_squared(x, y), _w2_squared(z, y))
 
 
 def _w2_squared(x: Tensor, y: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Pictures as the tensors that textures are made of, masks, and the way back.
+"""Pictures as the tensors that textures are made of, masks, sizes, and the way back.
 
 A picture with transparency is matched premultiplied, (α·colour, α), so that colours which nobody sees do not count. Pictures are
 read natively: what is not to be made anew is written as it was.
@@ -6,10 +6,11 @@ read natively: what is not to be made anew is written as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monge.errors import MongeError
-from monge.images.io import Picture, Pixels, read_picture
-from monge.images.pixels import Source, check_values, top_value
+from monge.images.io import Picture, Pixels, Source, check_values, read_picture, top_value
 
 Mask = NDArray[np.bool_]
+Size: TypeAlias = int | tuple[int, int]
+
+_MEBI = 2**20
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ def kind_of(pictures: Sequence[Picture]) -> Kind:
     return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
 
 
+def common_kind(pictures: Sequence[Picture]) -> Kind:
+    """The kind of a picture made from these once they are `alike`; an alpha that is opaque everywhere does not count."""
+    return kind_of([without_opaque_alpha(picture) for picture in alike(pictures)])
+
+
 def kind_top(kind: Kind) -> float:
     """The value of white."""
     return top_value(np.empty(0, kind.dtype))
@@ -136,7 +144,8 @@ def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
         mask = shown if drawn else light * alpha >= 0.5
     h, w = like.colours.shape[:2]
     if mask.shape != (h, w):
-        raise MongeError(f"{name} has {_size(mask)} pixels and the picture {w}×{h}: give a mask of the picture's size")
+        found = "×".join(str(side) for side in reversed(mask.shape))
+        raise MongeError(f"{name} has {found} pixels and the picture {w}×{h}: give a mask of the picture's size")
     return mask
 
 
@@ -168,5 +177,68 @@ def filled(picture: Picture, made: Picture, mask: Mask, *, opaque: bool) -> Pict
     return replace(picture, colours=colours, alpha=alpha, notes=())
 
 
-def _size(mask: Mask) -> str:
-    return "×".join(str(side) for side in reversed(mask.shape))
+def marked(picture: Picture, hole: Mask) -> Picture:
+    """The picture with its hole transparent."""
+    alpha = np.where(hole, 0, top_value(picture.colours) if picture.alpha is None else picture.alpha)
+    return replace(picture, alpha=alpha.astype(picture.colours.dtype))
+
+
+def joined(pictures: Sequence[Picture]) -> Picture:
+    """Pictures of one height and kind side by side."""
+    alphas = [p.alpha for p in pictures if p.alpha is not None]
+    if alphas:
+        opaque = [np.full(p.colours.shape[:2], top_value(p.colours), p.colours.dtype) for p in pictures]
+        alphas = [o if p.alpha is None else p.alpha for p, o in zip(pictures, opaque, strict=True)]
+    notes = tuple(dict.fromkeys(note for picture in pictures for note in picture.notes))
+    colours = np.concatenate([picture.colours for picture in pictures], 1)
+    return replace(pictures[0], colours=colours, alpha=np.concatenate(alphas, 1) if alphas else None, notes=notes)
+
+
+def size_of(size: Size | None, default: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width."""
+    if size is None:
+        return default[0], default[1]
+    h, w = (size, size) if isinstance(size, int) else size
+    if min(h, w) < 1:
+        raise MongeError(f"size must be at least 1 pixel high and wide, got {h} and {w}")
+    return h, w
+
+
+def fitting_scales(scales: int | None, patch: int, room: int) -> tuple[int | None, str]:
+    """As many of the scales as leave a patch of ``room`` pixels at the coarsest, and what to say about those left out.
+
+    >>> fitting_scales(4, patch=8, room=20)
+    (2, '4 scales leave less than a patch of 8 pixels of 20:')
+    """
+    fit = max(k for k in range(1, room.bit_length() + 1) if room >> (k - 1) >= patch)
+    if scales is None or scales <= fit:
+        return scales, ""
+    return fit, f"{scales} scales leave less than a patch of {patch} pixels of {room}:"
+
+
+def require_memory(
+    size: tuple[int, int], need: Callable[[tuple[int, int]], int], remedy: Callable[[float], str], *, share: float = 0.9
+) -> None:
+    """MongeError when a picture needs more than a share of the free memory; ``remedy`` says what to do from what may be had."""
+    free = available_memory()
+    if free is None or need(size) <= share * free:
+        return
+    have = f"{_shown(need(size))} of memory and {_shown(free)} are free"
+    raise MongeError(f"{size[1]}×{size[0]} pixels take about {have}: {remedy(share * free)}")
+
+
+def available_memory() -> int | None:
+    """Bytes that programs may still take, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _shown(count: float) -> str:
+    return f"{count / _MEBI / 1024:.1f} GiB" if count >= 1024 * _MEBI else f"{count / _MEBI:.0f} MiB"

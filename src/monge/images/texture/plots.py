@@ -130,7 +130,7 @@ def _panel(name: str, points: Curve) -> str:
 
 
 def _scaled(values: np.ndarray, length: int, least: float = 0.0) -> np.ndarray:
-    """Values brought to [edge, length − edge]; a range smaller than ``least`` fills a part, lest noise look like a course."""
+    """Values brought to [edge, length − edge]; a range below ``least`` fills only a part, so that noise looks flat."""
     if not len(values):
         return values
     low, high = values.min(), values.max()

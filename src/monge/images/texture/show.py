@@ -1,54 +1,59 @@
-"""What is seen of a texture while it is made: a bar, a preview, a page."""
+"""What is seen of a texture while it is made, a bar, a preview, a page, and how near it came to its exemplar."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from monge.images.io import Picture
+from monge.metrics import Measured
+from monge.train import Bar
 from monge.train.checkpoint import write_atomically
 
+from .copying import copying_score
+from .metrics import patch_w2
+from .pictures import Mask, alike, kind_of, to_tensor, without_opaque_alpha
 from .plots import shown_png, texture_page
 
 if TYPE_CHECKING:
-    from monge.images.io import Picture
-
     from .synthesis import Progress
 
 _EVERY = 2.0  # seconds between two previews
 _SHARE = 20  # showing takes at most one in so many seconds
+_SCALES = 2
+_PAIRS = 10**9  # of patches that the copying score may compare: some seconds
+_LEAST = 48  # pixels of a side, of which half the exemplar's are left to compare with
 _LIVE, _FINAL = 512, 1024  # pixels of the longest side on the page, while it reloads and at the end
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class Show:
     """Called with each `Progress`; a context that leaves a page standing still, whatever happens."""
 
-    def __init__(
-        self, title: str, sources: Mapping[str, Picture], settings: Mapping[str, Any], preview: Path | None, page: Path | None
-    ) -> None:
+    def __init__(self, title: str, settings: Mapping[str, Any], preview: Path | None, page: Path | None) -> None:
         self.preview, self.page = preview, page
-        self._seconds: dict[int, float] = {}
-        self._title, self._settings = title, settings
-        self._sources = {name: shown_png(pixels(picture), _LIVE) for name, picture in sources.items()} if page else {}
-        self._curves: dict[str, list[tuple[int, float]]] = {}
+        self.sources: dict[str, Picture] = {}
         self.notes: tuple[str, ...] = ()
+        self._title, self._settings = title, settings
+        self._seconds: dict[int, float] = {}
+        self._curves: dict[str, list[tuple[int, float]]] = {}
         self._last: Progress | None = None
         self._shown, self._cost = time.monotonic(), 0.0
-        self._bar: tqdm[Any] | None = None
+        self._bar = Bar(title)
 
     def __enter__(self) -> Show:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
         if kind is not None and self.page and self._last:
             self._write(self._last, f"stopped at {self._share(self._last):.0%}", refresh=None)
 
@@ -64,7 +69,8 @@ class Show:
                 self.notes += (note,)
         self._last = progress
         self._record(progress)
-        self._advance(progress)
+        self._bar.show(self._share(progress), progress.step, progress.scalars)
+        self._seconds[progress.part] = progress.seconds
         if time.monotonic() - self._shown > max(_EVERY, _SHARE * self._cost):
             self._refresh(progress)
 
@@ -75,13 +81,17 @@ class Show:
         if not self.page:
             return
         shown = pixels(made)
-        pictures = {**self._sources, "made": shown_png(shown, _FINAL)}
+        pictures = {**self._pngs, "made": shown_png(shown, _FINAL)}
         if tile:
             pictures["2 × 2 tiles"] = shown_png(shown, _FINAL, repeat=2)
         status = f"{made.colours.shape[1]}×{made.colours.shape[0]} pixels in {self.seconds:.0f} s"
         notes = tuple(dict.fromkeys((*self.notes, *made.notes)))
         page = texture_page(self._title, pictures, self._curves, self._settings, metrics=metrics, notes=notes, status=status)
         write_atomically(self.page, page.encode())
+
+    @cached_property
+    def _pngs(self) -> dict[str, bytes]:
+        return {name: shown_png(pixels(picture), _LIVE) for name, picture in self.sources.items()}
 
     def _record(self, progress: Progress) -> None:
         scalars, name = progress.scalars, "loss"
@@ -93,17 +103,6 @@ class Show:
             name = f"picture {progress.part + 1}, {name}"
         if "loss" in scalars:
             self._curves.setdefault(name, []).append((progress.step, scalars["loss"]))
-
-    def _advance(self, progress: Progress) -> None:
-        share, scalars = self._share(progress), progress.scalars
-        if self._bar is None:  # not before the first step, which errors in the arguments forestall
-            pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
-            begun = share if progress.step > 1 else 0.0  # what an earlier sitting did says nothing about the speed of this one
-            self._bar = tqdm(total=1.0, initial=begun, desc=self._title, bar_format=_BAR, mininterval=pause)
-        words = {"step": progress.step, **{k: f"{scalars[k]:.3g}" for k in ("scale", "loss") if k in scalars}}
-        self._bar.set_postfix(words, refresh=False)
-        self._bar.update(max(0.0, min(1.0, share) - self._bar.n))
-        self._seconds[progress.part] = progress.seconds
 
     def _share(self, progress: Progress) -> float:
         return (progress.part + progress.fraction) / progress.parts
@@ -119,7 +118,7 @@ class Show:
 
     def _write(self, progress: Progress, status: str, refresh: float | None) -> None:
         assert self.page
-        pictures = {**self._sources, "so far": shown_png(pixels(progress.picture()), _LIVE)}
+        pictures = {**self._pngs, "so far": shown_png(pixels(progress.picture()), _LIVE)}
         page = texture_page(
             self._title,
             pictures,
@@ -136,3 +135,41 @@ class Show:
 def pixels(picture: Picture) -> np.ndarray:
     """Channels (h, w, c), alpha last."""
     return picture.colours if picture.alpha is None else np.dstack([picture.colours, picture.alpha])
+
+
+def patch_distances(
+    made: Picture, exemplar: Picture, *, tile: bool = False, mask: Mask | None = None, region: Mask | None = None
+) -> list[Measured]:
+    """Exact patch-W2² and its floor at scales 0 and 1 (fewer where a picture is too small), see `monge.metrics.patch_w2`."""
+    ours, theirs = _tensors(made, exemplar)
+    inside, readable = (None if m is None else torch.from_numpy(m) for m in (mask, region))
+    for scales in range(_SCALES, 0, -1):
+        try:
+            return patch_w2(ours, theirs, scales=scales, torus=tile, mask=inside, region=readable)
+        except ValueError:  # too small for a patch at this scale
+            continue
+    return []
+
+
+def over_floor(made: Picture, exemplar: Picture, **where: Any) -> str:
+    """`patch_distances` in words; empty where no patch fits."""
+    found = enumerate(patch_distances(made, exemplar, **where))
+    return ", ".join(f"{f.ratio:.2f} at scale {k} ({f.value:.4g} over {f.floor:.4g})" for k, f in found)
+
+
+def copied_share(made: Picture, exemplar: Picture) -> float | None:
+    """`monge.metrics.copying_score` of the middle of the picture, as much as a few seconds allow; None of a tiny one."""
+    ours, theirs = _tensors(made, exemplar)
+    side = int(min(16 * _PAIRS / (theirs.shape[1] * theirs.shape[2]), ours.shape[1] * ours.shape[2]) ** 0.5)
+    if min(side, *ours.shape[1:], *theirs.shape[1:]) < _LEAST:
+        return None
+    h, w = ours.shape[1:]
+    top, left = (max(0, (length - side) // 2) for length in (h, w))
+    return copying_score(ours[:, top : top + side, left : left + side], theirs)
+
+
+def _tensors(made: Picture, exemplar: Picture) -> tuple[Tensor, Tensor]:
+    pair = alike([without_opaque_alpha(made), without_opaque_alpha(exemplar)])
+    kind = kind_of(pair)
+    ours, theirs = (to_tensor(picture, kind) for picture in pair)
+    return ours, theirs

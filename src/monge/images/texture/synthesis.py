@@ -10,40 +10,46 @@ kept, files of 8 or 16 bits, grey or in colour, with or without transparency, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from monge import __version__
 from monge.errors import MongeError
-from monge.images.io import Picture, write_picture
-from monge.images.pixels import Source, top_value
-from monge.methods.texture import Config
+from monge.images.io import Picture, Source, write_picture
+from monge.images.pixels import checked_weights
+from monge.methods.texture import Config, Texture, memory_estimate
+from monge.train import Clock, Runner, checkpoint
 
 from .features import load_extractor
-from .limits import Size, checked_weights
-from .optimize import Choices, barycentre, optimised
 from .pictures import (
     Mask,
+    Size,
     alike,
     as_texture,
     check_mask,
     filled,
+    fitting_scales,
     hole_of,
     in_srgb,
+    joined,
     kind_of,
     read_mask,
+    require_memory,
+    size_of,
     to_picture,
     to_tensor,
     without_opaque_alpha,
 )
-from .run import Progress, Settings, forget
 
 __all__ = [
     "Config",
+    "Options",
     "Picture",
     "Progress",
     "forget",
@@ -57,32 +63,45 @@ __all__ = [
     "write_picture",
 ]
 
-OnProgress = Callable[[Progress], None]
+
+@dataclass(frozen=True)
+class Progress:
+    """How a run goes, after a step.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken, earlier sittings included.
+    fraction : float
+        Of the whole, in [0, 1].
+    seconds : float
+        Spent so far, earlier sittings included.
+    scalars : mapping
+        What the step reported: the loss and the scale it worked at among others.
+    picture : callable
+        Returns the picture so far.
+    notes : tuple of str
+        What there is to say about the run so far.
+    part, parts : int
+        Which picture of a strip it is.
+    """
+
+    step: int
+    fraction: float
+    seconds: float
+    scalars: Mapping[str, float]
+    picture: Callable[[], Picture]
+    notes: tuple[str, ...] = ()
+    part: int = 0
+    parts: int = 1
 
 
-def synthesize(
-    exemplar: Source,
-    size: Size | None = None,
-    *,
-    tile: bool = False,
-    seed: int = 0,
-    config: Config | None = None,
-    extractor: nn.Module | None = None,
-    time_budget: float | None = None,
-    on_progress: OnProgress | None = None,
-    state: str | Path | None = None,
-    fresh: bool = False,
-) -> Picture:
-    """Make a picture of any size that looks like the exemplar.
+@dataclass(frozen=True)
+class Options:
+    """What `synthesize`, `mix`, `strip` and `inpaint` have in common.
 
     Parameters
     ----------
-    exemplar : Picture, path or array
-        Arrays are (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha: uint8, uint16 or floats in [0, 1].
-    size : int or (int, int), optional
-        Side of a square, or height and width in pixels; the exemplar's by default.
-    tile : bool
-        Make a picture that can be laid beside itself without a seam.
     seed : int
         Another seed, another picture.
     config : Config, optional
@@ -98,6 +117,34 @@ def synthesize(
         deletes it.
     fresh : bool
         Begin anew, whatever the state.
+    """
+
+    seed: int = 0
+    config: Config | None = None
+    extractor: nn.Module | None = None
+    time_budget: float | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    state: str | Path | None = None
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        if self.time_budget is not None and not (math.isfinite(self.time_budget) and self.time_budget > 0):
+            raise MongeError(f"time_budget must be a number of seconds above 0, got {self.time_budget}")
+
+
+def synthesize(exemplar: Source, size: Size | None = None, *, tile: bool = False, **options: Any) -> Picture:
+    """Make a picture of any size that looks like the exemplar.
+
+    Parameters
+    ----------
+    exemplar : Picture, path or array
+        Arrays are (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha: uint8, uint16 or floats in [0, 1].
+    size : int or (int, int), optional
+        Side of a square, or height and width in pixels; the exemplar's by default.
+    tile : bool
+        Make a picture that can be laid beside itself without a seam.
+    **options
+        Keyword arguments of `Options`: seed, config, extractor, time_budget, on_progress, state, fresh.
 
     Returns
     -------
@@ -111,14 +158,14 @@ def synthesize(
 
     Examples
     --------
+    >>> import numpy as np
     >>> dots = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     >>> made = synthesize(dots, (16, 32), config=Config(scales=2, targets=50), time_budget=0.1)
     >>> made.colours.shape, made.colours.dtype
     ((16, 32, 3), dtype('uint8'))
     """
-    settings = _settings(time_budget, on_progress, state, fresh)
     picture = as_texture(exemplar, "exemplar")
-    return barycentre([picture], None, size, Choices(tile, seed, config, extractor), settings)
+    return _between([picture], [1.0], size, tile, Options(**options))
 
 
 def mix(
@@ -127,13 +174,7 @@ def mix(
     size: Size | None = None,
     *,
     tile: bool = False,
-    seed: int = 0,
-    config: Config | None = None,
-    extractor: nn.Module | None = None,
-    time_budget: float | None = None,
-    on_progress: OnProgress | None = None,
-    state: str | Path | None = None,
-    fresh: bool = False,
+    **options: Any,
 ) -> Picture:
     """Make a texture between several: its patches are a Wasserstein barycentre of theirs.
 
@@ -141,35 +182,27 @@ def mix(
     default. Pictures in colour spaces of their own are brought to sRGB, grey ones among coloured ones to RGB. The other
     parameters, and errors, are those of `synthesize`.
 
+    >>> import numpy as np
     >>> a, b = np.random.default_rng(0).integers([[[0]], [[128]]], [[[128]], [[256]]], (2, 24, 24), dtype=np.uint8)
     >>> made = mix([a, b], [3, 1], config=Config(scales=2, targets=50), time_budget=0.1)
     >>> made.colours.shape
     (24, 24, 1)
     """
-    settings = _settings(time_budget, on_progress, state, fresh)
-    given = checked_weights(weights, len(exemplars))
-    return barycentre(_alike(exemplars), given, size, Choices(tile, seed, config, extractor), settings)
+    if len(exemplars) < 2:
+        raise MongeError(f"mixing takes at least two exemplars, got {len(exemplars)}: use synth for one")
+    given = checked_weights(weights, len(exemplars), of="exemplar")
+    return _between(_alike(exemplars), given, size, tile, Options(**options))
 
 
 def strip(
-    exemplars: Sequence[Source],
-    steps: int = 7,
-    size: Size | None = None,
-    *,
-    tile: bool = False,
-    seed: int = 0,
-    config: Config | None = None,
-    extractor: nn.Module | None = None,
-    time_budget: float | None = None,
-    on_progress: OnProgress | None = None,
-    state: str | Path | None = None,
-    fresh: bool = False,
+    exemplars: Sequence[Source], steps: int = 7, size: Size | None = None, *, tile: bool = False, **options: Any
 ) -> list[Picture]:
     """Pictures on the way from one texture to another, both ends included, all from the same noise.
 
     ``steps`` is their number, and ``time_budget`` that of all of them; the other parameters, and errors, are those of `mix`.
     `joined` lays the pictures side by side.
 
+    >>> import numpy as np
     >>> a, b = np.random.default_rng(0).integers([[[0]], [[128]]], [[[128]], [[256]]], (2, 24, 24), dtype=np.uint8)
     >>> found = strip((a, b), 3, config=Config(scales=2, targets=50), time_budget=0.1)
     >>> joined(found).colours.shape
@@ -179,12 +212,13 @@ def strip(
         raise MongeError(f"a strip leads from one texture to another, got {len(exemplars)}: give two, or weights for one picture")
     if steps < 2:
         raise MongeError(f"steps must be at least 2, the two ends, got {steps}")
-    pictures, choices, made = _alike(exemplars), Choices(tile, seed, config, extractor), []
+    pictures, whole, made = _alike(exemplars), Options(**options), []
     for k in range(steps):
-        folder = Path(state) / f"part-{k + 1:02}" if state else None
-        settings = _settings(time_budget and time_budget / steps, on_progress, folder, fresh)
+        folder = Path(whole.state) / f"part-{k + 1:02}" if whole.state else None
+        budget, listener = whole.time_budget and whole.time_budget / steps, _numbered(whole.on_progress, k, steps)
         t = k / (steps - 1)
-        made.append(barycentre(pictures, [1 - t, t], size, choices, replace(settings, part=k, parts=steps)))
+        part = replace(whole, time_budget=budget, state=folder, on_progress=listener)
+        made.append(_between(pictures, [1 - t, t], size, tile, part))
     return made
 
 
@@ -194,13 +228,7 @@ def inpaint(
     *,
     region: Source | Mask | None = None,
     invert: bool = False,
-    seed: int = 0,
-    config: Config | None = None,
-    extractor: nn.Module | None = None,
-    time_budget: float | None = None,
-    on_progress: OnProgress | None = None,
-    state: str | Path | None = None,
-    fresh: bool = False,
+    **options: Any,
 ) -> Picture:
     """Fill a hole of a picture with the texture around it; pixels outside are the picture's own, to the bit.
 
@@ -209,6 +237,7 @@ def inpaint(
     Both are paths, pictures or arrays of the picture's size. The other parameters are those of `synthesize`; the result keeps
     metadata and colour space. MongeError for a mask of another size, and one that is empty or full.
 
+    >>> import numpy as np
     >>> plain = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     >>> hole = np.zeros((24, 24), bool)
     >>> hole[8:14, 8:14] = True
@@ -216,40 +245,19 @@ def inpaint(
     >>> bool((made == plain)[~hole].all()), bool((made == plain)[hole].all())
     (True, False)
     """
-    settings = _settings(time_budget, on_progress, state, fresh)
     given = as_texture(picture, "picture")
     where = hole(given, mask, invert=invert)
     readable = ~where if region is None else read_mask(region, "the region", given) & ~where
     if not readable.any():
         raise MongeError("the region has no pixel outside the mask, and leaves nothing to learn from: make it white there")
     known = replace(given, alpha=None) if mask is None else without_opaque_alpha(given)
-    kind, choices = kind_of([known]), Choices(False, seed, config, extractor)
+    kind = kind_of([known])
 
     def finish(made: Tensor) -> Picture:
         return filled(given, to_picture(made, kind), where, opaque=mask is None)
 
     masks = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable)}
-    return optimised([to_tensor(known, kind)], None, where.shape, choices, settings, finish, masks)
-
-
-def joined(pictures: Sequence[Picture]) -> Picture:
-    """Pictures of one height and kind side by side."""
-    alphas = [p.alpha for p in pictures if p.alpha is not None]
-    if alphas:
-        opaque = [np.full(p.colours.shape[:2], top_value(p.colours), p.colours.dtype) for p in pictures]
-        alphas = [o if p.alpha is None else p.alpha for p, o in zip(pictures, opaque, strict=True)]
-    notes = tuple(dict.fromkeys(note for picture in pictures for note in picture.notes))
-    colours = np.concatenate([picture.colours for picture in pictures], 1)
-    return replace(pictures[0], colours=colours, alpha=np.concatenate(alphas, 1) if alphas else None, notes=notes)
-
-
-def _alike(exemplars: Sequence[Source]) -> list[Picture]:
-    """Pictures in one colour space: files are read as sRGB, which needs no profile."""
-    return alike([in_srgb(given, f"exemplar {k + 1}") for k, given in enumerate(exemplars)])
-
-
-def _settings(budget: float | None, on_progress: OnProgress | None, state: str | Path | None, fresh: bool) -> Settings:
-    return Settings(budget, on_progress, Path(state) if state else None, fresh)
+    return _optimised([to_tensor(known, kind)], None, where.shape, False, Options(**options), finish, masks)
 
 
 def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) -> Mask:
@@ -259,3 +267,148 @@ def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) 
     found = hole_of(picture) if mask is None else read_mask(mask, "the mask", picture)
     check_mask(found := ~found if invert else found)
     return found
+
+
+def forget(state: str | Path) -> None:
+    """Delete the checkpoints in a folder and in its numbered parts, and the folders if nothing else is in them."""
+    for folder in (*Path(state).glob("part-*"), Path(state)):
+        for path in folder.glob("step-*.pt*"):
+            path.unlink()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _alike(exemplars: Sequence[Source]) -> list[Picture]:
+    """Pictures in one colour space: files are read as sRGB, which needs no profile."""
+    return alike([in_srgb(given, f"exemplar {k + 1}") for k, given in enumerate(exemplars)])
+
+
+def _numbered(listener: Callable[[Progress], None] | None, part: int, parts: int) -> Callable[[Progress], None] | None:
+    """A listener that is told which picture of a strip it hears of."""
+    return listener and (lambda progress: listener(replace(progress, part=part, parts=parts)))
+
+
+def _between(pictures: Sequence[Picture], weights: Sequence[float], size: Size | None, tile: bool, options: Options) -> Picture:
+    """A picture between exemplars that are alike; those of weight 0 are left out."""
+    seen = [without_opaque_alpha(picture) for picture in pictures]
+    for k, picture in enumerate(seen):
+        if not len(picture.visible):
+            raise MongeError(f"exemplar {k + 1} is fully transparent and shows no texture")
+    kind = kind_of(seen)
+    used = [(to_tensor(picture, kind), w) for picture, w in zip(seen, weights, strict=True) if w]
+    several = [w for _, w in used] if len(used) > 1 else None
+    shape = size_of(size, seen[0].colours.shape[:2])
+
+    def finish(made: Tensor) -> Picture:
+        return without_opaque_alpha(to_picture(made, kind))
+
+    return _optimised([x for x, _ in used], several, shape, tile, options, finish)
+
+
+def _optimised(
+    exemplars: list[Tensor],
+    weights: list[float] | None,
+    size: tuple[int, int],
+    tile: bool,
+    options: Options,
+    finish: Callable[[Tensor], Picture],
+    masks: dict[str, Tensor] | None = None,
+) -> Picture:
+    """The picture that ``finish`` makes of channels (c, h, w); ``masks`` are mask and region where the exemplar has a hole."""
+    clock = Clock()
+    clock.start()  # what goes before the first step counts
+    config, notes = _checked(options.config or Config(), [x.shape[1:] for x in exemplars], size)
+    shapes = [tuple(x.shape) for x in exemplars]
+    require_memory(size, lambda s: memory_estimate(shapes, s, config), lambda room: _largest(shapes, size, config, room))
+    named: dict[str, Any] = {"weights": weights, "tile": tile, "seed": options.seed}
+    inputs: dict[str, Any] = masks | {"image": exemplars[0]} if masks else {}
+    try:
+        texture = Texture(exemplars, size, config=config, extractor=options.extractor, **named, **inputs)
+    except ValueError as error:
+        raise MongeError(str(error)) from error
+    features = [] if options.extractor is None else [*options.extractor.state_dict().values()]
+    words = named | {"size": size, "config": config.model_dump(), "version": __version__, "extractor": str(options.extractor)}
+    job = _Painting(texture, checkpoint.fingerprint([*exemplars, *inputs.values(), *features], words))
+    folder = Path(options.state) if options.state else None
+    runner = Runner(job, folder, time_budget=options.time_budget, clock=clock, not_finite=_not_finite)
+    notes += _restored(runner, job.fingerprint, folder, options.fresh)
+
+    def picture() -> Picture:
+        return finish(texture.image.detach())
+
+    def tell(step: int, scalars: Mapping[str, float]) -> None:
+        if options.on_progress:
+            options.on_progress(Progress(step, texture.progress, clock.wall, scalars, picture, notes))
+
+    if not runner.finished and runner.run(on_step=tell):
+        notes += (f"the time budget was used at {texture.progress:.0%} of the work: more seconds make it finer",)
+    return replace(picture(), notes=notes)
+
+
+class _Painting:
+    """A `Texture` as a job that knows what its checkpoints are of."""
+
+    def __init__(self, texture: Texture, fingerprint: str) -> None:
+        self.texture, self.fingerprint = texture, fingerprint
+
+    @property
+    def done(self) -> bool:
+        return self.texture.done
+
+    @property
+    def progress(self) -> float:
+        return self.texture.progress
+
+    def step(self) -> dict[str, float]:
+        return self.texture.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"fingerprint": self.fingerprint, "texture": self.texture.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.texture.load_state_dict(state["texture"])
+
+
+def _restored(runner: Runner, fingerprint: str, folder: Path | None, fresh: bool) -> tuple[str, ...]:
+    """Load what an earlier sitting left in the folder; returns what there is to say about it."""
+    if folder is None:
+        return ()
+    if fresh:
+        forget(folder)
+    state, remarks = checkpoint.load_latest(folder)
+    if state is None:
+        return tuple(remarks)
+    if state.get("fingerprint") != fingerprint:
+        forget(folder)
+        return (*remarks, f"{folder} is of other pictures or settings: started over")
+    return (*remarks, runner.restore(state))
+
+
+def _checked(config: Config, exemplars: Sequence[Sequence[int]], size: tuple[int, int]) -> tuple[Config, tuple[str, ...]]:
+    """The configuration with as many scales as leave room for a patch at the coarsest, and what to say about it."""
+    side = min(min(shape) for shape in exemplars)
+    for name, least in (("exemplar", side), ("size", min(size))):
+        if least < config.patch:
+            raise MongeError(
+                f"the {name} of {least} pixels is smaller than a patch of {config.patch}: "
+                f"take {'a larger picture' if name == 'exemplar' else 'a larger size'}, or smaller patches"
+            )
+    scales, note = fitting_scales(config.scales, config.patch, min(side, *size))
+    if not note:
+        return config, ()
+    return config.model_copy(update={"scales": scales}), (f"{note} {scales} {'is' if scales == 1 else 'are'} used",)
+
+
+def _largest(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], config: Config, room: float) -> str:
+    """A size of the same shape that fits, found by bisection."""
+    low, high = 0, max(size)
+    while high - low > 1:
+        middle = (low + high) // 2
+        scaled = size[0] * middle // max(size), size[1] * middle // max(size)
+        low, high = (middle, high) if memory_estimate(shapes, scaled, config) <= room else (low, middle)
+    h, w = (side * low // max(size) for side in size)
+    return f"--size {w}x{h} fits" if min(h, w) >= config.patch else "take a smaller exemplar, or free some memory"
+
+
+def _not_finite(step: int, term: str, value: float) -> str:
+    return f"step {step}: {term} is {value}: lower the learning rate, or take fewer scales"

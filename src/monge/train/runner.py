@@ -1,0 +1,305 @@
+"""One loop for everything that is made in steps.
+
+The steps of a `Job` are functions of its inputs and the number of the step, so that its state, the number and the clock are all
+that a checkpoint needs, and the continuation equals the uninterrupted run to the bit on the same machine.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from monge import parallel
+from monge.errors import MongeError
+
+from . import checkpoint
+
+_SAVE_EVERY = 10.0  # seconds between two checkpoints where no number of steps is asked for
+_SAVE_SHARE = 20  # saving takes at most one in so many seconds
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_SHOWN = ("scale", "loss", "energy_distance", "frechet_lenet")  # beside the bar
+
+Scalars = Mapping[str, float]
+
+
+class Job(Protocol):
+    """What a `Runner` runs. `load_state_dict` receives the checkpoint: the state with ``step``, ``clock`` and ``finished``."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """Share of the work that is done, in [0, 1]."""
+        ...
+
+    def step(self) -> Mapping[str, float | Tensor]: ...
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> Any: ...
+
+
+class Interrupted(Exception):
+    """The run was stopped by a signal; its checkpoint is written."""
+
+    def __init__(self, signum: int, step: int) -> None:
+        super().__init__(f"stopped at step {step}; the same command continues")
+        self.signum = signum
+
+
+class Clock:
+    """Seconds of work over all sittings: wall, CPU, and wall with the GPU's work done where there is one.
+
+    Evaluating, drawing and writing do not count: they depend on how often the log is written.
+
+    >>> clock = Clock()
+    >>> clock.add({"wall_seconds": 60.0})
+    >>> clock.wall, clock.read()
+    (60.0, {'wall_seconds': 60.0, 'cpu_seconds': 0.0})
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        device = torch.device(device)
+        self._cuda = device if device.type == "cuda" else None
+        self._spent = dict.fromkeys(("wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])), 0.0)
+        self._since: dict[str, float] | None = None
+
+    @property
+    def wall(self) -> float:
+        """Wall seconds so far."""
+        return self._total()["wall_seconds"]
+
+    def read(self) -> dict[str, float]:
+        """All seconds so far, to the millisecond."""
+        return {name: round(seconds, 3) for name, seconds in self._total().items()}
+
+    def add(self, earlier: Mapping[str, float]) -> None:
+        """Add the seconds of earlier sittings."""
+        for name, seconds in earlier.items():
+            self._spent[name] = self._spent.get(name, 0.0) + seconds
+
+    def start(self) -> None:
+        """Go on; a clock that runs already is left alone."""
+        self._since = self._since or self._now()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A block that does not count."""
+        self._spent, self._since = self._total(), None
+        try:
+            yield
+        finally:
+            self.start()
+
+    def _total(self) -> dict[str, float]:
+        if self._since is None:
+            return self._spent
+        now = self._now()
+        return self._spent | {name: self._spent[name] + now[name] - since for name, since in self._since.items()}
+
+    def _now(self) -> dict[str, float]:
+        if self._cuda is None:
+            return {"wall_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
+        torch.cuda.synchronize(self._cuda)  # steps return before the GPU is done
+        wall = time.perf_counter()
+        return {"wall_seconds": wall, "cpu_seconds": time.process_time(), "gpu_seconds": wall}
+
+
+class Bar:
+    """A progress bar from the first step on, so that errors in the arguments come before it."""
+
+    def __init__(self, title: str, *, leave: bool = True) -> None:
+        self._title, self._leave = title, leave
+        self._bar: tqdm[Any] | None = None
+        self._words: dict[str, Any] = {}
+        self._first, self._began = 0, 0.0
+
+    def show(self, share: float, step: int, scalars: Scalars) -> None:
+        """Show the share of the work that is done, and what of the scalars fits beside it."""
+        if self._bar is None:
+            pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
+            begun = share if step > 1 else 0.0  # what an earlier sitting did says nothing about the speed of this one
+            form: dict[str, Any] = {"bar_format": _BAR, "mininterval": pause, "leave": self._leave}
+            self._bar = tqdm(total=1.0, initial=begun, desc=self._title, **form)
+            self._first, self._began = step, time.perf_counter()
+        spent = time.perf_counter() - self._began
+        speed = f" ({(step - self._first) / spent:.3g}/s)" if spent > 0 and step > self._first else ""
+        self._words |= {"step": f"{step}{speed}", **{name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars}}
+        self._bar.set_postfix(self._words, refresh=False)
+        self._bar.update(max(0.0, min(1.0, share) - self._bar.n))
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Runner:
+    """Takes the steps of a job, to its end, to the end of a budget, or until a signal.
+
+    Parameters
+    ----------
+    job : Job
+    checkpoints : path, optional
+        Folder of the checkpoints; without one nothing is kept, and a signal ends the run as Ctrl-C ends any program.
+    every : int, optional
+        Steps between two checkpoints, and lines of the log; by default they are some seconds apart.
+    time_budget : float, optional
+        Wall seconds, earlier sittings included, after which the job is left as it is.
+    clock : Clock, optional
+        One that runs already counts what went before the first step.
+    bar : Bar, optional
+    not_finite : callable, optional
+        (step, term, value) to what is said of a scalar that is NaN or infinite: what to do about it.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        checkpoints: Path | None = None,
+        *,
+        every: int | None = None,
+        time_budget: float | None = None,
+        clock: Clock | None = None,
+        bar: Bar | None = None,
+        not_finite: Callable[[int, str, float], str] | None = None,
+    ) -> None:
+        self.job, self.step, self.finished = job, 0, False
+        self.clock = clock or Clock()
+        self._checkpoints, self._every, self._budget = checkpoints, every, time_budget
+        self._bar = bar if parallel.rank() == 0 else None
+        self._not_finite = not_finite or (lambda step, term, value: f"step {step}: {term} is {value}: lower the learning rate")
+        self._saved, self._cost = time.perf_counter(), 0.0
+
+    def restore(self, state: Mapping[str, Any]) -> str:
+        """Continue from a checkpoint; returns a sentence about it."""
+        self.job.load_state_dict(state)
+        # 0.1.0 kept one number in some checkpoints
+        self.clock.add(earlier := state["clock"] if "clock" in state else {"wall_seconds": state["seconds"]})
+        self.step, self.finished = state["step"], state.get("finished", False)
+        how = "was finished" if self.finished else "continues"
+        return f"{how} after {self.step} steps and {earlier['wall_seconds']:.0f} s"
+
+    def run(
+        self,
+        *,
+        on_step: Callable[[int, Scalars], None] | None = None,
+        log: Callable[[int, Scalars], Scalars] | None = None,
+        saved: Callable[[], None] | None = None,
+    ) -> bool:
+        """Take the steps that are left; returns whether the time budget cut them off.
+
+        Parameters
+        ----------
+        on_step : callable, optional
+            Called with the number of the step and its scalars; its time counts.
+        log : callable, optional
+            Called before each checkpoint, on the first process, with the number of the step and the means of the scalars since
+            the last one; what it returns is shown beside the bar. A line of a log that has no checkpoint is dropped on resuming.
+        saved : callable, optional
+            Called after each checkpoint, on the first process: the place to write weights and pictures.
+
+        Raises
+        ------
+        Interrupted
+            After SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where checkpoints have no folder.
+        MongeError
+            A scalar that is not finite, a full disk.
+        """
+        seen: dict[str, list[float]] = {}
+        over = False
+        self.clock.start()
+        with stop_signals() as caught, closing(self._bar) if self._bar else nullcontext():
+            while not (self.job.done or over):
+                before = self.clock.wall if self._budget else 0.0
+                scalars = {name: float(value) for name, value in self.job.step().items()}
+                self.step += 1
+                self._check_finite(scalars)
+                self._show(scalars)
+                if on_step:
+                    on_step(self.step, scalars)
+                over = self._is_over(before)
+                stop = parallel.any_process(bool(caught))
+                self.finished = self.job.done or over
+                for name, value in scalars.items() if log else ():
+                    seen.setdefault(name, []).append(value)
+                if self._is_due() or self.finished or stop:
+                    self._record({name: fmean(values) for name, values in seen.items()}, log, saved)
+                    seen = {}
+                if stop and self._checkpoints is None:
+                    raise KeyboardInterrupt
+                if stop:
+                    raise Interrupted(caught[0] if caught else signal.SIGTERM, self.step)
+        return over
+
+    def _check_finite(self, scalars: Scalars) -> None:
+        for name, value in scalars.items():
+            if not math.isfinite(value):
+                raise MongeError(self._not_finite(self.step, name, value))
+
+    def _show(self, scalars: Scalars) -> None:
+        if self._bar:
+            self._bar.show(self.job.progress, self.step, scalars)
+
+    def _is_over(self, before: float) -> bool:
+        """Whether another step as long as the one since ``before`` would leave the budget."""
+        if not self._budget or self.job.done:
+            return False
+        now = self.clock.wall
+        return parallel.any_process(now + (now - before) > self._budget)
+
+    def _is_due(self) -> bool:
+        if self._every:
+            return self.step % self._every == 0
+        return time.perf_counter() - self._saved > max(_SAVE_EVERY, _SAVE_SHARE * self._cost)
+
+    def _record(self, means: Scalars, log: Callable[[int, Scalars], Scalars] | None, saved: Callable[[], None] | None) -> None:
+        if self._checkpoints is None or parallel.rank() > 0:
+            return
+        with self.clock.paused():
+            if log:
+                self._show(log(self.step, means))
+            began = time.perf_counter()
+            state = {"step": self.step, "clock": self.clock.read(), "finished": self.finished}
+            checkpoint.save(self._checkpoints, self.step, state | dict(self.job.state_dict()))
+            self._saved = time.perf_counter()
+            self._cost = self._saved - began
+            if saved:
+                saved()
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM so that the step at hand ends first; a second one stops at once."""
+    caught: list[int] = []
+
+    def catch(signum: int, _: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(signum)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = {number: signal.signal(number, catch) for number in numbers}
+    except ValueError:  # not the main thread: signals stay with their owner
+        yield caught
+        return
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
