@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monge import ot
-from monge.ot._scaling import Anderson
+from monge.ot._loop import Anderson
 
 F64 = torch.float64
 

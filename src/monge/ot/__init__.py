@@ -17,7 +17,7 @@ from .dual import dual_w2_squared, gradient_penalty
 from .exact import transport, wasserstein
 from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map, gaussian_maps
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
-from .kernels import energy_distance, kernel_scales, mmd
+from .mmd import energy_distance, kernel_scales, mmd
 from .normal import normal_w2_squared
 from .semidiscrete import SemiDiscrete
 from .sinkhorn import Plan, sinkhorn

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from .. import parallel
 from ._geometry import Bilinear
-from ._operators import Coupling, Powers, dual_value, without_weight
+from ._kernel import Coupling, Powers, dual_value, without_weight
 
 
 class Fused:
-    """The operator of `_operators.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and ``mean``."""
+    """The operator of `_kernel.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and ``mean``."""
 
     def __init__(
         self, kernels: ModuleType, geometry: Bilinear, a: Tensor, b: Tensor, powers: Powers = (1.0, 1.0), sharded: bool = False

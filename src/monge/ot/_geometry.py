@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ._products import pairwise
+from ._matmul import pairwise
 
 LN2 = math.log(2)
 _BLOCK = 2**20  # entries: a block of rows stays in the cache while it is worked on

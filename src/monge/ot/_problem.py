@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from . import _validate as check
 from ._geometry import Bilinear, Geometry, Matrix
-from ._operators import Coupling
+from ._kernel import Coupling
 from .costs import Cost, CostLike, as_cost
 
 

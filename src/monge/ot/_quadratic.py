@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ._scaling import solve
+from ._loop import solve
 from .costs import as_cost
 
 _SKETCH = 32  # the largest rank that is looked for, in matrices of at least four times this size

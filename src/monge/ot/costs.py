@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ._geometry import Bilinear, Geometry, Pairwise
-from ._operators import Coupling
+from ._kernel import Coupling
 
 CostLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Gradients: TypeAlias = "tuple[Tensor | None, Tensor | None]"

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._loop import fit, fit_symmetric
 from ._problem import Problem
-from ._scaling import fit, fit_symmetric
 from .costs import CostLike
 from .sinkhorn import Plan, as_plan, linear_memory, sinkhorn
 

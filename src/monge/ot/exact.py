@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._loop import solve
 from ._problem import first_order
-from ._scaling import solve
 from .costs import as_cost
 
 _ALL_ARCS = 20_000  # below this many entries the whole program is solved at once

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._known import asks_gradient, once, with_gradient
+from ._autograd import asks_gradient, once, with_gradient
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from . import _validate as check
 from ._geometry import Matrix
-from ._operators import Coupling
+from ._kernel import Coupling
 from ._problem import Problem, first_order
 from ._quadratic import LOSSES, Found, Loss, Quadratic, descend, dot, profile_match, times
 from .sinkhorn import Plan

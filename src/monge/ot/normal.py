@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._known import asks_gradient, with_gradient
+from ._autograd import asks_gradient, with_gradient
 
 
 def normal_w2_squared(z: Tensor) -> Tensor:

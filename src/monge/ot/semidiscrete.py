@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from . import _validate as check
 from ._laguerre import Box, fit_areas
+from ._matmul import pairwise
 from ._problem import first_order
-from ._products import pairwise
 from .costs import CostLike, as_cost
 
 Sampler: TypeAlias = "Callable[[int, torch.Generator | None], Tensor] | Callable[[int], Tensor]"

@@ -3,7 +3,7 @@
     Cuturi, "Sinkhorn distances", NeurIPS 2013                                                        [cuturi2013]
     Chizat et al., "Scaling algorithms for unbalanced optimal transport problems", Math. Comp. 2018   [chizat2018]
 
-The iterations are in `_scaling`; here are the door, the plan, and the gradients by the envelope theorem,
+The iterations are in `_loop`; here are the door, the plan, and the gradients by the envelope theorem,
 d value = <P, dC> + <f, da> + <g, db>. Second derivatives are in `_implicit`.
 """
 
@@ -21,9 +21,9 @@ from torch import Tensor
 from .. import parallel
 from . import _validate as check
 from ._implicit import differentiable_gradients
-from ._operators import Coupling, Powers
+from ._kernel import Coupling, Powers
+from ._loop import Solution, fit
 from ._problem import Problem
-from ._scaling import Solution, fit
 from .costs import CostLike
 
 _DENSE_BYTES = 2**31  # kernels up to this size are kept in memory

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from . import _validate as check
-from ._known import asks_gradient, centred, with_gradient
+from ._autograd import asks_gradient, centred, with_gradient
 
 _ENTRIES = 2**20  # of a block of projections: memory stays bounded, and the sort stays in cache
 _FREE_BITS = 28  # the mantissa of a float64 is 29 bits longer than a float32's; with one less, rounding back is exact

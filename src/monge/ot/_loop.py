@@ -2,7 +2,7 @@
 
     Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011    [walker2011]
 
-Plain Sinkhorn is the fixed-point map h ↦ T(h) of `_operators`, a contraction whose rate tends to 1 as ε → 0. The next h is taken
+Plain Sinkhorn is the fixed-point map h ↦ T(h) of `_kernel`, a contraction whose rate tends to 1 as ε → 0. The next h is taken
 from the affine span of the last few images so that the residual h − T(h), as far as it is linear, is least in L²(b).
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from .. import parallel
 from ._fused import Fused
 from ._geometry import Bilinear, Geometry, Matrix
-from ._operators import Coupling, Dense, Operator, Powers, Streamed, Symmetric
+from ._kernel import Coupling, Dense, Operator, Powers, Streamed, Symmetric
 from ._start import affordable, gaussian
 
 _MEMORY = 5  # differences that Anderson's method combines

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._autograd import asks_gradient, centred, with_gradient
 from ._geometry import LN2
-from ._known import asks_gradient, centred, with_gradient
 
 KernelLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Profile: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from .. import parallel
 from ._geometry import LN2, Geometry, exp2_, row_sums
-from ._products import times
+from ._matmul import times
 
 Powers = tuple[float, float]  # λ of the rows, λ of the columns
 
