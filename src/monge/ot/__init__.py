@@ -19,8 +19,9 @@ from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycente
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
 from .mmd import energy_distance, kernel_scales, mmd
 from .normal import normal_w2_squared
+from .plan import Plan
 from .semidiscrete import SemiDiscrete
-from .sinkhorn import Plan, sinkhorn
+from .sinkhorn import sinkhorn
 from .sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
 
 __all__ = [

@@ -84,6 +84,31 @@ def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return top, E, E.sum(-1)
 
 
+def centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both clouds as (batch, n, d) about one centre: far from the origin float32 products would lose digits."""
+    x, y = (t.detach().reshape(-1, *t.shape[-2:]) for t in (x, y))
+    centre = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
+    return x - centre, y - centre
+
+
+def flat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Join the batch dimensions into one, if there are several."""
+    return t if len(batch) <= 1 else t.reshape(-1, *t.shape[len(batch) :])
+
+
+def unflat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
+    return t if len(batch) <= 1 else t.reshape(*batch, *t.shape[1:])
+
+
+def full(f: Tensor, shift: Tensor | None) -> Tensor:
+    """The potential, from the reduced one."""
+    return f if shift is None else f + shift
+
+
+def reduced(f: Tensor, shift: Tensor | None) -> Tensor:
+    return f if shift is None else f - shift
+
+
 class Bilinear(Geometry):
     """C = α ⊕ β − s q kᵀ with s = 2 where it is ``squared`` distance (q = x, k = y, centred on the mean of y), else 1."""
 
@@ -141,6 +166,7 @@ class Pairwise(Geometry):
         self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped
         self.n, self.m, self.batch, self.like = x.shape[-2], y.shape[-2], x.shape[:-2], x
 
+    @torch.no_grad()  # parameters of the function may ask for one
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         x = self.x[..., rows, :]
         C = self.matrix(self.y, x).mT if self.swapped else self.matrix(x, self.y)

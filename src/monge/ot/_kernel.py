@@ -19,46 +19,43 @@ that an iteration reads each block of rows once, for the row sums and, while it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .. import parallel
-from ._geometry import LN2, Geometry, exp2_, row_sums
-from ._matmul import times
+from ._coupling import Coupling, Scaled, Tiled
+from ._geometry import LN2, Geometry, exp2_, full, row_sums
 
 Powers = tuple[float, float]  # λ of the rows, λ of the columns
 
 
-class Coupling(Protocol):
-    """A plan P as a linear map; ``rows`` and ``columns`` are its marginals."""
+@dataclass(frozen=True)
+class Task:
+    """Costs and weights, flat and without gradient; ``sharded`` where a and the rows are this process's share of them."""
 
-    @property
-    def rows(self) -> Tensor: ...
+    geometry: Geometry
+    a: Tensor
+    b: Tensor
+    powers: Powers = (1.0, 1.0)
+    sharded: bool = False
 
-    @property
-    def columns(self) -> Tensor: ...
-
-    def apply(self, v: Tensor) -> Tensor:
-        """P v, for v (…, m, k)."""
-
-    def pull(self, v: Tensor) -> Tensor:
-        """Pᵀ v, for v (…, n, k)."""
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """P in blocks of rows."""
-
-    def matrix(self) -> Tensor:
-        """P itself, (…, n, m)."""
+    @cached_property
+    def dead(self) -> Tensor | None:
+        """Columns without weight."""
+        return self.b == 0 if self.b.amin().item() == 0 else None
 
 
 class Operator(Protocol):
-    dead: Tensor | None  # columns without weight
+    """One iteration of a task, and what can be asked after it. A plain step goes the part ``damping`` of the way to T(h)."""
 
-    def start(self, g: Tensor, epsilon: float) -> None: ...
+    damping: float
+
+    def start(self, g: Tensor, epsilon: float) -> None:
+        """Begin at the reduced potential g, which is h = 0."""
 
     def sweep(self, h: Tensor) -> Tensor: ...
 
@@ -73,67 +70,66 @@ class Operator(Protocol):
 class Dense:
     """The kernel in memory."""
 
-    def __init__(self, geometry: Geometry, a: Tensor, b: Tensor, powers: Powers = (1.0, 1.0), sharded: bool = False) -> None:
-        self._geometry, self._a, self._b, self._powers, self._sharded = geometry, a, b, powers, sharded
-        self.dead = without_weight(b)
+    damping = 1.0
+
+    def __init__(self, task: Task) -> None:
+        geometry, self._task = task.geometry, task
         self._K = geometry.like.new_empty((*geometry.batch, geometry.n, geometry.m))
         self._KT = self._K.mT
         self._blocks = [(rows, self._K[..., rows, :]) for rows in geometry.blocks()]
 
     def start(self, g: Tensor, epsilon: float) -> None:
-        self._g, self._epsilon = g, epsilon
-        live = g if self.dead is None else g.masked_fill(self.dead, -torch.inf)
+        self._g, self._epsilon, dead = g, epsilon, self._task.dead
+        live = g if dead is None else g.masked_fill(dead, -torch.inf)
         tops = []
         for rows, K in self._blocks:
-            S = self._geometry.exponent(live, epsilon * LN2, rows)
+            S = self._task.geometry.exponent(live, epsilon * LN2, rows)
             tops.append(S.amax(-1))
             exp2_(torch.sub(S, tops[-1].unsqueeze(-1), out=K))
         self._f = (tops[0] if len(tops) == 1 else torch.cat(tops, -1)).mul_(-epsilon * LN2)
 
     def sweep(self, h: Tensor) -> Tensor:
-        self._w = w = self._b * h.exp()
+        task = self._task
+        self._w = w = task.b * h.exp()
         if len(self._blocks) == 1:
             self._s = _mv(self._K, w)
-            self._p = self._scaled(self._s, self._f, self._a, slice(None))
+            self._p = self._scaled(self._s, self._f, task.a, slice(None))
             c = _mv(self._KT, self._p)
         else:
             self._s, self._p, c = torch.empty_like(self._f), torch.empty_like(self._f), torch.zeros_like(w)
             for rows, K in self._blocks:
                 s = torch.mv(K, w, out=self._s[rows])
-                self._p[rows] = p = self._scaled(s, self._f[rows], self._a[rows], rows)
+                self._p[rows] = p = self._scaled(s, self._f[rows], task.a[rows], rows)
                 c.addmv_(K.T, p)
         self._c = c
-        total = parallel.total(c.clone()) if self._sharded else c
-        return _fitted(total, self._g, self._geometry.beta, self._powers[1], self._epsilon, self.dead)
+        total = parallel.total(c.clone()) if task.sharded else c
+        return _fitted(task, total, self._g, self._epsilon)
 
     def _scaled(self, s: Tensor, f: Tensor, a: Tensor, rows: slice) -> Tensor:
-        power = self._powers[0]
+        power, alpha = self._task.powers[0], self._task.geometry.alpha
         if power == 1:
             return a / s
-        alpha = self._geometry.alpha
-        full = f if alpha is None else f + alpha[..., rows]
-        return a * torch.exp(-power * s.log() - (1 - power) / self._epsilon * full)
+        of_f = f if alpha is None else f + alpha[..., rows]
+        return a * torch.exp(-power * s.log() - (1 - power) / self._epsilon * of_f)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        power, alpha = self._powers[0], self._geometry.alpha
         f = self._f - self._epsilon * self._s.log()
-        if power != 1:
-            f = power * f if alpha is None else power * (f + alpha) - alpha
-        return f, self._g + self._epsilon * h
+        return priced(f, self._task.geometry.alpha, self._task.powers[0]), self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
-        if self._powers == (1.0, 1.0) and not self._sharded and h.ndim == 1:
-            return torch.dot(self._b, h) - torch.dot(self._a, self._s.log())
-        return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
+        task = self._task
+        if task.powers == (1.0, 1.0) and not task.sharded and h.ndim == 1:
+            return torch.dot(task.b, h) - torch.dot(task.a, self._s.log())
+        return dual_value(task, *self.potentials(h), self._epsilon)
 
     def coupling(self) -> Coupling:
-        return Scaled(self._geometry, self._K, self._p, self._w, self._p * self._s, self._c)
+        return Scaled(self._task.geometry, self._K, self._p, self._w, self._p * self._s, self._c)
 
 
 class Symmetric:
     """The kernel of a measure against itself, in memory; one potential serves both sides [feydy2019]."""
 
-    dead: Tensor | None = None
+    damping = 0.5
 
     def __init__(self, geometry: Geometry, a: Tensor) -> None:
         self._geometry, self._a = geometry, a
@@ -158,136 +154,79 @@ class Symmetric:
         return 2 * (self._a * h).sum(-1) - (self._w * self._s).sum(-1)
 
     def coupling(self) -> Coupling:
-        mass = self._w * self._s
-        return Scaled(self._geometry, self._K, self._w, self._w, mass, self._s)
+        return Scaled(self._geometry, self._K, self._w, self._w, self._w * self._s, self._s)
 
 
 class Streamed:
     """Tiles of the kernel, made again at each iteration: memory is linear in n + m."""
 
-    def __init__(self, geometry: Geometry, a: Tensor, b: Tensor, powers: Powers = (1.0, 1.0), sharded: bool = False) -> None:
-        self._geometry, self._a, self._b, self._powers, self._sharded = geometry, a, b, powers, sharded
-        self.dead, self._log_b = without_weight(b), b.log()
+    damping = 1.0
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._log_b = task, task.b.log()
 
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
 
     def sweep(self, h: Tensor) -> Tensor:
-        geometry, epsilon = self._geometry, self._epsilon
-        power, alpha = self._powers[0], geometry.alpha
+        task, geometry, epsilon = self._task, self._task.geometry, self._epsilon
+        power, alpha = task.powers[0], geometry.alpha
         self._last = self._g + epsilon * h
         weighted = self._last + epsilon * self._log_b
         # Outputs come before tiles: a small tensor made between two tiles keeps the allocator from using their memory again.
-        c, self._f, self._rows = torch.zeros_like(h), torch.empty_like(self._a), torch.empty_like(self._a)
+        c, self._f, self._rows = torch.zeros_like(h), torch.empty_like(task.a), torch.empty_like(task.a)
         for rows in geometry.blocks():
             top, tile, s = row_sums(geometry.exponent(weighted, epsilon * LN2, rows))
             f = -epsilon * (LN2 * top + s.log())
-            p = self._a[..., rows] / s
+            p = task.a[..., rows] / s
             if power != 1:
-                full = f if alpha is None else f + alpha[..., rows]
-                p = p * torch.exp((power - 1) / epsilon * full)
-                f = f + (power - 1) * full
+                of_f = f if alpha is None else f + alpha[..., rows]
+                p = p * torch.exp((power - 1) / epsilon * of_f)
+                f = f + (power - 1) * of_f
             self._f[..., rows], self._rows[..., rows] = f, p * s
             c += _mv(tile.mT, p)
         self._columns = c
-        total = parallel.total(c.clone()) if self._sharded else c
-        return _fitted(total / (self._b * h.exp()), self._g, geometry.beta, self._powers[1], epsilon, self.dead)
+        total = parallel.total(c.clone()) if task.sharded else c
+        return _fitted(task, total / (task.b * h.exp()), self._g, epsilon)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
         return self._f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
-        return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
+        return dual_value(self._task, *self.potentials(h), self._epsilon)
 
     def coupling(self) -> Coupling:
-        return Tiled(self._geometry, self._f, self._last, self._a, self._b, self._epsilon, self._rows, self._columns)
+        task = self._task
+        return Tiled(task.geometry, self._f, self._last, task.a, task.b, self._epsilon, self._rows, self._columns)
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """P = diag(p) K diag(w), with c = Kᵀ p."""
-
-    geometry: Geometry
-    K: Tensor
-    p: Tensor
-    w: Tensor
-    rows: Tensor
-    c: Tensor
-
-    @property
-    def columns(self) -> Tensor:
-        return self.c * self.w
-
-    def apply(self, v: Tensor) -> Tensor:
-        return times(self.K, self.w.unsqueeze(-1) * v).mul_(self.p.unsqueeze(-1))
-
-    def pull(self, v: Tensor) -> Tensor:
-        return times(self.K.mT, self.p.unsqueeze(-1) * v).mul_(self.w.unsqueeze(-1))
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        for rows in self.geometry.blocks():
-            yield rows, (self.K[..., rows, :] * self.p[..., rows].unsqueeze(-1)).mul_(self.w.unsqueeze(-2))
-
-    def matrix(self) -> Tensor:
-        return (self.K * self.p.unsqueeze(-1)).mul_(self.w.unsqueeze(-2))
-
-
-class Tiled:
-    """P = a ⊗ b · exp((f ⊕ g − C′)/ε), tile by tile."""
-
-    def __init__(
-        self, geometry: Geometry, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float, rows: Tensor, columns: Tensor
-    ) -> None:
-        self._geometry, self._epsilon = geometry, epsilon * LN2
-        self._g, self._top = g + epsilon * b.log(), (f / epsilon + a.log()).div_(LN2)
-        self.rows, self.columns = rows, columns
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        for rows in self._geometry.blocks():
-            tile = self._geometry.exponent(self._g, self._epsilon, rows)
-            yield rows, exp2_(tile.add_(self._top[..., rows].unsqueeze(-1)))
-
-    def apply(self, v: Tensor) -> Tensor:
-        out = v.new_empty((*self.rows.shape, v.shape[-1]))
-        for rows, tile in self.blocks():
-            out[..., rows, :] = times(tile, v)
-        return out
-
-    def pull(self, v: Tensor) -> Tensor:
-        out = v.new_zeros((*self.columns.shape, v.shape[-1]))
-        for rows, tile in self.blocks():
-            out += times(tile.mT, v[..., rows, :])
-        return out
-
-    def matrix(self) -> Tensor:
-        return torch.cat([tile for _, tile in self.blocks()], -2)
-
-
-def _fitted(c: Tensor, g: Tensor, beta: Tensor | None, power: float, epsilon: float, dead: Tensor | None) -> Tensor:
+def _fitted(task: Task, c: Tensor, g: Tensor, epsilon: float) -> Tensor:
     """The h that fits the columns, from c = Kᵀp; 0 where there is no weight."""
-    h = c.log().neg_()
+    h, power = c.log().neg_(), task.powers[1]
     if power != 1:
-        h = power * h - (1 - power) / epsilon * (g if beta is None else g + beta)
-    return h if dead is None else h.masked_fill_(dead, 0)
+        h = power * h - (1 - power) / epsilon * full(g, task.geometry.beta)
+    return h if task.dead is None else h.masked_fill_(task.dead, 0)
 
 
-def dual_value(
-    f: Tensor, g: Tensor, a: Tensor, b: Tensor, geometry: Geometry, powers: Powers, epsilon: float, sharded: bool
-) -> Tensor:
+def priced(f: Tensor, shift: Tensor | None, power: float) -> Tensor:
+    """The reduced potential of a marginal that may be left at a price, from the one that keeps it."""
+    if power == 1:
+        return f
+    return power * f if shift is None else power * (f + shift) - shift
+
+
+def dual_value(task: Task, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
     """The dual where the rows are fitted, whose mass is then a function of f."""
-    left, right = _gain(f, a, geometry.alpha, powers[0], epsilon, True), _gain(g, b, geometry.beta, powers[1], epsilon, False)
-    return ((parallel.total(left) if sharded else left) + right) / epsilon
+    geometry, (rows, columns) = task.geometry, task.powers
+    left, right = _gain(f, task.a, geometry.alpha, rows, epsilon, True), _gain(g, task.b, geometry.beta, columns, epsilon, False)
+    return ((parallel.total(left) if task.sharded else left) + right) / epsilon
 
 
 def _gain(f: Tensor, a: Tensor, alpha: Tensor | None, power: float, epsilon: float, fitted: bool) -> Tensor:
     if power == 1:
         return (a * f).sum(-1)
-    rho, full = epsilon * power / (1 - power), f if alpha is None else f + alpha
-    return -((rho + epsilon if fitted else rho) * a * torch.expm1(-full / rho)).sum(-1)
-
-
-def without_weight(b: Tensor) -> Tensor | None:
-    return b == 0 if b.amin().item() == 0 else None
+    rho = epsilon * power / (1 - power)
+    return -((rho + epsilon if fitted else rho) * a * torch.expm1(-full(f, alpha) / rho)).sum(-1)
 
 
 def _mv(K: Tensor, v: Tensor) -> Tensor:

@@ -1,9 +1,14 @@
-"""The loop behind `monge.ot.sinkhorn`: fixed-point iterations with Anderson acceleration, and ε-scaling where ε is small.
+"""The loop behind `monge.ot.sinkhorn`.
 
-    Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011    [walker2011]
+Plain Sinkhorn is the fixed-point iteration h ← T(h) of `_kernel`, a contraction whose rate tends to 1 as ε → 0. Three things make
+it fast, and one keeps it safe:
 
-Plain Sinkhorn is the fixed-point map h ↦ T(h) of `_kernel`, a contraction whose rate tends to 1 as ε → 0. The next h is taken
-from the affine span of the last few images so that the residual h − T(h), as far as it is linear, is least in L²(b).
+extrapolation   `_anderson` combines the last images T(h) into a better h.
+trial           An extrapolated h must raise the dual objective by half of what a plain step is sure to give; otherwise the plain
+                step is taken after all.
+ε-scaling       Where ε is below a hundredth of the mean cost, problems with larger ε are solved first, roughly (`_levels`).
+absorption      The kernel holds the potentials of its start, so that |h| stays small and nothing that matters underflows; when
+                |h| has grown, the kernel is made again from the present potentials [schmitzer2019].
 """
 
 from __future__ import annotations
@@ -15,23 +20,19 @@ import torch
 from torch import Tensor
 
 from .. import parallel
+from ._anderson import SLACK, Anderson
+from ._coupling import Coupling
 from ._fused import Fused
-from ._geometry import Bilinear, Geometry, Matrix
-from ._kernel import Coupling, Dense, Operator, Powers, Streamed, Symmetric
-from ._start import affordable, gaussian
+from ._geometry import Bilinear, Geometry, Matrix, full, reduced
+from ._kernel import Dense, Operator, Streamed, Symmetric, Task, priced
+from ._start import cold
 
-_MEMORY = 5  # differences that Anderson's method combines
-_SLACK = 16  # rounding errors that are let pass
-_PATIENCE = (2, 8)  # plain iterations that are dearer than one extrapolation, for large and for small problems
-_SMALL = 200  # columns
-_RIDGE = 1e-8  # of the Gram matrix's trace
-_BOUND = 25.0  # start anew when |h| passes it: what has underflowed in K is then still below 1e-16 of the plan
+_BOUND = 25.0  # of |h| before absorption: what has underflowed in K is then still below 1e-16 of the plan
 _DIRECT = 0.01  # ε over mean cost above which no ε-scaling is needed
 _WARMING = 4.0  # ratio of successive ε in ε-scaling
 _COARSE_TOL = 0.003  # marginal error that ends a level above the last
 _COARSE_ITER = 1000
 _PRECISE = 1e-3  # ε over mean cost below which float32 problems are solved in float64
-_LEAP = 300.0  # longest extrapolation: where the dual is flat, as between far groups of points, it would go anywhere
 _PLATEAU, _STALLED = 16, 0.9  # the error after so many sweeps, and after twice as many, must fall to this part
 _CHECK_EVERY = 4  # plain iterations between two looks at |h|
 _SAFE = (1e-15, 1e15)  # range of ε outside of which float32 would overflow
@@ -53,37 +54,24 @@ def solve(
     C: Tensor, a: Tensor, b: Tensor, epsilon: float, tol: float, max_iter: int, init: tuple[Tensor, Tensor] | None = None
 ) -> Solution:
     """Find the potentials of entropic transport between a and b for a cost matrix."""
-    return fit(Matrix(C), a, b, epsilon, tol, max_iter, None if init is None else init[1])
+    return fit(Task(Matrix(C), a, b), epsilon, tol, max_iter, None if init is None else init[1])
 
 
-def fit(
-    geometry: Geometry,
-    a: Tensor,
-    b: Tensor,
-    epsilon: float,
-    tol: float,
-    max_iter: int,
-    g: Tensor | None = None,
-    *,
-    powers: Powers = (1.0, 1.0),
-    streamed: bool = False,
-    sharded: bool = False,
-) -> Solution:
-    """Find the potentials for any geometry; ``g`` is a start in full, not reduced, potentials."""
-    dtype, mean = a.dtype, geometry.scale()
-    if sharded:
-        mean = parallel.total_number(mean * geometry.n) / parallel.total_number(geometry.n)
+def fit(task: Task, epsilon: float, tol: float, max_iter: int, g: Tensor | None = None, *, streamed: bool = False) -> Solution:
+    """Find the potentials; ``g`` is a start in full, not reduced, potentials."""
+    dtype, mean = task.a.dtype, task.geometry.scale()
+    if task.sharded:
+        mean = parallel.total_number(mean * task.geometry.n) / parallel.total_number(task.geometry.n)
     if _needs_double(dtype, epsilon, mean):
-        geometry, a, b = geometry.double(), a.double(), b.double()
-    operator = _operator(geometry, a, b, powers, streamed, sharded)
-    start = _cold(geometry, a, b, epsilon, sharded) if g is None else _reduced(g, geometry.beta, b)
+        task = Task(task.geometry.double(), task.a.double(), task.b.double(), task.powers, task.sharded)
+    geometry, operator = task.geometry, _operator(task, streamed)
+    start = cold(task, epsilon) if g is None else reduced(g.to(task.b.dtype), geometry.beta)
     levels = _levels(epsilon, mean) if g is None else [epsilon]
-    task = _Task(operator, geometry, a, b, powers, sharded=sharded)
-    h, error, worst, used = _descend(task, start, levels, tol, max_iter, mean)
+    h, error, worst, used = _descend(operator, task, start, levels, tol, max_iter, mean)
     f, g = operator.potentials(h)
-    if operator.dead is not None:  # a point without weight still has a potential: the price of giving it some
-        g = torch.where(operator.dead, _transformed(f, geometry, a, epsilon, powers[1], sharded), g)
-    f, g = _full(f, geometry.alpha), _full(g, geometry.beta)
+    if task.dead is not None:  # a point without weight still has a potential: the price of giving it some
+        g = torch.where(task.dead, _log_domain(task, f, epsilon), g)
+    f, g = full(f, geometry.alpha), full(g, geometry.beta)
     return Solution(f.to(dtype), g.to(dtype), error.to(dtype), worst, used, operator.coupling())
 
 
@@ -93,24 +81,24 @@ def fit_symmetric(geometry: Geometry, a: Tensor, epsilon: float, tol: float, max
     if _needs_double(dtype, epsilon, mean):
         geometry, a = geometry.double(), a.double()
     operator = Symmetric(geometry, a)
-    start = _reduced(torch.zeros_like(a) if g is None else g, geometry.beta, a)
+    start = reduced(torch.zeros_like(a) if g is None else g.to(a.dtype), geometry.beta)
     levels = _levels(epsilon, mean) if g is None else [epsilon]
-    task = _Task(operator, geometry, a, a, damping=0.5)
-    h, error, worst, used = _descend(task, start, levels, tol, max_iter, mean)
+    h, error, worst, used = _descend(operator, Task(geometry, a, a), start, levels, tol, max_iter, mean)
     mass = operator.coupling().rows.sum(-1, keepdim=True)  # 1 up to the error; the dual is largest where it is 1
-    f = (_full(operator.potentials(h)[0], geometry.beta) - epsilon / 2 * mass.log()).to(dtype)
+    f = (full(operator.potentials(h)[0], geometry.beta) - epsilon / 2 * mass.log()).to(dtype)
     return Solution(f, f, error.to(dtype), worst, used, operator.coupling())
 
 
-def _operator(geometry: Geometry, a: Tensor, b: Tensor, powers: Powers, streamed: bool, sharded: bool) -> Operator:
+def _operator(task: Task, streamed: bool) -> Operator:
     if not streamed:
-        return Dense(geometry, a, b, powers, sharded)
+        return Dense(task)
+    geometry = task.geometry
     if geometry.like.is_cuda and isinstance(geometry, Bilinear) and not geometry.batch:
         from . import _triton
 
         if _triton.available(geometry.like):
-            return Fused(_triton, geometry, a, b, powers, sharded)
-    return Streamed(geometry, a, b, powers, sharded)
+            return Fused(_triton, task)
+    return Streamed(task)
 
 
 def _needs_double(dtype: torch.dtype, epsilon: float, mean: float) -> bool:
@@ -125,104 +113,119 @@ def _levels(epsilon: float, mean: float) -> list[float]:
     return found
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What stays the same over the levels of ε; ``damping`` is ½ for the symmetric iteration."""
-
-    operator: Operator
-    geometry: Geometry
-    a: Tensor
-    b: Tensor
-    powers: Powers = (1.0, 1.0)
-    damping: float = 1.0
-    sharded: bool = False
-
-
 def _descend(
-    task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int, mean: float
+    operator: Operator, task: Task, g: Tensor, levels: list[float], tol: float, max_iter: int, mean: float
 ) -> tuple[Tensor, Tensor, float, int]:
-    """Go through the levels of ε; from a plateau at the last one, again from ε near the mean cost.
+    """Go through the levels of ε; from a plateau, once more with levels that begin near the mean cost.
 
     Where mass must cross between far groups, an iteration moves their potentials apart by about ε, and the error stays the same
     until they are as far apart as the groups: a larger ε takes larger strides.
     """
-    h, error, worst, used, level = _through(task, g, levels, tol, max_iter, stop_at_plateau=True)
+    h, error, worst, used, level = _through(operator, task, g, levels, tol, max_iter, stop_at_plateau=True)
     if level == levels[-1] and (worst <= tol or used >= max_iter):
         return h, error, worst, used
-    h, error, worst, spent, _ = _through(task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used)
+    h, error, worst, spent, _ = _through(operator, task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used)
     return h, error, worst, used + spent
 
 
 def _through(
-    task: _Task, g: Tensor, levels: list[float], tol: float, max_iter: int, *, stop_at_plateau: bool = False
+    operator: Operator,
+    task: Task,
+    g: Tensor,
+    levels: list[float],
+    tol: float,
+    max_iter: int,
+    *,
+    stop_at_plateau: bool = False,
 ) -> tuple[Tensor, Tensor, float, int, float]:
     """The last h, its errors, the sweeps of all levels, and the level that was reached."""
     used = 0
     for level in levels:
         last = level == levels[-1]
+        # A level above the last is solved roughly, and leaves at least one sweep for the last: a plan must be one of the asked ε.
         goal, budget = (tol, max_iter - used) if last else (_COARSE_TOL, min(_COARSE_ITER, max_iter - used - 1))
-        h, error, worst, spent = _iterate(task, g, level, goal, max(1, budget), stop_at_plateau=stop_at_plateau)
+        h, error, worst, spent = _iterate(operator, task, g, level, goal, max(1, budget), stop_at_plateau)
         used += spent
         if last or (stop_at_plateau and worst > goal):
             break
-        g = task.operator.potentials(h)[1]
+        g = operator.potentials(h)[1]
     return h, error, worst, used, level
 
 
 def _iterate(
-    task: _Task, g: Tensor, epsilon: float, tol: float, budget: int, *, stop_at_plateau: bool = False
+    operator: Operator, task: Task, g: Tensor, epsilon: float, tol: float, budget: int, stop_at_plateau: bool
 ) -> tuple[Tensor, Tensor, float, int]:
     """Iterate from g at one ε; returns the last h, its error (…), the largest error, and the number of sweeps.
 
-    An extrapolated h is on trial: where the dual objective does not climb by half of what fitting the columns alone is sure to
-    give, the plain step is taken after all.
+    The state is h and whether it is on trial: a plain h came from T and is safe, an h on trial is an extrapolation. ``trial``
+    holds what must be reached, and the plain h to go back to.
     """
-    operator = task.operator
     operator.start(g, epsilon)
     h, mixer, used = torch.zeros_like(g), Anderson(task.b), 0
-    trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the h of plain iteration
+    trial: tuple[Tensor, Tensor] | None = None  # the dual to reach, and the plain h
     look = False  # at the size of h, before the next sweep
     plateau, before = _PLATEAU, math.inf  # the sweep at which the error is compared with the one before
     while True:
+        # Absorption, of a plain h that has grown: the kernel is made again from the potentials, and h is 0 there. A look at |h|
+        # takes a pass over it, so that only every fourth plain h is looked at, and those after a trial. Extrapolation starts
+        # anew, since the images it combines belong to the old kernel.
         if trial is None and (look or used % _CHECK_EVERY == 1) and not (size := _size(h)) < _BOUND:
             f, g = operator.potentials(h)
-            if not math.isfinite(size):  # a column of the kernel has underflowed
-                g = _transformed(f, task.geometry, task.a, epsilon, task.powers[1], task.sharded)
+            if not math.isfinite(size):
+                # A column of the kernel has underflowed as a whole, and h with it: from a start far off, scalings cannot tell
+                # where the column is. f is sound, for each row has its maximum in the kernel; g is found in the log domain.
+                g = _log_domain(task, f, epsilon)
             operator.start(g, epsilon)
             h = torch.zeros_like(g)
             mixer.forget()
         look = False
+
+        # Sweep: the rows are fitted to h, and t is the h that would fit the columns. Column j has e^r times the mass bⱼ, so that
+        # Σ b |e^r − 1| is the L1 error of the columns; that of the rows is 0.
         t = operator.sweep(h)
         r = h - t
         error = _dot(task.b, torch.expm1(r).abs_())
         worst = (error.amax() if error.ndim else error).item()
         used += 1
+
+        # Converged: an h on trial too, since its error is measured. Out of sweeps: only a plain h is returned here, for one on
+        # trial must be judged first.
         if worst <= tol or (used >= budget and trial is None):
             return h, error, worst, used
+
+        # Stalled: the error is compared after 16, 32, 64, … sweeps. On a plateau a larger ε is the better road (`_descend`).
         if used >= plateau and trial is None:
             if stop_at_plateau and worst > _STALLED * before:
                 return h, error, worst, used
             plateau, before = 2 * used, worst
+
+        # Judgement of an h on trial, by the dual objective.
         dual = None
         if trial is not None:
             dual = operator.dual(h)
-            fell = ~(dual >= trial[0])
-            if fell.any():
-                h, trial, look = torch.where(fell.unsqueeze(-1), trial[1], h), None, True
+            failed = ~(dual >= trial[0])  # NaN fails
+            if failed.any():
+                # It failed in some problem of the batch: there the plain h is taken instead. The sweep is lost, and a budget that
+                # ends here has one sweep more, since the potentials of this one are not to be returned.
+                h, trial, look = torch.where(failed.unsqueeze(-1), trial[1], h), None, True
                 mixer.forget()
                 continue
             if used >= budget:
                 return h, error, worst, used
             if not _size(h) < _BOUND:
+                # It passed, but is too large for this kernel: from now on it counts as plain, and is absorbed next.
                 trial, look = None, True
                 continue
-        image = t if task.damping == 1 else h - task.damping * r
+
+        # Next h: extrapolated and on trial, or plain where the history is too short or a few plain steps will do. A plain step is
+        # sure to raise the dual by the Kullback-Leibler divergence of the columns from b; half of that, less rounding, is asked.
+        image = t if operator.damping == 1 else h - operator.damping * r
         mixed = mixer.next(image, r, worst, tol)
         trial = None
         if mixed is not None:
             dual = operator.dual(h) if dual is None else dual
-            climb = _dot(task.b, torch.expm1(r) - r)  # KL of the columns
-            slack = _SLACK * torch.finfo(dual.dtype).eps * (dual.abs() + 1)
+            climb = _dot(task.b, torch.expm1(r) - r)
+            slack = SLACK * torch.finfo(dual.dtype).eps * (dual.abs() + 1)
             trial = dual + climb / 2 - slack, image
         h = image if mixed is None else mixed
 
@@ -235,64 +238,9 @@ def _dot(b: Tensor, x: Tensor) -> Tensor:
     return torch.dot(b, x) if b.ndim == 1 else (b * x).sum(-1)
 
 
-def _transformed(f: Tensor, geometry: Geometry, a: Tensor, epsilon: float, power: float, sharded: bool) -> Tensor:
-    """The potential that fits the columns to f, in the log domain, where nothing underflows."""
-    g = geometry.transposed.softmin(f if f.isfinite().all() else torch.zeros_like(f), a.log(), epsilon)
-    if sharded:
+def _log_domain(task: Task, f: Tensor, epsilon: float) -> Tensor:
+    """The reduced potential that fits the columns to f, by log-sum-exps, in which nothing underflows."""
+    g = task.geometry.transposed.softmin(f if f.isfinite().all() else torch.zeros_like(f), task.a.log(), epsilon)
+    if task.sharded:
         g = -epsilon * torch.logsumexp(parallel.gather((-g / epsilon).unsqueeze(0)), 0)
-    return g if power == 1 else _reduced(power * _full(g, geometry.beta), geometry.beta, g)
-
-
-class Anderson:
-    """Anderson acceleration in L²(b), for a batch of fixed-point problems at once [walker2011]."""
-
-    def __init__(self, b: Tensor) -> None:
-        self._b, self._previous = b, math.inf
-        self._patience = _PATIENCE[b.numel() < _SMALL]
-        self.forget()
-
-    def forget(self) -> None:
-        self._last: tuple[Tensor, Tensor] | None = None
-        self._count = 0
-
-    def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
-        """The next h from the image T(h) and the residual of the last one; None where a few plain steps will do."""
-        shrink, self._previous = min(worst / self._previous, 1.0), worst
-        last, self._last = self._last, (image, r)
-        if last is None:
-            return None
-        if self._count == 0:
-            shape = (*image.shape[:-1], _MEMORY, image.shape[-1])
-            self._steps, self._differences = image.new_empty(shape), image.new_empty(shape)
-        slot, self._count = self._count % _MEMORY, self._count + 1
-        torch.sub(image, last[0], out=self._steps[..., slot, :])
-        torch.sub(r, last[1], out=self._differences[..., slot, :])
-        if worst * shrink**self._patience < goal:
-            return None
-        used = min(self._count, _MEMORY)
-        D = self._differences[..., :used, :].double()
-        weighted = D * self._b.unsqueeze(-2)
-        A, y = weighted @ D.mT, weighted @ r.double().unsqueeze(-1)
-        diagonal = A.diagonal(dim1=-2, dim2=-1)
-        noise = (_SLACK * torch.finfo(image.dtype).eps) ** 2  # of residuals that are all rounding, as in a solved problem
-        diagonal += _RIDGE * diagonal.sum(-1, keepdim=True) + noise
-        theta = torch.linalg.solve_ex(A, y)[0].to(image.dtype)
-        step = (self._steps[..., :used, :].mT @ theta).squeeze(-1)
-        size = torch.linalg.vector_norm(step, torch.inf, -1, keepdim=True)
-        return image - step * (_LEAP / size).clamp_max_(1)
-
-
-def _cold(geometry: Geometry, a: Tensor, b: Tensor, epsilon: float, sharded: bool) -> Tensor:
-    if isinstance(geometry, Bilinear) and geometry.squared and affordable(geometry):
-        g = gaussian(geometry, a, b, epsilon, sharded)
-        if g.isfinite().all():
-            return g
-    return torch.zeros_like(b) if geometry.beta is None else -geometry.beta
-
-
-def _reduced(g: Tensor, shift: Tensor | None, like: Tensor) -> Tensor:
-    return g.to(like.dtype) if shift is None else g.to(like.dtype) - shift
-
-
-def _full(g: Tensor, shift: Tensor | None) -> Tensor:
-    return g if shift is None else g + shift
+    return priced(g, task.geometry.beta, task.powers[1])

@@ -30,7 +30,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ._geometry import flat
 from ._loop import solve
+from ._matmul import dot, matvec
 from .costs import as_cost
 
 _SKETCH = 32  # the largest rank that is looked for, in matrices of at least four times this size
@@ -74,18 +76,18 @@ class Part:
 
     @classmethod
     def _of(cls, H: Tensor, a: Tensor, sign: int) -> Part:
-        Ha = times(H, a)
+        Ha = matvec(H, a)
         u = Ha - dot(a, Ha).unsqueeze(-1) / 2
         return cls(*_factors(H - u[..., :, None] - sign * u[..., None, :]), u, sign)
 
     def centred(self, s: Tensor) -> Tensor:
         """A s."""
-        return times(self.R, s) if self.Q is None else times(self.Q, times(self.R, s))
+        return matvec(self.R, s) if self.Q is None else matvec(self.Q, matvec(self.R, s))
 
     def congruence(self, P: Tensor, sums: Tensor) -> Tensor:
         """P H Pᵀ, where ``sums`` holds the row sums of P."""
         left = P if self.Q is None else P @ self.Q
-        margin = times(P, self.u)[..., :, None] * sums[..., None, :]
+        margin = matvec(P, self.u)[..., :, None] * sums[..., None, :]
         return left @ (self.R @ P.mT) + margin + self.sign * margin.mT
 
 
@@ -118,10 +120,10 @@ class Quadratic:
     @classmethod
     def of(cls, Cx: Tensor, Cy: Tensor, a: Tensor, b: Tensor, loss: Loss) -> Quadratic:
         h1, h2 = loss.h1(Cx), loss.h2(Cy)
-        rows, columns = (times(f + f.mT, w) for f, w in ((loss.f1(Cx), a), (loss.f2(Cy), b)))
+        rows, columns = (matvec(f + f.mT, w) for f, w in ((loss.f1(Cx), a), (loss.f2(Cy), b)))
         flat = rows[..., :, None] + columns[..., None, :]
         for h, g in ((h1, h2), (h1.mT, h2.mT)):
-            flat = flat - times(h, a)[..., :, None] * times(g, b)[..., None, :]
+            flat = flat - matvec(h, a)[..., :, None] * matvec(g, b)[..., None, :]
         return cls(a, b, Part.all_of(h1, a), Part.all_of(h2, b), flat)
 
     def gradient(self, P: Tensor) -> Tensor:
@@ -137,7 +139,7 @@ class Quadratic:
         """The s, t that Z leaves out: ∇F(P) = Z + s ⊕ t."""
         s, t = torch.zeros_like(self.a), torch.zeros_like(self.b)
         for x, y in self.pairs:
-            Pv, Pu = times(P, y.u), times(P.mT, x.u)
+            Pv, Pu = matvec(P, y.u), matvec(P.mT, x.u)
             both = (dot(x.u, Pv) - dot(self.a, x.u) * dot(self.b, y.u)).unsqueeze(-1)
             s, t = s - both - 2 * x.sign * x.centred(Pv), t - both - 2 * x.sign * y.centred(Pu)
         return s, t
@@ -177,9 +179,8 @@ def _direction(part: Part, weights: Tensor, generator: torch.Generator | None) -
 
 @dataclass(frozen=True)
 class Found:
-    """A linearised cost C, its plan P with potentials and marginal error, the objective, and how much C would still change."""
+    """A plan P, its potentials and marginal error, the objective, and how much the linearised cost would still change."""
 
-    C: Tensor
     P: Tensor
     f: Tensor
     g: Tensor
@@ -195,7 +196,7 @@ class Found:
         def pick(s: Tensor, t: Tensor) -> Tensor:
             return torch.where(worse.reshape((*worse.shape, *[1] * (s.ndim - worse.ndim))), t, s)
 
-        names = ("C", "P", "f", "g", "error", "value", "change")
+        names = ("P", "f", "g", "error", "value", "change")
         return replace(
             self, **{name: pick(getattr(self, name), getattr(other, name)) for name in names}, n_iter=self.n_iter + other.n_iter
         )
@@ -217,7 +218,7 @@ def descend(F: Quadratic, Z: Tensor, fixed: Tensor | None, alpha: float, epsilon
         Z, before = Z + omega * residual, residual
         inner_tol = max(tol / FINER, min(inner_tol, change.amax().item() / FINER))
     energy = alpha * F.value(P) if fixed is None else alpha * F.value(P) + (P * fixed).sum((-2, -1))
-    return Found(C, P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used)
+    return Found(P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used)
 
 
 def transport(
@@ -225,12 +226,8 @@ def transport(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Plan, potentials and marginal error of entropic transport, for any number of batch dimensions."""
     batch = C.shape[:-2]
-
-    def flat(t: Tensor) -> Tensor:
-        return t if len(batch) <= 1 else t.reshape(-1, *t.shape[len(batch) :])
-
-    warm = None if start is None else (flat(start[0]), flat(start[1]))
-    found = solve(flat(C), flat(a), flat(b), epsilon, tol, _INNER_ITER, warm)
+    warm = None if start is None else (flat(start[0], batch), flat(start[1], batch))
+    found = solve(flat(C, batch), flat(a, batch), flat(b, batch), epsilon, tol, _INNER_ITER, warm)
     P = found.coupling.matrix().to(C.dtype)
     return P.reshape(C.shape), found.f.reshape(a.shape), found.g.reshape(b.shape), found.error.reshape(batch)
 
@@ -244,12 +241,3 @@ def _relaxation(omega: Tensor, residual: Tensor, before: Tensor | None) -> Tenso
     convex = curvature > 0
     length = torch.where(convex, omega * moved / torch.where(convex, curvature, 1), 2 * omega)
     return length.clamp(_SHORTEST, _LONGEST)
-
-
-def times(A: Tensor, s: Tensor) -> Tensor:
-    """A s, for a batch."""
-    return (A @ s.unsqueeze(-1)).squeeze(-1)
-
-
-def dot(s: Tensor, t: Tensor) -> Tensor:
-    return (s * t).sum(-1)

@@ -25,7 +25,8 @@ from torch import Tensor
 from . import _validate as check
 from .costs import CostLike, as_cost
 from .exact import transport
-from .sinkhorn import Plan, sinkhorn
+from .plan import Plan
+from .sinkhorn import sinkhorn
 
 Measure: TypeAlias = "Tensor | tuple[Tensor, Tensor]"
 
@@ -250,9 +251,5 @@ def _shares(weights: Tensor | Sequence[float] | None, clouds: list[tuple[Tensor,
 
 def _report(x: Tensor, a: Tensor, value: Tensor, n_iter: int, converged: bool, tol: float) -> Barycenter:
     if not converged:
-        warnings.warn(
-            f"barycenter did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+        check.warn_not_reached("barycenter", tol, stacklevel=5)
     return Barycenter(x, a, value, n_iter, converged)

@@ -17,16 +17,17 @@ splits, so that each cost is two matrix products.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._problem import first_order
-from ._quadratic import COARSE_TOL, FINER, dot, times
-from .sinkhorn import Plan, sinkhorn
+from ._autograd import first_order, with_slope
+from ._matmul import dot, matvec
+from ._quadratic import COARSE_TOL, FINER
+from .plan import Plan
+from .sinkhorn import sinkhorn
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,7 @@ def co_optimal_transport(
     >>> plan.samples.matrix().argmax(1), plan.features.matrix().argmax(1)
     (tensor([1, 0]), tensor([1, 2, 0]))
     """
-    for number, name in ((tol, "tol"), (max_iter, "max_iter")):
-        check.positive(number, name)
+    check.all_positive(tol=tol, max_iter=max_iter)
     first, second = (check.positive(e, "epsilon") for e in (epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon)))
     X, Y = check.points(X, "X"), check.points(Y, "Y")
     check.same_kind(X, Y, ("X", "Y"))
@@ -127,28 +127,18 @@ def co_optimal_transport(
         samples, features, rounds, change = _alternate(X, Y, (a, b, v, w), Q, (first, second), tol, max_iter)
     converged = samples.converged and features.converged and bool((change <= tol).all())
     if not converged:
-        warnings.warn(
-            f"co_optimal_transport did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        check.warn_not_reached("co_optimal_transport", tol, stacklevel=3)
     value = samples.value - samples.cost + features.value
     if torch.is_grad_enabled() and any(t.requires_grad for t in (X, Y, a, b, v, w)):
         slope = _energy(first_order(X), first_order(Y), samples, features)
         for weights, potential in ((a, samples.f), (b, samples.g), (v, features.f), (w, features.g)):
             slope = slope + dot(first_order(weights), potential)
-        value = value + (slope - slope.detach())
+        value = with_slope(value, slope)
     return CoOptimalPlan(samples, features, value, features.cost, rounds, converged)
 
 
 def _alternate(
-    X: Tensor,
-    Y: Tensor,
-    weights: tuple[Tensor, Tensor, Tensor, Tensor],
-    Q: Tensor,
-    epsilon: tuple[float, float],
-    tol: float,
-    max_iter: int,
+    X: Tensor, Y: Tensor, weights: tuple[Tensor, ...], Q: Tensor, epsilon: tuple[float, float], tol: float, max_iter: int
 ) -> tuple[Plan, Plan, int, Tensor]:
     a, b, v, w = weights
     Z = _cost(X, Y, v, w, Q)
@@ -170,13 +160,13 @@ def _alternate(
 
 def _cost(X: Tensor, Y: Tensor, v: Tensor, w: Tensor, Q: Tensor) -> Tensor:
     """Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ."""
-    ends = times(X.square(), v)[..., :, None] + times(Y.square(), w)[..., None, :]
+    ends = matvec(X.square(), v)[..., :, None] + matvec(Y.square(), w)[..., None, :]
     return ends - 2 * (X @ Q @ Y.mT)
 
 
 def _energy(X: Tensor, Y: Tensor, samples: Plan, features: Plan) -> Tensor:
     """The quadratic sum, with gradients in the tables."""
-    ends = dot(samples.a, times(X.square(), features.a)) + dot(samples.b, times(Y.square(), features.b))
+    ends = dot(samples.a, matvec(X.square(), features.a)) + dot(samples.b, matvec(Y.square(), features.b))
     return ends - 2 * (X * (samples.matrix() @ Y @ features.matrix().mT)).sum((-2, -1))
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ._coupling import Coupling
 from ._geometry import Bilinear, Geometry, Pairwise
-from ._kernel import Coupling
 
 CostLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Gradients: TypeAlias = "tuple[Tensor | None, Tensor | None]"

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._autograd import non_negative
+from ._kernel import Task
 from ._loop import fit, fit_symmetric
 from ._problem import Problem
 from .costs import CostLike
-from .sinkhorn import Plan, as_plan, linear_memory, sinkhorn
+from .plan import Plan
+from .sinkhorn import as_plan, linear_memory, sinkhorn
 
 
 @dataclass
@@ -67,8 +70,7 @@ def sinkhorn_divergence(
     within_x = self_transport(x, a=a, init=_fitting(state.within_x, x), **options)
     within_y = self_transport(y, a=b, init=_fitting(state.within_y, y), **options)
     state.cross, state.within_x, state.within_y = cross.g, within_x.f, within_y.f
-    value = cross.value - within_x.value / 2 - within_y.value / 2
-    return value + (value.detach().clamp_min(0) - value.detach())  # rounding may leave −1e-7; the gradient is kept
+    return non_negative(cross.value - within_x.value / 2 - within_y.value / 2)
 
 
 def _fitting(g: Tensor | None, y: Tensor) -> Tensor | None:
@@ -98,7 +100,7 @@ def self_transport(
     a = check.weights(a, problem.like, n, "a")
     flat, start = problem.flatten(a.detach()), None if init is None else problem.flatten(init)
     if linear_memory(memory, problem):
-        found = fit(problem.geometry, flat, flat, epsilon, tol, max_iter, start, streamed=True)
+        found = fit(Task(problem.geometry, flat, flat), epsilon, tol, max_iter, start, streamed=True)
     else:
         found = fit_symmetric(problem.geometry, flat, epsilon, tol, max_iter, start)
     return as_plan(problem, a, a, found, epsilon, tol)

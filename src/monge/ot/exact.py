@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._autograd import first_order, root
 from ._loop import solve
-from ._problem import first_order
 from .costs import as_cost
 
 _ALL_ARCS = 20_000  # below this many entries the whole program is solved at once
@@ -74,8 +74,7 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
         total = as_cost("sqeuclidean").inner(P, first_order(x), first_order(y)).clamp_min(0)
     else:
         total = (P * _power_cost(first_order(x), first_order(y), p)).sum((-2, -1))
-    apart = total > 0
-    return torch.where(apart, torch.where(apart, total, 1) ** (1 / p), 0)
+    return root(total, p)
 
 
 def transport(C: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:

@@ -14,15 +14,13 @@ a difference of eigenvalues. Factors are Cholesky's; singular covariances are fa
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import asks_gradient, once, with_gradient
+from ._autograd import ONCE, asks_gradient, non_negative, with_gradient, with_rule
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,7 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
     else:
         S = torch.linalg.svdvals(overlap)
     spread = with_gradient((_trace(C1) + _trace(C2)).detach() - 2 * S.sum(-1), (C1, g1), (C2, g2))
-    spread = spread + (spread.detach().clamp_min(0) - spread.detach())  # rounding may leave −1e-7; the gradient is kept
-    return (m1 - m2).square().sum(-1) + spread
+    return (m1 - m2).square().sum(-1) + non_negative(spread)
 
 
 def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
@@ -161,7 +158,7 @@ def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
     (tensor([[7.]]), tensor([[2.]]))
     """
     (m1, C1), (m2, C2) = _pair(m1, C1, m2, C2)
-    T = _Map.apply(C1, C2)
+    T = _map(C1, C2)
     return AffineMap(T, m2 - (T @ m1[..., None])[..., 0])
 
 
@@ -227,26 +224,21 @@ def gaussian_barycenter(
     tensor([[4., 0.],
             [0., 4.]])
     """
-    check.positive(tol, "tol")
-    check.positive(max_iter, "max_iter")
+    check.all_positive(tol=tol, max_iter=max_iter)
     means, covariances = _gaussian(means, covariances, ("means", "covariances"))
     if means.ndim < 2:
         raise ValueError(f"means must have shape (..., k, d), got {tuple(means.shape)}: stack one row for each Gaussian")
     w = check.weights(weights, means, means.shape[-2], "weights")[..., None]
     C, change, n_iter = (w[..., None] * covariances).sum(-3), torch.full((), torch.inf), 0
     while n_iter < max_iter and not (change <= tol).all():
-        mean_map = (w[..., None] * _Map.apply(C[..., None, :, :].expand_as(covariances), covariances)).sum(-3)
+        mean_map = (w[..., None] * _map(C[..., None, :, :].expand_as(covariances), covariances)).sum(-3)
         step = _symmetric(mean_map @ C @ mean_map)
         size = torch.linalg.matrix_norm(C.detach())
         change = torch.linalg.matrix_norm((step - C).detach()) / torch.where(size > 0, size, 1)
         C, n_iter = step, n_iter + 1
     converged = bool((change <= tol).all())
     if not converged:
-        warnings.warn(
-            f"gaussian_barycenter did not reach tol={tol:.2g}: raise max_iter or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        check.warn_not_reached("gaussian_barycenter", tol, "raise max_iter or tol, or use float64", stacklevel=3)
     return Gaussian((w * means).sum(-2), C, n_iter, converged)
 
 
@@ -283,28 +275,23 @@ def _map_matrix(L: _Factor, U: Tensor, S: Tensor) -> Tensor:
     return half @ half.mT
 
 
-class _Map(torch.autograd.Function):
+def _map(C1: Tensor, C2: Tensor) -> Tensor:
     """T as a function of C₁ and C₂.
 
     From T C₁ T = C₂ follows dT C₁ T + T C₁ dT = dC₂ − T dC₁ T, which is solved by division by sums of singular values.
     """
-
-    @staticmethod
-    def forward(ctx: Any, C1: Tensor, C2: Tensor) -> Tensor:
+    with torch.no_grad():
         L1, L2 = _factor(C1, "C1"), _factor(C2, "C2")
         U, S, _ = torch.linalg.svd(L1.matrix.mT @ L2.matrix)
-        T = _map_matrix(L1, U, S)
-        ctx.save_for_backward(C1, C2, L1.matrix @ U, L1.pull(U), S, T)
-        return T
+        T, left, right = _map_matrix(L1, U, S), L1.matrix @ U, L1.pull(U)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        C1, C2, left, right, S, T = ctx.saved_tensors
+    def rule(grad: Tensor, _: tuple[bool, ...], __: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         sums = S[..., :, None] + S[..., None, :]
         seen = sums > S.shape[-1] * torch.finfo(S.dtype).eps * S[..., :1, None]
-        Y = torch.where(seen, right.mT @ grad @ right / sums, 0)
-        H = left @ Y @ left.mT
-        return once(-T @ H @ T, C1), once(H, C2)
+        H = left @ torch.where(seen, right.mT @ grad @ right / sums, 0) @ left.mT
+        return -T @ H @ T, H
+
+    return with_rule(T, rule, ONCE, C1, C2)
 
 
 def _symmetric(C: Tensor) -> Tensor:

@@ -18,19 +18,18 @@ The descent is in `_quadratic`; here are the door, the plan, and the gradients b
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._geometry import Matrix
-from ._kernel import Coupling
-from ._problem import Problem, first_order
-from ._quadratic import LOSSES, Found, Loss, Quadratic, descend, dot, profile_match, times
-from .sinkhorn import Plan
+from ._autograd import asks_gradient, first_order, with_slope
+from ._coupling import Stored
+from ._geometry import flat
+from ._matmul import dot, matvec
+from ._quadratic import LOSSES, Loss, Quadratic, descend, profile_match
+from .plan import Plan
 
 
 def gromov_wasserstein(
@@ -158,113 +157,44 @@ def _solve(
     init: Plan | Tensor | None,
     generator: torch.Generator | None,
 ) -> Plan:
-    for number, name in ((epsilon, "epsilon"), (tol, "tol"), (max_iter, "max_iter"), (n_starts, "n_starts")):
-        check.positive(number, name)
+    check.all_positive(epsilon=epsilon, tol=tol, max_iter=max_iter, n_starts=n_starts)
     Cx, Cy, D = _door(Cx, Cy, D, loss)
     a, b = check.weights(a, Cx, Cx.shape[-1], "a"), check.weights(b, Cy, Cy.shape[-1], "b")
+    epsilon = float(epsilon)
     with torch.no_grad():
         F = Quadratic.of(Cx.detach(), Cy.detach(), a.detach(), b.detach(), LOSSES[loss])
         first = F.flat if init is None else F.gradient(_coupling(init, F))
         fixed = None if D is None else (1 - alpha) * D
-        found = descend(F, first, fixed, alpha, float(epsilon), tol, max_iter)
+        found = descend(F, first, fixed, alpha, epsilon, tol, max_iter)
         for k in range(1, n_starts):
             start = profile_match(Cx, Cy, a, b) if k == 1 else F.tilted(generator)
-            found = found.or_better(descend(F, start, fixed, alpha, float(epsilon), tol, max_iter))
-    energy = _energy(F, Cx, Cy, D, alpha, LOSSES[loss])
-    differentiable = any(t is not None and t.requires_grad for t in (Cx, Cy, D, a, b))
-    return _plan(F, found, energy, differentiable, alpha, a, b, float(epsilon), tol)
-
-
-def _energy(F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float, loss: Loss) -> Callable[[Tensor], Tensor]:
-    """(1 − α) <P, D> + α F(P), with the gradient in Cx, Cy and D while P stays fixed."""
-    Cx1, Cy1, D1 = first_order(Cx), first_order(Cy), None if D is None else first_order(D)
-
-    def energy(P: Tensor) -> Tensor:
-        with torch.no_grad():
-            total = F.value(P)
-        for C, f, h, weights, plan, across in (
-            (Cx1, loss.f1, loss.h1, F.a, P, F.y),
-            (Cy1, loss.f2, loss.h2, F.b, P.mT, F.x),
-        ):
-            if C.requires_grad:
-                with torch.no_grad():
-                    carried = sum((part.congruence(plan, weights) for part in across), torch.zeros_like(C))
-                slope = dot(weights, times(f(C), weights)) - (h(C) * carried).sum((-2, -1))
-                total = total + (slope - slope.detach())
-        return alpha * total if D1 is None else alpha * total + (1 - alpha) * (P * D1).sum((-2, -1))
-
-    return energy
-
-
-@dataclass(frozen=True)
-class _Matrix:
-    """A coupling that is there, (n, m) or (B, n, m)."""
-
-    P: Tensor
-
-    @property
-    def rows(self) -> Tensor:
-        return self.P.sum(-1)
-
-    @property
-    def columns(self) -> Tensor:
-        return self.P.sum(-2)
-
-    def apply(self, v: Tensor) -> Tensor:
-        return self.P @ v
-
-    def pull(self, v: Tensor) -> Tensor:
-        return self.P.mT @ v
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        yield slice(None), self.P
-
-    def matrix(self) -> Tensor:
-        return self.P
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Quadratic(Problem):
-    """What a `Plan` asks its problem for, <P, C> and its gradient, answered with the energy in the place of <P, C>."""
-
-    energy: Callable[[Tensor], Tensor]
-
-    def inner(self, P: Coupling) -> Tensor:
-        return self.flatten(self.energy(self.unflatten(P.matrix())).detach())
-
-    def linked(self, number: Tensor, P: Coupling) -> Tensor:
-        slope = self.energy(self.unflatten(P.matrix()))
-        return number + (slope - slope.detach())
-
-
-def _plan(
-    F: Quadratic,
-    found: Found,
-    energy: Callable[[Tensor], Tensor],
-    differentiable: bool,
-    alpha: float,
-    a: Tensor,
-    b: Tensor,
-    epsilon: float,
-    tol: float,
-) -> Plan:
+            found = found.or_better(descend(F, start, fixed, alpha, epsilon, tol, max_iter))
     converged = bool(((found.error <= tol) & (found.change <= tol)).all())
     if not converged:
-        warnings.warn(
-            f"gromov_wasserstein did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    s, t = (alpha * margin for margin in F.margins(found.P))
-    f, g, C, batch = found.f + s, found.g + t, found.C + s[..., :, None] + t[..., None, :], found.C.shape[:-2]
-    problem = _Quadratic(Matrix(C), (), batch, C, energy=energy)
-    problem = replace(problem, geometry=Matrix(problem.flatten(C)))
-    coupling = _Matrix(problem.flatten(found.P))
+        check.warn_not_reached("gromov_wasserstein", tol, stacklevel=4)
+    s, t = F.margins(found.P)
+    f, g = found.f + alpha * s, found.g + alpha * t  # of the full gradient ∇F(P); the descent leaves its margins out
+    energy = partial(_energy, F, Cx, Cy, D, alpha, LOSSES[loss], found.P)
     value = found.value
-    if differentiable and torch.is_grad_enabled():
-        slope = energy(found.P) + dot(first_order(a), f) + dot(first_order(b), g)
-        value = value + (slope - slope.detach())
-    return Plan(value, f, g, a.detach(), b.detach(), epsilon, found.error, found.n_iter, converged, problem, coupling)
+    if asks_gradient(Cx, Cy, D, a, b):
+        value = with_slope(value, energy() + dot(first_order(a), f) + dot(first_order(b), g))
+    P = Stored(flat(found.P, found.P.shape[:-2]))
+    return Plan(value, f, g, F.a, F.b, epsilon, found.error, found.n_iter, converged, P, energy)
+
+
+def _energy(F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float, loss: Loss, P: Tensor) -> Tensor:
+    """(1 − α) <P, D> + α F(P), with the gradient in Cx, Cy and D while P stays fixed."""
+    with torch.no_grad():
+        total = F.value(P)
+    slopes = []
+    for C, f, h, weights, plan, across in ((Cx, loss.f1, loss.h1, F.a, P, F.y), (Cy, loss.f2, loss.h2, F.b, P.mT, F.x)):
+        if asks_gradient(C):
+            C = first_order(C)
+            with torch.no_grad():
+                carried = sum((part.congruence(plan, weights) for part in across), torch.zeros_like(C))
+            slopes.append(dot(weights, matvec(f(C), weights)) - (h(C) * carried).sum((-2, -1)))
+    total = with_slope(total, *slopes)
+    return alpha * total if D is None else alpha * total + (1 - alpha) * (P * first_order(D)).sum((-2, -1))
 
 
 def _door(Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str) -> tuple[Tensor, Tensor, Tensor | None]:

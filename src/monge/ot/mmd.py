@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import asks_gradient, centred, with_gradient
-from ._geometry import LN2
+from ._autograd import asks_gradient, non_negative, with_gradient
+from ._geometry import LN2, centred
 
 KernelLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Profile: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W
@@ -169,9 +169,7 @@ def _off_diagonal(a: Tensor, name: str) -> Tensor:
 
 
 def _finish(value: Tensor, x: Tensor, unbiased: bool) -> Tensor:
-    if not unbiased:
-        value = value + (value.detach().clamp_min(0) - value.detach())  # rounding may leave −1e-7; the gradient is kept
-    return value.to(x.dtype)
+    return (value if unbiased else non_negative(value)).to(x.dtype)
 
 
 def _quadratic(kernel: Callable[[Tensor, Tensor], Tensor], x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -23,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from . import _validate as check
+from ._autograd import first_order, with_slope
 from ._laguerre import Box, fit_areas
 from ._matmul import pairwise
-from ._problem import first_order
 from .costs import CostLike, as_cost
 
 Sampler: TypeAlias = "Callable[[int, torch.Generator | None], Tensor] | Callable[[int], Tensor]"
@@ -41,6 +40,7 @@ _BLUR = 0.4  # least ε of a fit, in gaps: neighbours that share a point lower t
 _COOL = 8.0  # the step ends 1 + 8 × 0.9 times smaller
 _RANKS = 3  # of the best scores, of which the gap is read off
 _COARSE_ITER = 50
+_REMEDY = "raise n_iter, batch_size, epsilon or tol"
 
 
 class SemiDiscrete(nn.Module):
@@ -263,8 +263,10 @@ class SemiDiscrete(nn.Module):
                 surplus = (scores - best[:, None]).div_(self.epsilon).logsumexp(1)
                 soft = self._pairwise(rows, j) - level - self.epsilon * surplus
                 shares = self._shares(scores)
-            slope = self._cost.inner(shares, first_order(rows), self.y) if rows.requires_grad else soft.sum()
-            total = total + (soft.sum() + slope - slope.detach()) / n
+            fitted = soft.sum()
+            if rows.requires_grad:
+                fitted = with_slope(fitted, self._cost.inner(shares, first_order(rows), self.y))
+            total = total + fitted / n
         return total
 
     def extra_repr(self) -> str:
@@ -356,7 +358,7 @@ class SemiDiscrete(nn.Module):
                 break
         else:
             if tol is not None:
-                _warn("the sampled fit", tol)
+                check.warn_not_reached("the sampled fit", tol, _REMEDY, stacklevel=4)
         self.iterate.copy_(self.potential)
         return self
 
@@ -366,7 +368,7 @@ class SemiDiscrete(nn.Module):
         self.potential[live] = psi
         self.iterate.copy_(self.potential)
         if error > max(tol, 1e-12):
-            _warn("Newton's method", tol)
+            check.warn_not_reached("Newton's method", tol, _REMEDY, stacklevel=4)
         return self
 
     def _fit_finite(self, x: Tensor, a: Tensor, n_iter: int, tol: float) -> SemiDiscrete:
@@ -382,7 +384,7 @@ class SemiDiscrete(nn.Module):
         self.potential[live] = (psi - (b * psi).sum()).to(self.potential)
         self.iterate.copy_(self.potential)
         if error > tol:
-            _warn("L-BFGS", tol)
+            check.warn_not_reached("L-BFGS", tol, _REMEDY, stacklevel=4)
         return self
 
 
@@ -433,7 +435,3 @@ def _two_arguments(sampler: Sampler) -> Callable[[int, torch.Generator | None], 
     if len(positional) >= 2:
         return sampler  # type: ignore[return-value]
     return lambda n, _: sampler(n)  # type: ignore[call-arg]
-
-
-def _warn(what: str, tol: float) -> None:
-    warnings.warn(f"{what} did not reach tol={tol:.2g}: raise n_iter, batch_size, epsilon or tol", RuntimeWarning, stacklevel=4)

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from . import _validate as check
-from ._autograd import asks_gradient, centred, with_gradient
+from ._autograd import asks_gradient, root, with_gradient
+from ._geometry import centred
 
 _ENTRIES = 2**20  # of a block of projections: memory stays bounded, and the sort stays in cache
 _FREE_BITS = 28  # the mantissa of a float64 is 29 bits longer than a float32's; with one less, rounding back is exact
@@ -70,7 +71,7 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
     x, y = x[..., 0], y[..., 0]
     aw, bw = (None if t is None else t.detach() for t in (a, b))
     line = _solve(x.detach(), y.detach(), aw, bw, p, asks_gradient(x, y, a, b))
-    return _root(with_gradient(line.value, (x, line.u), (y, line.v), (a, line.a), (b, line.b)), p)
+    return root(with_gradient(line.value, (x, line.u), (y, line.v), (a, line.a), (b, line.b)), p)
 
 
 def sliced_wasserstein(
@@ -130,7 +131,7 @@ def sliced_wasserstein(
     x, y = check.pair(x, y)
     a, b = _weights(x, y, a, b)
     directions = _random(n_projections, x, generator) if projections is None else _given(projections, x)
-    return _root(_mean_power(x, y, a, b, directions, p), p)
+    return root(_mean_power(x, y, a, b, directions, p), p)
 
 
 def max_sliced_wasserstein(
@@ -181,7 +182,7 @@ def max_sliced_wasserstein(
     x, y = check.pair(x, y)
     with torch.no_grad():
         best = _ascend(*centred(x, y), _random(_CANDIDATES * n_starts, x, generator), p, n_iter, n_starts)
-    return _root(_mean_power(x, y, None, None, best, p), p)
+    return root(_mean_power(x, y, None, None, best, p), p)
 
 
 class _Lines(NamedTuple):
@@ -350,8 +351,3 @@ def _weights(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[
     if a is None and b is None:
         return None, None
     return check.weights(a, x, x.shape[-2], "a"), check.weights(b, y, y.shape[-2], "b")
-
-
-def _root(total: Tensor, p: float) -> Tensor:
-    apart = total > 0
-    return torch.where(apart, torch.where(apart, total, 1) ** (1 / p), 0)
