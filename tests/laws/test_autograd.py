@@ -63,6 +63,8 @@ def test_parameters_of_a_callable_cost_have_the_gradient_of_the_value(memory: st
 
     def value(scale: Tensor) -> Tensor:
         options = {"epsilon": 1.0, "tol": 1e-11, "max_iter": 20_000, "memory": memory}
-        return ot.sinkhorn(x, y, cost=lambda s, t: scale * (s[..., :, None, :] - t[..., None, :, :]).abs().sum(-1), **options).value
+        return ot.sinkhorn(
+            x, y, cost=lambda s, t: scale * (s[..., :, None, :] - t[..., None, :, :]).abs().sum(-1), **options
+        ).value
 
     assert torch.autograd.gradcheck(value, (scale,), atol=1e-6)

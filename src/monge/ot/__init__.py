@@ -1,4 +1,15 @@
-"""Optimal transport: tensors in, results out."""
+"""Optimal transport: tensors in, results out.
+
+Points are (..., n, d), one a row, with batch dimensions in front; weights (..., n) are uniform if none are given, and sum to one.
+All tensors of a call have one dtype and device; half precision is computed in float32. Results are differentiable as their
+docstrings say: by the envelope theorem, which holds the plan fixed, most can be differentiated once, and a second derivative raises.
+
+Every function raises ``ValueError`` or ``TypeError``, with the name of the parameter and what to do, where shapes do not fit, a
+number is out of its range, or a tensor holds NaN, integers, or weights that do not sum to one. A solver that stops short of its
+tolerance gives one warning and says so in the result.
+
+Sources in brackets are keys of ``docs/references.bib``. Examples begin with ``import torch`` and ``from monge.ot import *``.
+"""
 
 from ._laguerre import Box, laguerre_cells
 from .barycenter import Barycenter, barycenter

@@ -90,7 +90,6 @@ def laguerre_cells(y: Tensor, psi: Tensor, box: Box) -> list[Tensor]:
     ``y`` is (m, 2), ``psi`` (m,). The j-th of the m tensors is (v_j, 2): the corners of cell j, counter-clockwise, in y's dtype
     and on its device; a hidden cell has none. Of equal targets with equal potentials only one has a cell.
 
-    >>> import torch
     >>> left, right = laguerre_cells(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.zeros(2), Box((0, 0), (1, 1)))
     >>> left.max(0).values
     tensor([0.5000, 1.0000])

@@ -78,8 +78,8 @@ def barycenter(
     weights : Tensor (K,) or sequence, optional
         λ, non-negative and of sum one; uniform by default.
     epsilon : float
-        Regularisation in units of the cost. With a free support 0 takes exact plans; otherwise the cloud loses about ε/2 of
-        variance in each coordinate, so choose it well below the squared size of details that must stay.
+        Regularisation in units of the cost. With a free support, and only there, 0 takes exact plans; otherwise the cloud loses
+        about ε/2 of variance in each coordinate, so choose it well below the squared size of details that must stay.
     support : Tensor (n, d), optional
         Points of the barycentre: only its weights are found, for any cost. Without it the points are found too, for squared
         distances.
@@ -103,11 +103,6 @@ def barycenter(
     Barycenter
         If the tolerance was not met, ``converged`` is False and one warning is given. Without gradient.
 
-    Raises
-    ------
-    ValueError, TypeError
-        No measures, shapes that do not fit, weights that do not sum to one, ``epsilon = 0`` with a fixed support.
-
     Notes
     -----
     A free support finds a local minimum, in few iterations of K plans each. Source: [cuturi2014]; [benamou2015] for a fixed one.
@@ -121,10 +116,7 @@ def barycenter(
     """
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
-    check.positive(tol, "tol")
-    for name, count in (("n_support", n_support), ("max_iter", max_iter)):
-        if count is not None:
-            check.positive(count, name)
+    check.all_positive(tol=tol, n_support=1 if n_support is None else n_support, max_iter=1 if max_iter is None else max_iter)
     clouds = _clouds(measures)
     shares = _shares(weights, clouds)
     clouds, shares = [cloud for cloud, share in zip(clouds, shares, strict=True) if share > 0], shares[shares > 0]

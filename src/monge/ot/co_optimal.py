@@ -96,11 +96,6 @@ def co_optimal_transport(
     -------
     CoOptimalPlan
 
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN, integer tensors, weights that do not sum to one, ``epsilon <= 0``.
-
     Notes
     -----
     Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features correspond, use `sinkhorn`; where
@@ -108,7 +103,6 @@ def co_optimal_transport(
 
     Examples
     --------
-    >>> import torch
     >>> X = torch.tensor([[1.0, 2.0, 9.0], [3.0, 5.0, 4.0]])
     >>> plan = co_optimal_transport(X, X.flip(0).roll(1, 1), epsilon=0.01)
     >>> plan.samples.matrix().argmax(1), plan.features.matrix().argmax(1)

@@ -135,7 +135,6 @@ def as_cost(cost: CostLike) -> Cost:
     ``"sqeuclidean"`` is \\|x − y\\|² (not halved), ``"euclidean"`` \\|x − y\\|, ``"cosine"`` 1 − cos(x, y). A callable maps
     (..., n, d), (..., m, d) to (..., n, m).
 
-    >>> import torch
     >>> as_cost("sqeuclidean").matrix(torch.zeros(1, 2), torch.ones(1, 2))
     tensor([[2.]])
     """

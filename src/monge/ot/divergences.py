@@ -56,7 +56,6 @@ def sinkhorn_divergence(
     weights. The loss of Sinkhorn GANs is twice this. In a training, pass one ``state`` to every call: each begins with the
     potentials of the one before. Errors are those of `sinkhorn`. Source: [feydy2019].
 
-    >>> import torch
     >>> x = torch.tensor([[0.0], [1.0]])
     >>> sinkhorn_divergence(x, x + 2, epsilon=0.1).round(decimals=2)
     tensor(4.)
@@ -90,7 +89,6 @@ def self_transport(
 ) -> Plan:
     """Entropic transport of a measure to itself, by the symmetric solver; the cost must be symmetric.
 
-    >>> import torch
     >>> self_transport(torch.zeros(3, 2), epsilon=1.0).value
     tensor(0.)
     """
@@ -153,7 +151,6 @@ def minibatch_energy_distance(
     four batches have shape (n, d); the result is a scalar, an unbiased estimate that may be negative on a single draw. Source:
     [salimans2018], Algorithm 1, line 3.
 
-    >>> import torch
     >>> x, y = torch.eye(2), -torch.eye(2)
     >>> minibatch_energy_distance(x, x, y, y, epsilon=0.002).round(decimals=2)
     tensor(4.)

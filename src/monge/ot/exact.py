@@ -46,7 +46,6 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     >>> wasserstein(x, x + torch.tensor([3.0, 4.0]))
     tensor(5.)
@@ -80,7 +79,6 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
 def transport(C: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
     """Optimal plan (n, m) for a cost matrix, in float64; None for both weights means the assignment problem (n = m).
 
-    >>> import torch
     >>> transport(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([[0.5000, 0.0000],
             [0.0000, 0.5000]], dtype=torch.float64)

@@ -82,11 +82,6 @@ def gromov_wasserstein(
         (envelope theorem): :math:`2 C^x \odot a a^\top - 2 P C^y P^\top` in ``Cx`` for the square loss, f in ``a``.
         ``f``, ``g`` belong to the cost ∇F(P); ``n_iter`` counts linearisations, over all starts.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Matrices that are not square, NaN, integers, weights that do not sum to one, ``epsilon <= 0``.
-
     Notes
     -----
     Source: [memoli2011], [peyre2016]. The problem is not convex: another start may end lower. A step costs two n×n×m products, or
@@ -95,7 +90,6 @@ def gromov_wasserstein(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([0.0, 1.0, 3.0])
     >>> y = -x.flip(0) + 7
     >>> Cx, Cy = (x[:, None] - x).abs(), (y[:, None] - y).abs()
@@ -131,7 +125,6 @@ def fused_gromov_wasserstein(
     `gromov_wasserstein`, where the other parameters, the errors and the result are described. ``plan.cost`` is the sum of
     the first two terms; ``plan.value`` is differentiable in ``C`` too. Source: [vayer2019].
 
-    >>> import torch
     >>> path = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
     >>> labels = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     >>> fused_gromov_wasserstein(labels, path, path, epsilon=0.02).matrix().argmax(1)

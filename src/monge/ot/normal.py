@@ -34,11 +34,6 @@ def normal_w2_squared(z: Tensor) -> Tensor:
         In the squared unit of the points; differentiable once. λ are the eigenvalues of the covariance; those that are missing
         because n ≤ d count as 0.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN.
-
     Notes
     -----
     This is `bures_wasserstein` of the sample's moments, with a gradient where that has an infinite slope. It sees moments

@@ -76,18 +76,12 @@ def sinkhorn(
     Plan
         ``plan.value`` is differentiable. If the tolerance was not met, ``plan.converged`` is False and one warning is given.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN, integer tensors, weights that do not sum to one, ``epsilon <= 0``.
-
     Notes
     -----
     Source: [cuturi2013], [schmitzer2019], [walker2011]. For a debiased loss use `sinkhorn_divergence`, for ε = 0 `wasserstein`.
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[0.0], [1.0]])
     >>> plan = sinkhorn(x, x + 2, epsilon=0.01)
     >>> round(plan.cost.item(), 3), plan.converged
