@@ -13,26 +13,30 @@ from ._geometry import LN2, Geometry, exp2_
 from ._matmul import times
 
 
-class Coupling(Protocol):
-    """A plan P as a linear map; ``rows`` and ``columns`` are its marginals."""
+class LinearMap(Protocol):
+    """A plan P, (n, m) or (B, n, m); ``rows`` are its row sums."""
 
     @property
     def rows(self) -> Tensor: ...
 
-    @property
-    def columns(self) -> Tensor: ...
-
     def apply(self, v: Tensor) -> Tensor:
         """P v, for v (…, m, k)."""
+
+    def matrix(self) -> Tensor:
+        """P itself, (…, n, m)."""
+
+
+class Coupling(LinearMap, Protocol):
+    """What the gradients ask for besides; ``columns`` are the column sums."""
+
+    @property
+    def columns(self) -> Tensor: ...
 
     def pull(self, v: Tensor) -> Tensor:
         """Pᵀ v, for v (…, n, k)."""
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """P in blocks of rows."""
-
-    def matrix(self) -> Tensor:
-        """P itself, (…, n, m)."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +109,8 @@ class Stored:
     def rows(self) -> Tensor:
         return self.P.sum(-1)
 
-    @property
-    def columns(self) -> Tensor:
-        return self.P.sum(-2)
-
     def apply(self, v: Tensor) -> Tensor:
         return self.P @ v
-
-    def pull(self, v: Tensor) -> Tensor:
-        return self.P.mT @ v
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        yield slice(None), self.P
 
     def matrix(self) -> Tensor:
         return self.P

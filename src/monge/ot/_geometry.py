@@ -59,7 +59,7 @@ class Geometry(ABC):
     def blocks(self) -> Iterator[slice]:
         """Slices that cover the rows; small problems and batches are one block."""
         size = self.n if self.batch or self.n * self.m <= 2 * _BLOCK else max(_ROWS, _BLOCK // self.m)
-        return (slice(i, min(i + size, self.n)) for i in range(0, self.n, size))
+        return slices(self.n, size)
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
         """−ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε) in linear memory, (…, n)."""
@@ -68,6 +68,10 @@ class Geometry(ABC):
             top, _, s = row_sums(self.exponent(h, epsilon * LN2, rows))
             f[..., rows] = -epsilon * (LN2 * top + s.log())
         return f
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    return (slice(i, min(i + size, n)) for i in range(0, n, size))
 
 
 def exp2_(S: Tensor) -> Tensor:

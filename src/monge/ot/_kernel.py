@@ -3,15 +3,11 @@
     Schmitzer, "Stabilized sparse scaling algorithms for entropy regularized transport problems", SISC 2019    [schmitzer2019]
     Chizat et al., "Scaling algorithms for unbalanced optimal transport problems", Math. Comp. 2018            [chizat2018]
 
-======  ==============================================================================================
-symbol  meaning
-======  ==============================================================================================
-f, g    reduced potentials at the last start, see `_geometry`
-h       log v, the logarithm of the column scalings since then: the potential is g + εh
-K       stabilised kernel exp((f ⊕ g − C′)/ε); each of its rows has maximum 1 at the start
-p, w    scaled weights a·u and b·v: the plan is diag(p) K diag(w)
-λ       ρ/(ρ + ε) for a marginal that may be left at the price ρ KL, 1 for one that may not
-======  ==============================================================================================
+    f, g    reduced potentials at the last start, see `_geometry`
+    h       log v, the logarithm of the column scalings since then: the potential is g + εh
+    K       stabilised kernel exp((f ⊕ g − C′)/ε); each of its rows has maximum 1 at the start
+    p, w    scaled weights a·u and b·v: the plan is diag(p) K diag(w)
+    λ       ρ/(ρ + ε) for a marginal that may be left at the price ρ KL, 1 for one that may not
 
 `sweep(h)` fits the rows exactly and returns the h that would fit the columns. The kernel is exponentiated only at a start; after
 that an iteration reads each block of rows once, for the row sums and, while it is in cache, for its share of the column sums.

@@ -121,22 +121,15 @@ def _descend(
     Where mass must cross between far groups, an iteration moves their potentials apart by about ε, and the error stays the same
     until they are as far apart as the groups: a larger ε takes larger strides.
     """
-    h, error, worst, used, level = _through(operator, task, g, levels, tol, max_iter, stop_at_plateau=True)
+    h, error, worst, used, level = _through(operator, task, g, levels, tol, max_iter, True)
     if level == levels[-1] and (worst <= tol or used >= max_iter):
         return h, error, worst, used
-    h, error, worst, spent, _ = _through(operator, task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used)
+    h, error, worst, spent, _ = _through(operator, task, g, _levels(levels[-1], mean / _DIRECT), tol, max_iter - used, False)
     return h, error, worst, used + spent
 
 
 def _through(
-    operator: Operator,
-    task: Task,
-    g: Tensor,
-    levels: list[float],
-    tol: float,
-    max_iter: int,
-    *,
-    stop_at_plateau: bool = False,
+    operator: Operator, task: Task, g: Tensor, levels: list[float], tol: float, max_iter: int, stop_at_plateau: bool
 ) -> tuple[Tensor, Tensor, float, int, float]:
     """The last h, its errors, the sweeps of all levels, and the level that was reached."""
     used = 0

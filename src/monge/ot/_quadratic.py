@@ -5,14 +5,10 @@
     Barzilai & Borwein, "Two-point step size gradient methods", IMA J. Numer. Anal. 1988                    [barzilai1988]
     Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011                           [halko2011]
 
-======  ==============================================================================================
-symbol  meaning
-======  ==============================================================================================
-F(P)    Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ, with L(s, t) = f₁(s) + f₂(t) − h₁(s) h₂(t) [peyre2016]
-H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only their like
-A, u    centred part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
-Z       ∇F(P) up to margins, which a transport problem ignores: ∇F(a⊗b) − 2 Σ A P Bᵀ
-======  ==============================================================================================
+    F(P)    Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ, with L(s, t) = f₁(s) + f₂(t) − h₁(s) h₂(t) [peyre2016]
+    H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only their like
+    A, u    centred part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
+    Z       ∇F(P) up to margins, which a transport problem ignores: ∇F(a⊗b) − 2 Σ A P Bᵀ
 
 A step solves entropic transport for the linearised cost and moves Z towards the Z of its plan. The length of the move is Barzilai
 and Borwein's: about 1/(1 − λ) where plain steps contract by λ, less than 1 where they would oscillate, and growing where they

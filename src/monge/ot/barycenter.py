@@ -29,6 +29,7 @@ from .plan import Plan
 from .sinkhorn import sinkhorn
 
 Measure: TypeAlias = "Tensor | tuple[Tensor, Tensor]"
+Clouds: TypeAlias = "list[tuple[Tensor, Tensor]]"  # points and weights
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ def barycenter(
         raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
     check.all_positive(tol=tol, n_support=1 if n_support is None else n_support, max_iter=1 if max_iter is None else max_iter)
     clouds = _clouds(measures)
-    shares = _shares(weights, clouds)
+    if weights is not None and not isinstance(weights, Tensor):
+        weights = torch.tensor(weights, dtype=clouds[0][0].dtype, device=clouds[0][0].device)
+    shares = check.weights(weights, clouds[0][0], len(clouds), "weights").detach()
     clouds, shares = [cloud for cloud, share in zip(clouds, shares, strict=True) if share > 0], shares[shares > 0]
     if support is not None:
         if n_support is not None or masses is not None:
@@ -130,17 +133,17 @@ def barycenter(
     return _free(clouds, shares, x, a, float(epsilon), tol, max_iter or 100)
 
 
-def _free(
-    clouds: list[tuple[Tensor, Tensor]], shares: Tensor, x: Tensor, a: Tensor, epsilon: float, tol: float, max_iter: int
-) -> Barycenter:
+def _free(clouds: Clouds, shares: Tensor, x: Tensor, a: Tensor, epsilon: float, tol: float, max_iter: int) -> Barycenter:
     plans: list[Plan | None] = [None] * len(clouds)
     done, motion, value = 0, torch.inf, x.new_zeros(())
     while motion > tol and done < max_iter:
         moved, value = torch.zeros_like(x), x.new_zeros(())
         for k, ((y, b), share) in enumerate(zip(clouds, shares, strict=True)):
             if epsilon > 0:
-                plan = _quietly(x, y, a, b, epsilon, plans[k])
-                plans[k], image, paid = plan, plan.barycentric_map(), plan.cost
+                with warnings.catch_warnings():  # the result's ``converged`` tells what a warning would
+                    warnings.simplefilter("ignore", RuntimeWarning)
+                    plans[k] = plan = sinkhorn(x, y, a=a, b=b, epsilon=epsilon, init=plans[k])
+                image, paid = plan.barycentric_map(), plan.cost
             else:
                 image, paid = _exact(x, y, a, b)
             moved, value = moved + share * image, value + share * paid
@@ -149,13 +152,6 @@ def _free(
         x, done = moved, done + 1
     converged = motion <= tol and all(plan is None or plan.converged for plan in plans)
     return _report(x, a, value, done, converged, tol)
-
-
-def _quietly(x: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float, before: Plan | None) -> Plan:
-    """A plan, from the potentials of the one before; `Barycenter.converged` tells what a warning would."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return sinkhorn(x, y, a=a, b=b, epsilon=epsilon, init=before)
 
 
 def _exact(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,14 +165,7 @@ def _exact(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fixed(
-    clouds: list[tuple[Tensor, Tensor]],
-    shares: Tensor,
-    x: Tensor,
-    epsilon: float,
-    cost: CostLike,
-    debias: bool,
-    tol: float,
-    max_iter: int,
+    clouds: Clouds, shares: Tensor, x: Tensor, epsilon: float, cost: CostLike, debias: bool, tol: float, max_iter: int
 ) -> Barycenter:
     """Iterative Bregman projections on log u, log v."""
     if epsilon == 0:
@@ -205,11 +194,7 @@ def _fixed(
 
 
 def _start(
-    clouds: list[tuple[Tensor, Tensor]],
-    shares: Tensor,
-    n_support: int | None,
-    masses: Tensor | None,
-    generator: torch.Generator | None,
+    clouds: Clouds, shares: Tensor, n_support: int | None, masses: Tensor | None, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     y, b = clouds[int(shares.argmax())]
     n = len(masses) if n_support is None and masses is not None else (n_support or len(y))
@@ -220,10 +205,10 @@ def _start(
     return y[rows], a
 
 
-def _clouds(measures: Sequence[Measure]) -> list[tuple[Tensor, Tensor]]:
+def _clouds(measures: Sequence[Measure]) -> Clouds:
     if len(measures) == 0:
         raise ValueError("measures is empty: give at least one cloud of points")
-    clouds: list[tuple[Tensor, Tensor]] = []
+    clouds: Clouds = []
     for k, measure in enumerate(measures):
         y, b = measure if isinstance(measure, tuple) else (measure, None)
         y = check.points(y, f"measures[{k}]").detach()
@@ -232,13 +217,6 @@ def _clouds(measures: Sequence[Measure]) -> list[tuple[Tensor, Tensor]]:
         check.pair(y, clouds[0][0] if clouds else y, (f"measures[{k}]", "measures[0]"))
         clouds.append((y, check.weights(b, y, len(y), f"the weights of measures[{k}]").detach()))
     return clouds
-
-
-def _shares(weights: Tensor | Sequence[float] | None, clouds: list[tuple[Tensor, Tensor]]) -> Tensor:
-    y = clouds[0][0]
-    if weights is not None and not isinstance(weights, Tensor):
-        weights = torch.tensor(weights, dtype=y.dtype, device=y.device)
-    return check.weights(weights, y, len(clouds), "weights").detach()
 
 
 def _report(x: Tensor, a: Tensor, value: Tensor, n_iter: int, converged: bool, tol: float) -> Barycenter:

@@ -2,14 +2,10 @@
 
     Redko et al., "CO-Optimal transport", NeurIPS 2020    [redko2020]
 
-======  =======================================================
-symbol  meaning
-======  =======================================================
-X, Y    tables (..., n, d), (..., m, k): samples × features
-P, a, b coupling and weights of the samples
-Q, v, w coupling and weights of the features
-Z       cost between samples under Q: Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ
-======  =======================================================
+    X, Y       tables (..., n, d), (..., m, k): samples × features
+    P, a, b    coupling and weights of the samples
+    Q, v, w    coupling and weights of the features
+    Z          cost between samples under Q: Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ
 
 Algorithm 1 of the paper: transport of samples and of features in turn, each under the cost that the other makes. The square
 splits, so that each cost is two matrix products.
@@ -117,7 +113,9 @@ def co_optimal_transport(
     a, b = check.weights(a, X, X.shape[-2], "a"), check.weights(b, Y, Y.shape[-2], "b")
     v, w = check.weights(v, X, X.shape[-1], "v"), check.weights(w, Y, Y.shape[-1], "w")
     with torch.no_grad():
-        Q = v[..., :, None] * w[..., None, :] if init is None else _start(init, v, w)
+        Q = v[..., :, None] * w[..., None, :] if init is None else check.cost_matrix(init).detach().to(v)
+        if Q.shape != (*v.shape, w.shape[-1]):
+            raise ValueError(f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}")
         samples, features, rounds, change = _alternate(X, Y, (a, b, v, w), Q, (first, second), tol, max_iter)
     converged = samples.converged and features.converged and bool((change <= tol).all())
     if not converged:
@@ -162,10 +160,3 @@ def _energy(X: Tensor, Y: Tensor, samples: Plan, features: Plan) -> Tensor:
     """The quadratic sum, with gradients in the tables."""
     ends = dot(samples.a, matvec(X.square(), features.a)) + dot(samples.b, matvec(Y.square(), features.b))
     return ends - 2 * (X * (samples.matrix() @ Y @ features.matrix().mT)).sum((-2, -1))
-
-
-def _start(init: Tensor, v: Tensor, w: Tensor) -> Tensor:
-    Q = check.cost_matrix(init).detach().to(v)
-    if Q.shape != (*v.shape, w.shape[-1]):
-        raise ValueError(f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}")
-    return Q

@@ -29,7 +29,7 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
-        Points, of one dtype and device.
+        Points.
     p : float
         Exponent, at least 1.
     a, b : Tensor (..., n), (..., m), optional
@@ -58,16 +58,8 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
     uniform = a is None and b is None and x.shape[-2] == y.shape[-2]
     batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
     aw, bw = check.weights(a, x, n, "a"), check.weights(b, y, m, "b")
-    solved = [
-        _plan(_power_cost(xi, yi, p), None if uniform else ai, bi)
-        for xi, yi, ai, bi in zip(
-            x.detach().double().reshape(-1, n, x.shape[-1]).cpu(),
-            y.detach().double().reshape(-1, m, y.shape[-1]).cpu(),
-            aw.double().reshape(-1, n).cpu(),
-            bw.double().reshape(-1, m).cpu(),
-            strict=True,
-        )
-    ]
+    problems = (t.detach().double().cpu().reshape(-1, *t.shape[len(batch) :]) for t in (x, y, aw, bw))
+    solved = [_plan(_power_cost(xi, yi, p), None if uniform else ai, bi) for xi, yi, ai, bi in zip(*problems, strict=True)]
     P = torch.stack(solved).reshape(*batch, n, m).to(x)
     if p == 2:
         total = as_cost("sqeuclidean").inner(P, first_order(x), first_order(y)).clamp_min(0)

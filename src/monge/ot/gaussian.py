@@ -112,7 +112,9 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
         g2 = eye - _map_matrix(L2, Vh.mT, S) if asks_gradient(C2) else None
     else:
         S = torch.linalg.svdvals(overlap)
-    spread = with_gradient((_trace(C1) + _trace(C2)).detach() - 2 * S.sum(-1), (C1, g1), (C2, g2))
+    spread = with_gradient(
+        sum(C.detach().diagonal(dim1=-2, dim2=-1).sum(-1) for C in (C1, C2)) - 2 * S.sum(-1), (C1, g1), (C2, g2)
+    )
     return (m1 - m2).square().sum(-1) + non_negative(spread)
 
 
@@ -273,10 +275,6 @@ def _map(C1: Tensor, C2: Tensor) -> Tensor:
 
 def _symmetric(C: Tensor) -> Tensor:
     return (C + C.mT) / 2
-
-
-def _trace(C: Tensor) -> Tensor:
-    return C.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def _gaussian(m: Tensor, C: Tensor, names: tuple[str, str]) -> tuple[Tensor, Tensor]:

@@ -4,14 +4,10 @@
     Peyré, Cuturi & Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", ICML 2016          [peyre2016]
     Vayer et al., "Optimal transport for structured data with application on graphs", ICML 2019                 [vayer2019]
 
-======  =======================================================
-symbol  meaning
-======  =======================================================
-Cx, Cy  relations within each space (..., n, n), (..., m, m)
-F(P)    the quadratic sum Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ
-D, α    cost between the spaces, and the share of F beside it
-f, g    potentials of the linear problem with cost ∇F(P)
-======  =======================================================
+    Cx, Cy  relations within each space (..., n, n), (..., m, m)
+    F(P)    the quadratic sum Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ
+    D, α    cost between the spaces, and the share of F beside it
+    f, g    potentials of the linear problem with cost ∇F(P)
 
 The descent is in `_quadratic`; here are the door, the plan, and the gradients by the envelope theorem.
 """

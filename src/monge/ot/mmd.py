@@ -16,15 +16,15 @@ with them coincident points, are computed again from differences.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
 from ._autograd import asks_gradient, non_negative, with_gradient
-from ._geometry import LN2, centred
+from ._geometry import LN2, centred, slices
 
 KernelLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Profile: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W
@@ -69,7 +69,8 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
     within_x, within_y, cross = _pair_sums(x, y, a, b, _distance)
     if unbiased:
         within_x, within_y = within_x / _off_diagonal(a, "a"), within_y / _off_diagonal(b, "b")
-    return _finish(2 * cross - within_x - within_y, x, unbiased)
+    value = 2 * cross - within_x - within_y
+    return (value if unbiased else non_negative(value)).to(x.dtype)
 
 
 def mmd(
@@ -130,7 +131,8 @@ def mmd(
     if unbiased:
         within_x = (within_x - diagonal_x) / _off_diagonal(a, "a")
         within_y = (within_y - diagonal_y) / _off_diagonal(b, "b")
-    return _finish(within_x + within_y - 2 * cross, x, unbiased)
+    value = within_x + within_y - 2 * cross
+    return (value if unbiased else non_negative(value)).to(x.dtype)
 
 
 def kernel_scales(x: Tensor) -> list[float]:
@@ -153,10 +155,6 @@ def _off_diagonal(a: Tensor, name: str) -> Tensor:
     return rest
 
 
-def _finish(value: Tensor, x: Tensor, unbiased: bool) -> Tensor:
-    return (value if unbiased else non_negative(value)).to(x.dtype)
-
-
 def _quadratic(kernel: Callable[[Tensor, Tensor], Tensor], x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of aᵢ aⱼ k(xᵢ, xⱼ) over all pairs, and over the diagonal alone."""
     K = check.cost_matrix(kernel(x, x))
@@ -168,19 +166,17 @@ def _named(kernel: str, scales: Sequence[float] | None, x: Tensor, y: Tensor) ->
     if kernel not in ("imq", "rbf"):
         raise ValueError(f"kernel must be imq, rbf or a callable (x, y) -> (..., n, m), got {kernel!r}")
     if scales is None:
-        squares, unit = list(_SCALES), _spread(x.detach(), y.detach()).sqrt()
+        x, y = x.detach(), y.detach()
+        centre = (
+            x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)
+        ) / 2  # of the pooled sample, each cloud having weight a half
+        spread = (x - centre).square().sum(-1).mean(-1) + (y - centre).square().sum(-1).mean(-1)
+        squares, unit = list(_SCALES), torch.where(spread > 0, spread, 1)[..., None, None].sqrt()
     else:
         if len(scales) == 0 or not all(0 < scale < math.inf for scale in scales):
             raise ValueError(f"scales must be one or more positive lengths, got {scales!r}")
         squares, unit = [float(scale) ** 2 for scale in scales], x.new_ones(())
     return (_imq if kernel == "imq" else _rbf)(squares), float(len(squares)), unit
-
-
-def _spread(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared distance of two points of the pooled sample, each cloud having weight a half; 1 if all coincide."""
-    centre = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
-    spread = (x - centre).square().sum(-1).mean(-1) + (y - centre).square().sum(-1).mean(-1)
-    return torch.where(spread > 0, spread, 1)[..., None, None]
 
 
 def _distance(r2: Tensor, K: Tensor, _: Tensor, W: Tensor) -> None:
@@ -223,7 +219,7 @@ def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, with
     """Σ aᵢ bⱼ φ(|xᵢ − yⱼ|²), shape (...), in float64 because three of them cancel; ``within`` says that y, b are x, a."""
     xs, ys = centred(x, y)
     aw, bw = (t.detach().reshape(-1, t.shape[-1], 1) for t in (a, b))
-    wants = _Wants(asks_gradient(x), asks_gradient(y) and not within, asks_gradient(a), asks_gradient(b) and not within)
+    wants = asks_gradient(x), not within and asks_gradient(y), not within and asks_gradient(b)
     together = max(1, _entries(xs) // (xs.shape[1] * ys.shape[1]))
     chunks = zip(*(t.split(together) for t in (xs, ys, aw, bw)), strict=True)
     parts = [_sum(xc, yc, ac, bc, profile, wants, within) for xc, yc, ac, bc in chunks]
@@ -233,17 +229,14 @@ def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, with
     return with_gradient(value.view(x.shape[:-2]), (x, gx), (y, gy), (a, ga), (b, gb))
 
 
-class _Wants(NamedTuple):
-    x: bool
-    y: bool
-    a: bool
-    b: bool
-
-
 def _sum(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, wants: _Wants, within: bool
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, wants: tuple[bool, bool, bool], within: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The sum and its four gradients, by blocks of rows and columns; ``within``, the blocks below the diagonal are mirrored."""
+    """The sum and its four gradients, those in x, y and b where wanted, by blocks of rows and columns.
+
+    ``within``, the blocks below the diagonal are mirrored.
+    """
+    wants_x, wants_y, wants_b = wants
     x1, y1 = _lift(x, y)
     ax, by = torch.cat([a * x, a], -1), torch.cat([b * y, b], -1)
     u, v, gx, gy = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(x), torch.zeros_like(y)
@@ -251,8 +244,8 @@ def _sum(
         v, gy = u, gx
     rows, columns = _sides(x.shape[1], y.shape[1], _entries(x) // len(x), within)
     buffers = x.new_empty(4, len(x) * rows * columns)
-    for i in _slices(x.shape[1], rows):
-        for j in _slices(y.shape[1], columns):
+    for i in slices(x.shape[1], rows):
+        for j in slices(y.shape[1], columns):
             if within and j.start < i.start:
                 continue
             mirror = within and i != j
@@ -261,11 +254,11 @@ def _sum(
             _squared_distances(x1[:, i], y1[:, j], r2)
             profile(r2, K, scratch, W)
             u[:, i] += K @ b[:, j]
-            if wants.b or mirror:
+            if wants_b or mirror:
                 v[:, j] += K.mT @ a[:, i]
-            if wants.x:
+            if wants_x:
                 gx[:, i] += _pull(a[:, i], x[:, i], W @ by[:, j])
-            if wants.y or (wants.x and mirror):
+            if wants_y or (wants_x and mirror):
                 gy[:, j] += _pull(b[:, j], y[:, j], W.mT @ ax[:, i])
     return (a.double() * u).sum((-2, -1)), gx, gy, u, v
 
@@ -302,7 +295,3 @@ def _sides(n: int, m: int, entries: int, square: bool) -> tuple[int, int]:
         return rows, rows
     columns = min(m, max(1, entries // rows))
     return min(n, max(1, entries // columns)), columns
-
-
-def _slices(n: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(n, start + step)) for start in range(0, n, step))

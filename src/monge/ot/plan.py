@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ._coupling import Coupling
+from ._coupling import LinearMap
 from ._geometry import flat, unflat
 
 
@@ -46,7 +46,7 @@ class Plan:
     marginal_error: Tensor
     n_iter: int
     converged: bool
-    _coupling: Coupling = field(repr=False)  # over one batch dimension or none
+    _coupling: LinearMap = field(repr=False)  # over one batch dimension or none
     _cost: Callable[[], Tensor] = field(repr=False)  # <P, C>
     _image: Callable[[], Tensor] | None = field(repr=False, default=None)  # the barycentric map, where there are points
 

@@ -27,7 +27,8 @@ from ._laguerre import Box, fit_areas
 from ._matmul import pairwise
 from .costs import CostLike, as_cost
 
-Sampler: TypeAlias = "Callable[[int, torch.Generator | None], Tensor] | Callable[[int], Tensor]"
+_Draw: TypeAlias = "Callable[[int, torch.Generator | None], Tensor]"
+Sampler: TypeAlias = "_Draw | Callable[[int], Tensor]"
 
 _TILE = 2**23  # scores held at once
 _CACHED = 2**20  # scores of a tile that only the best of are wanted: the processor's cache holds them
@@ -102,11 +103,11 @@ class SemiDiscrete(nn.Module):
         if not 0 <= epsilon < math.inf:
             raise ValueError(f"epsilon must be >= 0 and finite, got {epsilon!r}")
         self.epsilon, self._cost, self._squared = float(epsilon), as_cost(cost), cost == "sqeuclidean"
-        self.register_buffer("y", y, persistent=False)
-        self.register_buffer("b", check.weights(b, y, len(y), "b").detach(), persistent=False)
-        self.register_buffer("_centre", y.mean(0), persistent=False)  # translation invariance keeps the products small
-        self.register_buffer("_centred", y - y.mean(0), persistent=False)
-        self.register_buffer("_squares", (y - y.mean(0)).square().sum(1), persistent=False)
+        centre = y.mean(0)  # translation invariance keeps the products small
+        given = {"y": y, "b": check.weights(b, y, len(y), "b").detach(), "_centre": centre, "_centred": y - centre}
+        given["_squares"] = given["_centred"].square().sum(1)
+        for name, buffer in given.items():
+            self.register_buffer(name, buffer, persistent=False)
         self.register_buffer("potential", torch.zeros_like(y[:, 0]))
         self.register_buffer("iterate", torch.zeros_like(y[:, 0]))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
@@ -139,10 +140,7 @@ class SemiDiscrete(nn.Module):
         generator : torch.Generator, optional
             Passed to the sampler.
         """
-        check.positive(n_iter, "n_iter")
-        check.positive(batch_size, "batch_size")
-        if tol is not None:
-            check.positive(tol, "tol")
+        check.all_positive(n_iter=n_iter, batch_size=batch_size, tol=1 if tol is None else tol)
         if a is not None and not isinstance(source, Tensor):
             raise ValueError("a weighs the points of a finite source: pass points (n, d), or a sampler that draws by weight")
         for state in (self.potential, self.iterate, self.count):
@@ -152,7 +150,11 @@ class SemiDiscrete(nn.Module):
             a = check.weights(a, x, len(x), "a").detach()
             if self.epsilon > 0 and len(x) * len(self.y) <= _SMALL:
                 return self._fit_finite(x, a, n_iter, tol or 1e-6)
-            return self._fit_sampler(_from_rows(x, a), n_iter, batch_size, tol, generator)
+
+            def rows(n: int, generator: torch.Generator | None) -> Tensor:
+                return x[torch.multinomial(a.cpu(), n, True, generator=generator).to(x.device)]
+
+            return self._fit_sampler(rows, n_iter, batch_size, tol, generator)
         if isinstance(source, Box) and self._squared and self.epsilon == 0 and self.y.shape[1] == 2:
             return self._fit_box(source, n_iter, tol or 1e-9)
         return self._fit_sampler(_two_arguments(source), n_iter, batch_size, tol, generator)
@@ -190,8 +192,7 @@ class SemiDiscrete(nn.Module):
         2^n_levels, halved until ε is reached. The kernel of n×m numbers is held.
         """
         epsilon = self.epsilon if epsilon is None else epsilon
-        check.positive(epsilon, "epsilon")
-        check.positive(n_iter, "n_iter")
+        check.all_positive(epsilon=epsilon, n_iter=n_iter)
         if not 0 < relaxation < 2:
             raise ValueError(f"relaxation must be in (0, 2), got {relaxation}: longer steps diverge")
         x, live = self._points(x), self.b > 0
@@ -309,11 +310,6 @@ class SemiDiscrete(nn.Module):
         tiles = [(shares.sum(0), shares.square_().sum(0)) for shares in (self._shares(s) for _, s in self._tiles(x))]
         return torch.stack([t[0] for t in tiles]).sum(0), torch.stack([t[1] for t in tiles]).sum(0)
 
-    def _move(self, scores: Tensor, epsilon: float, rate: float) -> None:
-        """One step along (b − p)/b. Its length is that which the scores respond to, and falls with the noise in p."""
-        n, unit = len(scores), max(epsilon, _gap(scores))
-        self._shift(n, *self._received(scores, epsilon), unit, rate)
-
     def _received(self, scores: Tensor, epsilon: float) -> tuple[Tensor, float]:
         """Σᵢ π(xᵢ) and Σᵢⱼ πⱼ(xᵢ)², of scores that are overwritten."""
         if epsilon == 0:
@@ -322,6 +318,7 @@ class SemiDiscrete(nn.Module):
         return shares.sum(0), torch.linalg.vector_norm(shares).item() ** 2
 
     def _shift(self, n: int, mass: Tensor, squared: float, unit: float, rate: float) -> None:
+        """One step along (b − p)/b. Its length is that which the scores respond to, and falls with the noise in p."""
         m, sharing = len(self.b), n / squared
         step = rate * min(0.5, n * sharing / m) * (self.b - mass / n) * 2 / (self.b + 1 / m)  # 1/b, but bounded for small b
         self.iterate += unit * step.clamp(-3, 3)
@@ -334,12 +331,7 @@ class SemiDiscrete(nn.Module):
 
     @torch.no_grad()
     def _fit_sampler(
-        self,
-        sampler: Callable[[int, torch.Generator | None], Tensor],
-        n_iter: int,
-        batch_size: int,
-        tol: float | None,
-        generator: torch.Generator | None,
+        self, sampler: _Draw, n_iter: int, batch_size: int, tol: float | None, generator: torch.Generator | None
     ) -> SemiDiscrete:
         blur, start = min(_BLUR, (len(self.y) / (n_iter * batch_size)) ** 0.25), 0.0  # bias ∝ blur², noise ∝ √(m/N)
         tries = {math.ceil(n_iter * share) for share in _TRIES}
@@ -351,7 +343,8 @@ class SemiDiscrete(nn.Module):
             if k == 0:
                 start = max(least, scores[:, self.b > 0].std(1, correction=0).mean().item())
             level = max(least, start * 0.01 ** (done / _WARM))
-            self._move(scores, level, 1 / (1 + _COOL * max(0.0, done - _WARM)))
+            unit, rate = max(level, _gap(scores)), 1 / (1 + _COOL * max(0.0, done - _WARM))
+            self._shift(len(scores), *self._received(scores, level), unit, rate)
             if done >= _WARM:
                 self._average()
             if tol is not None and k + 1 in tries and self.chi2(sampler(max(2 * len(self.y), batch_size), generator)) <= tol:
@@ -393,15 +386,12 @@ def _maximise(C: Tensor, a: Tensor, b: Tensor, psi: Tensor, epsilon: float, n_it
     theta = (psi / epsilon).requires_grad_()
     reference = b.log() - C / epsilon
 
-    def loss() -> Tensor:
-        return (a * torch.logsumexp(theta + reference, 1)).sum() - (b * theta).sum()
-
     search = torch.optim.LBFGS([theta], max_iter=n_iter, tolerance_grad=tol, tolerance_change=0, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         search.zero_grad()
         with torch.enable_grad():
-            found = loss()
+            found = (a * torch.logsumexp(theta + reference, 1)).sum() - (b * theta).sum()
         found.backward()
         return found
 
@@ -423,11 +413,7 @@ def _gap(scores: Tensor) -> float:
         k = min(4 * k, scores.shape[1])  # targets given many times are at no distance
 
 
-def _from_rows(x: Tensor, a: Tensor) -> Callable[[int, torch.Generator | None], Tensor]:
-    return lambda n, generator: x[torch.multinomial(a.cpu(), n, True, generator=generator).to(x.device)]
-
-
-def _two_arguments(sampler: Sampler) -> Callable[[int, torch.Generator | None], Tensor]:
+def _two_arguments(sampler: Sampler) -> _Draw:
     if not callable(sampler):
         raise TypeError(f"source must be a sampler, points (n, d) or a Box, got {type(sampler).__name__}")
     parameters = inspect.signature(sampler).parameters.values()

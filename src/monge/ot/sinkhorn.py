@@ -25,6 +25,7 @@ from .plan import Plan
 
 _DENSE_BYTES = 2**31  # kernels up to this size are kept in memory
 Rho = tuple[float, float]  # infinite: the marginal is kept
+KEPT: Rho = (math.inf, math.inf)
 
 
 def sinkhorn(
@@ -111,14 +112,7 @@ def linear_memory(memory: str, problem: Problem) -> bool:
 
 
 def as_plan(
-    problem: Problem,
-    a: Tensor,
-    b: Tensor,
-    found: Solution,
-    epsilon: float,
-    tol: float,
-    prices: Rho = (math.inf, math.inf),
-    sharded: bool = False,
+    problem: Problem, a: Tensor, b: Tensor, found: Solution, epsilon: float, tol: float, prices: Rho = KEPT, sharded: bool = False
 ) -> Plan:
     """Attach the differentiable value to a solution; warn if it did not converge."""
     error = problem.unflatten(found.error)
@@ -131,7 +125,7 @@ def as_plan(
     if sharded:
         left = parallel.total(left)
     number = left + right
-    if prices != (math.inf, math.inf):
+    if prices != KEPT:
         mass = problem.unflatten(found.coupling.rows).sum(-1)
         excess = mass - held_a.sum(-1) * held_b.sum(-1)
         number = number - epsilon * (parallel.total(excess) if sharded else excess)

@@ -155,8 +155,7 @@ def max_sliced_wasserstein(
     tensor(5.)
     """
     _exponent(p)
-    check.positive(n_iter, "n_iter")
-    check.positive(n_starts, "n_starts")
+    check.all_positive(n_iter=n_iter, n_starts=n_starts)
     x, y = check.pair(x, y)
     with torch.no_grad():
         best = _ascend(*centred(x, y), _random(_CANDIDATES * n_starts, x, generator), p, n_iter, n_starts)
