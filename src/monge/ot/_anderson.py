@@ -2,8 +2,7 @@
 
     Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011    [walker2011]
 
-The next h is taken from the affine span of the last few images T(h), such that the residual h − T(h), as far as it is linear, is
-least in L²(b).
+The next h is the point in the affine span of the last images T(h) whose residual h − T(h), if it were linear, is least in L²(b).
 """
 
 from __future__ import annotations

@@ -24,8 +24,7 @@ _ROWS = 64  # and not fewer rows, for the matrix product's sake
 class Geometry(ABC):
     """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m); everything is without gradient.
 
-    Attributes: ``n``, ``m``, ``batch`` (a shape), ``like`` (a tensor that tells dtype and device), shifts ``alpha`` (…, n) and
-    ``beta`` (…, m) or None for zero.
+    Shifts ``alpha`` (…, n) and ``beta`` (…, m) are None for zero; ``like`` is a tensor that tells dtype and device.
     """
 
     n: int
@@ -39,8 +38,7 @@ class Geometry(ABC):
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         """(g − C′)/ε for a block of rows, (…, rows, m).
 
-        Callers pass ε ln 2 and take `torch.exp2` of the result: on the CPU it is four times as fast as `torch.exp`, and twenty
-        times where it underflows.
+        Callers pass ε ln 2 and take `torch.exp2`: on the CPU 4 times as fast as `torch.exp`, and 20 times where it underflows.
         """
 
     @property
@@ -164,7 +162,7 @@ class Matrix(Geometry):
 
 
 class Pairwise(Geometry):
-    """Costs that a function of points gives, made anew for each block."""
+    """Costs that a function of points gives, computed again for each block."""
 
     def __init__(self, matrix: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, swapped: bool = False) -> None:
         self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped

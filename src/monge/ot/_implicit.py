@@ -6,8 +6,8 @@
         [ Pᵀ           diag(c)/λ₂ ] [dg] = [ (P ∘ dC)ᵀ1  − ε Pᵀ (da/a) ]
 
 with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal at the price ρ KL, 1 for one that is kept. The system is
-symmetric and positive semi-definite (constants (1, −1) are its kernel), so that the adjoint is the same system, solved by
-conjugate gradients on its Schur complement.
+symmetric and positive semi-definite (its kernel: constants (1, −1)), so the adjoint is the same system; conjugate gradients
+solve its Schur complement.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ._autograd import with_rule
-from ._matmul import matvec
+from ._matmul import dot, matvec
 
 if TYPE_CHECKING:
     from ._problem import Problem
@@ -38,17 +38,18 @@ def differentiable_gradients(
         P = _plan(problem.matrix(*points), a, b, f, g, epsilon)
         held = [t.view_as(t) for t in (*points, a, b)]  # the envelope theorem: only these are differentiated now
         *held_points, held_a, held_b = held
-        slope = (P * problem.matrix(*held_points)).sum((-2, -1))
-        slope = slope + _priced(held_a, f, prices[0], epsilon, b) + _priced(held_b, g, prices[1], epsilon, a)
+        value = (P * problem.matrix(*held_points)).sum((-2, -1))
+        value = value + dot(held_a, slope(f, prices[0], epsilon, b)) + dot(held_b, slope(g, prices[1], epsilon, a))
         live = [t for t, w in zip(held, wanted, strict=True) if w]
-        found = iter(torch.autograd.grad(slope, live, grad, create_graph=True))
+        found = iter(torch.autograd.grad(value, live, grad, create_graph=True))
     return [next(found) if w else None for w in wanted]
 
 
-def _priced(a: Tensor, f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
+def slope(f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
+    """Derivative of the value in the weights of a marginal at the price ρ."""
     if math.isinf(rho):
-        return (a * f).sum(-1)
-    return (a * (-(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True)))).sum(-1)
+        return f
+    return -(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True))
 
 
 def _plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:

@@ -186,7 +186,7 @@ def _iterate(
         if worst <= tol or (used >= budget and trial is None):
             return h, error, worst, used
 
-        # Stalled: the error is compared after 16, 32, 64, … sweeps. On a plateau a larger ε is the better road (`_descend`).
+        # Stalled: the error is compared after 16, 32, 64, … sweeps. On a plateau a larger ε is faster (`_descend`).
         if used >= plateau and trial is None:
             if stop_at_plateau and worst > _STALLED * before:
                 return h, error, worst, used

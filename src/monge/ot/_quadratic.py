@@ -14,8 +14,7 @@ A step solves entropic transport for the linearised cost and moves Z towards the
 and Borwein's: about 1/(1 − λ) where plain steps contract by λ, less than 1 where they would oscillate, and growing where they
 leave a saddle. Multisecant (Anderson) acceleration, which serves the inner problems, converges to saddles here.
 
-Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH` are multiplied as two
-thin factors.
+Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH` are kept as thin factors.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ._geometry import flat
+from ._geometry import flat, unflat
 from ._loop import solve
 from ._matmul import dot, matvec
 from .costs import as_cost
@@ -200,32 +199,23 @@ class Found:
 
 def descend(F: Quadratic, Z: Tensor, fixed: Tensor | None, alpha: float, epsilon: float, tol: float, max_iter: int) -> Found:
     """Minimise <P, fixed> + α F(P) + ε KL(P | a⊗b), from the linearised cost Z (..., n, m)."""
-    a, b = F.a, F.b
+    a, b, batch = F.a, F.b, F.a.shape[:-1]
     potentials, before, omega = None, None, Z.new_ones((*Z.shape[:-2], 1, 1))
     inner_tol, used, done = max(tol, COARSE_TOL), 0, False
     while not done:
         C = alpha * Z if fixed is None else torch.add(fixed, Z, alpha=alpha)
-        P, f, g, error = transport(C, a, b, epsilon, inner_tol, potentials)
+        found = solve(flat(C, batch), flat(a, batch), flat(b, batch), epsilon, inner_tol, _INNER_ITER, potentials)
+        P, error = unflat(found.coupling.matrix(), batch).to(C.dtype), unflat(found.error, batch)
         residual = F.gradient(P) - Z
         change = alpha / epsilon * residual.square().mean((-2, -1)).sqrt()
-        used, potentials = used + 1, (f, g) if bool((error <= inner_tol).all()) else None  # else not worth starting from
+        used, potentials = used + 1, (found.f, found.g) if bool((error <= inner_tol).all()) else None  # else a bad start
         done = used >= max_iter or bool(((change <= tol) & (error <= tol)).all())
         omega = _relaxation(omega, residual, before)
         Z, before = Z + omega * residual, residual
         inner_tol = max(tol / FINER, min(inner_tol, change.amax().item() / FINER))
     energy = alpha * F.value(P) if fixed is None else alpha * F.value(P) + (P * fixed).sum((-2, -1))
+    f, g = unflat(found.f, batch), unflat(found.g, batch)
     return Found(P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used)
-
-
-def transport(
-    C: Tensor, a: Tensor, b: Tensor, epsilon: float, tol: float, start: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Plan, potentials and marginal error of entropic transport, for any number of batch dimensions."""
-    batch = C.shape[:-2]
-    warm = None if start is None else (flat(start[0], batch), flat(start[1], batch))
-    found = solve(flat(C, batch), flat(a, batch), flat(b, batch), epsilon, tol, _INNER_ITER, warm)
-    P = found.coupling.matrix().to(C.dtype)
-    return P.reshape(C.shape), found.f.reshape(a.shape), found.g.reshape(b.shape), found.error.reshape(batch)
 
 
 def _relaxation(omega: Tensor, residual: Tensor, before: Tensor | None) -> Tensor:

@@ -34,7 +34,7 @@ Clouds: TypeAlias = "list[tuple[Tensor, Tensor]]"  # points and weights
 
 @dataclass(frozen=True)
 class Barycenter:
-    """A barycentre.
+    """A barycentre, without gradient.
 
     Attributes
     ----------
@@ -72,6 +72,8 @@ def barycenter(
 
     .. math:: \min_{\alpha} \sum_k \lambda_k\, W_\varepsilon(\alpha, \beta_k)
 
+    A free support finds a local minimum, in few iterations of K plans each. Source: [cuturi2014]; [benamou2015] for a fixed one.
+
     Parameters
     ----------
     measures : sequence of Tensor (m_k, d) or (points, weights)
@@ -82,11 +84,9 @@ def barycenter(
         Regularisation in units of the cost. With a free support, and only there, 0 takes exact plans; otherwise the cloud loses
         about ε/2 of variance in each coordinate, so choose it well below the squared size of details that must stay.
     support : Tensor (n, d), optional
-        Points of the barycentre: only its weights are found, for any cost. Without it the points are found too, for squared
-        distances.
+        Points of the barycentre: only its weights are found, for any cost. Without it, squared distances and points too.
     n_support : int, optional
-        Number of points of a free support; by default as many as the measure with the largest share has. They start as a draw
-        from that measure.
+        Number of points of a free support, which start as a draw from the measure with the largest share; by default all of it.
     masses : Tensor (n,), optional
         Weights of a free support; uniform by default, or the measure's own if the start is all of it.
     debias : bool
@@ -98,15 +98,6 @@ def barycenter(
         Bound on iterations; 100 for a free support and 2000 for a fixed one.
     generator : torch.Generator, optional
         For the start.
-
-    Returns
-    -------
-    Barycenter
-        If the tolerance was not met, ``converged`` is False and one warning is given. Without gradient.
-
-    Notes
-    -----
-    A free support finds a local minimum, in few iterations of K plans each. Source: [cuturi2014]; [benamou2015] for a fixed one.
 
     Examples
     --------

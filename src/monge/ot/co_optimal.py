@@ -70,6 +70,9 @@ def co_optimal_transport(
     .. math:: \min_{P \in U(a, b),\ Q \in U(v, w)} \sum_{ijkl} (X_{ik} - Y_{jl})^2 P_{ij} Q_{kl}
               + \varepsilon_1\, \mathrm{KL}(P \mid a \otimes b) + \varepsilon_2\, \mathrm{KL}(Q \mid v \otimes w)
 
+    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features correspond, use `sinkhorn`; where
+    only relations within each side are known, `gromov_wasserstein`.
+
     Parameters
     ----------
     X, Y : Tensor (..., n, d), (..., m, k)
@@ -87,15 +90,6 @@ def co_optimal_transport(
     init : Tensor (..., d, k), optional
         Coupling of the features to start from. The independent one, the default, is a saddle where all rows have one mean, as in
         tables whose rows are normalised: give another there.
-
-    Returns
-    -------
-    CoOptimalPlan
-
-    Notes
-    -----
-    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features correspond, use `sinkhorn`; where
-    only relations within each side are known, `gromov_wasserstein`.
 
     Examples
     --------

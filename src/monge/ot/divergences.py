@@ -26,7 +26,7 @@ from .sinkhorn import as_plan, linear_memory, sinkhorn
 class SinkhornState:
     """Potentials that `sinkhorn_divergence` leaves behind for its next call, one training step later.
 
-    A state fits clouds of one size; where the sizes change, it starts afresh.
+    A state fits clouds of one size; where the sizes change, it starts from nothing.
     """
 
     cross: Tensor | None = None

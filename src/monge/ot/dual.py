@@ -52,7 +52,7 @@ class Conjugate:
 def conjugate(
     gradient: Callable[[Tensor], Tensor], y: Tensor, *, init: Tensor | None = None, tol: float = 1e-4, max_iter: int = 100
 ) -> Conjugate:
-    """Find t with ∇ψ(t) = y for each row of y.
+    """Find t with ∇ψ(t) = y for each row of y: the best point of each, for a y outside the image of ∇ψ has no solution.
 
     Parameters
     ----------
@@ -65,11 +65,6 @@ def conjugate(
         Residual at which to stop, in the units of y. 0 takes ``max_iter`` steps.
     max_iter : int
         Most steps; each asks for one gradient of all rows.
-
-    Returns
-    -------
-    Conjugate
-        The best point of each row, also where ``tol`` is not reached: a y outside the image of ∇ψ has no solution.
 
     Examples
     --------
@@ -109,28 +104,11 @@ def _squared(x: Tensor) -> Tensor:
 
 
 def gradient_penalty(f: Callable[[Tensor], Tensor], x: Tensor, *, one_sided: bool = False) -> Tensor:
-    r"""Return :math:`(\|\nabla f(x_i)\|_2 - 1)^2` for each point, differentiable in the parameters of ``f``.
+    r"""Return :math:`(\|\nabla f(x_i)\|_2 - 1)^2` for each point, (n,), differentiable in the parameters of ``f``.
 
-    Parameters
-    ----------
-    f : callable
-        (n, ...) to (n,) or (n, 1); the value of a point must not depend on the other points.
-    x : Tensor, (n, ...)
-        Where the slope is asked to be 1; its own gradient is not followed.
-    one_sided : bool
-        Punish slopes above 1 only.
+    ``f`` maps (n, ...) to (n,) or (n, 1); the value of a point must depend on it, and not on the other points. ``x`` (n, ...) is
+    where the slope is asked to be 1; its own gradient is not followed. ``one_sided`` punishes slopes above 1 only.
 
-    Returns
-    -------
-    Tensor, (n,)
-
-    Raises
-    ------
-    ValueError
-        If ``f`` does not depend on ``x``, or gives more than one number a point.
-
-    Examples
-    --------
     >>> gradient_penalty(lambda x: 3 * x[:, 0], torch.zeros(2, 5))
     tensor([4., 4.])
     """
@@ -151,19 +129,9 @@ def dual_w2_squared(psi: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, t: Te
 
     .. math:: E\|x\|^2 + E\|y\|^2 - 2\,(E\,\psi(x) + E\,\psi^*(y)), \qquad \psi^*(y) = \langle t, y\rangle - \psi(t)
 
-    A lower bound where t attains the maximum, up to sampling, and W₂² where the potential is optimal.
+    A lower bound where t attains the maximum, up to sampling, and W₂² where the potential is optimal. ``psi`` maps (n, d) to
+    (n,); x (n, d) and y (m, d) are samples of P and Q, and t (m, d) is where ψ*(y) is attained, see `conjugate`.
 
-    Parameters
-    ----------
-    psi : callable
-        (n, d) to (n,).
-    x, y : Tensor (n, d), (m, d)
-        Samples of P and Q.
-    t : Tensor (m, d)
-        Where ψ*(y) is attained, see `conjugate`.
-
-    Examples
-    --------
     >>> x, y = torch.zeros(4, 2), torch.ones(4, 2)
     >>> dual_w2_squared(lambda v: v.square().sum(1) / 2 + v.sum(1), x, y, y - 1)  # of the map v + 1
     tensor(2.)

@@ -77,6 +77,9 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
 
     .. math:: |m_1 - m_2|^2 + \mathrm{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
+    Fréchet distances between features are this. The error is about ε tr C: keep float64 for distances far below that.
+    Source: [olkin1982], [bhatia2019].
+
     Parameters
     ----------
     m1, m2 : Tensor (..., d)
@@ -90,11 +93,6 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
         In the squared unit of the points, never negative. The gradient in C₁ is I − T, with T the matrix of the map from the
         first to the second; where C₁ is singular the slope across its support is infinite, and the one along it is given, so
         it is always finite. A second derivative in the covariances raises.
-
-    Notes
-    -----
-    Fréchet distances between features are this. The error is about ε tr C: keep float64 for distances far below that.
-    Source: [olkin1982], [bhatia2019].
 
     Examples
     --------
@@ -124,20 +122,11 @@ def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
     .. math:: x \mapsto m_2 + T (x - m_1), \qquad
               T = C_1^{-1/2} (C_1^{1/2} C_2 C_1^{1/2})^{1/2} C_1^{-1/2}, \qquad T C_1 T = C_2
 
-    Means and covariances are those of `bures_wasserstein`.
+    Means and covariances are those of `bures_wasserstein`; the map is differentiable once in all four. Where C₁ is singular,
+    inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P the projection on the support of C₁, and the gradient is
+    that along the support. For data that are not Gaussian this is the best affine map between the two first moments.
+    Source: [olkin1982].
 
-    Returns
-    -------
-    AffineMap
-        Differentiable once in all four. Where C₁ is singular, inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P
-        the projection on the support of C₁, and the gradient is that along the support.
-
-    Notes
-    -----
-    For data that are not Gaussian this is the best map among the affine ones between the two first moments. Source: [olkin1982].
-
-    Examples
-    --------
     >>> to = gaussian_map(torch.zeros(1), torch.eye(1), torch.ones(1), 9 * torch.eye(1))
     >>> to(torch.tensor([[2.0]])), to.inverse()(torch.tensor([[7.0]])).round(decimals=3)
     (tensor([[7.]]), tensor([[2.]]))
@@ -173,6 +162,9 @@ def gaussian_barycenter(
 
     .. math:: m = \sum_i w_i m_i, \qquad C = \sum_i w_i (C^{1/2} C_i C^{1/2})^{1/2}
 
+    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the covariances commute. The
+    result is differentiable by unrolling the iteration. Source: [alvarez2016], theorem 4.2.
+
     Parameters
     ----------
     means : Tensor (..., k, d)
@@ -185,16 +177,6 @@ def gaussian_barycenter(
         Change of the covariance in one step, relative, in the Frobenius norm, at which to stop.
     max_iter : int
         Bound on the steps.
-
-    Returns
-    -------
-    Gaussian
-        Differentiable by unrolling the iteration. If the tolerance was not met, ``converged`` is False and one warning is given.
-
-    Notes
-    -----
-    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the covariances commute.
-    Source: [alvarez2016], theorem 4.2.
 
     Examples
     --------

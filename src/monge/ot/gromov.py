@@ -47,6 +47,10 @@ def gromov_wasserstein(
     .. math:: \min_{P 1 = a,\ P^\top 1 = b} \sum_{ijkl} L(C^x_{ik}, C^y_{jl}) P_{ij} P_{kl}
               + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
 
+    Source: [memoli2011], [peyre2016]. The problem is not convex: another start may end lower. A step costs two n×n×m products, or
+    O(nm) where both matrices have rank at most 34, as squared distances in few dimensions have, and n, m >= 128. Use `sinkhorn`
+    for points of one space, `fused_gromov_wasserstein` when a cost between the spaces is known too.
+
     Parameters
     ----------
     Cx, Cy : Tensor (..., n, n), (..., m, m)
@@ -77,12 +81,6 @@ def gromov_wasserstein(
         ``cost`` is the quadratic sum, ``value`` the objective, differentiable in ``Cx``, ``Cy``, ``a``, ``b`` with P held fixed
         (envelope theorem): :math:`2 C^x \odot a a^\top - 2 P C^y P^\top` in ``Cx`` for the square loss, f in ``a``.
         ``f``, ``g`` belong to the cost ∇F(P); ``n_iter`` counts linearisations, over all starts.
-
-    Notes
-    -----
-    Source: [memoli2011], [peyre2016]. The problem is not convex: another start may end lower. A step costs two n×n×m products, or
-    O(nm) where both matrices have rank at most 34, as squared distances in few dimensions have, and n, m >= 128. Use `sinkhorn`
-    for points of one space, `fused_gromov_wasserstein` when a cost between the spaces is known too.
 
     Examples
     --------
@@ -152,7 +150,12 @@ def _solve(
     epsilon = float(epsilon)
     with torch.no_grad():
         F = Quadratic.of(Cx.detach(), Cy.detach(), a.detach(), b.detach(), LOSSES[loss])
-        first = F.flat if init is None else F.gradient(_coupling(init, F))
+        first = F.flat
+        if init is not None:  # its sums need not be exact
+            P = check.cost_matrix(init.matrix() if isinstance(init, Plan) else init).detach().to(F.a)
+            if P.shape != F.flat.shape:
+                raise ValueError(f"init has shape {tuple(P.shape)}, the problem needs {tuple(F.flat.shape)}")
+            first = F.gradient(P)
         fixed = None if D is None else (1 - alpha) * D
         found = descend(F, first, fixed, alpha, epsilon, tol, max_iter)
         for k in range(1, n_starts):
@@ -167,8 +170,8 @@ def _solve(
     value = found.value
     if asks_gradient(Cx, Cy, D, a, b):
         value = with_slope(value, energy() + dot(first_order(a), f) + dot(first_order(b), g))
-    P = Stored(flat(found.P, found.P.shape[:-2]))
-    return Plan(value, f, g, F.a, F.b, epsilon, found.error, found.n_iter, converged, P, energy)
+    coupling = Stored(flat(found.P, found.P.shape[:-2]))
+    return Plan(value, f, g, F.a, F.b, epsilon, found.error, found.n_iter, converged, coupling, energy)
 
 
 def _energy(F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float, loss: Loss, P: Tensor) -> Tensor:
@@ -188,8 +191,7 @@ def _energy(F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float
 
 def _door(Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return finite matrices of one dtype, device and batch shape."""
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    check.choice(loss, tuple(LOSSES), "loss")
     given = {"Cx": check.points(Cx, "Cx"), "Cy": check.points(Cy, "Cy")}
     for name, C in given.items():
         if C.shape[-1] != C.shape[-2]:
@@ -205,11 +207,3 @@ def _door(Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str) -> tuple[Tensor, 
     batch = torch.broadcast_shapes(*(C.shape[:-2] for C in given.values()))
     wide = {name: C.expand(*batch, *C.shape[-2:]) for name, C in given.items()}
     return wide["Cx"], wide["Cy"], wide.get("C")
-
-
-def _coupling(init: Plan | Tensor, F: Quadratic) -> Tensor:
-    """Return the plan to start from; its sums need not be exact."""
-    P = check.cost_matrix(init.matrix() if isinstance(init, Plan) else init).detach().to(F.a)
-    if P.shape != (*F.a.shape, F.b.shape[-1]):
-        raise ValueError(f"init has shape {tuple(P.shape)}, the problem needs {(*F.a.shape, F.b.shape[-1])}")
-    return P

@@ -38,6 +38,9 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
 
     .. math:: 2\,\mathbb{E}|x - y| - \mathbb{E}|x - x'| - \mathbb{E}|y - y'|
 
+    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2 relatively, in the worst pair. This
+    is the square of `scipy.stats.energy_distance`. Source: [szekely2013].
+
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
@@ -45,19 +48,14 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
     a, b : Tensor (..., n), (..., m), optional
         Weights that sum to one; uniform by default.
     unbiased : bool
-        Leave out the pairs of a point with itself, so that the mean over draws is the population's value; may be negative. The
-        weight must not be all on one point.
+        Leave out the pairs of a point with itself, so that the mean over draws is the population's value; may be negative.
+        Needs two points of positive weight.
 
     Returns
     -------
     Tensor (...)
         In the unit of the points; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable once in points and
         weights, with subgradient 0 at coincident points.
-
-    Notes
-    -----
-    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2 relatively, in the worst pair. This
-    is the square of `scipy.stats.energy_distance`. Source: [szekely2013].
 
     Examples
     --------
@@ -90,6 +88,8 @@ def mmd(
     .. math:: k_\text{imq} = \sum_\ell \frac{\ell^2}{\ell^2 + |x - y|^2}, \qquad
               k_\text{rbf} = \sum_\ell \exp\Bigl(-\frac{|x - y|^2}{2 \ell^2}\Bigr)
 
+    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole. Source: [gretton2012].
+
     Parameters
     ----------
     x, y, a, b, unbiased
@@ -106,10 +106,6 @@ def mmd(
     Tensor (...)
         Without unit; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable in points and weights, for the
         named kernels once.
-
-    Notes
-    -----
-    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole. Source: [gretton2012].
 
     Examples
     --------

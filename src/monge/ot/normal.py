@@ -23,25 +23,13 @@ def normal_w2_squared(z: Tensor) -> Tensor:
 
     .. math:: |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2
 
-    Parameters
-    ----------
-    z : Tensor (..., n, d)
-        Points.
-
-    Returns
-    -------
-    Tensor (...)
-        In the squared unit of the points; differentiable once. λ are the eigenvalues of the covariance; those that are missing
-        because n ≤ d count as 0.
-
-    Notes
-    -----
     This is `bures_wasserstein` of the sample's moments, with a gradient where that has an infinite slope. It sees moments
     only: codes with mean 0 and covariance I are at distance 0, whatever their shape. A sample of n points from N(0, I) has about
     d/n + d(d + 1)/4n. Source: [olkin1982].
 
-    Examples
-    --------
+    ``z`` is (..., n, d); the result has shape (...) and the squared unit of the points, and is differentiable once. λ are the
+    eigenvalues of the covariance; those that are missing because n ≤ d count as 0.
+
     >>> normal_w2_squared(torch.tensor([[3.0], [-1.0]])).round(decimals=4)  # mean 1, deviation 2
     tensor(2.)
     """

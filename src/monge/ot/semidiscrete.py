@@ -52,6 +52,12 @@ class SemiDiscrete(nn.Module):
 
     and :math:`\psi^{c,0}(x) = \min_j c(x, y_j) - \psi_j`.
 
+    `fit` finds the potential of a fixed source; `ascend` follows a source that moves, as a generator in training does:
+    some ``sd.ascend(fake)``, then ``sd.value(fake).backward()``. The state that training needs (potential, iterate, count) is the
+    module's ``state_dict``; y and b are not in it. n×m scores are never held, only tiles. For squared distances a tile is one
+    matrix product; under ``torch.autocast`` to bfloat16 it takes a fifth of the time on CPUs that have the instruction, and
+    scores are rounded to 8 bits. Source: [genevay2016], and [kitagawa2019] for a box in the plane.
+
     Parameters
     ----------
     y : Tensor (m, d)
@@ -67,14 +73,6 @@ class SemiDiscrete(nn.Module):
     ----------
     potential : Tensor (m,)
         The average of the iterates, with Σ b ψ = 0.
-
-    Notes
-    -----
-    `fit` finds the potential of a fixed source; `ascend` follows a source that moves, as a generator in training does:
-    some ``sd.ascend(fake)``, then ``sd.value(fake).backward()``. The state that training needs (potential, iterate, count) is the
-    module's ``state_dict``; y and b are not in it. n×m scores are never held, only tiles. For squared distances a tile is one
-    matrix product; under ``torch.autocast`` to bfloat16 it takes a fifth of the time on CPUs that have the instruction, and
-    scores are rounded to 8 bits. Source: [genevay2016], and [kitagawa2019] for a box in the plane.
 
     Examples
     --------
@@ -149,14 +147,18 @@ class SemiDiscrete(nn.Module):
             x = self._points(source, "source")
             a = check.weights(a, x, len(x), "a").detach()
             if self.epsilon > 0 and len(x) * len(self.y) <= _SMALL:
-                return self._fit_finite(x, a, n_iter, tol or 1e-6)
+                tol = tol or 1e-6
+                psi, error = self._finite(x, a, n_iter, tol)
+                return self._found(psi, error <= tol, "L-BFGS", tol)
 
             def rows(n: int, generator: torch.Generator | None) -> Tensor:
                 return x[torch.multinomial(a.cpu(), n, True, generator=generator).to(x.device)]
 
             return self._fit_sampler(rows, n_iter, batch_size, tol, generator)
         if isinstance(source, Box) and self._squared and self.epsilon == 0 and self.y.shape[1] == 2:
-            return self._fit_box(source, n_iter, tol or 1e-9)
+            live, tol = self.b > 0, tol or 1e-9
+            psi, error = fit_areas(self.y[live], self.b[live], source, tol, n_iter)
+            return self._found(psi, error <= max(tol, 1e-12), "Newton's method", tol)
         return self._fit_sampler(_two_arguments(source), n_iter, batch_size, tol, generator)
 
     @torch.no_grad()
@@ -355,16 +357,7 @@ class SemiDiscrete(nn.Module):
         self.iterate.copy_(self.potential)
         return self
 
-    def _fit_box(self, box: Box, n_iter: int, tol: float) -> SemiDiscrete:
-        live = self.b > 0
-        psi, error = fit_areas(self.y[live], self.b[live], box, tol, n_iter)
-        self.potential[live] = psi
-        self.iterate.copy_(self.potential)
-        if error > max(tol, 1e-12):
-            check.warn_not_reached("Newton's method", tol, _REMEDY, stacklevel=4)
-        return self
-
-    def _fit_finite(self, x: Tensor, a: Tensor, n_iter: int, tol: float) -> SemiDiscrete:
+    def _finite(self, x: Tensor, a: Tensor, n_iter: int, tol: float) -> tuple[Tensor, float]:
         live = self.b > 0
         with torch.no_grad():
             C = self._cost.matrix(x, self.y[live]).double()
@@ -374,10 +367,13 @@ class SemiDiscrete(nn.Module):
             psi, _ = _maximise(C, a, b, psi, level, _COARSE_ITER, 1e-4)
             level = max(self.epsilon, level / 4)
         psi, error = _maximise(C, a, b, psi, level, n_iter, tol)
-        self.potential[live] = (psi - (b * psi).sum()).to(self.potential)
+        return psi - (b * psi).sum(), error
+
+    def _found(self, psi: Tensor, reached: bool, solver: str, tol: float) -> SemiDiscrete:
+        self.potential[self.b > 0] = psi.to(self.potential)
         self.iterate.copy_(self.potential)
-        if error > tol:
-            check.warn_not_reached("L-BFGS", tol, _REMEDY, stacklevel=4)
+        if not reached:
+            check.warn_not_reached(solver, tol, _REMEDY, stacklevel=4)
         return self
 
 
@@ -385,7 +381,6 @@ def _maximise(C: Tensor, a: Tensor, b: Tensor, psi: Tensor, epsilon: float, n_it
     """L-BFGS in units of ε, and the largest error of a mass."""
     theta = (psi / epsilon).requires_grad_()
     reference = b.log() - C / epsilon
-
     search = torch.optim.LBFGS([theta], max_iter=n_iter, tolerance_grad=tol, tolerance_change=0, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from .. import parallel
 from . import _validate as check
 from ._coupling import Coupling
+from ._implicit import slope
 from ._kernel import Powers, Task
 from ._loop import Solution, fit
 from ._problem import Problem
@@ -48,6 +49,8 @@ def sinkhorn(
 
     .. math:: \min_{P 1 = a,\ P^\top 1 = b} \langle P, C \rangle + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
 
+    Source: [cuturi2013], [schmitzer2019], [walker2011]. For a debiased loss use `sinkhorn_divergence`, for ε = 0 `wasserstein`.
+
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
@@ -71,15 +74,6 @@ def sinkhorn(
     sharded : bool
         ``x`` (and ``a``) are this process's share of the rows, ``y`` is the same on all; potentials agree by all-reduce.
         ``value`` is the whole problem's; its gradient in ``x`` is complete, those in ``y`` and ``b`` are this process's summand.
-
-    Returns
-    -------
-    Plan
-        ``plan.value`` is differentiable. If the tolerance was not met, ``plan.converged`` is False and one warning is given.
-
-    Notes
-    -----
-    Source: [cuturi2013], [schmitzer2019], [walker2011]. For a debiased loss use `sinkhorn_divergence`, for ε = 0 `wasserstein`.
 
     Examples
     --------
@@ -129,7 +123,7 @@ def as_plan(
         mass = problem.unflatten(found.coupling.rows).sum(-1)
         excess = mass - held_a.sum(-1) * held_b.sum(-1)
         number = number - epsilon * (parallel.total(excess) if sharded else excess)
-    slopes = _slope(f, prices[0], epsilon, held_b), _slope(g, prices[1], epsilon, held_a)
+    slopes = slope(f, prices[0], epsilon, held_b), slope(g, prices[1], epsilon, held_a)
     P, image = found.coupling, None
     value = problem.with_gradient(number.to(f.dtype), P, (a, b), slopes, (f, g, epsilon, prices))
     if problem.points is not None:
@@ -151,10 +145,3 @@ def _powers(prices: Rho, epsilon: float) -> Powers:
 def _dual(f: Tensor, a: Tensor, rho: float) -> Tensor:
     """−φ*(−f) for the marginal's price: <a, f>, or ρ <a, 1 − e^(−f/ρ)>."""
     return (a * (f if math.isinf(rho) else -rho * torch.expm1(-f / rho))).sum(-1)
-
-
-def _slope(f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
-    """Derivative of the value in the weights."""
-    if math.isinf(rho):
-        return f
-    return -(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True))

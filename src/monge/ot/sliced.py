@@ -36,6 +36,8 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
 
     .. math:: W_p = \Bigl(\int_0^1 |F_x^{-1}(q) - F_y^{-1}(q)|^p \,dq\Bigr)^{1/p}
 
+    The cost is that of sorting, n log n. Source: [rabin2011].
+
     Parameters
     ----------
     x, y : Tensor (..., n), (..., m)
@@ -49,10 +51,6 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
     -------
     Tensor (...)
         In the unit of the values, differentiable once in values and weights (gradient 0 where the distance is 0).
-
-    Notes
-    -----
-    The cost is that of sorting, n log n. Source: [rabin2011].
 
     Examples
     --------
@@ -84,6 +82,8 @@ def sliced_wasserstein(
     .. math:: SW_p = \Bigl(\frac1K \sum_{k=1}^K W_p^p(\theta_k^\top x,\ \theta_k^\top y)\Bigr)^{1/p},
               \qquad \theta_k \text{ uniform on the sphere}
 
+    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source: [bonneel2015].
+
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
@@ -103,10 +103,6 @@ def sliced_wasserstein(
     -------
     Tensor (...)
         In the unit of the points and at most W_p, differentiable once in points and weights.
-
-    Notes
-    -----
-    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source: [bonneel2015].
 
     Examples
     --------
@@ -129,6 +125,8 @@ def max_sliced_wasserstein(
 
     .. math:: \max_{|\theta| = 1} W_p(\theta^\top x,\ \theta^\top y)
 
+    Use it in high dimension, where random directions see little. Source: [deshpande2019].
+
     Parameters
     ----------
     x, y, p, generator
@@ -143,10 +141,6 @@ def max_sliced_wasserstein(
     Tensor (...)
         In the unit of the points; a lower bound of the maximum, for the problem is not concave, hence of W_p. Differentiable
         once in the points, with the direction held fixed (envelope theorem).
-
-    Notes
-    -----
-    Use it in high dimension, where random directions see little. Source: [deshpande2019].
 
     Examples
     --------
