@@ -25,10 +25,9 @@ from .divergences import (
 )
 from .dual import Conjugate, conjugate, dual_w2_squared, gradient_penalty
 from .exact import transport, wasserstein
-from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map, gaussian_maps
+from .gaussian import AffineMap, Gaussian, bures_wasserstein, gaussian_barycenter, gaussian_map, gaussian_maps, normal_w2_squared
 from .gromov import fused_gromov_wasserstein, gromov_wasserstein
 from .mmd import energy_distance, kernel_scales, mmd
-from .normal import normal_w2_squared
 from .plan import Plan
 from .semidiscrete import SemiDiscrete
 from .sinkhorn import sinkhorn

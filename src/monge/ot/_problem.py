@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from . import _validate as check
 from ._autograd import ONCE, first_order, scaled, with_rule
 from ._coupling import Coupling
-from ._geometry import Bilinear, Geometry, Matrix, flat, unflat
+from ._geometry import Bilinear, Geometry, Matrix, flat, reduced, unflat
 from ._implicit import differentiable_gradients
 from .costs import Cost, CostLike, as_cost
 
@@ -94,9 +94,7 @@ class Problem:
         if (a > 0).all():
             dtype = P.rows.dtype
             return self.unflatten(P.apply(y.to(dtype)).to(y.dtype) / P.rows.unsqueeze(-1).to(y.dtype))
-        beta = self.geometry.beta
-        g, b = self.flatten(g), self.flatten(b)
-        h = (g if beta is None else g - beta) + epsilon * b.log()
+        h = reduced(self.flatten(g), self.geometry.beta) + epsilon * self.flatten(b).log()
         means = [self.geometry.exponent(h, epsilon, rows).softmax(-1) @ y for rows in self.geometry.blocks()]
         return self.unflatten(torch.cat(means, -2))
 

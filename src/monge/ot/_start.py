@@ -20,7 +20,8 @@ _FLOOR = 1e-4  # of the largest eigenvalue, so that flat clouds have an inverse 
 def cold(task: Task, epsilon: float) -> Tensor:
     """A reduced potential g for a task of which nothing is known: that of Gaussians, or g = 0."""
     geometry = task.geometry
-    if isinstance(geometry, Bilinear) and geometry.squared and _affordable(geometry):
+    # The cost of the eigenproblems is told by the columns alone: processes that share out the rows must agree.
+    if isinstance(geometry, Bilinear) and geometry.squared and _POINTS_A_DIMENSION * geometry.q.shape[-1] <= geometry.m:
         g = _gaussian(geometry, task.a, task.b, epsilon, task.sharded)
         if g.isfinite().all():
             return g
@@ -43,11 +44,6 @@ def _gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded:
     slope = 0.5 * inverse @ ((vectors * ((values.clamp_min(0) + s * s).sqrt() - s).unsqueeze(-2)) @ vectors.mT) @ inverse
     centred = y - my
     return -2 * (y @ mx.mT).squeeze(-1) - (centred @ slope * centred).sum(-1)
-
-
-def _affordable(geometry: Bilinear) -> bool:
-    """Asked of the columns only: processes that share out the rows must agree."""
-    return _POINTS_A_DIMENSION * geometry.q.shape[-1] <= geometry.m
 
 
 def _moments(x: Tensor, a: Tensor, sharded: bool) -> tuple[Tensor, Tensor]:

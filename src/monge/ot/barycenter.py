@@ -117,11 +117,15 @@ def barycenter(
     if support is not None:
         if n_support is not None or masses is not None:
             raise ValueError("support fixes the points and asks for their weights: pass no n_support and no masses with it")
-        return _fixed(clouds, shares, support.detach(), float(epsilon), cost, debias, tol, max_iter or 2000)
-    if cost != "sqeuclidean" or debias:
+        found = _fixed(clouds, shares, support.detach(), float(epsilon), cost, debias, tol, max_iter or 2000)
+    elif cost != "sqeuclidean" or debias:
         raise ValueError('without support the cost must be "sqeuclidean" and debias False: pass support=points for the rest')
-    x, a = _start(clouds, shares, n_support, masses, generator)
-    return _free(clouds, shares, x, a, float(epsilon), tol, max_iter or 100)
+    else:
+        x, a = _start(clouds, shares, n_support, masses, generator)
+        found = _free(clouds, shares, x, a, float(epsilon), tol, max_iter or 100)
+    if not found.converged:
+        check.warn_not_reached("barycenter", tol, stacklevel=3)
+    return found
 
 
 def _free(clouds: Clouds, shares: Tensor, x: Tensor, a: Tensor, epsilon: float, tol: float, max_iter: int) -> Barycenter:
@@ -142,7 +146,7 @@ def _free(clouds: Clouds, shares: Tensor, x: Tensor, a: Tensor, epsilon: float, 
         motion = ((a @ (moved - x).square()).sum().sqrt() / spread.clamp_min(torch.finfo(x.dtype).eps * moved.abs().max())).item()
         x, done = moved, done + 1
     converged = motion <= tol and all(plan is None or plan.converged for plan in plans)
-    return _report(x, a, value, done, converged, tol)
+    return Barycenter(x, a, value, done, converged)
 
 
 def _exact(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +185,7 @@ def _fixed(
     value = x.new_zeros(())
     for share, K, u, v in zip(shares, log_kernels, log_u, log_v, strict=True):
         value = value - share * epsilon * ((K + u[:, None] + v).exp() * K).sum()
-    return _report(x, torch.softmax(log_a, 0), value, done, error <= tol, tol)
+    return Barycenter(x, torch.softmax(log_a, 0), value, done, error <= tol)
 
 
 def _start(
@@ -208,9 +212,3 @@ def _clouds(measures: Sequence[Measure]) -> Clouds:
         check.pair(y, clouds[0][0] if clouds else y, (f"measures[{k}]", "measures[0]"))
         clouds.append((y, check.weights(b, y, len(y), f"the weights of measures[{k}]").detach()))
     return clouds
-
-
-def _report(x: Tensor, a: Tensor, value: Tensor, n_iter: int, converged: bool, tol: float) -> Barycenter:
-    if not converged:
-        check.warn_not_reached("barycenter", tol, stacklevel=5)
-    return Barycenter(x, a, value, n_iter, converged)

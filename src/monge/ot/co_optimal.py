@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import first_order, with_slope
+from ._autograd import asks_gradient, first_order, with_slope
 from ._matmul import dot, matvec
 from ._quadratic import COARSE_TOL, FINER
 from .plan import Plan
@@ -115,8 +115,10 @@ def co_optimal_transport(
     if not converged:
         check.warn_not_reached("co_optimal_transport", tol, stacklevel=3)
     value = samples.value - samples.cost + features.value
-    if torch.is_grad_enabled() and any(t.requires_grad for t in (X, Y, a, b, v, w)):
-        slope = _energy(first_order(X), first_order(Y), samples, features)
+    if asks_gradient(X, Y, a, b, v, w):
+        X, Y, P, Q = first_order(X), first_order(Y), samples.matrix(), features.matrix()
+        slope = dot(samples.a, matvec(X.square(), features.a)) + dot(samples.b, matvec(Y.square(), features.b))
+        slope = slope - 2 * (X * (P @ Y @ Q.mT)).sum((-2, -1))
         for weights, potential in ((a, samples.f), (b, samples.g), (v, features.f), (w, features.g)):
             slope = slope + dot(first_order(weights), potential)
         value = with_slope(value, slope)
@@ -148,9 +150,3 @@ def _cost(X: Tensor, Y: Tensor, v: Tensor, w: Tensor, Q: Tensor) -> Tensor:
     """Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ."""
     ends = matvec(X.square(), v)[..., :, None] + matvec(Y.square(), w)[..., None, :]
     return ends - 2 * (X @ Q @ Y.mT)
-
-
-def _energy(X: Tensor, Y: Tensor, samples: Plan, features: Plan) -> Tensor:
-    """The quadratic sum, with gradients in the tables."""
-    ends = dot(samples.a, matvec(X.square(), features.a)) + dot(samples.b, matvec(Y.square(), features.b))
-    return ends - 2 * (X * (samples.matrix() @ Y @ features.matrix().mT)).sum((-2, -1))

@@ -18,7 +18,7 @@ from .. import parallel
 from . import _validate as check
 from ._coupling import Coupling
 from ._implicit import slope
-from ._kernel import Powers, Task
+from ._kernel import Task
 from ._loop import Solution, fit
 from ._problem import Problem
 from .costs import CostLike
@@ -93,7 +93,8 @@ def sinkhorn(
     b = check.weights(b, problem.like, m, "b", mass=None if free else 1.0)
     start = check.potentials((init.f, init.g) if isinstance(init, Plan) else init, a, b)
     flat_a, flat_b = problem.flatten(a.detach()), problem.flatten(b.detach())
-    task = Task(problem.geometry, flat_a, flat_b, _powers(prices, epsilon), sharded)
+    first, second = (1.0 if math.isinf(price) else price / (price + epsilon) for price in prices)
+    task = Task(problem.geometry, flat_a, flat_b, (first, second), sharded)
     g = None if start is None else problem.flatten(start[1])
     found = fit(task, epsilon, tol, max_iter, g, streamed=linear_memory(memory, problem))
     return as_plan(problem, a, b, found, epsilon, tol, prices, sharded)
@@ -135,11 +136,6 @@ def as_plan(
 def _cost(problem: Problem, P: Coupling, dtype: torch.dtype, sharded: bool) -> Tensor:
     number = problem.unflatten(problem.inner(P)).to(dtype)
     return problem.with_gradient(parallel.total(number) if sharded else number, P)
-
-
-def _powers(prices: Rho, epsilon: float) -> Powers:
-    first, second = (1.0 if math.isinf(rho) else rho / (rho + epsilon) for rho in prices)
-    return first, second
 
 
 def _dual(f: Tensor, a: Tensor, rho: float) -> Tensor:
