@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monge import ot
-from monge.ot import _scaling
+from monge.ot import _loop
 from monge.ot._fused import Fused, _FusedCoupling
 from tests.laws.test_entropic import F64, TIGHT, cloud, seeds, sizes, weights
 
@@ -86,7 +86,7 @@ def test_the_fused_iteration_equals_the_dense_one(cost: str, rho: Any, monkeypat
     b = torch.cat([b[:-1], b[:1] * 0])
     options = {"epsilon": 0.5, "cost": cost, "rho": rho, "b": b / b.sum(), **TIGHT}
     dense = ot.sinkhorn(x, y, **options)
-    monkeypatch.setattr(_scaling, "Streamed", lambda *arguments: Fused(PlainKernels, *arguments))
+    monkeypatch.setattr(_loop, "Streamed", lambda *arguments: Fused(PlainKernels, *arguments))
     fused = ot.sinkhorn(x, y, memory="linear", **options)
     assert isinstance(fused._coupling, _FusedCoupling)
     torch.testing.assert_close(fused.value, dense.value, atol=1e-9, rtol=0)
@@ -97,7 +97,7 @@ def test_the_fused_iteration_equals_the_dense_one(cost: str, rho: Any, monkeypat
 
 
 def test_a_kernel_that_would_not_fit_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monge.ot._scaling.Dense", None)
+    monkeypatch.setattr("monge.ot._loop.Dense", None)
     with pytest.raises(TypeError):
         ot.sinkhorn(cloud(0, 5, 2), cloud(1, 5, 2), epsilon=1.0)
     monkeypatch.setattr(sys.modules["monge.ot.sinkhorn"], "_DENSE_BYTES", 100)
@@ -243,7 +243,7 @@ def test_potentials_stay_in_the_range_of_the_costs() -> None:
 
 
 def test_extrapolations_are_bounded() -> None:
-    mixer, one = _scaling.Anderson(torch.full((3,), 1 / 3, dtype=F64)), torch.ones(3, dtype=F64)
+    mixer, one = _loop.Anderson(torch.full((3,), 1 / 3, dtype=F64)), torch.ones(3, dtype=F64)
     mixer.next(0 * one, one, 1.0, 1e-9)
     h = mixer.next(one, one + 1e-9, 1.0, 1e-9)  # as if a billion steps would do
     assert h is not None
@@ -262,7 +262,7 @@ def test_no_step_lowers_the_dual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extrapolation by nonsense must be undone: the solver still converges, and to the same value."""
     x, y = cloud(0, 30, 2), cloud(1, 30, 2)
     honest = ot.sinkhorn(x, y, epsilon=0.1, tol=1e-4)
-    monkeypatch.setattr("monge.ot._scaling.Anderson.next", lambda self, image, r, worst, goal: image + 5 * r.flip(-1))  # noqa: ARG005
+    monkeypatch.setattr("monge.ot._loop.Anderson.next", lambda self, image, r, worst, goal: image + 5 * r.flip(-1))  # noqa: ARG005
     astray = ot.sinkhorn(x, y, epsilon=0.1, tol=1e-4, max_iter=5000)
     assert astray.converged
     torch.testing.assert_close(astray.value, honest.value, atol=1e-6, rtol=0)
@@ -339,14 +339,14 @@ def test_two_processes_that_share_the_rows_equal_one(memory: str, tmp_path: Path
 def test_a_state_carries_potentials_from_step_to_step(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, state = cloud(0, 60, 2), cloud(1, 50, 2), ot.SinkhornState()
     n_iter: list[int] = []
-    fit = _scaling._descend
+    fit = _loop._descend
 
     def counted(*arguments: Any) -> Any:
         found = fit(*arguments)
         n_iter.append(found[3])
         return found
 
-    monkeypatch.setattr(_scaling, "_descend", counted)
+    monkeypatch.setattr(_loop, "_descend", counted)
     cold = ot.sinkhorn_divergence(x, y, epsilon=0.02, state=state)
     warm = ot.sinkhorn_divergence(x + 1e-4, y, epsilon=0.02, state=state)
     assert sum(n_iter[3:]) <= sum(n_iter[:3]) / 3

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from monge.ot.gaussian import bures_wasserstein, gaussian_barycenter, gaussian_map
-from monge.ot.kernels import energy_distance, mmd
+from monge.ot.mmd import energy_distance, mmd
 from monge.ot.sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
 from tests.laws.test_entropic import cloud, weights
 from tests.laws.test_gaussian import gaussian

@@ -12,40 +12,41 @@ import torch
 from torch import Tensor
 
 from .. import parallel
+from ._coupling import Coupling
 from ._geometry import Bilinear
-from ._operators import Coupling, Powers, dual_value, without_weight
+from ._kernel import Task, dual_value, priced
 
 
 class Fused:
-    """The operator of `_operators.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and ``mean``."""
+    """The operator of `_kernel.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and ``mean``."""
 
-    def __init__(
-        self, kernels: ModuleType, geometry: Bilinear, a: Tensor, b: Tensor, powers: Powers = (1.0, 1.0), sharded: bool = False
-    ) -> None:
-        self._kernels, self._geometry, self._a, self._b, self._powers, self._sharded = kernels, geometry, a, b, powers, sharded
-        self.dead = without_weight(b)
+    damping = 1.0
+
+    def __init__(self, kernels: ModuleType, task: Task) -> None:
+        assert isinstance(task.geometry, Bilinear)
+        self._kernels, self._geometry, self._task = kernels, task.geometry, task
 
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
         self._q, self._k = (t * (self._geometry.factor / epsilon) for t in (self._geometry.q, self._geometry.k))
 
     def sweep(self, h: Tensor) -> Tensor:
-        epsilon, geometry = self._epsilon, self._geometry
-        self._h_b = h + self._g / epsilon + self._b.log()
+        epsilon, geometry, task = self._epsilon, self._geometry, self._task
+        self._h_b = h + self._g / epsilon + task.b.log()
         self._lse = self._kernels.lse(self._q, geometry.k, self._h_b)
-        self._f = _priced(-epsilon * self._lse, geometry.alpha, self._powers[0])
-        self._h_a = self._f / epsilon + self._a.log()
+        self._f = priced(-epsilon * self._lse, geometry.alpha, task.powers[0])
+        self._h_a = self._f / epsilon + task.a.log()
         self._columns = self._kernels.lse(self._k, geometry.q, self._h_a)
-        if self._sharded:
+        if task.sharded:
             self._columns = torch.logsumexp(parallel.gather(self._columns.unsqueeze(0)), 0)
-        t = (_priced(-epsilon * self._columns, geometry.beta, self._powers[1]) - self._g) / epsilon
-        return t if self.dead is None else t.masked_fill_(self.dead, 0)
+        t = (priced(-epsilon * self._columns, geometry.beta, task.powers[1]) - self._g) / epsilon
+        return t if task.dead is None else t.masked_fill_(task.dead, 0)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
         return self._f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
-        return dual_value(*self.potentials(h), self._a, self._b, self._geometry, self._powers, self._epsilon, self._sharded)
+        return dual_value(self._task, *self.potentials(h), self._epsilon)
 
     def coupling(self) -> Coupling:
         return _FusedCoupling(self)
@@ -78,7 +79,3 @@ class _FusedCoupling:
 
     def matrix(self) -> Tensor:
         return torch.cat([tile for _, tile in self.blocks()], -2)
-
-
-def _priced(f: Tensor, shift: Tensor, power: float) -> Tensor:
-    return f if power == 1 else power * (f + shift) - shift

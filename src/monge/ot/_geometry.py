@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ._products import pairwise
+from ._matmul import pairwise
 
 LN2 = math.log(2)
 _BLOCK = 2**20  # entries: a block of rows stays in the cache while it is worked on
@@ -24,8 +24,7 @@ _ROWS = 64  # and not fewer rows, for the matrix product's sake
 class Geometry(ABC):
     """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m); everything is without gradient.
 
-    Attributes: ``n``, ``m``, ``batch`` (a shape), ``like`` (a tensor that tells dtype and device), shifts ``alpha`` (…, n) and
-    ``beta`` (…, m) or None for zero.
+    Shifts ``alpha`` (…, n) and ``beta`` (…, m) are None for zero; ``like`` is a tensor that tells dtype and device.
     """
 
     n: int
@@ -39,8 +38,7 @@ class Geometry(ABC):
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         """(g − C′)/ε for a block of rows, (…, rows, m).
 
-        Callers pass ε ln 2 and take `torch.exp2` of the result: on the CPU it is four times as fast as `torch.exp`, and twenty
-        times where it underflows.
+        Callers pass ε ln 2 and take `torch.exp2`: on the CPU 4 times as fast as `torch.exp`, and 20 times where it underflows.
         """
 
     @property
@@ -59,7 +57,7 @@ class Geometry(ABC):
     def blocks(self) -> Iterator[slice]:
         """Slices that cover the rows; small problems and batches are one block."""
         size = self.n if self.batch or self.n * self.m <= 2 * _BLOCK else max(_ROWS, _BLOCK // self.m)
-        return (slice(i, min(i + size, self.n)) for i in range(0, self.n, size))
+        return slices(self.n, size)
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
         """−ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε) in linear memory, (…, n)."""
@@ -68,6 +66,10 @@ class Geometry(ABC):
             top, _, s = row_sums(self.exponent(h, epsilon * LN2, rows))
             f[..., rows] = -epsilon * (LN2 * top + s.log())
         return f
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    return (slice(i, min(i + size, n)) for i in range(0, n, size))
 
 
 def exp2_(S: Tensor) -> Tensor:
@@ -82,6 +84,31 @@ def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     top = S.amax(-1)
     E = exp2_(S.sub_(top.unsqueeze(-1)))
     return top, E, E.sum(-1)
+
+
+def centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both clouds as (batch, n, d) about one centre: far from the origin float32 products would lose digits."""
+    x, y = (t.detach().reshape(-1, *t.shape[-2:]) for t in (x, y))
+    centre = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
+    return x - centre, y - centre
+
+
+def flat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Join the batch dimensions into one, if there are several."""
+    return t if len(batch) <= 1 else t.reshape(-1, *t.shape[len(batch) :])
+
+
+def unflat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
+    return t if len(batch) <= 1 else t.reshape(*batch, *t.shape[1:])
+
+
+def full(f: Tensor, shift: Tensor | None) -> Tensor:
+    """The potential, from the reduced one."""
+    return f if shift is None else f + shift
+
+
+def reduced(f: Tensor, shift: Tensor | None) -> Tensor:
+    return f if shift is None else f - shift
 
 
 class Bilinear(Geometry):
@@ -135,12 +162,13 @@ class Matrix(Geometry):
 
 
 class Pairwise(Geometry):
-    """Costs that a function of points gives, made anew for each block."""
+    """Costs that a function of points gives, computed again for each block."""
 
     def __init__(self, matrix: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, swapped: bool = False) -> None:
         self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped
         self.n, self.m, self.batch, self.like = x.shape[-2], y.shape[-2], x.shape[:-2], x
 
+    @torch.no_grad()  # parameters of the function may ask for one
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         x = self.x[..., rows, :]
         C = self.matrix(self.y, x).mT if self.swapped else self.matrix(x, self.y)

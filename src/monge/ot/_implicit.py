@@ -6,8 +6,8 @@
         [ Pᵀ           diag(c)/λ₂ ] [dg] = [ (P ∘ dC)ᵀ1  − ε Pᵀ (da/a) ]
 
 with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal at the price ρ KL, 1 for one that is kept. The system is
-symmetric and positive semi-definite (constants (1, −1) are its kernel), so that the adjoint is the same system, solved by
-conjugate gradients on its Schur complement.
+symmetric and positive semi-definite (its kernel: constants (1, −1)), so the adjoint is the same system; conjugate gradients
+solve its Schur complement.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from ._autograd import with_rule
+from ._matmul import dot, matvec
 
 if TYPE_CHECKING:
     from ._problem import Problem
@@ -32,61 +34,52 @@ def differentiable_gradients(
     f, g, epsilon, prices = potentials
     *points, a, b = inputs
     with torch.enable_grad():
-        f, g = _Potentials.apply(problem.matrix(*points), a, b, f, g, epsilon, prices)
+        f, g = _potentials(problem.matrix(*points), a, b, f, g, epsilon, prices)
         P = _plan(problem.matrix(*points), a, b, f, g, epsilon)
         held = [t.view_as(t) for t in (*points, a, b)]  # the envelope theorem: only these are differentiated now
         *held_points, held_a, held_b = held
-        slope = (P * problem.matrix(*held_points)).sum((-2, -1))
-        slope = slope + _priced(held_a, f, prices[0], epsilon, b) + _priced(held_b, g, prices[1], epsilon, a)
+        value = (P * problem.matrix(*held_points)).sum((-2, -1))
+        value = value + dot(held_a, slope(f, prices[0], epsilon, b)) + dot(held_b, slope(g, prices[1], epsilon, a))
         live = [t for t, w in zip(held, wanted, strict=True) if w]
-        found = iter(torch.autograd.grad(slope, live, grad, create_graph=True))
+        found = iter(torch.autograd.grad(value, live, grad, create_graph=True))
     return [next(found) if w else None for w in wanted]
 
 
-def _priced(a: Tensor, f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
+def slope(f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
+    """Derivative of the value in the weights of a marginal at the price ρ."""
     if math.isinf(rho):
-        return (a * f).sum(-1)
-    return (a * (-(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True)))).sum(-1)
+        return f
+    return -(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True))
 
 
 def _plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
     return ((f.unsqueeze(-1) + g.unsqueeze(-2) - C) / epsilon).exp() * a.unsqueeze(-1) * b.unsqueeze(-2)
 
 
-class _Potentials(torch.autograd.Function):
-    """Potentials that are known, as functions of (C, a, b)."""
+def _potentials(
+    C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float, prices: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """The potentials f, g that are known, as functions of (C, a, b)."""
+    n, m = C.shape[-2:]
 
-    @staticmethod
-    def forward(
-        ctx: Any, C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float, prices: tuple[float, float]
-    ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(C, a, b, f, g)
-        ctx.epsilon, ctx.prices = epsilon, prices
-        return f.clone(), g.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, vf: Tensor, vg: Tensor) -> tuple[Tensor | None, ...]:
-        C, a, b, f, g = ctx.saved_tensors
-        epsilon, (rho_a, rho_b) = ctx.epsilon, ctx.prices
+    def rule(grad: Tensor, _: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        C, a, b = inputs
+        vf, vg = grad.split([n, m], -1)
         kernel = _plan(C, torch.ones_like(a), torch.ones_like(b), f, g, epsilon)
         P = kernel * a.unsqueeze(-1) * b.unsqueeze(-2)
-        left, right = P.sum(-1) * (1 + epsilon / rho_a), P.sum(-2) * (1 + epsilon / rho_b)
+        left, right = P.sum(-1) * (1 + epsilon / prices[0]), P.sum(-2) * (1 + epsilon / prices[1])
         inverse = torch.where(left > 0, 1 / left, 0)
 
         def schur(v: Tensor) -> Tensor:
-            return right * v - _row(_column(P, v) * inverse, P)
+            return right * v - _row(matvec(P, v) * inverse, P)
 
         zg = _conjugate_gradients(schur, vg - _row(vf * inverse, P), right)
-        zf = (vf - _column(P, zg)) * inverse
+        zf = (vf - matvec(P, zg)) * inverse
         dC = P * (zf.unsqueeze(-1) + zg.unsqueeze(-2))
-        da = -epsilon * _column(kernel * b.unsqueeze(-2), zg)
-        db = -epsilon * _row(zf * a, kernel)
-        return dC, da, db, None, None, None, None
+        return dC, -epsilon * matvec(kernel * b.unsqueeze(-2), zg), -epsilon * _row(zf * a, kernel)
 
-
-def _column(P: Tensor, v: Tensor) -> Tensor:
-    return (P @ v.unsqueeze(-1)).squeeze(-1)
+    known = with_rule(torch.cat([f, g], -1), rule, "plan.value can be differentiated twice, not three times", C, a, b)
+    return known.split([n, m], -1)
 
 
 def _row(v: Tensor, P: Tensor) -> Tensor:

@@ -32,8 +32,7 @@ _HALVINGS = 40
 class Box:
     """The uniform measure on a box: ``Box((0, 0), (1, 1))`` is the unit square.
 
-    Called as ``box(n, generator)`` it draws n points, (n, d); so it is a sampler in any dimension. In the plane
-    `SemiDiscrete.fit` knows its cells exactly.
+    ``box(n, generator)`` draws n points, (n, d), in any dimension. In the plane `SemiDiscrete.fit` knows its cells exactly.
 
     >>> Box((0, 0), (2, 1)).volume
     2.0
@@ -65,9 +64,6 @@ class _Diagram:
     start: Array
     end: Array
 
-    def lengths(self) -> Array:
-        return np.linalg.norm(self.end - self.start, axis=1)
-
     def areas(self) -> Array:
         """Each side makes a triangle with the centre of its cell; empty cells have area 0."""
         cell = np.concatenate([self.left, self.right])
@@ -90,7 +86,6 @@ def laguerre_cells(y: Tensor, psi: Tensor, box: Box) -> list[Tensor]:
     ``y`` is (m, 2), ``psi`` (m,). The j-th of the m tensors is (v_j, 2): the corners of cell j, counter-clockwise, in y's dtype
     and on its device; a hidden cell has none. Of equal targets with equal potentials only one has a cell.
 
-    >>> import torch
     >>> left, right = laguerre_cells(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.zeros(2), Box((0, 0), (1, 1)))
     >>> left.max(0).values
     tensor([0.5000, 1.0000])
@@ -153,7 +148,7 @@ def _response(y: Array, diagram: _Diagram, box: Box) -> Array:
 
     between = (diagram.left < diagram.m) & (diagram.right < diagram.m)
     i, j = diagram.left[between], diagram.right[between]
-    w = diagram.lengths()[between] / (2 * np.linalg.norm(y[i] - y[j], axis=1) * box.volume)
+    w = np.linalg.norm(diagram.end - diagram.start, axis=1)[between] / (2 * np.linalg.norm(y[i] - y[j], axis=1) * box.volume)
     rows, cols = np.concatenate([i, j, i, j]), np.concatenate([j, i, i, j])
     return coo_array((np.concatenate([-w, -w, w, w]), (rows, cols)), shape=(diagram.m, diagram.m)).tocsc()
 

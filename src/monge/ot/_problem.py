@@ -1,20 +1,26 @@
-"""A transport problem as the solver sees it: flat batches and no gradients inside, the user's tensors outside."""
+"""A transport problem as the solver sees it: flat batches and no gradients inside, the user's tensors outside.
+
+The value is differentiated by the envelope theorem: d value = <P, dC> + <f, da> + <g, db>, with the plan P held fixed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from . import _validate as check
-from ._geometry import Bilinear, Geometry, Matrix
-from ._operators import Coupling
+from ._autograd import ONCE, first_order, scaled, with_rule
+from ._coupling import Coupling
+from ._geometry import Bilinear, Geometry, Matrix, flat, reduced, unflat
+from ._implicit import differentiable_gradients
 from .costs import Cost, CostLike, as_cost
+
+_COST_ONCE = "plan.cost holds P fixed and has no second derivative: use plan.value"
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Problem:
     """Either a cost matrix or two clouds with a ground cost.
 
     ``inputs`` are the user's tensors in which the value has a gradient in closed form: (C,) or (x, y); none for a callable cost,
-    whose parameters may want gradients too, so that its graph is kept (`linked`).
+    whose graph is kept instead.
     """
 
     geometry: Geometry
@@ -36,7 +42,7 @@ class Problem:
     def given(cls, C: Tensor) -> Problem:
         C = check.cost_matrix(C)
         batch = C.shape[:-2]
-        return cls(Matrix(_flat(C.detach(), batch)), (C,), batch, C)
+        return cls(Matrix(flat(C.detach(), batch)), (C,), batch, C)
 
     @classmethod
     def between(cls, x: Tensor | None, y: Tensor | None, cost: CostLike, C: Tensor | None = None) -> Problem:
@@ -44,17 +50,17 @@ class Problem:
             raise ValueError("sinkhorn takes points x and y, or else a cost matrix C=...: give one or the other")
         x, y = check.pair(x, y)
         ground, batch = as_cost(cost), x.shape[:-2]
-        geometry = ground.geometry(_flat(x.detach(), batch), _flat(y.detach(), batch))
+        geometry = ground.geometry(flat(x.detach(), batch), flat(y.detach(), batch))
         if callable(cost):
             with torch.no_grad():
                 check.cost_matrix(ground.matrix(x[..., :1, :], y))
         return cls(geometry, () if ground.gradients is None else (x, y), batch, x, ground, (x, y))
 
     def flatten(self, t: Tensor) -> Tensor:
-        return _flat(t, self.batch)
+        return flat(t, self.batch)
 
     def unflatten(self, t: Tensor) -> Tensor:
-        return t if len(self.batch) <= 1 else t.reshape(*self.batch, *t.shape[1:])
+        return unflat(t, self.batch)
 
     def matrix(self, *inputs: Tensor) -> Tensor:
         """C as a differentiable function of the inputs."""
@@ -81,42 +87,43 @@ class Problem:
         x, y = (self.flatten(t.detach()).to(P.rows.dtype) for t in self.inputs)
         return self.ground.gradients(x, y, geometry, P, (wanted[0], wanted[1]))
 
-    def conditional_mean(self, g: Tensor, b: Tensor, y: Tensor, epsilon: float) -> Tensor:
-        """E[y | x] under the plan whose rows fit g, also for an x without weight."""
-        beta = self.geometry.beta
-        g, b, y = self.flatten(g), self.flatten(b), self.flatten(y)
-        h = (g if beta is None else g - beta) + epsilon * b.log()
+    def barycentric_map(self, P: Coupling, a: Tensor, b: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        """E[y | x] under the plan P whose rows fit g, also for an x without weight."""
+        assert self.points is not None
+        y = self.flatten(self.points[1].detach())
+        if (a > 0).all():
+            dtype = P.rows.dtype
+            return self.unflatten(P.apply(y.to(dtype)).to(y.dtype) / P.rows.unsqueeze(-1).to(y.dtype))
+        h = reduced(self.flatten(g), self.geometry.beta) + epsilon * self.flatten(b).log()
         means = [self.geometry.exponent(h, epsilon, rows).softmax(-1) @ y for rows in self.geometry.blocks()]
         return self.unflatten(torch.cat(means, -2))
 
-    def linked(self, number: Tensor, P: Coupling) -> Tensor:
-        """The number with the gradient of <P, C> at fixed P through the graph of a callable cost, a block of rows at a time."""
+    def with_gradient(
+        self, number: Tensor, P: Coupling, weights: Sequence[Tensor] = (), slopes: Sequence[Tensor] = (), potentials: Any = None
+    ) -> Tensor:
+        """Attach the gradient of <P, C> at fixed P in the inputs, and the slopes in the weights.
+
+        With ``potentials``, the arguments f, g, ε and ρ of `differentiable_gradients`, there is a second derivative as well.
+        """
+        k, graph = len(self.inputs), self._graph(P)
+
+        def first(grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+            of_cost = zip(self.gradients(P, wanted[:k]), inputs, strict=False)
+            found = [None if t is None else scaled(grad, self.unflatten(t)).to(like.dtype) for t, like in of_cost]
+            found += [s * grad.unsqueeze(-1) if w else None for s, w in zip(slopes, wanted[k:], strict=False)]
+            return found + [grad] * len(graph)
+
+        def second(grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+            return differentiable_gradients(self, potentials, inputs, wanted, grad)
+
+        again = _COST_ONCE if potentials is None else second if self.inputs else ONCE
+        return with_rule(number, first, again, *self.inputs, *weights, *graph)
+
+    def _graph(self, P: Coupling) -> tuple[Tensor, ...]:
+        """<P, C> at fixed P through the graph of a callable cost, whose parameters may ask for gradients too."""
         if self.inputs or self.points is None or not torch.is_grad_enabled():
-            return number
+            return ()
         assert self.ground is not None
-        x, y = (self.flatten(first_order(t)) for t in self.points)
-        inner: Callable[..., Tensor] = self.ground.inner
+        inner, (x, y) = self.ground.inner, (self.flatten(first_order(t)) for t in self.points)
         pieces = [checkpoint(inner, tile.to(x.dtype), x[..., rows, :], y, use_reentrant=False) for rows, tile in P.blocks()]
-        slope = self.unflatten(torch.stack(pieces).sum(0))
-        return number + (slope - slope.detach())
-
-
-def _flat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
-    return t if len(batch) <= 1 else t.reshape(-1, *t.shape[len(batch) :])
-
-
-class _FirstOrder(torch.autograd.Function):
-    """The identity, differentiable once: a second derivative would silently miss dP/dx, so it raises."""
-
-    @staticmethod
-    def forward(_: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(_: Any, grad: Tensor) -> Tensor:
-        return grad
-
-
-def first_order(x: Tensor) -> Tensor:
-    return _FirstOrder.apply(x) if x.requires_grad else x
+        return (self.unflatten(torch.stack(pieces).sum(0)),)

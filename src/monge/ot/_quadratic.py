@@ -5,21 +5,16 @@
     Barzilai & Borwein, "Two-point step size gradient methods", IMA J. Numer. Anal. 1988                    [barzilai1988]
     Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011                           [halko2011]
 
-======  ==============================================================================================
-symbol  meaning
-======  ==============================================================================================
-F(P)    Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ, with L(s, t) = f₁(s) + f₂(t) − h₁(s) h₂(t) [peyre2016]
-H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only their like
-A, u    centred part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
-Z       ∇F(P) up to margins, which a transport problem ignores: ∇F(a⊗b) − 2 Σ A P Bᵀ
-======  ==============================================================================================
+    F(P)    Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ, with L(s, t) = f₁(s) + f₂(t) − h₁(s) h₂(t) [peyre2016]
+    H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only their like
+    A, u    centred part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
+    Z       ∇F(P) up to margins, which a transport problem ignores: ∇F(a⊗b) − 2 Σ A P Bᵀ
 
 A step solves entropic transport for the linearised cost and moves Z towards the Z of its plan. The length of the move is Barzilai
 and Borwein's: about 1/(1 − λ) where plain steps contract by λ, less than 1 where they would oscillate, and growing where they
 leave a saddle. Multisecant (Anderson) acceleration, which serves the inner problems, converges to saddles here.
 
-Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH` are multiplied as two
-thin factors.
+Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH` are kept as thin factors.
 """
 
 from __future__ import annotations
@@ -30,7 +25,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ._scaling import solve
+from ._geometry import flat, unflat
+from ._loop import solve
+from ._matmul import dot, matvec
 from .costs import as_cost
 
 _SKETCH = 32  # the largest rank that is looked for, in matrices of at least four times this size
@@ -74,18 +71,18 @@ class Part:
 
     @classmethod
     def _of(cls, H: Tensor, a: Tensor, sign: int) -> Part:
-        Ha = times(H, a)
+        Ha = matvec(H, a)
         u = Ha - dot(a, Ha).unsqueeze(-1) / 2
         return cls(*_factors(H - u[..., :, None] - sign * u[..., None, :]), u, sign)
 
     def centred(self, s: Tensor) -> Tensor:
         """A s."""
-        return times(self.R, s) if self.Q is None else times(self.Q, times(self.R, s))
+        return matvec(self.R, s) if self.Q is None else matvec(self.Q, matvec(self.R, s))
 
     def congruence(self, P: Tensor, sums: Tensor) -> Tensor:
         """P H Pᵀ, where ``sums`` holds the row sums of P."""
         left = P if self.Q is None else P @ self.Q
-        margin = times(P, self.u)[..., :, None] * sums[..., None, :]
+        margin = matvec(P, self.u)[..., :, None] * sums[..., None, :]
         return left @ (self.R @ P.mT) + margin + self.sign * margin.mT
 
 
@@ -118,10 +115,10 @@ class Quadratic:
     @classmethod
     def of(cls, Cx: Tensor, Cy: Tensor, a: Tensor, b: Tensor, loss: Loss) -> Quadratic:
         h1, h2 = loss.h1(Cx), loss.h2(Cy)
-        rows, columns = (times(f + f.mT, w) for f, w in ((loss.f1(Cx), a), (loss.f2(Cy), b)))
+        rows, columns = (matvec(f + f.mT, w) for f, w in ((loss.f1(Cx), a), (loss.f2(Cy), b)))
         flat = rows[..., :, None] + columns[..., None, :]
         for h, g in ((h1, h2), (h1.mT, h2.mT)):
-            flat = flat - times(h, a)[..., :, None] * times(g, b)[..., None, :]
+            flat = flat - matvec(h, a)[..., :, None] * matvec(g, b)[..., None, :]
         return cls(a, b, Part.all_of(h1, a), Part.all_of(h2, b), flat)
 
     def gradient(self, P: Tensor) -> Tensor:
@@ -137,7 +134,7 @@ class Quadratic:
         """The s, t that Z leaves out: ∇F(P) = Z + s ⊕ t."""
         s, t = torch.zeros_like(self.a), torch.zeros_like(self.b)
         for x, y in self.pairs:
-            Pv, Pu = times(P, y.u), times(P.mT, x.u)
+            Pv, Pu = matvec(P, y.u), matvec(P.mT, x.u)
             both = (dot(x.u, Pv) - dot(self.a, x.u) * dot(self.b, y.u)).unsqueeze(-1)
             s, t = s - both - 2 * x.sign * x.centred(Pv), t - both - 2 * x.sign * y.centred(Pu)
         return s, t
@@ -177,9 +174,8 @@ def _direction(part: Part, weights: Tensor, generator: torch.Generator | None) -
 
 @dataclass(frozen=True)
 class Found:
-    """A linearised cost C, its plan P with potentials and marginal error, the objective, and how much C would still change."""
+    """A plan P, its potentials and marginal error, the objective, and how much the linearised cost would still change."""
 
-    C: Tensor
     P: Tensor
     f: Tensor
     g: Tensor
@@ -195,7 +191,7 @@ class Found:
         def pick(s: Tensor, t: Tensor) -> Tensor:
             return torch.where(worse.reshape((*worse.shape, *[1] * (s.ndim - worse.ndim))), t, s)
 
-        names = ("C", "P", "f", "g", "error", "value", "change")
+        names = ("P", "f", "g", "error", "value", "change")
         return replace(
             self, **{name: pick(getattr(self, name), getattr(other, name)) for name in names}, n_iter=self.n_iter + other.n_iter
         )
@@ -203,36 +199,23 @@ class Found:
 
 def descend(F: Quadratic, Z: Tensor, fixed: Tensor | None, alpha: float, epsilon: float, tol: float, max_iter: int) -> Found:
     """Minimise <P, fixed> + α F(P) + ε KL(P | a⊗b), from the linearised cost Z (..., n, m)."""
-    a, b = F.a, F.b
+    a, b, batch = F.a, F.b, F.a.shape[:-1]
     potentials, before, omega = None, None, Z.new_ones((*Z.shape[:-2], 1, 1))
     inner_tol, used, done = max(tol, COARSE_TOL), 0, False
     while not done:
         C = alpha * Z if fixed is None else torch.add(fixed, Z, alpha=alpha)
-        P, f, g, error = transport(C, a, b, epsilon, inner_tol, potentials)
+        found = solve(flat(C, batch), flat(a, batch), flat(b, batch), epsilon, inner_tol, _INNER_ITER, potentials)
+        P, error = unflat(found.coupling.matrix(), batch).to(C.dtype), unflat(found.error, batch)
         residual = F.gradient(P) - Z
         change = alpha / epsilon * residual.square().mean((-2, -1)).sqrt()
-        used, potentials = used + 1, (f, g) if bool((error <= inner_tol).all()) else None  # else not worth starting from
+        used, potentials = used + 1, (found.f, found.g) if bool((error <= inner_tol).all()) else None  # else a bad start
         done = used >= max_iter or bool(((change <= tol) & (error <= tol)).all())
         omega = _relaxation(omega, residual, before)
         Z, before = Z + omega * residual, residual
         inner_tol = max(tol / FINER, min(inner_tol, change.amax().item() / FINER))
     energy = alpha * F.value(P) if fixed is None else alpha * F.value(P) + (P * fixed).sum((-2, -1))
-    return Found(C, P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used)
-
-
-def transport(
-    C: Tensor, a: Tensor, b: Tensor, epsilon: float, tol: float, start: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Plan, potentials and marginal error of entropic transport, for any number of batch dimensions."""
-    batch = C.shape[:-2]
-
-    def flat(t: Tensor) -> Tensor:
-        return t if len(batch) <= 1 else t.reshape(-1, *t.shape[len(batch) :])
-
-    warm = None if start is None else (flat(start[0]), flat(start[1]))
-    found = solve(flat(C), flat(a), flat(b), epsilon, tol, _INNER_ITER, warm)
-    P = found.coupling.matrix().to(C.dtype)
-    return P.reshape(C.shape), found.f.reshape(a.shape), found.g.reshape(b.shape), found.error.reshape(batch)
+    f, g = unflat(found.f, batch), unflat(found.g, batch)
+    return Found(P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used)
 
 
 def _relaxation(omega: Tensor, residual: Tensor, before: Tensor | None) -> Tensor:
@@ -244,12 +227,3 @@ def _relaxation(omega: Tensor, residual: Tensor, before: Tensor | None) -> Tenso
     convex = curvature > 0
     length = torch.where(convex, omega * moved / torch.where(convex, curvature, 1), 2 * omega)
     return length.clamp(_SHORTEST, _LONGEST)
-
-
-def times(A: Tensor, s: Tensor) -> Tensor:
-    """A s, for a batch."""
-    return (A @ s.unsqueeze(-1)).squeeze(-1)
-
-
-def dot(s: Tensor, t: Tensor) -> Tensor:
-    return (s * t).sum(-1)

@@ -1,4 +1,4 @@
-"""Potentials to begin with: those of the two Gaussians with the clouds' means and covariances, in closed form.
+"""Potentials to start from: those of the two Gaussians with the clouds' means and covariances, in closed form.
 
 Janati, Muzellec, Peyré, Cuturi, "Entropic optimal transport between unbalanced Gaussian measures has a closed form",
 NeurIPS 2020    [janatigauss2020]
@@ -11,12 +11,24 @@ from torch import Tensor
 
 from .. import parallel
 from ._geometry import Bilinear
+from ._kernel import Task
 
 _POINTS_A_DIMENSION = 32  # fewer than that, and the eigenproblems cost more than the iterations they save
 _FLOOR = 1e-4  # of the largest eigenvalue, so that flat clouds have an inverse covariance
 
 
-def gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded: bool = False) -> Tensor:
+def cold(task: Task, epsilon: float) -> Tensor:
+    """A reduced potential g for a task of which nothing is known: that of Gaussians, or g = 0."""
+    geometry = task.geometry
+    # The cost of the eigenproblems is told by the columns alone: processes that share out the rows must agree.
+    if isinstance(geometry, Bilinear) and geometry.squared and _POINTS_A_DIMENSION * geometry.q.shape[-1] <= geometry.m:
+        g = _gaussian(geometry, task.a, task.b, epsilon, task.sharded)
+        if g.isfinite().all():
+            return g
+    return torch.zeros_like(task.b) if geometry.beta is None else -geometry.beta
+
+
+def _gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded: bool) -> Tensor:
     """The reduced potential g′(y) = −2 ⟨y, mₓ⟩ − (y − m)ᵀ M (y − m) with M the slope of E[x | y], for C = |x − y|².
 
     M = ½ B^{-1/2} ((4 B^{1/2} A B^{1/2} + σ⁴)^{1/2} − σ²) B^{-1/2} with σ² = ε/2 and covariances A of x, B of y.
@@ -34,18 +46,9 @@ def gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded: 
     return -2 * (y @ mx.mT).squeeze(-1) - (centred @ slope * centred).sum(-1)
 
 
-def affordable(geometry: Bilinear) -> bool:
-    """Asked of the columns only: processes that share out the rows must agree."""
-    return _POINTS_A_DIMENSION * geometry.q.shape[-1] <= geometry.m
-
-
 def _moments(x: Tensor, a: Tensor, sharded: bool) -> tuple[Tensor, Tensor]:
-    total = parallel.total if sharded else _own
+    total = parallel.total if sharded else lambda t: t
     mass = total(a.sum(-1))[..., None, None]
     mean = total(a.unsqueeze(-2) @ x) / mass
     centred = x - mean
     return mean, total((centred * a.unsqueeze(-1)).mT @ centred) / mass
-
-
-def _own(x: Tensor) -> Tensor:
-    return x

@@ -3,15 +3,11 @@
     Dao et al., "FlashAttention: Fast and memory-efficient exact attention with IO-awareness", NeurIPS 2022    [dao2022]
     Ye et al., "FlashSinkhorn: IO-aware entropic optimal transport", arXiv:2602.03067, 2026                    [ye2026]
 
-==========  ================================================================
-symbol      meaning
-==========  ================================================================
-q, k        rows (n, d) and columns (m, d)
-h           added to each column (m,); −inf takes the column out
-v           values (m, e)
-s           a tile of scores, N rows by M columns, summed D dimensions at a time
-top, total  a row's largest score so far, and Σⱼ exp(sⱼ − top)
-==========  ================================================================
+    q, k        rows (n, d) and columns (m, d)
+    h           added to each column (m,); −inf takes the column out
+    v           values (m, e)
+    s           a tile of scores, N rows by M columns, summed D dimensions at a time
+    top, total  a row's largest score so far, and Σⱼ exp(sⱼ − top)
 
 Half an iteration of Sinkhorn is one `lse`: for the cost \\|x − y\\|², q = 2x/ε, k = y and h = log b + (g − \\|y\\|²)/ε; for
 the cosine cost, q = x/(ε\\|x\\|), k = y/\\|y\\| and h = log b + (g − 1)/ε. Inputs are float32, float16 or bfloat16; results are

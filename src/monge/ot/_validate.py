@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 from torch import Tensor
 
+REMEDY = "raise max_iter, epsilon or tol, or use float64"
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -83,6 +85,11 @@ def positive(value: float, name: str) -> float:
     return float(value)
 
 
+def all_positive(**values: float) -> None:
+    for name, value in values.items():
+        positive(value, name)
+
+
 def marginal_prices(rho: float | tuple[float | None, float | None] | None) -> tuple[float, float]:
     """Return a price for each marginal; infinite where it is to be kept."""
     pair = rho if isinstance(rho, tuple) else (rho, rho)
@@ -107,7 +114,7 @@ def _floating(x: Tensor, name: str) -> None:
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
-    total = x.detach().sum().item()  # one cheap pass; only an overflow of the sum asks for the dear one
+    total = x.detach().sum().item()  # one cheap pass; only an overflow of the sum asks for the expensive one
     if not math.isfinite(total) and not torch.isfinite(x.detach()).all():
         raise ValueError(f"{name} holds NaN or Inf: remove or replace those entries")
     return x
@@ -118,3 +125,8 @@ def same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
         raise TypeError(f"{names[0]} is {x.dtype} and {names[1]} {y.dtype}: convert one with .to(dtype)")
     if x.device != y.device:
         raise ValueError(f"{names[0]} is on {x.device} and {names[1]} on {y.device}: move one with .to(device)")
+
+
+def warn_not_reached(solver: str, tol: float, remedy: str = REMEDY, *, stacklevel: int) -> None:
+    """Warn that a solver stopped short; ``stacklevel`` counts from here to the user's call."""
+    warnings.warn(f"{solver} did not reach tol={tol:.2g}: {remedy}", RuntimeWarning, stacklevel=stacklevel)

@@ -25,14 +25,16 @@ from torch import Tensor
 from . import _validate as check
 from .costs import CostLike, as_cost
 from .exact import transport
-from .sinkhorn import Plan, sinkhorn
+from .plan import Plan
+from .sinkhorn import sinkhorn
 
 Measure: TypeAlias = "Tensor | tuple[Tensor, Tensor]"
+Clouds: TypeAlias = "list[tuple[Tensor, Tensor]]"  # points and weights
 
 
 @dataclass(frozen=True)
 class Barycenter:
-    """A barycentre.
+    """A barycentre, without gradient.
 
     Attributes
     ----------
@@ -70,6 +72,8 @@ def barycenter(
 
     .. math:: \min_{\alpha} \sum_k \lambda_k\, W_\varepsilon(\alpha, \beta_k)
 
+    A free support finds a local minimum, in few iterations of K plans each. Source: [cuturi2014]; [benamou2015] for a fixed one.
+
     Parameters
     ----------
     measures : sequence of Tensor (m_k, d) or (points, weights)
@@ -77,14 +81,12 @@ def barycenter(
     weights : Tensor (K,) or sequence, optional
         λ, non-negative and of sum one; uniform by default.
     epsilon : float
-        Regularisation in units of the cost. With a free support 0 takes exact plans; otherwise the cloud loses about ε/2 of
-        variance in each coordinate, so choose it well below the squared size of details that must stay.
+        Regularisation in units of the cost. With a free support, and only there, 0 takes exact plans; otherwise the cloud loses
+        about ε/2 of variance in each coordinate, so choose it well below the squared size of details that must stay.
     support : Tensor (n, d), optional
-        Points of the barycentre: only its weights are found, for any cost. Without it the points are found too, for squared
-        distances.
+        Points of the barycentre: only its weights are found, for any cost. Without it, squared distances and points too.
     n_support : int, optional
-        Number of points of a free support; by default as many as the measure with the largest share has. They start as a draw
-        from that measure.
+        Number of points of a free support, which start as a draw from the measure with the largest share; by default all of it.
     masses : Tensor (n,), optional
         Weights of a free support; uniform by default, or the measure's own if the start is all of it.
     debias : bool
@@ -97,20 +99,6 @@ def barycenter(
     generator : torch.Generator, optional
         For the start.
 
-    Returns
-    -------
-    Barycenter
-        If the tolerance was not met, ``converged`` is False and one warning is given. Without gradient.
-
-    Raises
-    ------
-    ValueError, TypeError
-        No measures, shapes that do not fit, weights that do not sum to one, ``epsilon = 0`` with a fixed support.
-
-    Notes
-    -----
-    A free support finds a local minimum, in few iterations of K plans each. Source: [cuturi2014]; [benamou2015] for a fixed one.
-
     Examples
     --------
     >>> left, right = torch.tensor([[0.0], [1.0]]), torch.tensor([[4.0], [5.0]])
@@ -120,34 +108,37 @@ def barycenter(
     """
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
-    check.positive(tol, "tol")
-    for name, count in (("n_support", n_support), ("max_iter", max_iter)):
-        if count is not None:
-            check.positive(count, name)
+    check.all_positive(tol=tol, n_support=1 if n_support is None else n_support, max_iter=1 if max_iter is None else max_iter)
     clouds = _clouds(measures)
-    shares = _shares(weights, clouds)
+    if weights is not None and not isinstance(weights, Tensor):
+        weights = torch.tensor(weights, dtype=clouds[0][0].dtype, device=clouds[0][0].device)
+    shares = check.weights(weights, clouds[0][0], len(clouds), "weights").detach()
     clouds, shares = [cloud for cloud, share in zip(clouds, shares, strict=True) if share > 0], shares[shares > 0]
     if support is not None:
         if n_support is not None or masses is not None:
             raise ValueError("support fixes the points and asks for their weights: pass no n_support and no masses with it")
-        return _fixed(clouds, shares, support.detach(), float(epsilon), cost, debias, tol, max_iter or 2000)
-    if cost != "sqeuclidean" or debias:
+        found = _fixed(clouds, shares, support.detach(), float(epsilon), cost, debias, tol, max_iter or 2000)
+    elif cost != "sqeuclidean" or debias:
         raise ValueError('without support the cost must be "sqeuclidean" and debias False: pass support=points for the rest')
-    x, a = _start(clouds, shares, n_support, masses, generator)
-    return _free(clouds, shares, x, a, float(epsilon), tol, max_iter or 100)
+    else:
+        x, a = _start(clouds, shares, n_support, masses, generator)
+        found = _free(clouds, shares, x, a, float(epsilon), tol, max_iter or 100)
+    if not found.converged:
+        check.warn_not_reached("barycenter", tol, stacklevel=3)
+    return found
 
 
-def _free(
-    clouds: list[tuple[Tensor, Tensor]], shares: Tensor, x: Tensor, a: Tensor, epsilon: float, tol: float, max_iter: int
-) -> Barycenter:
+def _free(clouds: Clouds, shares: Tensor, x: Tensor, a: Tensor, epsilon: float, tol: float, max_iter: int) -> Barycenter:
     plans: list[Plan | None] = [None] * len(clouds)
     done, motion, value = 0, torch.inf, x.new_zeros(())
     while motion > tol and done < max_iter:
         moved, value = torch.zeros_like(x), x.new_zeros(())
         for k, ((y, b), share) in enumerate(zip(clouds, shares, strict=True)):
             if epsilon > 0:
-                plan = _quietly(x, y, a, b, epsilon, plans[k])
-                plans[k], image, paid = plan, plan.barycentric_map(), plan.cost
+                with warnings.catch_warnings():  # the result's ``converged`` tells what a warning would
+                    warnings.simplefilter("ignore", RuntimeWarning)
+                    plans[k] = plan = sinkhorn(x, y, a=a, b=b, epsilon=epsilon, init=plans[k])
+                image, paid = plan.barycentric_map(), plan.cost
             else:
                 image, paid = _exact(x, y, a, b)
             moved, value = moved + share * image, value + share * paid
@@ -155,14 +146,7 @@ def _free(
         motion = ((a @ (moved - x).square()).sum().sqrt() / spread.clamp_min(torch.finfo(x.dtype).eps * moved.abs().max())).item()
         x, done = moved, done + 1
     converged = motion <= tol and all(plan is None or plan.converged for plan in plans)
-    return _report(x, a, value, done, converged, tol)
-
-
-def _quietly(x: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float, before: Plan | None) -> Plan:
-    """A plan, from the potentials of the one before; `Barycenter.converged` tells what a warning would."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return sinkhorn(x, y, a=a, b=b, epsilon=epsilon, init=before)
+    return Barycenter(x, a, value, done, converged)
 
 
 def _exact(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,14 +160,7 @@ def _exact(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fixed(
-    clouds: list[tuple[Tensor, Tensor]],
-    shares: Tensor,
-    x: Tensor,
-    epsilon: float,
-    cost: CostLike,
-    debias: bool,
-    tol: float,
-    max_iter: int,
+    clouds: Clouds, shares: Tensor, x: Tensor, epsilon: float, cost: CostLike, debias: bool, tol: float, max_iter: int
 ) -> Barycenter:
     """Iterative Bregman projections on log u, log v."""
     if epsilon == 0:
@@ -208,15 +185,11 @@ def _fixed(
     value = x.new_zeros(())
     for share, K, u, v in zip(shares, log_kernels, log_u, log_v, strict=True):
         value = value - share * epsilon * ((K + u[:, None] + v).exp() * K).sum()
-    return _report(x, torch.softmax(log_a, 0), value, done, error <= tol, tol)
+    return Barycenter(x, torch.softmax(log_a, 0), value, done, error <= tol)
 
 
 def _start(
-    clouds: list[tuple[Tensor, Tensor]],
-    shares: Tensor,
-    n_support: int | None,
-    masses: Tensor | None,
-    generator: torch.Generator | None,
+    clouds: Clouds, shares: Tensor, n_support: int | None, masses: Tensor | None, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     y, b = clouds[int(shares.argmax())]
     n = len(masses) if n_support is None and masses is not None else (n_support or len(y))
@@ -227,10 +200,10 @@ def _start(
     return y[rows], a
 
 
-def _clouds(measures: Sequence[Measure]) -> list[tuple[Tensor, Tensor]]:
+def _clouds(measures: Sequence[Measure]) -> Clouds:
     if len(measures) == 0:
         raise ValueError("measures is empty: give at least one cloud of points")
-    clouds: list[tuple[Tensor, Tensor]] = []
+    clouds: Clouds = []
     for k, measure in enumerate(measures):
         y, b = measure if isinstance(measure, tuple) else (measure, None)
         y = check.points(y, f"measures[{k}]").detach()
@@ -239,20 +212,3 @@ def _clouds(measures: Sequence[Measure]) -> list[tuple[Tensor, Tensor]]:
         check.pair(y, clouds[0][0] if clouds else y, (f"measures[{k}]", "measures[0]"))
         clouds.append((y, check.weights(b, y, len(y), f"the weights of measures[{k}]").detach()))
     return clouds
-
-
-def _shares(weights: Tensor | Sequence[float] | None, clouds: list[tuple[Tensor, Tensor]]) -> Tensor:
-    y = clouds[0][0]
-    if weights is not None and not isinstance(weights, Tensor):
-        weights = torch.tensor(weights, dtype=y.dtype, device=y.device)
-    return check.weights(weights, y, len(clouds), "weights").detach()
-
-
-def _report(x: Tensor, a: Tensor, value: Tensor, n_iter: int, converged: bool, tol: float) -> Barycenter:
-    if not converged:
-        warnings.warn(
-            f"barycenter did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    return Barycenter(x, a, value, n_iter, converged)

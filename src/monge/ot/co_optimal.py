@@ -2,14 +2,10 @@
 
     Redko et al., "CO-Optimal transport", NeurIPS 2020    [redko2020]
 
-======  =======================================================
-symbol  meaning
-======  =======================================================
-X, Y    tables (..., n, d), (..., m, k): samples × features
-P, a, b coupling and weights of the samples
-Q, v, w coupling and weights of the features
-Z       cost between samples under Q: Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ
-======  =======================================================
+    X, Y       tables (..., n, d), (..., m, k): samples × features
+    P, a, b    coupling and weights of the samples
+    Q, v, w    coupling and weights of the features
+    Z          cost between samples under Q: Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ
 
 Algorithm 1 of the paper: transport of samples and of features in turn, each under the cost that the other makes. The square
 splits, so that each cost is two matrix products.
@@ -17,16 +13,17 @@ splits, so that each cost is two matrix products.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._problem import first_order
-from ._quadratic import COARSE_TOL, FINER, dot, times
-from .sinkhorn import Plan, sinkhorn
+from ._autograd import asks_gradient, first_order, with_slope
+from ._matmul import dot, matvec
+from ._quadratic import COARSE_TOL, FINER
+from .plan import Plan
+from .sinkhorn import sinkhorn
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,9 @@ def co_optimal_transport(
     .. math:: \min_{P \in U(a, b),\ Q \in U(v, w)} \sum_{ijkl} (X_{ik} - Y_{jl})^2 P_{ij} Q_{kl}
               + \varepsilon_1\, \mathrm{KL}(P \mid a \otimes b) + \varepsilon_2\, \mathrm{KL}(Q \mid v \otimes w)
 
+    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features correspond, use `sinkhorn`; where
+    only relations within each side are known, `gromov_wasserstein`.
+
     Parameters
     ----------
     X, Y : Tensor (..., n, d), (..., m, k)
@@ -91,30 +91,14 @@ def co_optimal_transport(
         Coupling of the features to start from. The independent one, the default, is a saddle where all rows have one mean, as in
         tables whose rows are normalised: give another there.
 
-    Returns
-    -------
-    CoOptimalPlan
-
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN, integer tensors, weights that do not sum to one, ``epsilon <= 0``.
-
-    Notes
-    -----
-    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features correspond, use `sinkhorn`; where
-    only relations within each side are known, `gromov_wasserstein`.
-
     Examples
     --------
-    >>> import torch
     >>> X = torch.tensor([[1.0, 2.0, 9.0], [3.0, 5.0, 4.0]])
     >>> plan = co_optimal_transport(X, X.flip(0).roll(1, 1), epsilon=0.01)
     >>> plan.samples.matrix().argmax(1), plan.features.matrix().argmax(1)
     (tensor([1, 0]), tensor([1, 2, 0]))
     """
-    for number, name in ((tol, "tol"), (max_iter, "max_iter")):
-        check.positive(number, name)
+    check.all_positive(tol=tol, max_iter=max_iter)
     first, second = (check.positive(e, "epsilon") for e in (epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon)))
     X, Y = check.points(X, "X"), check.points(Y, "Y")
     check.same_kind(X, Y, ("X", "Y"))
@@ -123,32 +107,26 @@ def co_optimal_transport(
     a, b = check.weights(a, X, X.shape[-2], "a"), check.weights(b, Y, Y.shape[-2], "b")
     v, w = check.weights(v, X, X.shape[-1], "v"), check.weights(w, Y, Y.shape[-1], "w")
     with torch.no_grad():
-        Q = v[..., :, None] * w[..., None, :] if init is None else _start(init, v, w)
+        Q = v[..., :, None] * w[..., None, :] if init is None else check.cost_matrix(init).detach().to(v)
+        if Q.shape != (*v.shape, w.shape[-1]):
+            raise ValueError(f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}")
         samples, features, rounds, change = _alternate(X, Y, (a, b, v, w), Q, (first, second), tol, max_iter)
     converged = samples.converged and features.converged and bool((change <= tol).all())
     if not converged:
-        warnings.warn(
-            f"co_optimal_transport did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        check.warn_not_reached("co_optimal_transport", tol, stacklevel=3)
     value = samples.value - samples.cost + features.value
-    if torch.is_grad_enabled() and any(t.requires_grad for t in (X, Y, a, b, v, w)):
-        slope = _energy(first_order(X), first_order(Y), samples, features)
+    if asks_gradient(X, Y, a, b, v, w):
+        X, Y, P, Q = first_order(X), first_order(Y), samples.matrix(), features.matrix()
+        slope = dot(samples.a, matvec(X.square(), features.a)) + dot(samples.b, matvec(Y.square(), features.b))
+        slope = slope - 2 * (X * (P @ Y @ Q.mT)).sum((-2, -1))
         for weights, potential in ((a, samples.f), (b, samples.g), (v, features.f), (w, features.g)):
             slope = slope + dot(first_order(weights), potential)
-        value = value + (slope - slope.detach())
+        value = with_slope(value, slope)
     return CoOptimalPlan(samples, features, value, features.cost, rounds, converged)
 
 
 def _alternate(
-    X: Tensor,
-    Y: Tensor,
-    weights: tuple[Tensor, Tensor, Tensor, Tensor],
-    Q: Tensor,
-    epsilon: tuple[float, float],
-    tol: float,
-    max_iter: int,
+    X: Tensor, Y: Tensor, weights: tuple[Tensor, ...], Q: Tensor, epsilon: tuple[float, float], tol: float, max_iter: int
 ) -> tuple[Plan, Plan, int, Tensor]:
     a, b, v, w = weights
     Z = _cost(X, Y, v, w, Q)
@@ -170,18 +148,5 @@ def _alternate(
 
 def _cost(X: Tensor, Y: Tensor, v: Tensor, w: Tensor, Q: Tensor) -> Tensor:
     """Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ."""
-    ends = times(X.square(), v)[..., :, None] + times(Y.square(), w)[..., None, :]
+    ends = matvec(X.square(), v)[..., :, None] + matvec(Y.square(), w)[..., None, :]
     return ends - 2 * (X @ Q @ Y.mT)
-
-
-def _energy(X: Tensor, Y: Tensor, samples: Plan, features: Plan) -> Tensor:
-    """The quadratic sum, with gradients in the tables."""
-    ends = dot(samples.a, times(X.square(), features.a)) + dot(samples.b, times(Y.square(), features.b))
-    return ends - 2 * (X * (samples.matrix() @ Y @ features.matrix().mT)).sum((-2, -1))
-
-
-def _start(init: Tensor, v: Tensor, w: Tensor) -> Tensor:
-    Q = check.cost_matrix(init).detach().to(v)
-    if Q.shape != (*v.shape, w.shape[-1]):
-        raise ValueError(f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}")
-    return Q

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ._coupling import Coupling
 from ._geometry import Bilinear, Geometry, Pairwise
-from ._operators import Coupling
 
 CostLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Gradients: TypeAlias = "tuple[Tensor | None, Tensor | None]"
@@ -38,26 +38,28 @@ class Cost:
     gradients: Callable[[Tensor, Tensor, Geometry, Coupling, tuple[bool, bool]], Gradients] | None = None
 
 
+def _about_centre(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    centre = y.detach().mean(-2, keepdim=True)  # translation invariance keeps |x|² small, hence accurate
+    return x - centre, y - centre
+
+
 def _sqeuclidean(x: Tensor, y: Tensor) -> Tensor:
     if x.shape[-1] <= _FEW_DIMENSIONS:  # exact differences: no cancellation, and cheap
         xs, ys = x.unbind(-1), y.unbind(-1)
         return sum((s[..., :, None] - t[..., None, :]).square() for s, t in zip(xs, ys, strict=True))  # type: ignore
-    centre = y.detach().mean(-2, keepdim=True)  # translation invariance keeps |x|² small, hence accurate
-    x, y = x - centre, y - centre
+    x, y = _about_centre(x, y)
     squares = x.square().sum(-1)[..., :, None] + y.square().sum(-1)[..., None, :]
     return (squares - 2 * (x @ y.mT)).clamp_min(0)
 
 
 def _sqeuclidean_inner(P: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    centre = y.detach().mean(-2, keepdim=True)
-    x, y = x - centre, y - centre
+    x, y = _about_centre(x, y)
     squares = (P.sum(-1) * x.square().sum(-1)).sum(-1) + (P.sum(-2) * y.square().sum(-1)).sum(-1)
     return squares - 2 * (x * (P @ y)).sum((-2, -1))
 
 
 def _sqeuclidean_geometry(x: Tensor, y: Tensor) -> Geometry:
-    centre = y.mean(-2, keepdim=True)
-    x, y = x - centre, y - centre
+    x, y = _about_centre(x, y)
     return Bilinear(x, y, torch.linalg.vecdot(x, x), torch.linalg.vecdot(y, y), squared=True)
 
 
@@ -99,12 +101,8 @@ def _cosine_inner(P: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return P.sum((-2, -1)) - (normalize(x, dim=-1) * (P @ normalize(y, dim=-1))).sum((-2, -1))
 
 
-def _inner_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    return lambda P, x, y: (P * matrix(x, y)).sum((-2, -1))
-
-
-def _gradients_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Gradients]:
-    """Automatic differentiation, a block of rows at a time."""
+def _by_matrix(matrix: Callable[[Tensor, Tensor], Tensor], with_gradients: bool = False) -> Cost:
+    """The cost of a function; its gradients are found by automatic differentiation, a block of rows at a time."""
 
     def gradients(x: Tensor, y: Tensor, _: Geometry, P: Coupling, wanted: tuple[bool, bool]) -> Gradients:
         dx, dy = torch.zeros_like(x), torch.zeros_like(y)
@@ -115,16 +113,17 @@ def _gradients_by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable
             dy += dys
         return dx if wanted[0] else None, dy if wanted[1] else None
 
-    return gradients
-
-
-def _by_matrix(matrix: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Geometry]:
-    return lambda x, y: Pairwise(matrix, x, y)
+    return Cost(
+        matrix,
+        lambda P, x, y: (P * matrix(x, y)).sum((-2, -1)),
+        lambda x, y: Pairwise(matrix, x, y),
+        gradients if with_gradients else None,
+    )
 
 
 _NAMED = {
     "sqeuclidean": Cost(_sqeuclidean, _sqeuclidean_inner, _sqeuclidean_geometry, _sqeuclidean_gradients),
-    "euclidean": Cost(_euclidean, _inner_by_matrix(_euclidean), _by_matrix(_euclidean), _gradients_by_matrix(_euclidean)),
+    "euclidean": _by_matrix(_euclidean, with_gradients=True),
     "cosine": Cost(_cosine, _cosine_inner, _cosine_geometry, _cosine_gradients),
 }
 
@@ -135,12 +134,11 @@ def as_cost(cost: CostLike) -> Cost:
     ``"sqeuclidean"`` is \\|x − y\\|² (not halved), ``"euclidean"`` \\|x − y\\|, ``"cosine"`` 1 − cos(x, y). A callable maps
     (..., n, d), (..., m, d) to (..., n, m).
 
-    >>> import torch
     >>> as_cost("sqeuclidean").matrix(torch.zeros(1, 2), torch.ones(1, 2))
     tensor([[2.]])
     """
     if callable(cost):
-        return Cost(cost, _inner_by_matrix(cost), _by_matrix(cost))
+        return _by_matrix(cost)
     if cost not in _NAMED:
         raise ValueError(f"cost must be one of {', '.join(_NAMED)} or a callable (x, y) -> (..., n, m), got {cost!r}")
     return _NAMED[cost]

@@ -13,17 +13,20 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
+from ._autograd import non_negative
+from ._kernel import Task
+from ._loop import fit, fit_symmetric
 from ._problem import Problem
-from ._scaling import fit, fit_symmetric
 from .costs import CostLike
-from .sinkhorn import Plan, as_plan, linear_memory, sinkhorn
+from .plan import Plan
+from .sinkhorn import as_plan, linear_memory, sinkhorn
 
 
 @dataclass
 class SinkhornState:
     """Potentials that `sinkhorn_divergence` leaves behind for its next call, one training step later.
 
-    A state fits clouds of one size; where the sizes change, it starts afresh.
+    A state fits clouds of one size; where the sizes change, it starts from nothing.
     """
 
     cross: Tensor | None = None
@@ -53,7 +56,6 @@ def sinkhorn_divergence(
     weights. The loss of Sinkhorn GANs is twice this. In a training, pass one ``state`` to every call: each begins with the
     potentials of the one before. Errors are those of `sinkhorn`. Source: [feydy2019].
 
-    >>> import torch
     >>> x = torch.tensor([[0.0], [1.0]])
     >>> sinkhorn_divergence(x, x + 2, epsilon=0.1).round(decimals=2)
     tensor(4.)
@@ -67,8 +69,7 @@ def sinkhorn_divergence(
     within_x = self_transport(x, a=a, init=_fitting(state.within_x, x), **options)
     within_y = self_transport(y, a=b, init=_fitting(state.within_y, y), **options)
     state.cross, state.within_x, state.within_y = cross.g, within_x.f, within_y.f
-    value = cross.value - within_x.value / 2 - within_y.value / 2
-    return value + (value.detach().clamp_min(0) - value.detach())  # rounding may leave −1e-7; the gradient is kept
+    return non_negative(cross.value - within_x.value / 2 - within_y.value / 2)
 
 
 def _fitting(g: Tensor | None, y: Tensor) -> Tensor | None:
@@ -88,7 +89,6 @@ def self_transport(
 ) -> Plan:
     """Entropic transport of a measure to itself, by the symmetric solver; the cost must be symmetric.
 
-    >>> import torch
     >>> self_transport(torch.zeros(3, 2), epsilon=1.0).value
     tensor(0.)
     """
@@ -98,7 +98,7 @@ def self_transport(
     a = check.weights(a, problem.like, n, "a")
     flat, start = problem.flatten(a.detach()), None if init is None else problem.flatten(init)
     if linear_memory(memory, problem):
-        found = fit(problem.geometry, flat, flat, epsilon, tol, max_iter, start, streamed=True)
+        found = fit(Task(problem.geometry, flat, flat), epsilon, tol, max_iter, start, streamed=True)
     else:
         found = fit_symmetric(problem.geometry, flat, epsilon, tol, max_iter, start)
     return as_plan(problem, a, a, found, epsilon, tol)
@@ -151,7 +151,6 @@ def minibatch_energy_distance(
     four batches have shape (n, d); the result is a scalar, an unbiased estimate that may be negative on a single draw. Source:
     [salimans2018], Algorithm 1, line 3.
 
-    >>> import torch
     >>> x, y = torch.eye(2), -torch.eye(2)
     >>> minibatch_energy_distance(x, x, y, y, epsilon=0.002).round(decimals=2)
     tensor(4.)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._problem import first_order
-from ._scaling import solve
+from ._autograd import first_order, root
+from ._loop import solve
 from .costs import as_cost
 
 _ALL_ARCS = 20_000  # below this many entries the whole program is solved at once
@@ -26,10 +26,12 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
 
     .. math:: W_p = \Bigl(\min_{P 1 = a,\ P^\top 1 = b} \sum_{ij} P_{ij}\,|x_i - y_j|^p\Bigr)^{1/p}
 
+    Solved in float64 on the CPU. Cost grows as n³: a second at n = 2,000; use `sinkhorn` above 10,000.
+
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
-        Points, of one dtype and device.
+        Points.
     p : float
         Exponent, at least 1.
     a, b : Tensor (..., n), (..., m), optional
@@ -40,13 +42,8 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
     Tensor (...)
         In the unit of the points, differentiable in them by the envelope theorem (gradient 0 where the distance is 0).
 
-    Notes
-    -----
-    Solved in float64 on the CPU. Cost grows as n³: a second at n = 2,000; use `sinkhorn` above 10,000.
-
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     >>> wasserstein(x, x + torch.tensor([3.0, 4.0]))
     tensor(5.)
@@ -59,29 +56,19 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
     uniform = a is None and b is None and x.shape[-2] == y.shape[-2]
     batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
     aw, bw = check.weights(a, x, n, "a"), check.weights(b, y, m, "b")
-    solved = [
-        _plan(_power_cost(xi, yi, p), None if uniform else ai, bi)
-        for xi, yi, ai, bi in zip(
-            x.detach().double().reshape(-1, n, x.shape[-1]).cpu(),
-            y.detach().double().reshape(-1, m, y.shape[-1]).cpu(),
-            aw.double().reshape(-1, n).cpu(),
-            bw.double().reshape(-1, m).cpu(),
-            strict=True,
-        )
-    ]
+    problems = (t.detach().double().cpu().reshape(-1, *t.shape[len(batch) :]) for t in (x, y, aw, bw))
+    solved = [_plan(_power_cost(xi, yi, p), None if uniform else ai, bi) for xi, yi, ai, bi in zip(*problems, strict=True)]
     P = torch.stack(solved).reshape(*batch, n, m).to(x)
     if p == 2:
         total = as_cost("sqeuclidean").inner(P, first_order(x), first_order(y)).clamp_min(0)
     else:
         total = (P * _power_cost(first_order(x), first_order(y), p)).sum((-2, -1))
-    apart = total > 0
-    return torch.where(apart, torch.where(apart, total, 1) ** (1 / p), 0)
+    return root(total, p)
 
 
 def transport(C: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
     """Optimal plan (n, m) for a cost matrix, in float64; None for both weights means the assignment problem (n = m).
 
-    >>> import torch
     >>> transport(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([[0.5000, 0.0000],
             [0.0000, 0.5000]], dtype=torch.float64)

@@ -14,15 +14,13 @@ a difference of eigenvalues. Factors are Cholesky's; singular covariances are fa
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._known import asks_gradient, once, with_gradient
+from ._autograd import ONCE, asks_gradient, non_negative, with_gradient, with_rule
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,9 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
 
     .. math:: |m_1 - m_2|^2 + \mathrm{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
+    Fréchet distances between features are this. The error is about ε tr C: keep float64 for distances far below that.
+    Source: [olkin1982], [bhatia2019].
+
     Parameters
     ----------
     m1, m2 : Tensor (..., d)
@@ -93,19 +94,8 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
         first to the second; where C₁ is singular the slope across its support is infinite, and the one along it is given, so
         it is always finite. A second derivative in the covariances raises.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN, a matrix that is not symmetric or has a negative eigenvalue.
-
-    Notes
-    -----
-    Fréchet distances between features are this. The error is about ε tr C: keep float64 for distances far below that.
-    Source: [olkin1982], [bhatia2019].
-
     Examples
     --------
-    >>> import torch
     >>> bures_wasserstein(torch.zeros(2), torch.eye(2), torch.ones(2), 4 * torch.eye(2))
     tensor(4.)
     """
@@ -120,9 +110,10 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
         g2 = eye - _map_matrix(L2, Vh.mT, S) if asks_gradient(C2) else None
     else:
         S = torch.linalg.svdvals(overlap)
-    spread = with_gradient((_trace(C1) + _trace(C2)).detach() - 2 * S.sum(-1), (C1, g1), (C2, g2))
-    spread = spread + (spread.detach().clamp_min(0) - spread.detach())  # rounding may leave −1e-7; the gradient is kept
-    return (m1 - m2).square().sum(-1) + spread
+    spread = with_gradient(
+        sum(C.detach().diagonal(dim1=-2, dim2=-1).sum(-1) for C in (C1, C2)) - 2 * S.sum(-1), (C1, g1), (C2, g2)
+    )
+    return (m1 - m2).square().sum(-1) + non_negative(spread)
 
 
 def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
@@ -131,37 +122,17 @@ def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
     .. math:: x \mapsto m_2 + T (x - m_1), \qquad
               T = C_1^{-1/2} (C_1^{1/2} C_2 C_1^{1/2})^{1/2} C_1^{-1/2}, \qquad T C_1 T = C_2
 
-    Parameters
-    ----------
-    m1, m2 : Tensor (..., d)
-        Means.
-    C1, C2 : Tensor (..., d, d)
-        Covariances, symmetric and positive semi-definite.
+    Means and covariances are those of `bures_wasserstein`; the map is differentiable once in all four. Where C₁ is singular,
+    inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P the projection on the support of C₁, and the gradient is
+    that along the support. For data that are not Gaussian this is the best affine map between the two first moments.
+    Source: [olkin1982].
 
-    Returns
-    -------
-    AffineMap
-        Differentiable once in all four. Where C₁ is singular, inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P
-        the projection on the support of C₁, and the gradient is that along the support.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Those of `bures_wasserstein`.
-
-    Notes
-    -----
-    For data that are not Gaussian this is the best map among the affine ones between the two first moments. Source: [olkin1982].
-
-    Examples
-    --------
-    >>> import torch
     >>> to = gaussian_map(torch.zeros(1), torch.eye(1), torch.ones(1), 9 * torch.eye(1))
     >>> to(torch.tensor([[2.0]])), to.inverse()(torch.tensor([[7.0]])).round(decimals=3)
     (tensor([[7.]]), tensor([[2.]]))
     """
     (m1, C1), (m2, C2) = _pair(m1, C1, m2, C2)
-    T = _Map.apply(C1, C2)
+    T = _map(C1, C2)
     return AffineMap(T, m2 - (T @ m1[..., None])[..., 0])
 
 
@@ -191,6 +162,9 @@ def gaussian_barycenter(
 
     .. math:: m = \sum_i w_i m_i, \qquad C = \sum_i w_i (C^{1/2} C_i C^{1/2})^{1/2}
 
+    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the covariances commute. The
+    result is differentiable by unrolling the iteration. Source: [alvarez2016], theorem 4.2.
+
     Parameters
     ----------
     means : Tensor (..., k, d)
@@ -204,50 +178,58 @@ def gaussian_barycenter(
     max_iter : int
         Bound on the steps.
 
-    Returns
-    -------
-    Gaussian
-        Differentiable by unrolling the iteration. If the tolerance was not met, ``converged`` is False and one warning is given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Those of `bures_wasserstein`; weights that do not fit.
-
-    Notes
-    -----
-    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the covariances commute.
-    Source: [alvarez2016], theorem 4.2.
-
     Examples
     --------
-    >>> import torch
     >>> covariances = torch.stack([torch.eye(2), 9 * torch.eye(2)])
     >>> gaussian_barycenter(torch.zeros(2, 2), covariances).covariance
     tensor([[4., 0.],
             [0., 4.]])
     """
-    check.positive(tol, "tol")
-    check.positive(max_iter, "max_iter")
+    check.all_positive(tol=tol, max_iter=max_iter)
     means, covariances = _gaussian(means, covariances, ("means", "covariances"))
     if means.ndim < 2:
         raise ValueError(f"means must have shape (..., k, d), got {tuple(means.shape)}: stack one row for each Gaussian")
     w = check.weights(weights, means, means.shape[-2], "weights")[..., None]
     C, change, n_iter = (w[..., None] * covariances).sum(-3), torch.full((), torch.inf), 0
     while n_iter < max_iter and not (change <= tol).all():
-        mean_map = (w[..., None] * _Map.apply(C[..., None, :, :].expand_as(covariances), covariances)).sum(-3)
+        mean_map = (w[..., None] * _map(C[..., None, :, :].expand_as(covariances), covariances)).sum(-3)
         step = _symmetric(mean_map @ C @ mean_map)
         size = torch.linalg.matrix_norm(C.detach())
         change = torch.linalg.matrix_norm((step - C).detach()) / torch.where(size > 0, size, 1)
         C, n_iter = step, n_iter + 1
     converged = bool((change <= tol).all())
     if not converged:
-        warnings.warn(
-            f"gaussian_barycenter did not reach tol={tol:.2g}: raise max_iter or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        check.warn_not_reached("gaussian_barycenter", tol, "raise max_iter or tol, or use float64", stacklevel=3)
     return Gaussian((w * means).sum(-2), C, n_iter, converged)
+
+
+def normal_w2_squared(z: Tensor) -> Tensor:
+    r"""Squared 2-Wasserstein distance between the Gaussian with a sample's moments and N(0, I).
+
+    .. math:: |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2
+
+    The penalty of Wasserstein-Wasserstein autoencoders: `bures_wasserstein` of the sample's moments, with a gradient where that
+    has an infinite slope. It sees moments only: codes with mean 0 and covariance I are at distance 0, whatever their shape. A
+    sample of n points from N(0, I) has about d/n + d(d + 1)/4n. Source: [olkin1982].
+
+    ``z`` is (..., n, d); the result has shape (...) and the squared unit of the points, and is differentiable once. λ are the
+    eigenvalues of the covariance; those that are missing because n ≤ d count as 0.
+
+    >>> normal_w2_squared(torch.tensor([[3.0], [-1.0]])).round(decimals=4)  # mean 1, deviation 2
+    tensor(2.)
+    """
+    z = check.points(z, "z")
+    n, d = z.shape[-2:]
+    m = z.mean(-2)
+    A = (z.detach() - m.detach()[..., None, :]) / n**0.5
+    # By singular values the gradient is 2/√n U (σ − 1) Vᵀ: nothing is divided, neither by σ nor by differences of eigenvalues.
+    # It is finite for collapsed codes and for fewer codes than dimensions, and moves a collapsed direction with full force.
+    U, sigma, Vh = torch.linalg.svd(A, full_matrices=False)
+    spread = (sigma - 1).square().sum(-1) + max(0, d - n)
+    gradient = 2 / n**0.5 * (U * (sigma - 1)[..., None, :]) @ Vh if asks_gradient(z) else None
+    if gradient is not None:
+        gradient = gradient - gradient.mean(-2, keepdim=True)  # the mean has been taken off
+    return m.square().sum(-1) + with_gradient(spread, (z, gradient))
 
 
 @dataclass(frozen=True)
@@ -283,36 +265,27 @@ def _map_matrix(L: _Factor, U: Tensor, S: Tensor) -> Tensor:
     return half @ half.mT
 
 
-class _Map(torch.autograd.Function):
+def _map(C1: Tensor, C2: Tensor) -> Tensor:
     """T as a function of C₁ and C₂.
 
     From T C₁ T = C₂ follows dT C₁ T + T C₁ dT = dC₂ − T dC₁ T, which is solved by division by sums of singular values.
     """
-
-    @staticmethod
-    def forward(ctx: Any, C1: Tensor, C2: Tensor) -> Tensor:
+    with torch.no_grad():
         L1, L2 = _factor(C1, "C1"), _factor(C2, "C2")
         U, S, _ = torch.linalg.svd(L1.matrix.mT @ L2.matrix)
-        T = _map_matrix(L1, U, S)
-        ctx.save_for_backward(C1, C2, L1.matrix @ U, L1.pull(U), S, T)
-        return T
+        T, left, right = _map_matrix(L1, U, S), L1.matrix @ U, L1.pull(U)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        C1, C2, left, right, S, T = ctx.saved_tensors
+    def rule(grad: Tensor, _: tuple[bool, ...], __: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         sums = S[..., :, None] + S[..., None, :]
         seen = sums > S.shape[-1] * torch.finfo(S.dtype).eps * S[..., :1, None]
-        Y = torch.where(seen, right.mT @ grad @ right / sums, 0)
-        H = left @ Y @ left.mT
-        return once(-T @ H @ T, C1), once(H, C2)
+        H = left @ torch.where(seen, right.mT @ grad @ right / sums, 0) @ left.mT
+        return -T @ H @ T, H
+
+    return with_rule(T, rule, ONCE, C1, C2)
 
 
 def _symmetric(C: Tensor) -> Tensor:
     return (C + C.mT) / 2
-
-
-def _trace(C: Tensor) -> Tensor:
-    return C.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def _gaussian(m: Tensor, C: Tensor, names: tuple[str, str]) -> tuple[Tensor, Tensor]:

@@ -4,33 +4,28 @@
     Peyré, Cuturi & Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", ICML 2016          [peyre2016]
     Vayer et al., "Optimal transport for structured data with application on graphs", ICML 2019                 [vayer2019]
 
-======  =======================================================
-symbol  meaning
-======  =======================================================
-Cx, Cy  relations within each space (..., n, n), (..., m, m)
-F(P)    the quadratic sum Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ
-D, α    cost between the spaces, and the share of F beside it
-f, g    potentials of the linear problem with cost ∇F(P)
-======  =======================================================
+    Cx, Cy  relations within each space (..., n, n), (..., m, m)
+    F(P)    the quadratic sum Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ
+    D, α    cost between the spaces, and the share of F beside it
+    f, g    potentials of the linear problem with cost ∇F(P)
 
 The descent is in `_quadratic`; here are the door, the plan, and the gradients by the envelope theorem.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._geometry import Matrix
-from ._operators import Coupling
-from ._problem import Problem, first_order
-from ._quadratic import LOSSES, Found, Loss, Quadratic, descend, dot, profile_match, times
-from .sinkhorn import Plan
+from ._autograd import asks_gradient, first_order, with_slope
+from ._coupling import Stored
+from ._geometry import flat
+from ._matmul import dot, matvec
+from ._quadratic import LOSSES, Loss, Quadratic, descend, profile_match
+from .plan import Plan
 
 
 def gromov_wasserstein(
@@ -51,6 +46,10 @@ def gromov_wasserstein(
 
     .. math:: \min_{P 1 = a,\ P^\top 1 = b} \sum_{ijkl} L(C^x_{ik}, C^y_{jl}) P_{ij} P_{kl}
               + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
+
+    Source: [memoli2011], [peyre2016]. The problem is not convex: another start may end lower. A step costs two n×n×m products, or
+    O(nm) where both matrices have rank at most 34, as squared distances in few dimensions have, and n, m >= 128. Use `sinkhorn`
+    for points of one space, `fused_gromov_wasserstein` when a cost between the spaces is known too.
 
     Parameters
     ----------
@@ -83,20 +82,8 @@ def gromov_wasserstein(
         (envelope theorem): :math:`2 C^x \odot a a^\top - 2 P C^y P^\top` in ``Cx`` for the square loss, f in ``a``.
         ``f``, ``g`` belong to the cost ∇F(P); ``n_iter`` counts linearisations, over all starts.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Matrices that are not square, NaN, integers, weights that do not sum to one, ``epsilon <= 0``.
-
-    Notes
-    -----
-    Source: [memoli2011], [peyre2016]. The problem is not convex: another start may end lower. A step costs two n×n×m products, or
-    O(nm) where both matrices have rank at most 34, as squared distances in few dimensions have, and n, m >= 128. Use `sinkhorn`
-    for points of one space, `fused_gromov_wasserstein` when a cost between the spaces is known too.
-
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([0.0, 1.0, 3.0])
     >>> y = -x.flip(0) + 7
     >>> Cx, Cy = (x[:, None] - x).abs(), (y[:, None] - y).abs()
@@ -132,7 +119,6 @@ def fused_gromov_wasserstein(
     `gromov_wasserstein`, where the other parameters, the errors and the result are described. ``plan.cost`` is the sum of
     the first two terms; ``plan.value`` is differentiable in ``C`` too. Source: [vayer2019].
 
-    >>> import torch
     >>> path = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
     >>> labels = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     >>> fused_gromov_wasserstein(labels, path, path, epsilon=0.02).matrix().argmax(1)
@@ -158,119 +144,54 @@ def _solve(
     init: Plan | Tensor | None,
     generator: torch.Generator | None,
 ) -> Plan:
-    for number, name in ((epsilon, "epsilon"), (tol, "tol"), (max_iter, "max_iter"), (n_starts, "n_starts")):
-        check.positive(number, name)
+    check.all_positive(epsilon=epsilon, tol=tol, max_iter=max_iter, n_starts=n_starts)
     Cx, Cy, D = _door(Cx, Cy, D, loss)
     a, b = check.weights(a, Cx, Cx.shape[-1], "a"), check.weights(b, Cy, Cy.shape[-1], "b")
+    epsilon = float(epsilon)
     with torch.no_grad():
         F = Quadratic.of(Cx.detach(), Cy.detach(), a.detach(), b.detach(), LOSSES[loss])
-        first = F.flat if init is None else F.gradient(_coupling(init, F))
+        first = F.flat
+        if init is not None:  # its sums need not be exact
+            P = check.cost_matrix(init.matrix() if isinstance(init, Plan) else init).detach().to(F.a)
+            if P.shape != F.flat.shape:
+                raise ValueError(f"init has shape {tuple(P.shape)}, the problem needs {tuple(F.flat.shape)}")
+            first = F.gradient(P)
         fixed = None if D is None else (1 - alpha) * D
-        found = descend(F, first, fixed, alpha, float(epsilon), tol, max_iter)
+        found = descend(F, first, fixed, alpha, epsilon, tol, max_iter)
         for k in range(1, n_starts):
             start = profile_match(Cx, Cy, a, b) if k == 1 else F.tilted(generator)
-            found = found.or_better(descend(F, start, fixed, alpha, float(epsilon), tol, max_iter))
-    energy = _energy(F, Cx, Cy, D, alpha, LOSSES[loss])
-    differentiable = any(t is not None and t.requires_grad for t in (Cx, Cy, D, a, b))
-    return _plan(F, found, energy, differentiable, alpha, a, b, float(epsilon), tol)
-
-
-def _energy(F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float, loss: Loss) -> Callable[[Tensor], Tensor]:
-    """(1 − α) <P, D> + α F(P), with the gradient in Cx, Cy and D while P stays fixed."""
-    Cx1, Cy1, D1 = first_order(Cx), first_order(Cy), None if D is None else first_order(D)
-
-    def energy(P: Tensor) -> Tensor:
-        with torch.no_grad():
-            total = F.value(P)
-        for C, f, h, weights, plan, across in (
-            (Cx1, loss.f1, loss.h1, F.a, P, F.y),
-            (Cy1, loss.f2, loss.h2, F.b, P.mT, F.x),
-        ):
-            if C.requires_grad:
-                with torch.no_grad():
-                    carried = sum((part.congruence(plan, weights) for part in across), torch.zeros_like(C))
-                slope = dot(weights, times(f(C), weights)) - (h(C) * carried).sum((-2, -1))
-                total = total + (slope - slope.detach())
-        return alpha * total if D1 is None else alpha * total + (1 - alpha) * (P * D1).sum((-2, -1))
-
-    return energy
-
-
-@dataclass(frozen=True)
-class _Matrix:
-    """A coupling that is there, (n, m) or (B, n, m)."""
-
-    P: Tensor
-
-    @property
-    def rows(self) -> Tensor:
-        return self.P.sum(-1)
-
-    @property
-    def columns(self) -> Tensor:
-        return self.P.sum(-2)
-
-    def apply(self, v: Tensor) -> Tensor:
-        return self.P @ v
-
-    def pull(self, v: Tensor) -> Tensor:
-        return self.P.mT @ v
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        yield slice(None), self.P
-
-    def matrix(self) -> Tensor:
-        return self.P
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Quadratic(Problem):
-    """What a `Plan` asks its problem for, <P, C> and its gradient, answered with the energy in the place of <P, C>."""
-
-    energy: Callable[[Tensor], Tensor]
-
-    def inner(self, P: Coupling) -> Tensor:
-        return self.flatten(self.energy(self.unflatten(P.matrix())).detach())
-
-    def linked(self, number: Tensor, P: Coupling) -> Tensor:
-        slope = self.energy(self.unflatten(P.matrix()))
-        return number + (slope - slope.detach())
-
-
-def _plan(
-    F: Quadratic,
-    found: Found,
-    energy: Callable[[Tensor], Tensor],
-    differentiable: bool,
-    alpha: float,
-    a: Tensor,
-    b: Tensor,
-    epsilon: float,
-    tol: float,
-) -> Plan:
+            found = found.or_better(descend(F, start, fixed, alpha, epsilon, tol, max_iter))
     converged = bool(((found.error <= tol) & (found.change <= tol)).all())
     if not converged:
-        warnings.warn(
-            f"gromov_wasserstein did not reach tol={tol:.2g}: raise max_iter, epsilon or tol, or use float64",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    s, t = (alpha * margin for margin in F.margins(found.P))
-    f, g, C, batch = found.f + s, found.g + t, found.C + s[..., :, None] + t[..., None, :], found.C.shape[:-2]
-    problem = _Quadratic(Matrix(C), (), batch, C, energy=energy)
-    problem = replace(problem, geometry=Matrix(problem.flatten(C)))
-    coupling = _Matrix(problem.flatten(found.P))
+        check.warn_not_reached("gromov_wasserstein", tol, stacklevel=4)
+    s, t = F.margins(found.P)
+    f, g = found.f + alpha * s, found.g + alpha * t  # of the full gradient ∇F(P); the descent leaves its margins out
+    energy = partial(_energy, F, Cx, Cy, D, alpha, LOSSES[loss], found.P)
     value = found.value
-    if differentiable and torch.is_grad_enabled():
-        slope = energy(found.P) + dot(first_order(a), f) + dot(first_order(b), g)
-        value = value + (slope - slope.detach())
-    return Plan(value, f, g, a.detach(), b.detach(), epsilon, found.error, found.n_iter, converged, problem, coupling)
+    if asks_gradient(Cx, Cy, D, a, b):
+        value = with_slope(value, energy() + dot(first_order(a), f) + dot(first_order(b), g))
+    coupling = Stored(flat(found.P, found.P.shape[:-2]))
+    return Plan(value, f, g, F.a, F.b, epsilon, found.error, found.n_iter, converged, coupling, energy)
+
+
+def _energy(F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float, loss: Loss, P: Tensor) -> Tensor:
+    """(1 − α) <P, D> + α F(P), with the gradient in Cx, Cy and D while P stays fixed."""
+    with torch.no_grad():
+        total = F.value(P)
+    slopes = []
+    for C, f, h, weights, plan, across in ((Cx, loss.f1, loss.h1, F.a, P, F.y), (Cy, loss.f2, loss.h2, F.b, P.mT, F.x)):
+        if asks_gradient(C):
+            C = first_order(C)
+            with torch.no_grad():
+                carried = sum((part.congruence(plan, weights) for part in across), torch.zeros_like(C))
+            slopes.append(dot(weights, matvec(f(C), weights)) - (h(C) * carried).sum((-2, -1)))
+    total = with_slope(total, *slopes)
+    return alpha * total if D is None else alpha * total + (1 - alpha) * (P * first_order(D)).sum((-2, -1))
 
 
 def _door(Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return finite matrices of one dtype, device and batch shape."""
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    check.choice(loss, tuple(LOSSES), "loss")
     given = {"Cx": check.points(Cx, "Cx"), "Cy": check.points(Cy, "Cy")}
     for name, C in given.items():
         if C.shape[-1] != C.shape[-2]:
@@ -286,11 +207,3 @@ def _door(Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str) -> tuple[Tensor, 
     batch = torch.broadcast_shapes(*(C.shape[:-2] for C in given.values()))
     wide = {name: C.expand(*batch, *C.shape[-2:]) for name, C in given.items()}
     return wide["Cx"], wide["Cy"], wide.get("C")
-
-
-def _coupling(init: Plan | Tensor, F: Quadratic) -> Tensor:
-    """Return the plan to start from; its sums need not be exact."""
-    P = check.cost_matrix(init.matrix() if isinstance(init, Plan) else init).detach().to(F.a)
-    if P.shape != (*F.a.shape, F.b.shape[-1]):
-        raise ValueError(f"init has shape {tuple(P.shape)}, the problem needs {(*F.a.shape, F.b.shape[-1])}")
-    return P

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -23,12 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from . import _validate as check
+from ._autograd import first_order, with_slope
 from ._laguerre import Box, fit_areas
-from ._problem import first_order
-from ._products import pairwise
+from ._matmul import pairwise
 from .costs import CostLike, as_cost
 
-Sampler: TypeAlias = "Callable[[int, torch.Generator | None], Tensor] | Callable[[int], Tensor]"
+_Draw: TypeAlias = "Callable[[int, torch.Generator | None], Tensor]"
+Sampler: TypeAlias = "_Draw | Callable[[int], Tensor]"
 
 _TILE = 2**23  # scores held at once
 _CACHED = 2**20  # scores of a tile that only the best of are wanted: the processor's cache holds them
@@ -41,6 +41,7 @@ _BLUR = 0.4  # least ε of a fit, in gaps: neighbours that share a point lower t
 _COOL = 8.0  # the step ends 1 + 8 × 0.9 times smaller
 _RANKS = 3  # of the best scores, of which the gap is read off
 _COARSE_ITER = 50
+_REMEDY = "raise n_iter, batch_size, epsilon or tol"
 
 
 class SemiDiscrete(nn.Module):
@@ -50,6 +51,12 @@ class SemiDiscrete(nn.Module):
               \psi^{c,\varepsilon}(x) = -\varepsilon \log \sum_j b_j\, e^{(\psi_j - c(x, y_j))/\varepsilon}
 
     and :math:`\psi^{c,0}(x) = \min_j c(x, y_j) - \psi_j`.
+
+    `fit` finds the potential of a fixed source; `ascend` follows a source that moves, as a generator in training does:
+    some ``sd.ascend(fake)``, then ``sd.value(fake).backward()``. The state that training needs (potential, iterate, count) is the
+    module's ``state_dict``; y and b are not in it. n×m scores are never held, only tiles. For squared distances a tile is one
+    matrix product; under ``torch.autocast`` to bfloat16 it takes a fifth of the time on CPUs that have the instruction, and
+    scores are rounded to 8 bits. Source: [genevay2016], and [kitagawa2019] for a box in the plane.
 
     Parameters
     ----------
@@ -66,14 +73,6 @@ class SemiDiscrete(nn.Module):
     ----------
     potential : Tensor (m,)
         The average of the iterates, with Σ b ψ = 0.
-
-    Notes
-    -----
-    `fit` finds the potential of a fixed source; `ascend` follows a source that moves, as a generator in training does:
-    some ``sd.ascend(fake)``, then ``sd.value(fake).backward()``. The state that training needs (potential, iterate, count) is the
-    module's ``state_dict``; y and b are not in it. n×m scores are never held, only tiles. For squared distances a tile is one
-    matrix product; under ``torch.autocast`` to bfloat16 it takes a fifth of the time on CPUs that have the instruction, and
-    scores are rounded to 8 bits. Source: [genevay2016], and [kitagawa2019] for a box in the plane.
 
     Examples
     --------
@@ -102,11 +101,11 @@ class SemiDiscrete(nn.Module):
         if not 0 <= epsilon < math.inf:
             raise ValueError(f"epsilon must be >= 0 and finite, got {epsilon!r}")
         self.epsilon, self._cost, self._squared = float(epsilon), as_cost(cost), cost == "sqeuclidean"
-        self.register_buffer("y", y, persistent=False)
-        self.register_buffer("b", check.weights(b, y, len(y), "b").detach(), persistent=False)
-        self.register_buffer("_centre", y.mean(0), persistent=False)  # translation invariance keeps the products small
-        self.register_buffer("_centred", y - y.mean(0), persistent=False)
-        self.register_buffer("_squares", (y - y.mean(0)).square().sum(1), persistent=False)
+        centre = y.mean(0)  # translation invariance keeps the products small
+        given = {"y": y, "b": check.weights(b, y, len(y), "b").detach(), "_centre": centre, "_centred": y - centre}
+        given["_squares"] = given["_centred"].square().sum(1)
+        for name, buffer in given.items():
+            self.register_buffer(name, buffer, persistent=False)
         self.register_buffer("potential", torch.zeros_like(y[:, 0]))
         self.register_buffer("iterate", torch.zeros_like(y[:, 0]))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
@@ -139,10 +138,7 @@ class SemiDiscrete(nn.Module):
         generator : torch.Generator, optional
             Passed to the sampler.
         """
-        check.positive(n_iter, "n_iter")
-        check.positive(batch_size, "batch_size")
-        if tol is not None:
-            check.positive(tol, "tol")
+        check.all_positive(n_iter=n_iter, batch_size=batch_size, tol=1 if tol is None else tol)
         if a is not None and not isinstance(source, Tensor):
             raise ValueError("a weighs the points of a finite source: pass points (n, d), or a sampler that draws by weight")
         for state in (self.potential, self.iterate, self.count):
@@ -151,10 +147,18 @@ class SemiDiscrete(nn.Module):
             x = self._points(source, "source")
             a = check.weights(a, x, len(x), "a").detach()
             if self.epsilon > 0 and len(x) * len(self.y) <= _SMALL:
-                return self._fit_finite(x, a, n_iter, tol or 1e-6)
-            return self._fit_sampler(_from_rows(x, a), n_iter, batch_size, tol, generator)
+                tol = tol or 1e-6
+                psi, error = self._finite(x, a, n_iter, tol)
+                return self._found(psi, error <= tol, "L-BFGS", tol)
+
+            def rows(n: int, generator: torch.Generator | None) -> Tensor:
+                return x[torch.multinomial(a.cpu(), n, True, generator=generator).to(x.device)]
+
+            return self._fit_sampler(rows, n_iter, batch_size, tol, generator)
         if isinstance(source, Box) and self._squared and self.epsilon == 0 and self.y.shape[1] == 2:
-            return self._fit_box(source, n_iter, tol or 1e-9)
+            live, tol = self.b > 0, tol or 1e-9
+            psi, error = fit_areas(self.y[live], self.b[live], source, tol, n_iter)
+            return self._found(psi, error <= max(tol, 1e-12), "Newton's method", tol)
         return self._fit_sampler(_two_arguments(source), n_iter, batch_size, tol, generator)
 
     @torch.no_grad()
@@ -190,8 +194,7 @@ class SemiDiscrete(nn.Module):
         2^n_levels, halved until ε is reached. The kernel of n×m numbers is held.
         """
         epsilon = self.epsilon if epsilon is None else epsilon
-        check.positive(epsilon, "epsilon")
-        check.positive(n_iter, "n_iter")
+        check.all_positive(epsilon=epsilon, n_iter=n_iter)
         if not 0 < relaxation < 2:
             raise ValueError(f"relaxation must be in (0, 2), got {relaxation}: longer steps diverge")
         x, live = self._points(x), self.b > 0
@@ -263,8 +266,10 @@ class SemiDiscrete(nn.Module):
                 surplus = (scores - best[:, None]).div_(self.epsilon).logsumexp(1)
                 soft = self._pairwise(rows, j) - level - self.epsilon * surplus
                 shares = self._shares(scores)
-            slope = self._cost.inner(shares, first_order(rows), self.y) if rows.requires_grad else soft.sum()
-            total = total + (soft.sum() + slope - slope.detach()) / n
+            fitted = soft.sum()
+            if rows.requires_grad:
+                fitted = with_slope(fitted, self._cost.inner(shares, first_order(rows), self.y))
+            total = total + fitted / n
         return total
 
     def extra_repr(self) -> str:
@@ -307,11 +312,6 @@ class SemiDiscrete(nn.Module):
         tiles = [(shares.sum(0), shares.square_().sum(0)) for shares in (self._shares(s) for _, s in self._tiles(x))]
         return torch.stack([t[0] for t in tiles]).sum(0), torch.stack([t[1] for t in tiles]).sum(0)
 
-    def _move(self, scores: Tensor, epsilon: float, rate: float) -> None:
-        """One step along (b − p)/b. Its length is that which the scores respond to, and falls with the noise in p."""
-        n, unit = len(scores), max(epsilon, _gap(scores))
-        self._shift(n, *self._received(scores, epsilon), unit, rate)
-
     def _received(self, scores: Tensor, epsilon: float) -> tuple[Tensor, float]:
         """Σᵢ π(xᵢ) and Σᵢⱼ πⱼ(xᵢ)², of scores that are overwritten."""
         if epsilon == 0:
@@ -320,6 +320,7 @@ class SemiDiscrete(nn.Module):
         return shares.sum(0), torch.linalg.vector_norm(shares).item() ** 2
 
     def _shift(self, n: int, mass: Tensor, squared: float, unit: float, rate: float) -> None:
+        """One step along (b − p)/b. Its length is that which the scores respond to, and falls with the noise in p."""
         m, sharing = len(self.b), n / squared
         step = rate * min(0.5, n * sharing / m) * (self.b - mass / n) * 2 / (self.b + 1 / m)  # 1/b, but bounded for small b
         self.iterate += unit * step.clamp(-3, 3)
@@ -332,12 +333,7 @@ class SemiDiscrete(nn.Module):
 
     @torch.no_grad()
     def _fit_sampler(
-        self,
-        sampler: Callable[[int, torch.Generator | None], Tensor],
-        n_iter: int,
-        batch_size: int,
-        tol: float | None,
-        generator: torch.Generator | None,
+        self, sampler: _Draw, n_iter: int, batch_size: int, tol: float | None, generator: torch.Generator | None
     ) -> SemiDiscrete:
         blur, start = min(_BLUR, (len(self.y) / (n_iter * batch_size)) ** 0.25), 0.0  # bias ∝ blur², noise ∝ √(m/N)
         tries = {math.ceil(n_iter * share) for share in _TRIES}
@@ -349,27 +345,19 @@ class SemiDiscrete(nn.Module):
             if k == 0:
                 start = max(least, scores[:, self.b > 0].std(1, correction=0).mean().item())
             level = max(least, start * 0.01 ** (done / _WARM))
-            self._move(scores, level, 1 / (1 + _COOL * max(0.0, done - _WARM)))
+            unit, rate = max(level, _gap(scores)), 1 / (1 + _COOL * max(0.0, done - _WARM))
+            self._shift(len(scores), *self._received(scores, level), unit, rate)
             if done >= _WARM:
                 self._average()
             if tol is not None and k + 1 in tries and self.chi2(sampler(max(2 * len(self.y), batch_size), generator)) <= tol:
                 break
         else:
             if tol is not None:
-                _warn("the sampled fit", tol)
+                check.warn_not_reached("the sampled fit", tol, _REMEDY, stacklevel=4)
         self.iterate.copy_(self.potential)
         return self
 
-    def _fit_box(self, box: Box, n_iter: int, tol: float) -> SemiDiscrete:
-        live = self.b > 0
-        psi, error = fit_areas(self.y[live], self.b[live], box, tol, n_iter)
-        self.potential[live] = psi
-        self.iterate.copy_(self.potential)
-        if error > max(tol, 1e-12):
-            _warn("Newton's method", tol)
-        return self
-
-    def _fit_finite(self, x: Tensor, a: Tensor, n_iter: int, tol: float) -> SemiDiscrete:
+    def _finite(self, x: Tensor, a: Tensor, n_iter: int, tol: float) -> tuple[Tensor, float]:
         live = self.b > 0
         with torch.no_grad():
             C = self._cost.matrix(x, self.y[live]).double()
@@ -379,10 +367,13 @@ class SemiDiscrete(nn.Module):
             psi, _ = _maximise(C, a, b, psi, level, _COARSE_ITER, 1e-4)
             level = max(self.epsilon, level / 4)
         psi, error = _maximise(C, a, b, psi, level, n_iter, tol)
-        self.potential[live] = (psi - (b * psi).sum()).to(self.potential)
+        return psi - (b * psi).sum(), error
+
+    def _found(self, psi: Tensor, reached: bool, solver: str, tol: float) -> SemiDiscrete:
+        self.potential[self.b > 0] = psi.to(self.potential)
         self.iterate.copy_(self.potential)
-        if error > tol:
-            _warn("L-BFGS", tol)
+        if not reached:
+            check.warn_not_reached(solver, tol, _REMEDY, stacklevel=4)
         return self
 
 
@@ -390,16 +381,12 @@ def _maximise(C: Tensor, a: Tensor, b: Tensor, psi: Tensor, epsilon: float, n_it
     """L-BFGS in units of ε, and the largest error of a mass."""
     theta = (psi / epsilon).requires_grad_()
     reference = b.log() - C / epsilon
-
-    def loss() -> Tensor:
-        return (a * torch.logsumexp(theta + reference, 1)).sum() - (b * theta).sum()
-
     search = torch.optim.LBFGS([theta], max_iter=n_iter, tolerance_grad=tol, tolerance_change=0, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         search.zero_grad()
         with torch.enable_grad():
-            found = loss()
+            found = (a * torch.logsumexp(theta + reference, 1)).sum() - (b * theta).sum()
         found.backward()
         return found
 
@@ -421,11 +408,7 @@ def _gap(scores: Tensor) -> float:
         k = min(4 * k, scores.shape[1])  # targets given many times are at no distance
 
 
-def _from_rows(x: Tensor, a: Tensor) -> Callable[[int, torch.Generator | None], Tensor]:
-    return lambda n, generator: x[torch.multinomial(a.cpu(), n, True, generator=generator).to(x.device)]
-
-
-def _two_arguments(sampler: Sampler) -> Callable[[int, torch.Generator | None], Tensor]:
+def _two_arguments(sampler: Sampler) -> _Draw:
     if not callable(sampler):
         raise TypeError(f"source must be a sampler, points (n, d) or a Box, got {type(sampler).__name__}")
     parameters = inspect.signature(sampler).parameters.values()
@@ -433,7 +416,3 @@ def _two_arguments(sampler: Sampler) -> Callable[[int, torch.Generator | None], 
     if len(positional) >= 2:
         return sampler  # type: ignore[return-value]
     return lambda n, _: sampler(n)  # type: ignore[call-arg]
-
-
-def _warn(what: str, tol: float) -> None:
-    warnings.warn(f"{what} did not reach tol={tol:.2g}: raise n_iter, batch_size, epsilon or tol", RuntimeWarning, stacklevel=4)

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from . import _validate as check
-from ._known import asks_gradient, centred, with_gradient
+from ._autograd import asks_gradient, root, with_gradient
+from ._geometry import centred
 
 _ENTRIES = 2**20  # of a block of projections: memory stays bounded, and the sort stays in cache
 _FREE_BITS = 28  # the mantissa of a float64 is 29 bits longer than a float32's; with one less, rounding back is exact
@@ -34,6 +35,8 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
     r"""Exact Wasserstein distance on the line, in closed form; the p-th root is taken.
 
     .. math:: W_p = \Bigl(\int_0^1 |F_x^{-1}(q) - F_y^{-1}(q)|^p \,dq\Bigr)^{1/p}
+
+    The cost is that of sorting, n log n. Source: [rabin2011].
 
     Parameters
     ----------
@@ -49,18 +52,8 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
     Tensor (...)
         In the unit of the values, differentiable once in values and weights (gradient 0 where the distance is 0).
 
-    Raises
-    ------
-    ValueError, TypeError
-        ``p < 1``, NaN, integer tensors, weights that do not fit.
-
-    Notes
-    -----
-    The cost is that of sorting, n log n. Source: [rabin2011].
-
     Examples
     --------
-    >>> import torch
     >>> wasserstein_1d(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 5.0, 4.0, 5.0]))
     tensor(4.)
     """
@@ -70,7 +63,7 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
     x, y = x[..., 0], y[..., 0]
     aw, bw = (None if t is None else t.detach() for t in (a, b))
     line = _solve(x.detach(), y.detach(), aw, bw, p, asks_gradient(x, y, a, b))
-    return _root(with_gradient(line.value, (x, line.u), (y, line.v), (a, line.a), (b, line.b)), p)
+    return root(with_gradient(line.value, (x, line.u), (y, line.v), (a, line.a), (b, line.b)), p)
 
 
 def sliced_wasserstein(
@@ -88,6 +81,8 @@ def sliced_wasserstein(
 
     .. math:: SW_p = \Bigl(\frac1K \sum_{k=1}^K W_p^p(\theta_k^\top x,\ \theta_k^\top y)\Bigr)^{1/p},
               \qquad \theta_k \text{ uniform on the sphere}
+
+    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source: [bonneel2015].
 
     Parameters
     ----------
@@ -109,18 +104,8 @@ def sliced_wasserstein(
     Tensor (...)
         In the unit of the points and at most W_p, differentiable once in points and weights.
 
-    Raises
-    ------
-    ValueError, TypeError
-        ``p < 1``, shapes that do not fit, NaN, a direction of length zero.
-
-    Notes
-    -----
-    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source: [bonneel2015].
-
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     >>> sliced_wasserstein(x, x + 3, projections=torch.eye(2))
     tensor(3.)
@@ -130,7 +115,7 @@ def sliced_wasserstein(
     x, y = check.pair(x, y)
     a, b = _weights(x, y, a, b)
     directions = _random(n_projections, x, generator) if projections is None else _given(projections, x)
-    return _root(_mean_power(x, y, a, b, directions, p), p)
+    return root(_mean_power(x, y, a, b, directions, p), p)
 
 
 def max_sliced_wasserstein(
@@ -140,18 +125,16 @@ def max_sliced_wasserstein(
 
     .. math:: \max_{|\theta| = 1} W_p(\theta^\top x,\ \theta^\top y)
 
+    Use it in high dimension, where random directions see little. Source: [deshpande2019].
+
     Parameters
     ----------
-    x, y : Tensor (..., n, d), (..., m, d)
-        Points, of one dtype and device.
-    p : float
-        Exponent, at least 1.
+    x, y, p, generator
+        As in `sliced_wasserstein`.
     n_iter : int
         Steps of gradient ascent on the sphere.
     n_starts : int
         Ascents, from the difference of the means and from the best of eight times as many random directions.
-    generator : torch.Generator, optional
-        Source of the random directions; None is torch's default one.
 
     Returns
     -------
@@ -159,29 +142,18 @@ def max_sliced_wasserstein(
         In the unit of the points; a lower bound of the maximum, for the problem is not concave, hence of W_p. Differentiable
         once in the points, with the direction held fixed (envelope theorem).
 
-    Raises
-    ------
-    ValueError, TypeError
-        Those of `sliced_wasserstein`.
-
-    Notes
-    -----
-    Use it in high dimension, where random directions see little. Source: [deshpande2019].
-
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     >>> max_sliced_wasserstein(x, x + torch.tensor([3.0, 4.0])).round(decimals=3)
     tensor(5.)
     """
     _exponent(p)
-    check.positive(n_iter, "n_iter")
-    check.positive(n_starts, "n_starts")
+    check.all_positive(n_iter=n_iter, n_starts=n_starts)
     x, y = check.pair(x, y)
     with torch.no_grad():
         best = _ascend(*centred(x, y), _random(_CANDIDATES * n_starts, x, generator), p, n_iter, n_starts)
-    return _root(_mean_power(x, y, None, None, best, p), p)
+    return root(_mean_power(x, y, None, None, best, p), p)
 
 
 class _Lines(NamedTuple):
@@ -350,8 +322,3 @@ def _weights(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[
     if a is None and b is None:
         return None, None
     return check.weights(a, x, x.shape[-2], "a"), check.weights(b, y, y.shape[-2], "b")
-
-
-def _root(total: Tensor, p: float) -> Tensor:
-    apart = total > 0
-    return torch.where(apart, torch.where(apart, total, 1) ** (1 / p), 0)

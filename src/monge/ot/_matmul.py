@@ -32,6 +32,15 @@ def times(K: Tensor, v: Tensor) -> Tensor:
     return pairwise(K, v.mT)
 
 
+def matvec(A: Tensor, s: Tensor) -> Tensor:
+    """A s, for A (…, n, m) and s (…, m)."""
+    return (A @ s.unsqueeze(-1)).squeeze(-1)
+
+
+def dot(s: Tensor, t: Tensor) -> Tensor:
+    return (s * t).sum(-1)
+
+
 def _fast(x: Tensor, y: Tensor, multiplications: int) -> bool:
     return (
         _linear is not None

@@ -16,15 +16,15 @@ with them coincident points, are computed again from differences.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._geometry import LN2
-from ._known import asks_gradient, centred, with_gradient
+from ._autograd import asks_gradient, non_negative, with_gradient
+from ._geometry import LN2, centred, slices
 
 KernelLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
 Profile: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W
@@ -38,6 +38,9 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
 
     .. math:: 2\,\mathbb{E}|x - y| - \mathbb{E}|x - x'| - \mathbb{E}|y - y'|
 
+    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2 relatively, in the worst pair. This
+    is the square of `scipy.stats.energy_distance`. Source: [szekely2013].
+
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
@@ -46,6 +49,7 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
         Weights that sum to one; uniform by default.
     unbiased : bool
         Leave out the pairs of a point with itself, so that the mean over draws is the population's value; may be negative.
+        Needs two points of positive weight.
 
     Returns
     -------
@@ -53,19 +57,8 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
         In the unit of the points; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable once in points and
         weights, with subgradient 0 at coincident points.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN, weights that do not sum to one, ``unbiased`` with all weight on one point.
-
-    Notes
-    -----
-    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2 relatively, in the worst pair. This
-    is the square of `scipy.stats.energy_distance`. Source: [szekely2013].
-
     Examples
     --------
-    >>> import torch
     >>> energy_distance(torch.zeros(2, 1), torch.ones(3, 1))
     tensor(2.)
     """
@@ -74,7 +67,8 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
     within_x, within_y, cross = _pair_sums(x, y, a, b, _distance)
     if unbiased:
         within_x, within_y = within_x / _off_diagonal(a, "a"), within_y / _off_diagonal(b, "b")
-    return _finish(2 * cross - within_x - within_y, x, unbiased)
+    value = 2 * cross - within_x - within_y
+    return (value if unbiased else non_negative(value)).to(x.dtype)
 
 
 def mmd(
@@ -94,20 +88,18 @@ def mmd(
     .. math:: k_\text{imq} = \sum_\ell \frac{\ell^2}{\ell^2 + |x - y|^2}, \qquad
               k_\text{rbf} = \sum_\ell \exp\Bigl(-\frac{|x - y|^2}{2 \ell^2}\Bigr)
 
+    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole. Source: [gretton2012].
+
     Parameters
     ----------
-    x, y : Tensor (..., n, d), (..., m, d)
-        Points, of one dtype and device.
+    x, y, a, b, unbiased
+        As in `energy_distance`; by default ``unbiased``.
     kernel : "imq", "rbf" or callable
         Inverse multiquadric, Gaussian, or a function that maps (..., n, d), (..., m, d) to the matrix (..., n, m).
     scales : sequence of float, optional
         Lengths ℓ, in the unit of the points. By default ℓ² is 0.1, 0.2, 0.5, 1, 2, 5 and 10 times the mean squared distance
         between two points drawn from either sample, which is computed without gradient: between two samples from N(0, σ² I)
         it is 2 d σ², the base of [tolstikhin2018]. Give scales to compare values between data.
-    unbiased : bool
-        Leave out the pairs of a point with itself, so that the mean over draws is the population's value; may be negative.
-    a, b : Tensor (..., n), (..., m), optional
-        Weights that sum to one; uniform by default.
 
     Returns
     -------
@@ -115,18 +107,8 @@ def mmd(
         Without unit; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable in points and weights, for the
         named kernels once.
 
-    Raises
-    ------
-    ValueError, TypeError
-        An unknown kernel, scales that are not positive, and those of `energy_distance`.
-
-    Notes
-    -----
-    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole. Source: [gretton2012].
-
     Examples
     --------
-    >>> import torch
     >>> mmd(torch.zeros(2, 1), torch.ones(2, 1), scales=[1.0])
     tensor(1.)
     """
@@ -145,7 +127,8 @@ def mmd(
     if unbiased:
         within_x = (within_x - diagonal_x) / _off_diagonal(a, "a")
         within_y = (within_y - diagonal_y) / _off_diagonal(b, "b")
-    return _finish(within_x + within_y - 2 * cross, x, unbiased)
+    value = within_x + within_y - 2 * cross
+    return (value if unbiased else non_negative(value)).to(x.dtype)
 
 
 def kernel_scales(x: Tensor) -> list[float]:
@@ -168,12 +151,6 @@ def _off_diagonal(a: Tensor, name: str) -> Tensor:
     return rest
 
 
-def _finish(value: Tensor, x: Tensor, unbiased: bool) -> Tensor:
-    if not unbiased:
-        value = value + (value.detach().clamp_min(0) - value.detach())  # rounding may leave −1e-7; the gradient is kept
-    return value.to(x.dtype)
-
-
 def _quadratic(kernel: Callable[[Tensor, Tensor], Tensor], x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of aᵢ aⱼ k(xᵢ, xⱼ) over all pairs, and over the diagonal alone."""
     K = check.cost_matrix(kernel(x, x))
@@ -185,19 +162,17 @@ def _named(kernel: str, scales: Sequence[float] | None, x: Tensor, y: Tensor) ->
     if kernel not in ("imq", "rbf"):
         raise ValueError(f"kernel must be imq, rbf or a callable (x, y) -> (..., n, m), got {kernel!r}")
     if scales is None:
-        squares, unit = list(_SCALES), _spread(x.detach(), y.detach()).sqrt()
+        x, y = x.detach(), y.detach()
+        centre = (
+            x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)
+        ) / 2  # of the pooled sample, each cloud having weight a half
+        spread = (x - centre).square().sum(-1).mean(-1) + (y - centre).square().sum(-1).mean(-1)
+        squares, unit = list(_SCALES), torch.where(spread > 0, spread, 1)[..., None, None].sqrt()
     else:
         if len(scales) == 0 or not all(0 < scale < math.inf for scale in scales):
             raise ValueError(f"scales must be one or more positive lengths, got {scales!r}")
         squares, unit = [float(scale) ** 2 for scale in scales], x.new_ones(())
     return (_imq if kernel == "imq" else _rbf)(squares), float(len(squares)), unit
-
-
-def _spread(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared distance of two points of the pooled sample, each cloud having weight a half; 1 if all coincide."""
-    centre = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
-    spread = (x - centre).square().sum(-1).mean(-1) + (y - centre).square().sum(-1).mean(-1)
-    return torch.where(spread > 0, spread, 1)[..., None, None]
 
 
 def _distance(r2: Tensor, K: Tensor, _: Tensor, W: Tensor) -> None:
@@ -240,7 +215,7 @@ def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, with
     """Σ aᵢ bⱼ φ(|xᵢ − yⱼ|²), shape (...), in float64 because three of them cancel; ``within`` says that y, b are x, a."""
     xs, ys = centred(x, y)
     aw, bw = (t.detach().reshape(-1, t.shape[-1], 1) for t in (a, b))
-    wants = _Wants(asks_gradient(x), asks_gradient(y) and not within, asks_gradient(a), asks_gradient(b) and not within)
+    wants = asks_gradient(x), not within and asks_gradient(y), not within and asks_gradient(b)
     together = max(1, _entries(xs) // (xs.shape[1] * ys.shape[1]))
     chunks = zip(*(t.split(together) for t in (xs, ys, aw, bw)), strict=True)
     parts = [_sum(xc, yc, ac, bc, profile, wants, within) for xc, yc, ac, bc in chunks]
@@ -250,17 +225,14 @@ def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, with
     return with_gradient(value.view(x.shape[:-2]), (x, gx), (y, gy), (a, ga), (b, gb))
 
 
-class _Wants(NamedTuple):
-    x: bool
-    y: bool
-    a: bool
-    b: bool
-
-
 def _sum(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, wants: _Wants, within: bool
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, wants: tuple[bool, bool, bool], within: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The sum and its four gradients, by blocks of rows and columns; ``within``, the blocks below the diagonal are mirrored."""
+    """The sum and its four gradients, those in x, y and b where wanted, by blocks of rows and columns.
+
+    ``within``, the blocks below the diagonal are mirrored.
+    """
+    wants_x, wants_y, wants_b = wants
     x1, y1 = _lift(x, y)
     ax, by = torch.cat([a * x, a], -1), torch.cat([b * y, b], -1)
     u, v, gx, gy = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(x), torch.zeros_like(y)
@@ -268,8 +240,8 @@ def _sum(
         v, gy = u, gx
     rows, columns = _sides(x.shape[1], y.shape[1], _entries(x) // len(x), within)
     buffers = x.new_empty(4, len(x) * rows * columns)
-    for i in _slices(x.shape[1], rows):
-        for j in _slices(y.shape[1], columns):
+    for i in slices(x.shape[1], rows):
+        for j in slices(y.shape[1], columns):
             if within and j.start < i.start:
                 continue
             mirror = within and i != j
@@ -278,11 +250,11 @@ def _sum(
             _squared_distances(x1[:, i], y1[:, j], r2)
             profile(r2, K, scratch, W)
             u[:, i] += K @ b[:, j]
-            if wants.b or mirror:
+            if wants_b or mirror:
                 v[:, j] += K.mT @ a[:, i]
-            if wants.x:
+            if wants_x:
                 gx[:, i] += _pull(a[:, i], x[:, i], W @ by[:, j])
-            if wants.y or (wants.x and mirror):
+            if wants_y or (wants_x and mirror):
                 gy[:, j] += _pull(b[:, j], y[:, j], W.mT @ ax[:, i])
     return (a.double() * u).sum((-2, -1)), gx, gy, u, v
 
@@ -319,7 +291,3 @@ def _sides(n: int, m: int, entries: int, square: bool) -> tuple[int, int]:
         return rows, rows
     columns = min(m, max(1, entries // rows))
     return min(n, max(1, entries // columns)), columns
-
-
-def _slices(n: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(n, start + step)) for start in range(0, n, step))
