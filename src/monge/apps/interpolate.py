@@ -35,8 +35,8 @@ from torch.nn.functional import normalize
 
 from monge.data import generator
 from monge.engine.codes import decoded, encoded
-from monge.engine.contract import Coding
 from monge.errors import MongeError, nearest
+from monge.methods.protocols import Autoencoding
 
 from .transport import W2Map
 
@@ -50,7 +50,7 @@ class Interpolator:
 
     Parameters
     ----------
-    method : Coding
+    method : Autoencoding
         A trained method with an autoencoder.
     codes : Tensor (n, d), optional
         Codes of training data, from which ``transport`` learns where codes are. By default the moments that the autoencoder has
@@ -72,7 +72,7 @@ class Interpolator:
     torch.Size([5, 1, 8, 8])
     """
 
-    def __init__(self, method: Coding, codes: Tensor | None = None, *, steps: int = 0, seed: int = 0) -> None:
+    def __init__(self, method: Autoencoding, codes: Tensor | None = None, *, steps: int = 0, seed: int = 0) -> None:
         self.autoencoder = method.autoencoder
         self._mean = (self.autoencoder.mean if codes is None else codes.mean(0)).cpu()
         self._map: W2Map | None = None

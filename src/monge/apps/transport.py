@@ -94,9 +94,10 @@ class W2Map:
             raise MongeError(f"steps must be at least 0, got {steps}")
         self.steps, self.seed, self.device, self.progress = steps, seed, torch.device(device), progress
         try:
-            self.config = amortised_w2.Config(batch=batch, lr=lr, widths=tuple(widths), rank=rank, start="identity")
+            nets = {"widths": tuple(widths), "rank": rank}
+            self.config = amortised_w2.Config(batch=batch, adam={"lr": lr}, nets=nets, start="identity")
         except ValidationError as error:
-            raise MongeError(explain(error, amortised_w2.Config)) from error
+            raise MongeError(explain(error, amortised_w2.Config).removeprefix("adam.").removeprefix("nets.")) from error
 
     def fit(self, x: Points, y: Points) -> W2Map:
         """Find the map of x (n, d) onto y (m, d). MongeError for other shapes, different d, NaN or infinity."""
@@ -112,9 +113,9 @@ class W2Map:
             torch.manual_seed(self.seed)
             self._method = amortised_w2.build(self.config, (x_.shape[1],)).to(self.device)
         moments = _moments(x_), _moments(y_)
-        self._method.start_at(ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0]))
+        self._method.pair.start_at(ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0]))
         pair = Pair("samples", _source("x", x_), _source("y", y_))
-        residual, lr = 0.0, self.config.lr
+        residual, lr = 0.0, self.config.adam.lr
         for step in tqdm(range(self.steps), desc="transport", disable=not self.progress, leave=False):
             position = step * self.config.batch
             scalars = self._method.step(Draw(pair, self.seed, step, position=position, steps=self.steps, device=self.device))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from monge.apps.interpolate import Interpolator, Mode
     from monge.data import Source
-    from monge.engine.contract import Coding
+    from monge.methods.protocols import Autoencoding
 
 _MODES: tuple[Mode, ...] = ("linear", "slerp", "transport")
 _SIZE = 64  # pixels, about, of a picture in the grid
@@ -39,10 +39,10 @@ def main(argv: list[str]) -> int:
     _check(args)
     from monge.apps.interpolate import Interpolator
     from monge.engine import RunFolder, load_run
-    from monge.engine.contract import Coding
+    from monge.methods.protocols import Autoencoding
 
     method, source = load_run(RunFolder(args.run))
-    if not isinstance(method, Coding):
+    if not isinstance(method, Autoencoding):
         raise MongeError(f"the method of '{args.run}' has no autoencoder: train acai, rae, wae, wwae or sinkhorn_wae")
     if len(source.shape) != 3:
         raise MongeError(f"'{args.run}' was trained on points of shape {source.shape}: see monge.apps.interpolate.Interpolator")
@@ -80,7 +80,7 @@ def _check(args: argparse.Namespace) -> None:
         raise MongeError(f"--out must end in .png, or for scores .wav or .mid, got '{args.out}'")
 
 
-def _codes(method: Coding, source: Source) -> Tensor:
+def _codes(method: Autoencoding, source: Source) -> Tensor:
     """Codes of training samples, spread evenly over the data."""
     import torch
 

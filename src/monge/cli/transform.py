@@ -31,12 +31,13 @@ def main(argv: list[str]) -> int:
 
     from monge.data import Pair
     from monge.engine import RunFolder, load_run
-    from monge.engine.maps import Conditional, Invertible, in_blocks, moved, placed
+    from monge.engine.maps import in_blocks, moved, placed
+    from monge.methods.protocols import InvertibleMap, Map
 
     method, source = load_run(RunFolder(args.run))
-    if not isinstance(method, Conditional):
+    if not isinstance(method, Map):
         raise MongeError(f"the method of '{args.run}' has no map: it draws samples from noise, see 'monge sample'")
-    back = method.inverse_transform if isinstance(method, Invertible) else None
+    back = method.inverse_transform if isinstance(method, InvertibleMap) else None
     if args.inverse and back is None:
         raise MongeError(f"--inverse: the method of '{args.run}' has no way back, it only goes from the origin to the data")
     shape = source.origin.shape if isinstance(source, Pair) and not args.inverse else source.shape

@@ -19,18 +19,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from monge.errors import MongeError
+from monge.rng import generator as generator
 
 from .toy import draw_toy
 
 Indices = NDArray[np.int64]
 _TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
-
-
-def generator(*key: int) -> torch.Generator:
-    """Return a CPU generator seeded by a tuple of integers, well mixed."""
-    words = [len(key), *(k & 0xFFFFFFFFFFFFFFFF for k in key)]  # with the length: (1,) and (1, 0) would else be one stream
-    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def own_slice(n: int, part: tuple[int, int]) -> slice:

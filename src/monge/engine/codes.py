@@ -12,9 +12,9 @@ from torch import Tensor
 
 from monge import metrics
 from monge.data import FiniteSource, Source, generator
+from monge.methods.protocols import Autoencoding
 from monge.nets import Autoencoder
 
-from .contract import Coding
 from .recipe import EvalConfig
 
 _BLOCK, _ENTRIES = 1000, 2**21  # samples and numbers, at most, that go through a network at once
@@ -23,7 +23,7 @@ _PATHS, _STEPS = 500, 11  # interpolations whose length is measured, and picture
 
 @torch.no_grad()
 def code_figures(method: Any, source: Source, config: EvalConfig) -> dict[str, float]:
-    """Every figure of codes and reconstructions that fits the data; nothing for a method that is not `Coding`.
+    """Every figure of codes and reconstructions that fits the data; nothing for a method that is not `Autoencoding`.
 
     ``reconstruction_error`` is the mean squared error of an entry of held-out samples; of a voice in a frame of a score, the
     cross-entropy in nats. With a prior: ``codes_w2`` of held-out codes to it, with floor and ratio, and ``codes_mmd``. With
@@ -31,7 +31,7 @@ def code_figures(method: Any, source: Source, config: EvalConfig) -> dict[str, f
     Fréchet distance of a decoded Gaussian with the codes' moments, and `monge.metrics.midpoint_metrics` half-way between the
     codes of random held-out pairs, on the straight line.
     """
-    if not isinstance(method, Coding):
+    if not isinstance(method, Autoencoding):
         return {}
     autoencoder, held_out = method.autoencoder, source.held_out(config.samples, config.seed)
     errors = _through(lambda x: autoencoder.errors(x, autoencoder.decode(autoencoder.encode(x))), held_out, autoencoder)

@@ -15,12 +15,12 @@ from torch import Tensor
 from monge import audio, metrics, viz
 from monge.data import FiniteSource, Pair, Source, generator
 from monge.data.dance import CONTEXT
+from monge.methods.protocols import ConditionalMap, Method
 from monge.metrics.dance import Kind
 from monge.metrics.dance_music import dance_distance, relation
 from monge.motion import MELODY, channels, decode
 
-from .contract import Method
-from .maps import Conditional, moved
+from .maps import moved
 from .recipe import EvalConfig
 
 _KINDS: tuple[Kind, ...] = ("kinetic", "geometric")
@@ -52,7 +52,7 @@ def dance_figures(method: Method, source: Source, config: EvalConfig) -> dict[st
     other windows' music), ``dance_jerk`` (m/s³), ``dance_skating`` (m/s) and ``dance_music_correlation`` (see
     `monge.metrics.dance_music`); ``dance_bone_length_error``, the largest.
     """
-    if not holds_dances(source) or not isinstance(method, Conditional):
+    if not holds_dances(source) or not isinstance(method, ConditionalMap):
         return {}
     rate = _rate(source)
     music, real = pieces(source, min(_MOST, config.samples), config.seed)

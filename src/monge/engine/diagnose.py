@@ -11,8 +11,8 @@ from torch import Tensor
 
 from monge import metrics
 from monge.data import TOYS, EndlessSource, FiniteSource, Mixture, Source
+from monge.methods.protocols import CriticEstimate, Matching, Method
 
-from .contract import Estimating, Matching, Method
 from .dances import holds_dances
 from .maps import drawn
 from .scores import holds_scores
@@ -23,8 +23,8 @@ _PICTURES = 2000  # samples for the Fréchet distance
 _PAIRS = 512  # data and samples for a method's own estimate
 
 _NO_SPREAD, _NO_GRADIENT = 1e-5, 1e-7
-_COLLAPSED = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr"
-_STALLED = "the critic gives the generator no gradient (generator_grad below 1e-7): lower method.critic_lr"
+_COLLAPSED = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower the critic's learning rate"
+_STALLED = "the critic gives the generator no gradient (generator_grad below 1e-7): lower the critic's learning rate"
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
     Parameters
     ----------
     method : Method
-        With an ``estimate``, see `Estimating`, what it returns is added.
+        With an ``estimate``, see `CriticEstimate`, what it returns is added.
     source : Source
     frechet : callable, optional
         Maps pictures to their Fréchet distance to the data, see `frechet_of`; adds ``frechet_lenet``.
@@ -59,10 +59,10 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
         reached = metrics.coverage(cloud, toy.centres, toy.sigma)
         found |= {"modes": reached.modes, "share_within_3_sigma": reached.share}
     if frechet is not None:
-        found["frechet_lenet"] = frechet(method.sample(_PICTURES).float().cpu())
+        found["frechet_lenet"] = frechet(drawn(method, source, _PICTURES).float().cpu())
     if isinstance(method, Matching):
         found["cell_mass_error"] = method.cell_mass_error(source)
-    if isinstance(method, Estimating):
+    if isinstance(method, CriticEstimate):
         data = source.held_out(_PAIRS).to(samples)
         found |= {name: float(value) for name, value in method.estimate(data, samples[:_PAIRS]).items()}
     return finite(found)
@@ -92,18 +92,18 @@ def alarms(means: Mapping[str, float]) -> list[str]:
     """What is wrong with the game, from the means of a method's scalars since the last log line.
 
     >>> alarms({"critic_spread": 0.0, "generator_grad": 0.3})
-    ['the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr']
+    ["the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower the critic's learning rate"]
     """
     bounds = (("critic_spread", _NO_SPREAD, _COLLAPSED), ("generator_grad", _NO_GRADIENT, _STALLED))
     return [sentence for name, bound, sentence in bounds if name in means and means[name] < bound]
 
 
 def raised(history: Iterable[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """The steps at which each alarm stands in a log.
+    """The steps at which each alarm stands in a log; what to do about it may be in the words of an earlier version.
 
     >>> raised([{"step": 5}, {"step": 10, "warning": _STALLED}])
-    {'the critic gives the generator no gradient (generator_grad below 1e-7): lower method.critic_lr': [10]}
+    {"the critic gives the generator no gradient (generator_grad below 1e-7): lower the critic's learning rate": [10]}
     """
     lines = list(history)
-    found = {s: [line["step"] for line in lines if s in line.get("warning", "")] for s in (_COLLAPSED, _STALLED)}
+    found = {s: [line["step"] for line in lines if s.split(": ")[0] in line.get("warning", "")] for s in (_COLLAPSED, _STALLED)}
     return {sentence: steps for sentence, steps in found.items() if steps}

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from monge import metrics
 from monge.data import LINES, EndlessSource, Source
+from monge.methods.protocols import Autoencoding, Method
 from monge.nets import Autoencoder
 
-from .contract import Coding, Method
 from .recipe import EvalConfig
 
 _WAYS, _STEPS = 256, 16  # as many as in the reference implementation
@@ -25,7 +25,7 @@ def line_figures(method: Method, source: Source, config: EvalConfig) -> dict[str
     >>> sorted(line_figures(method, load("lines32"), EvalConfig()))
     ['lines_mean_distance', 'lines_smoothness']
     """
-    if not isinstance(method, Coding) or not isinstance(source, EndlessSource) or source.name not in LINES:
+    if not isinstance(method, Autoencoding) or not isinstance(source, EndlessSource) or source.name not in LINES:
         return {}
     found = metrics.line_figures(ways(method.autoencoder, source.held_out(2 * _WAYS, config.seed)))
     return {"lines_mean_distance": found.mean_distance, "lines_smoothness": found.smoothness}

@@ -23,9 +23,9 @@ from tqdm import tqdm
 from monge import parallel
 from monge.data import Draw, Source, load
 from monge.errors import MongeError
+from monge.methods.protocols import Method
 
 from . import checkpoint
-from .contract import Method
 from .diagnose import alarms, diagnose, frechet_of, raised
 from .folder import RunFolder, device_of
 from .measure import draw_pictures, evaluate_run

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from monge import metrics, ot
 from monge.data import Pair, Source, generator
+from monge.errors import MongeError
+from monge.methods.protocols import DualPotential, Generator, InvertibleMap, Map
 
 _DUAL = 10_000  # points on either side for the dual value
 _PICTURES = 1000  # pictures, at most, of either side
 _JUDGED = 65_536  # points on which a map is compared with the true one
-
-
-@runtime_checkable
-class Invertible(Protocol):
-    """A method with a map and its inverse."""
-
-    def transform(self, x: Tensor, /) -> Tensor: ...
-
-    def inverse_transform(self, y: Tensor, /) -> Tensor: ...
-
-
-@runtime_checkable
-class Conditional(Protocol):
-    """A method that makes a sample of each point of the origin. There may be no way back, and noise in it that the seed makes."""
-
-    def transform(self, x: Tensor, seed: int = 0, /) -> Tensor: ...
-
-
-@runtime_checkable
-class Dual(Protocol):
-    """A method with potentials, whose dual value is W₂²."""
-
-    def w2_squared(self, x: Tensor, y: Tensor, /) -> Tensor: ...
 
 
 def origin(source: Source, n: int, seed: int, *, train: bool = False) -> Tensor:
@@ -46,16 +25,24 @@ def origin(source: Source, n: int, seed: int, *, train: bool = False) -> Tensor:
 
 
 def drawn(method: Any, source: Source, n: int, seed: int = 0) -> Tensor:
-    """``n`` samples of a method: held-out points of a pair's origin, moved by a map, or what the method draws by itself."""
-    if not (isinstance(source, Pair) and isinstance(method, Conditional)):
+    """``n`` samples of a method: held-out points of a pair's origin, moved by a map, or what the method draws by itself.
+
+    MongeError for a method that only moves given samples, where the data are no pair that has some.
+    """
+    if isinstance(source, Pair) and isinstance(method, Map):
+        return moved(method, origin(source, n, seed), seed)
+    if isinstance(method, Generator):
         return method.sample(n, seed)
-    return moved(method, origin(source, n, seed), seed)
+    raise MongeError(
+        f"{method.config.name} cannot make {n} samples (seed {seed}) out of nothing, and data '{source.name}' is not a pair: "
+        "give it samples of a pair's origin to transform"
+    )
 
 
 def moved(method: Any, x: Tensor, seed: int = 0) -> Tensor:
-    """Points moved by a method's map; what it draws for them where it is `Conditional`, all at once: noise is the batch's."""
+    """Points moved by a method's map; what it draws for them where it is `ConditionalMap`, all at once: noise is the batch's."""
     x = placed(x, method)
-    return in_blocks(method.transform, x) if isinstance(method, Invertible) else method.transform(x, seed)
+    return in_blocks(method.transform, x) if isinstance(method, InvertibleMap) else method.transform(x, seed)
 
 
 def in_blocks(f: Any, x: Tensor) -> Tensor:
@@ -71,7 +58,7 @@ def placed(x: Tensor, method: Any) -> Tensor:
 
 def map_figures(method: Any, source: Source, n: int, seed: int) -> dict[str, float]:
     """W₂² of the inverse's samples with its floor, and cycle errors in per cent of the variance; nothing without an inverse."""
-    if not isinstance(method, Invertible):
+    if not isinstance(method, InvertibleMap):
         return {}
     x, y = origin(source, n, seed), source.held_out(n, seed)
     moved, back = (in_blocks(f, placed(t, method)) for f, t in ((method.transform, x), (method.inverse_transform, y)))
@@ -88,7 +75,7 @@ def map_figures(method: Any, source: Source, n: int, seed: int) -> dict[str, flo
 def optimality(method: Any, source: Source, n: int, seed: int) -> dict[str, float]:
     """The dual's W₂² beside the exact one of ``n`` points a side; L2-UVP, ours and a linear map's, where the truth is known."""
     found: dict[str, float] = {}
-    if isinstance(method, Dual):
+    if isinstance(method, DualPotential):
         x, y = origin(source, n, seed), source.held_out(n, seed)
         found["w2_exact"] = (ot.wasserstein(x.flatten(1).double(), y.flatten(1).double()) ** 2).item()
         x, y = (placed(t, method) for t in (origin(source, _DUAL, seed), source.held_out(_DUAL, seed)))
@@ -98,14 +85,14 @@ def optimality(method: Any, source: Source, n: int, seed: int) -> dict[str, floa
         truth = source.truth(x)
         found["l2_uvp"] = metrics.l2_uvp(in_blocks(method.transform, placed(x, method)).float().cpu(), truth)
         found["l2_uvp_linear"] = metrics.l2_uvp(linear_map(source)(x), truth)
-        if isinstance(method, Invertible):
+        if isinstance(method, InvertibleMap):
             found["l2_uvp_inverse"] = metrics.l2_uvp(in_blocks(method.inverse_transform, placed(truth, method)).float().cpu(), x)
     return found
 
 
 def translated(method: Any, source: Source) -> dict[str, float]:
     """Fréchet distance of the filters' features, both ways and of the pictures as they are: for colour pictures of a `Pair`."""
-    if not (isinstance(source, Pair) and len(source.shape) == 3 and source.shape[0] == 3 and isinstance(method, Invertible)):
+    if not (isinstance(source, Pair) and len(source.shape) == 3 and source.shape[0] == 3 and isinstance(method, InvertibleMap)):
         return {}
     A, B = source.origin_held_out(_PICTURES, 0), source.held_out(_PICTURES, 0)
     there, back = (

@@ -12,15 +12,15 @@ from torch import Tensor
 from monge import metrics, viz
 from monge.data import FiniteSource, Pair, Source, load, most_likely
 from monge.errors import MongeError
+from monge.methods.protocols import Decoding, InvertibleMap, Matching, Method
 
 from .checkpoint import write_atomically
 from .codes import code_figures
-from .contract import Decoding, Matching, Method
 from .dances import dance_figures, danced, holds_dances, picture_of_dances
 from .diagnose import finite, mixture_of, raised
 from .folder import RunFolder
 from .lines import line_figures
-from .maps import Invertible, drawn, map_figures, optimality, origin, translated
+from .maps import drawn, map_figures, optimality, origin, translated
 from .recipe import EvalConfig, dump
 from .scores import holds_scores, score_figures
 
@@ -71,14 +71,14 @@ def evaluate(method: Method, source: Source, config: EvalConfig) -> dict[str, An
     found |= line_figures(method, source, config) | score_figures(method, source, config) | dance_figures(method, source, config)
     found |= optimality(method, source, config.samples, config.seed) | translated(method, source)
     if isinstance(source, FiniteSource) and metrics.has_lenet(source):
-        found |= metrics.lenet_metrics(_cpu(method.sample(config.lenet_samples, config.seed)), source)
+        found |= metrics.lenet_metrics(_cpu(drawn(method, source, config.lenet_samples, config.seed)), source)
         if isinstance(method, Decoding):
             found |= _decoders(method, source, config)
     found |= code_figures(method, source, config)
     if isinstance(method, Matching):
         found["cell_mass_error"] = method.cell_mass_error(source)
     if _has_neighbours(source):
-        samples = _cpu(method.sample(min(_COMPARED, config.samples), config.seed))
+        samples = _cpu(drawn(method, source, min(_COMPARED, config.samples), config.seed))
         copied = metrics.memorisation(samples, source.train(_TRAINING), source.held_out(_COMPARED))
         found |= {"nearest_train_ratio": copied.ratio, "nearest_train_copies": copied.copies}
     return finite(found)
@@ -139,7 +139,7 @@ def draw_pictures(folder: RunFolder, method: Method, source: Source) -> None:
     if holds_dances(source):
         write_atomically(folder.samples, danced(method, source))
         return
-    if isinstance(source, Pair) and len(source.shape) == 3 and isinstance(method, Invertible):
+    if isinstance(source, Pair) and len(source.shape) == 3 and isinstance(method, InvertibleMap):
         write_atomically(folder.samples, _translations(method, source))
         return
     n = _CLOUD if len(source.shape) == 1 else _GRID
@@ -160,7 +160,7 @@ def _has_neighbours(source: Source) -> bool:
 @torch.no_grad()
 def _neighbours(method: Method, source: Source) -> bytes:
     """PNG of the first row of samples.png, not a choice, with the nearest training picture below each."""
-    samples, train = _cpu(method.sample(_GRID))[:_NEIGHBOURS], source.train(_TRAINING)
+    samples, train = _cpu(drawn(method, source, _GRID))[:_NEIGHBOURS], source.train(_TRAINING)
     _, index = metrics.nearest(samples, train)
     return viz.grid_png(torch.cat([samples, train[index]]), columns=_NEIGHBOURS)
 

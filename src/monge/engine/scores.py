@@ -10,10 +10,11 @@ from torch import Tensor
 
 from monge import metrics
 from monge.data import FiniteSource, Source, most_likely, one_hot
+from monge.methods.protocols import Autoencoding, Method
 
 from .codes import decoded, encoded
-from .contract import Coding, Method
 from .dances import holds_dances, poses
+from .maps import drawn
 from .recipe import EvalConfig
 
 _MOST = 1000  # windows of each kind
@@ -48,9 +49,9 @@ def score_figures(method: Method, source: Source, config: EvalConfig) -> dict[st
     if not third:
         return {}
     truth, a, b = held_out.split(third)[:3]
-    kinds = {"floor": a, "sample": most_likely(method.sample(third, config.seed))}
+    kinds = {"floor": a, "sample": most_likely(drawn(method, source, third, config.seed))}
     found = {}
-    if isinstance(method, Coding):
+    if isinstance(method, Autoencoding):
         rebuilt = most_likely(decoded(method.autoencoder, encoded(method.autoencoder, _samples(truth))))
         found["note_accuracy"], found["note_accuracy_sounding"] = metrics.note_accuracy(rebuilt, truth)
         kinds |= _between(method, a, b, config.seed)
@@ -75,7 +76,7 @@ def pictures(samples: Tensor, source: Source) -> Tensor:
     return 2 * rolls.amax(1, keepdim=True).flip(2) - 1
 
 
-def _between(method: Coding, a: Tensor, b: Tensor, seed: int) -> dict[str, Tensor]:
+def _between(method: Autoencoding, a: Tensor, b: Tensor, seed: int) -> dict[str, Tensor]:
     ends = [encoded(method.autoencoder, _samples(end)) for end in (a, b)]
     mean = method.autoencoder.mean.float().cpu()
     middle = (ends[0] + ends[1]) / 2

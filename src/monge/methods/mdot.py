@@ -208,10 +208,6 @@ class MDOT(nn.Module):
         path = positions[:, [MELODY.root]] * positions.new_tensor([1.0, 0.0, 1.0])
         return (positions - motion.smooth(path, _RATE, _STAGE)).float()
 
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Refuse: this method dances to given music."""
-        raise MongeError(f"mdot cannot make {n} dances (seed {seed}) without music: give it songs to transform")
-
     def _manner(self, cells: int, seed: int, style: int | None) -> Tensor:
         """Styles (1, cells, style): the one that is named, or one after the other."""
         if style is not None:

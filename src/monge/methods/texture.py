@@ -36,9 +36,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from monge.config import Frozen
-from monge.data import generator
 from monge.nets.patches import coarser, enlarge, known_pyramid, patches, touching, window, wrapped
 from monge.ot import SemiDiscrete
+from monge.rng import generator
 
 Extractor = Callable[[Tensor], list[Tensor]]
 
@@ -51,6 +51,8 @@ _BAND = 2**15  # patches held at once
 _FEWEST = 16  # patches that a scale of an exemplar must have
 _ADAM_LR, _ADAM_STEPS = 0.02, 250  # of the feature-based form
 _TARGETS, _DRAW, _START = 0, 2, 3  # what randomness is for
+
+NOT_IN_RECIPES = "it makes one picture, see 'monge texture synth'"
 
 
 class Config(Frozen):
