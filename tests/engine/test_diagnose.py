@@ -17,8 +17,8 @@ from monge import metrics, viz
 from monge.cli.train import summary
 from monge.data import FiniteSource, from_array, load
 from monge.engine import RunFolder, loop, train
-from monge.engine.contract import Estimating
 from monge.engine.diagnose import alarms, diagnose, frechet_of
+from monge.methods.protocols import CriticEstimate
 from tests.engine.test_resume import recipe
 from tests.methods.test_metrics import tiny_pictures
 
@@ -110,8 +110,8 @@ def test_a_file_that_is_named_like_a_toy_is_not_one() -> None:
 def test_diagnose_adds_what_the_method_estimates() -> None:
     toy = load("8gaussians")
     method = Estimator(torch.zeros(3, 2, dtype=torch.float64))
-    assert isinstance(method, Estimating)
-    assert not isinstance(Fixed(torch.zeros(1, 2)), Estimating)
+    assert isinstance(method, CriticEstimate)
+    assert not isinstance(Fixed(torch.zeros(1, 2)), CriticEstimate)
     found = diagnose(method, toy)
     assert found["w1_exact"] == 512
     assert found["alike"]

@@ -18,7 +18,7 @@ from monge.engine import RunFolder, evaluate, parse, train
 from monge.engine.recipe import EvalConfig
 from tests.engine.test_diagnose import Fixed, named_mnist
 
-DIGITS = {"name": "sinkhorn_gan", "batch": 16, "width": 8, "latent": 4}
+DIGITS = {"name": "sinkhorn_gan", "batch": 16, "nets": {"width": 8, "latent": 4}}
 
 
 def job(name: object, **evaluation: Any) -> Any:

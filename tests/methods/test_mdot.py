@@ -11,6 +11,7 @@ from torch import Tensor
 
 from monge import ot
 from monge.data import Dance, Draw, Pair, from_dances, generator, load
+from monge.engine import drawn
 from monge.errors import MongeError
 from monge.methods import mdot
 from monge.motion import MELODY, angle, channels, decode, directions, place, pose_distance, rest
@@ -201,8 +202,8 @@ def test_wrong_settings_and_data_are_named() -> None:
         mdot.build(mdot.Config(), (2,))
     with pytest.raises(MongeError, match="'8gaussians' is not a pair of them: use dance_melody"):
         small().step(Draw(load("8gaussians"), 0, 0))
-    with pytest.raises(MongeError, match="without music"):
-        small().sample(3)
+    with pytest.raises(MongeError, match=r"mdot cannot make 3 samples .*'8gaussians' is not a pair: give it samples"):
+        drawn(small(), load("8gaussians"), 3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 7, 50, 97])

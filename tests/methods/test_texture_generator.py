@@ -21,11 +21,9 @@ from monge.data import Draw, EndlessSource
 from monge.engine import Interrupted
 from monge.errors import MongeError
 from monge.methods import texture_generator
-from monge.methods.texture_generator import Config, TextureGenerator
+from monge.methods.texture_generator import TINY, Config, TextureGenerator
 from monge.metrics import patch_w2, seam_score
 from monge.nets import TextureNet
-
-TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)
 
 
 def stripes(side: int = 32) -> Tensor:

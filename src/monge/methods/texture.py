@@ -79,6 +79,9 @@ class Config(Frozen):
     """ε of that balance, in mean squared distances of a target to its third neighbour."""
 
 
+TINY = Config(patch=4, scales=2, steps=5, targets=300, batch=1024)
+
+
 @dataclass(frozen=True)
 class _Stage:
     level: int

@@ -76,6 +76,9 @@ class Config(Frozen):
     """Numbers of noise for a place, at each level."""
 
 
+TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)
+
+
 class TextureGenerator(nn.Module):
     r"""Minimise the patch transport from generated pictures to an exemplar at several scales, over the generator.
 
