@@ -61,8 +61,8 @@ def renamed(model: type[BaseModel], key: str) -> tuple[str, ...]:
     if known:
         return known
     for name, field in model.model_fields.items():
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, Frozen):
+        if isinstance(field.default, Frozen):
+            part = type(field.default)
             new = part.model_fields.keys() - part.FORMER.values()
             inner = _former(part, key) or ((key,) if key in new else ())
             if inner:

@@ -7,7 +7,6 @@ calls it at the beginning of a step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 import torch
 from pydantic import Field
@@ -132,21 +131,13 @@ class PotentialAdam(Frozen):
         linear_decay(optimizer, self.lr, progress)
 
 
-class _Rates(Protocol):
-    @property
-    def lr(self) -> float: ...
-
-    @property
-    def critic_lr(self) -> float: ...
-
-
 def _players(
-    rates: _Rates, make: Callable[[nn.Module, float], Optimizer], generator: nn.Module, critic: nn.Module | None
+    rates: GameAdam | GameRMSprop, make: Callable[[nn.Module, float], Optimizer], generator: nn.Module, critic: nn.Module | None
 ) -> dict[str, Optimizer]:
     made = {"generator": make(generator, rates.lr)}
     return made if critic is None else made | {"critic": make(critic, rates.critic_lr)}
 
 
-def _decay_players(rates: _Rates, optimizers: Mapping[str, Optimizer], progress: float) -> None:
+def _decay_players(rates: GameAdam | GameRMSprop, optimizers: Mapping[str, Optimizer], progress: float) -> None:
     for name, optimizer in optimizers.items():
         linear_decay(optimizer, rates.critic_lr if name == "critic" else rates.lr, progress)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 FLOOR = {
-    **dict.fromkeys(("errors", "config", "__init__"), 0),
+    **dict.fromkeys(("errors", "config", "optim", "rng", "__init__"), 0),
     **dict.fromkeys(("parallel", "ot", "nets", "motion", "audio", "data"), 1),
     **dict.fromkeys(("metrics", "viz"), 2),
     **{"methods": 3, "engine": 4, "apps": 5, "cli": 6, "__main__": 7},

@@ -47,8 +47,8 @@ def diagnose(method: Method, source: Source, frechet: Callable[[Tensor], float] 
     Examples
     --------
     >>> from monge.data import load
-    >>> from monge.methods.ot_gan import Config, build
-    >>> sorted(diagnose(build(Config(width=8), (2,)), load("8gaussians")))
+    >>> from monge.methods.ot_gan import TINY, build
+    >>> sorted(diagnose(build(TINY, (2,)), load("8gaussians")))
     ['energy_distance', 'modes', 'share_within_3_sigma']
     """
     n = _SCORES if holds_scores(source) or holds_dances(source) else _CLOUD

@@ -20,8 +20,8 @@ def line_figures(method: Method, source: Source, config: EvalConfig) -> dict[str
     """ACAI's mean distance and smoothness of interpolations, linear in code space, between held-out lines; empty for other data.
 
     >>> from monge.data import load
-    >>> from monge.methods.acai import Config, build
-    >>> method = build(Config(net="mlp", latent=2, width=4, critic_width=4), (1, 32, 32))
+    >>> from monge.methods.acai import TINY, build
+    >>> method = build(TINY, (1, 32, 32))
     >>> sorted(line_figures(method, load("lines32"), EvalConfig()))
     ['lines_mean_distance', 'lines_smoothness']
     """
