@@ -55,7 +55,7 @@ def test_a_picture_of_any_size_is_cropped_to_the_run(tmp_path: Path) -> None:
         for i, picture in enumerate(five):
             Image.fromarray(picture).save(tmp_path / "mine" / name / f"{i}.png")
     method = {"name": "w2_cycle", "batch": 4, "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2}}
-    folder = run_of(tmp_path, tmp_path / "mine", {**method, "start": "identity", "lr": 1e-9})
+    folder = run_of(tmp_path, tmp_path / "mine", {**method, "start": "identity", "adam": {"lr": 1e-9}})
     Image.fromarray(np.full((20, 30, 3), (10, 120, 240), np.uint8)).save(tmp_path / "x.png")
     assert call(folder, tmp_path / "x.png", "-o", tmp_path / "y.png") == 0
     moved = np.asarray(Image.open(tmp_path / "y.png"))

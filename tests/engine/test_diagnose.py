@@ -17,7 +17,7 @@ from monge import metrics, viz
 from monge.cli.train import summary
 from monge.data import FiniteSource, from_array, load
 from monge.engine import RunFolder, loop, train
-from monge.engine.diagnose import alarms, diagnose, frechet_of
+from monge.engine.diagnose import alarms, diagnose, frechet_of, raised
 from monge.methods.protocols import CriticEstimate
 from tests.engine.test_resume import recipe
 from tests.methods.test_metrics import tiny_pictures
@@ -152,6 +152,11 @@ def test_alarms_have_bounds() -> None:
         "the critic has collapsed",
         "the critic gives the generator no gradient",
     ]
+
+
+def test_an_alarm_in_the_words_of_0_1_0_is_found() -> None:
+    old = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr"
+    assert list(raised([{"step": 3, "warning": old}, {"step": 6}]).values()) == [[3]]
 
 
 def test_a_collapsed_critic_is_told_once_and_shown(
