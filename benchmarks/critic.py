@@ -18,7 +18,8 @@ from reproduce import RESULTS, ROOT, surroundings
 from tqdm import tqdm
 
 from monge.data import Draw
-from monge.nets import InterpolationCritic, build_encoder, linear_decay
+from monge.nets import InterpolationCritic, build_encoder
+from monge.optim import linear_decay
 from monge.train import RunFolder, load_run
 
 _LR, _BATCH = 2e-3, 128

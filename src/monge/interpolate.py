@@ -64,7 +64,7 @@ class Interpolator:
     >>> from monge.data import load
     >>> from monge.methods import acai
     >>> digits = load("digits")
-    >>> between = Interpolator(acai.build(acai.Config(net="mlp", latent=2, width=8, critic_width=8), digits.shape))
+    >>> between = Interpolator(acai.build(acai.TINY, digits.shape))
     >>> a, b = digits.held_out(2)
     >>> between.interpolate(a, b, n=5, mode="transport").shape
     torch.Size([5, 1, 8, 8])

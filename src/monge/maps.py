@@ -93,9 +93,10 @@ class W2Map:
             raise MongeError(f"steps must be at least 0, got {steps}")
         self.steps, self.seed, self.device, self.progress = steps, seed, torch.device(device), progress
         try:
-            self.config = amortised_w2.Config(batch=batch, lr=lr, widths=tuple(widths), rank=rank, start="identity")
+            nets = {"widths": tuple(widths), "rank": rank}
+            self.config = amortised_w2.Config(batch=batch, adam={"lr": lr}, nets=nets, start="identity")
         except ValidationError as error:
-            raise MongeError(explain(error, amortised_w2.Config)) from error
+            raise MongeError(explain(error, amortised_w2.Config).removeprefix("adam.").removeprefix("nets.")) from error
 
     def fit(self, x: Points, y: Points) -> W2Map:
         """Find the map of x (n, d) onto y (m, d). MongeError for other shapes, different d, NaN or infinity."""
@@ -111,18 +112,18 @@ class W2Map:
             torch.manual_seed(self.seed)
             self._method = amortised_w2.build(self.config, (x_.shape[1],)).to(self.device)
         moments = _moments(x_), _moments(y_)
-        self._method.start_at(ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0]))
+        self._method.pair.start_at(ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0]))
         pair = Pair("samples", _source("x", x_), _source("y", y_))
         runner = Runner(
             Training(self._method, pair, self.seed, self.steps, device=self.device),
             bar=Bar("transport", leave=False) if self.progress else None,
-            not_finite=lambda step, *_: f"the map diverged at step {step}: lower lr, now {self.config.lr}",
+            not_finite=lambda step, *_: f"the map diverged at step {step}: lower lr, now {self.config.adam.lr}",
         )
         last = {"residual": 0.0}
         runner.run(on_step=lambda _, scalars: last.update(scalars))
         if last["residual"] > _FAR * x_.shape[1] ** 0.5:
             missed = f"its inverse misses by {last['residual']:.2g} standard deviations"
-            text = f"the map may have diverged: {missed}; lower lr, now {self.config.lr}"
+            text = f"the map may have diverged: {missed}; lower lr, now {self.config.adam.lr}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
         self._seen = x_[:_KEPT], y_[:_KEPT]
         return self

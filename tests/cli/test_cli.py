@@ -23,7 +23,7 @@ from monge.data.download import get
 from monge.data.sets.idx import Remote
 from monge.errors import MongeError
 
-QUICK = ["--run.steps", "4", "--run.every", "2", "--method.batch", "16", "--method.width", "8", "--eval.samples", "64"]
+QUICK = ["--run.steps", "4", "--run.every", "2", "--method.batch", "16", "--method.nets.width", "8", "--eval.samples", "64"]
 
 
 def monge(*args: object) -> int:
@@ -210,8 +210,8 @@ class TestRefusals:
         assert "is corrupt" in refusal(capsys, "train", "ot-gan-mnist", "--data.root", tmp_path, "--run.out", tmp_path / "out")
 
     def test_run_folders(self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        told = refusal(capsys, "train", "sinkhorn-gan-digits", *QUICK, "--method.lr", 0.5, "--run.out", run)
-        assert "method.lr: 0.001 there, 0.5 here" in told
+        told = refusal(capsys, "train", "sinkhorn-gan-digits", *QUICK, "--method.adam.lr", 0.5, "--run.out", run)
+        assert "method.adam.lr: 0.001 there, 0.5 here" in told
         assert "is not a run folder" in refusal(capsys, "sample", tmp_path, "-o", tmp_path / "a.npy")
         assert "must end in .npy, .npz or .png" in refusal(capsys, "sample", run, "-o", tmp_path / "a.jpg")
 

@@ -27,7 +27,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = read(find("sinkhorn-gan-8gaussians"))
     for seed in (0, 1):
         run = recipe.run.model_copy(update={"steps": 4, "every": 2, "seed": seed, "out": str(root / str(seed))})
-        small = recipe.method.model_copy(update={"batch": 16, "width": 8})
+        narrow = recipe.method.nets.model_copy(update={"width": 8})
+        small = recipe.method.model_copy(update={"batch": 16, "nets": narrow})
         evaluation = recipe.eval.model_copy(update={"samples": 64, "draws": 1})
         train(recipe.model_copy(update={"run": run, "method": small, "eval": evaluation}), RunFolder(root / str(seed)))
     return root

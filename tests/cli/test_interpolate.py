@@ -14,7 +14,7 @@ from monge.music.chip import render
 from monge.music.rolls import to_song
 from monge.train import RunFolder, load_run, parse, train
 
-SMALL = {"net": "mlp", "latent": 4, "width": 8, "batch": 16}
+SMALL = {"nets": {"kind": "mlp", "latent": 4, "width": 8}, "batch": 16}
 ZOOM = 64 // 8  # of the digits, 8 pixels wide
 
 
@@ -33,7 +33,9 @@ def call(*args: object) -> int:
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_of(tmp_path_factory.mktemp("runs") / "digits", "digits", {"name": "acai", "critic_width": 4, **SMALL})
+    return run_of(
+        tmp_path_factory.mktemp("runs") / "digits", "digits", {"name": "acai", "interpolation": {"critic_width": 4}, **SMALL}
+    )
 
 
 def cells(path: Path, columns: int) -> np.ndarray:
@@ -134,7 +136,7 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_runs_without_pictures_or_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gan = run_of(tmp_path / "gan", "digits", {"name": "gan", "net": "mlp", "batch": 8, "width": 8})
+    gan = run_of(tmp_path / "gan", "digits", {"name": "gan", "nets": {"kind": "mlp", "width": 8}, "batch": 8})
     points = run_of(tmp_path / "points", "8gaussians", {"name": "acai", **SMALL})
     for run, message in ((gan, "has no autoencoder: train acai"), (points, "was trained on points of shape (2,)")):
         assert call(run, "--from", 1, "--to", 2, "-o", tmp_path / "grid.png") == 1
@@ -150,7 +152,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
         notes = np.stack([60 + np.arange(64) // 4 % 8 + shift, np.full(64, 64), np.full(64, 40), np.arange(64) % 5], 1)
         scores = np.stack([notes, 0 * notes, 0 * notes], 2).astype(np.uint8)
         np.savez(root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz", scores=scores, lengths=np.array([64]))
-    method = {"name": "acai", "net": "sequence", "latent": 4, "width": 8, "batch": 4, "interpolate": 0}
+    method = {"name": "acai", "nets": {"kind": "sequence", "latent": 4, "width": 8}, "batch": 4, "interpolation": {"weight": 0}}
     data = {"name": "nesmdb", "root": str(root), "size": 16}
     recipe = parse({"data": data, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}}, "test")
     train(recipe, RunFolder(root / "run"))

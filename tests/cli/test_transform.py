@@ -35,7 +35,7 @@ def call(*args: object) -> int:
 @pytest.fixture
 def points(tmp_path: Path) -> Path:
     data = 5 + 2 * np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
-    return run_of(tmp_path, saved(tmp_path, data), {"name": "amortised_w2", "batch": 32, "widths": [8, 4]})
+    return run_of(tmp_path, saved(tmp_path, data), {"name": "amortised_w2", "batch": 32, "nets": {"widths": [8, 4]}})
 
 
 def test_points_there_and_back(points: Path, tmp_path: Path) -> None:
@@ -54,8 +54,8 @@ def test_a_picture_of_any_size_is_cropped_to_the_run(tmp_path: Path) -> None:
         (tmp_path / "mine" / name).mkdir(parents=True)
         for i, picture in enumerate(five):
             Image.fromarray(picture).save(tmp_path / "mine" / name / f"{i}.png")
-    method = {"name": "w2_cycle", "batch": 4, "widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2}
-    folder = run_of(tmp_path, tmp_path / "mine", {**method, "start": "identity", "lr": 1e-9})
+    method = {"name": "w2_cycle", "batch": 4, "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2}}
+    folder = run_of(tmp_path, tmp_path / "mine", {**method, "start": "identity", "adam": {"lr": 1e-9}})
     Image.fromarray(np.full((20, 30, 3), (10, 120, 240), np.uint8)).save(tmp_path / "x.png")
     assert call(folder, tmp_path / "x.png", "-o", tmp_path / "y.png") == 0
     moved = np.asarray(Image.open(tmp_path / "y.png"))
@@ -82,7 +82,9 @@ def test_what_is_refused(points: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_generator_has_no_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run_of(
-        tmp_path, saved(tmp_path, np.random.default_rng(0).normal(size=(40, 2))), {"name": "gan", "batch": 8, "width": 8}
+        tmp_path,
+        saved(tmp_path, np.random.default_rng(0).normal(size=(40, 2))),
+        {"name": "gan", "batch": 8, "nets": {"width": 8}},
     )
     assert call(folder, tmp_path / "data.npy", "-o", tmp_path / "y.npy") == 1
     assert "has no map" in capsys.readouterr().err

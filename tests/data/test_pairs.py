@@ -103,7 +103,7 @@ def test_figures_of_the_true_map_and_of_a_wrong_inverse() -> None:
 
 
 def test_a_generator_on_a_pair_draws_its_target() -> None:
-    method = gan.build(gan.Config(batch=8, width=8), TWICE.shape)
+    method = gan.build(gan.Config(batch=8, nets={"width": 8}), TWICE.shape)
     torch.testing.assert_close(drawn(method, TWICE, 5, seed=1), method.sample(5, 1))
     assert measured(inverse, method, TWICE, EvalConfig(samples=50)) == {}
 

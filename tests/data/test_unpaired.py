@@ -100,7 +100,7 @@ def test_the_real_collections(name: str) -> None:
 
 
 def recipe(root: Path, **run: Any) -> Recipe:
-    method = {"name": "w2_cycle", "batch": 4, "widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2, "sharpen": 2}
+    method = {"name": "w2_cycle", "batch": 4, "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2}, "sharpen": 2}
     data = {"name": "summer2winter", "root": str(root), "size": 16}
     return parse({"data": data, "method": method, "run": {"steps": 4, "every": 2, **run}, "eval": {"samples": 16}}, "test")
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from monge import ot
 from monge.data import Draw, from_array, generator, load, load_prior
 from monge.errors import MongeError
-from monge.nets import Autoencoder, InterpolationCritic, build_autoencoder, build_encoder, linear_decay
+from monge.nets import Autoencoder, InterpolationCritic, build_autoencoder, build_encoder
+from monge.optim import linear_decay
 from monge.train.recipe import method_module
 
 PENALISED = [
@@ -24,10 +25,10 @@ PENALISED = [
 ]
 
 
-def built(name: str, shape: tuple[int, ...] = (1, 8, 8), **settings: Any) -> Any:
-    module = method_module(name)
+def built(name: str, shape: tuple[int, ...] = (1, 8, 8), latent: int = 2, width: int = 16, **settings: Any) -> Any:
+    module, nets = method_module(name), {"kind": "mlp", "latent": latent, "width": width}
     torch.manual_seed(0)
-    return module.build(module.Config(**{"net": "mlp", "latent": 2, "width": 16, "batch": 32} | settings), shape)
+    return module.build(module.Config(**{"nets": nets, "batch": 32} | settings), shape)
 
 
 def normal(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -164,7 +165,8 @@ def test_each_penalty_brings_codes_to_the_prior(name: str, settings: dict[str, A
     """After training the codes have mean 0 and covariance I, which they are far from before."""
     data = from_array((2 * normal(2000, 4) + 3).float().numpy(), "points")
     weight = 300 if name == "wae" and settings["penalty"] != "gan" else 20
-    method = built(name, (4,), width=32, lr=5e-3, critic_lr=5e-3, weight=weight, batch=128, **settings)
+    rates = {"adam": {"lr": 5e-3}} | ({"discriminator": {"lr": 5e-3}} if name == "wae" else {})
+    method = built(name, (4,), width=32, weight=weight, batch=128, **rates, **settings)
     before = ot.normal_w2_squared(method.autoencoder.encode(data.held_out(400))).item()
     for step in range(300):
         method.step(Draw(data, 0, step, position=128 * step, steps=300))
@@ -177,7 +179,7 @@ def test_each_penalty_brings_codes_to_the_prior(name: str, settings: dict[str, A
 def test_a_prior_of_any_points_is_reached() -> None:
     """Sinkhorn autoencoder with eight Gaussians as prior: nearly every code lies on one of them."""
     data = from_array(normal(2000, 2).float().numpy(), "points")
-    method = built("sinkhorn_wae", (2,), prior="8gaussians", width=64, lr=5e-3, weight=100, epsilon=0.01, batch=128)
+    method = built("sinkhorn_wae", (2,), prior="8gaussians", width=64, adam={"lr": 5e-3}, weight=100, epsilon=0.01, batch=128)
     for step in range(200):
         method.step(Draw(data, 0, step, position=128 * step, steps=200))
     z = method.autoencoder.encode(data.held_out(400)).detach()
@@ -261,18 +263,18 @@ def test_the_critic_estimates_alpha_of_a_frozen_autoencoder() -> None:
 
 def test_interpolation_weight_0_is_the_plain_autoencoder() -> None:
     for name in ("acai", "wae", "wwae", "sinkhorn_wae"):
-        method = built(name, interpolate=0.0)
+        method = built(name, interpolation={"weight": 0.0})
         assert method.critic is None
         assert "critic" not in method.optimizers
-        assert built(name, interpolate=0.5).critic is not None
+        assert built(name, interpolation={"weight": 0.5}).critic is not None
 
 
 @pytest.mark.parametrize("name", ["acai", "wae", "wwae", "sinkhorn_wae"])
 def test_the_critics_term_reaches_the_autoencoder(name: str) -> None:
     """One step with and one without the critic differ, from the same weights and the same data."""
     after = []
-    for interpolate in (1e-9, 10.0):
-        method = built(name, interpolate=interpolate)
+    for weight in (1e-9, 10.0):
+        method = built(name, interpolation={"weight": weight})
         method.step(Draw(load("digits"), 0, 0))
         after.append(torch.cat([p.flatten() for p in method.autoencoder.encoder.parameters()]))
     assert not torch.allclose(after[0], after[1], atol=1e-5)
@@ -283,7 +285,7 @@ def test_the_critics_term_comes_in_with_the_warmup(name: str) -> None:
     """At the first step of a run with a warmup the term has no weight, and halfway through the warmup half of it."""
     weights = []
     for warmup, step in ((0.0, 0), (0.5, 0), (0.5, 5)):
-        method = built(name, interpolate=0.5, warmup=warmup)
+        method = built(name, interpolation={"weight": 0.5, "warmup": warmup})
         scalars = method.step(Draw(load("digits"), 0, step, steps=20))
         unit = 1 if name == "acai" else 64
         rest = scalars["reconstruction"] * unit
@@ -347,7 +349,7 @@ def test_more_code_dimensions_than_samples_in_a_batch_train() -> None:
 def test_the_regularised_autoencoder_keeps_codes_and_weights_small() -> None:
     sizes = []
     for penalty in (0.0, 10.0):
-        method = built("rae", code_penalty=penalty, decoder_decay=penalty / 10, lr=1e-2)
+        method = built("rae", code_penalty=penalty, decoder_decay=penalty / 10, adam={"lr": 1e-2})
         for step in range(100):
             scalars = method.step(Draw(load("digits"), 0, step, position=32 * step))
         sizes.append((scalars["code_size"].item(), scalars["decoder_size"].item()))

@@ -54,7 +54,7 @@ def critic(features: int = 1) -> MLP:
 
 def test_wgan_gp_approaches_w1_from_below() -> None:
     """λ is large here, because the best penalised critic has slope 1 + W₁/2λ: at λ = 10 it would overshoot by W₁/20."""
-    config = wgan_gp.Config(batch=128, critic_lr=2e-3, beta1=0.5, penalty=100)
+    config = wgan_gp.Config(batch=128, adam={"critic_lr": 2e-3, "beta1": 0.5}, penalty=100)
     method = wgan_gp.WGANGP(config, Frozen(), critic())
     source = Shifted(0.6, 0.8)
     play(method, source, 80)
@@ -70,7 +70,7 @@ def test_wgan_gp_approaches_w1_from_below() -> None:
 
 def test_wgan_estimates_in_a_constant_unit() -> None:
     """Clipping leaves an unknown factor K in the estimate; the same critic must see twice the distance as twice as much."""
-    config = wgan.Config(batch=128, clip=0.1, critic_lr=1e-3, long_first=5, long_steps=60)
+    config = wgan.Config(batch=128, clip=0.1, rmsprop={"critic_lr": 1e-3}, long_first=5, long_steps=60)
     method = wgan.WGAN(config, Frozen(), critic())
     play(method, Shifted(1.5, 2.0), 5)
     assert max(p.abs().max().item() for p in method.critic.parameters()) <= 0.1 + 1e-7
@@ -93,7 +93,7 @@ def test_wgan_follows_the_schedule_of_long_rounds() -> None:
 
 
 def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
-    config = gan.Config(batch=512, critic_lr=5e-3, critic_steps=100)
+    config = gan.Config(batch=512, adam={"critic_lr": 5e-3}, critic_steps=100)
     method = gan.GAN(config, Frozen(), critic())
     source = Shifted(1.0, 0.0)
     play(method, source, 2)
@@ -102,14 +102,15 @@ def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
     middle = (p + q) / 2
     exact = torch.trapezoid((p * (p / middle).log() + q * (q / middle).log()) / 2, t).item()  # 0.111 nats
     draw = Draw(source, 1, 0)
-    measuring = config.model_copy(update={"critic_lr": 1e-12, "batch": 100_000, "critic_steps": 1})
+    still = config.adam.model_copy(update={"critic_lr": 1e-12})
+    measuring = config.model_copy(update={"adam": still, "batch": 100_000, "critic_steps": 1})
     scalars = gan.GAN(measuring, Frozen(), method.critic).step(draw)
     assert 0.9 * exact <= scalars["js_estimate"].item() <= 1.02 * exact
 
 
 @pytest.mark.parametrize("loss", ["minimax", "nonsaturating"])
 def test_gan_losses_are_those_of_the_paper(loss: str) -> None:
-    method = gan.GAN(gan.Config(loss=loss, batch=16, critic_lr=1e-12, lr=1e-12), Frozen(), critic())
+    method = gan.GAN(gan.Config(loss=loss, batch=16, adam={"critic_lr": 1e-12, "lr": 1e-12}), Frozen(), critic())
     draw = Draw(Shifted(0.0, 0.0), 0, 0)
     scalars = method.step(draw)
     again = Draw(Shifted(0.0, 0.0), 0, 0)
@@ -128,7 +129,7 @@ def identity() -> nn.Module:
 
 def test_cramer_equals_the_energy_distance() -> None:
     """With h = identity the loss is the energy distance: 2E|x−y| − E|x−x′| − E|y−y′|, by brute force in float64."""
-    method = cramer_gan.CramerGAN(cramer_gan.Config(batch=40, critic_steps=1, critic_lr=1e-12), Frozen(), identity())
+    method = cramer_gan.CramerGAN(cramer_gan.Config(batch=40, critic_steps=1, adam={"critic_lr": 1e-12}), Frozen(), identity())
     scalars = method.step(Draw(Shifted(1.0, 2.0), 0, 0))
     draw = Draw(Shifted(1.0, 2.0), 0, 0)
     x, y = draw.data(40).double(), draw.noise(40, 2).double()
@@ -210,7 +211,7 @@ def test_slopes_are_penalised_between_data_and_samples(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("surrogate", [False, True])
 def test_cramer_critic_ascends(surrogate: bool) -> None:
-    config = cramer_gan.Config(batch=64, critic_steps=1, penalty=0, critic_lr=1e-3, surrogate=surrogate)
+    config = cramer_gan.Config(batch=64, critic_steps=1, penalty=0, adam={"critic_lr": 1e-3}, surrogate=surrogate)
     method = cramer_gan.CramerGAN(config, Frozen(), critic(8))
     gains = [method.step(Draw(Shifted(1.0, 0.0), 0, 0))["energy_estimate"].item() for _ in range(10)]
     assert gains[-1] > gains[0]
@@ -219,7 +220,8 @@ def test_cramer_critic_ascends(surrogate: bool) -> None:
 @pytest.mark.parametrize("module", [ot_gan, sinkhorn_gan])
 def test_the_first_step_sets_the_scales_of_both_networks(module: ModuleType) -> None:
     options = {"critic_steps": 1} if module is sinkhorn_gan else {}
-    config = module.Config(batch=64, width=8, weight_norm=True, lr=1e-12, critic_lr=1e-12, epsilon=0.1, **options)
+    still = {"lr": 1e-12, "critic_lr": 1e-12}
+    config = module.Config(batch=64, nets={"width": 8}, weight_norm=True, adam=still, epsilon=0.1, **options)
     method = module.build(config, (2,))
     method.step(Draw(Shifted(30.0, 40.0), 0, 0))
     draw = Draw(Shifted(30.0, 40.0), 0, 0)

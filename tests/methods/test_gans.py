@@ -35,18 +35,26 @@ class Blob:
         return 0.1 * torch.randn(n, 2, generator=generator) + torch.tensor([1.0, -2.0])
 
 
-_CRAMER = {"batch": 64, "lr": 0.02, "ema": 0.95, "critic_lr": 0.003, "critic_steps": 2}
+_CRAMER = {"batch": 64, "adam": {"lr": 0.02, "critic_lr": 0.003}, "ema": 0.95, "critic_steps": 2}
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: sinkhorn_gan.SinkhornGAN(sinkhorn_gan.Config(batch=64, lr=0.05, ema=0.9), Shift()),
-        lambda: sinkhorn_gan.SinkhornGAN(sinkhorn_gan.Config(batch=64, lr=0.05, ema=0.9, cost="log", cost_scale=1.0), Shift()),
-        lambda: ot_gan.OTGAN(ot_gan.Config(batch=64, lr=0.05, ema=0.9, epsilon=0.01, critic_lr=1e-3), Shift(), _wide_critic()),
-        lambda: gan.GAN(gan.Config(batch=64, lr=0.05, ema=0.95, critic_lr=0.01), Shift(), _critic()),
-        lambda: wgan.WGAN(wgan.Config(batch=64, lr=0.05, ema=0.95, critic_lr=0.01, clip=0.3, long_first=0), Shift(), _critic()),
-        lambda: wgan_gp.WGANGP(wgan_gp.Config(batch=64, lr=0.02, ema=0.95, critic_lr=0.005, beta1=0.5), Shift(), _critic()),
+        lambda: sinkhorn_gan.SinkhornGAN(sinkhorn_gan.Config(batch=64, adam={"lr": 0.05}, ema=0.9), Shift()),
+        lambda: sinkhorn_gan.SinkhornGAN(
+            sinkhorn_gan.Config(batch=64, adam={"lr": 0.05}, ema=0.9, cost="log", cost_scale=1.0), Shift()
+        ),
+        lambda: ot_gan.OTGAN(
+            ot_gan.Config(batch=64, adam={"lr": 0.05, "critic_lr": 1e-3}, ema=0.9, epsilon=0.01), Shift(), _wide_critic()
+        ),
+        lambda: gan.GAN(gan.Config(batch=64, adam={"lr": 0.05, "critic_lr": 0.01}, ema=0.95), Shift(), _critic()),
+        lambda: wgan.WGAN(
+            wgan.Config(batch=64, rmsprop={"lr": 0.05, "critic_lr": 0.01}, ema=0.95, clip=0.3, long_first=0), Shift(), _critic()
+        ),
+        lambda: wgan_gp.WGANGP(
+            wgan_gp.Config(batch=64, adam={"lr": 0.02, "critic_lr": 0.005, "beta1": 0.5}, ema=0.95), Shift(), _critic()
+        ),
         lambda: cramer_gan.CramerGAN(cramer_gan.Config(**_CRAMER), Shift(), _critic(8)),
         lambda: cramer_gan.CramerGAN(cramer_gan.Config(**_CRAMER, surrogate=True), Shift(), _critic(8)),
     ],
@@ -71,7 +79,7 @@ def _wide_critic() -> nn.Module:
 
 def test_sinkhorn_gan_finds_all_modes_of_8_gaussians() -> None:
     torch.manual_seed(0)
-    config = sinkhorn_gan.Config(batch=128, width=64, epsilon=0.1, cost="log", cost_scale=0.3, ema=0.9)
+    config = sinkhorn_gan.Config(batch=128, nets={"width": 64}, epsilon=0.1, cost="log", cost_scale=0.3, ema=0.9)
     method, source = sinkhorn_gan.build(config, (2,)), load("8gaussians")
     position = 0
     for step in range(300):
@@ -93,13 +101,15 @@ def source_mixture(source: object) -> Mixture:
 def test_losses_are_the_public_divergences() -> None:
     """The loss that is logged equals the divergence of the very batches that the step drew."""
     source = load("8gaussians")
-    config = sinkhorn_gan.Config(batch=32, width=8, epsilon=0.5)
+    config = sinkhorn_gan.Config(batch=32, nets={"width": 8}, epsilon=0.5)
     method = sinkhorn_gan.build(config, (2,))
     draw = Draw(source, 0, 0)
     expected = 2 * ot.sinkhorn_divergence(method.generator(draw.noise(32, 2)), draw.data(32), epsilon=0.5, tol=1e-2)
     torch.testing.assert_close(method.step(Draw(source, 0, 0))["loss"], expected.detach())
 
-    adversary = ot_gan.build(ot_gan.Config(batch=32, width=8, critic_width=8, features=4, epsilon=0.1, weight_norm=False), (2,))
+    adversary = ot_gan.build(
+        ot_gan.Config(batch=32, nets={"width": 8, "critic_width": 8}, features=4, epsilon=0.1, weight_norm=False), (2,)
+    )
     draw = Draw(source, 0, 0)
     x, x2 = adversary.critic(draw.data(32)).chunk(2)
     y, y2 = adversary.critic(adversary.generator(draw.noise(32, 2))).chunk(2)
@@ -108,7 +118,9 @@ def test_losses_are_the_public_divergences() -> None:
 
 
 def test_ot_gan_alternates_as_the_paper_does() -> None:
-    method = ot_gan.build(ot_gan.Config(batch=16, width=8, critic_width=8, features=4, generator_steps=3, epsilon=0.1), (2,))
+    method = ot_gan.build(
+        ot_gan.Config(batch=16, nets={"width": 8, "critic_width": 8}, features=4, generator_steps=3, epsilon=0.1), (2,)
+    )
     moved = []
     for step in range(8):
         before = [p.clone() for p in method.critic.parameters()]
@@ -119,7 +131,12 @@ def test_ot_gan_alternates_as_the_paper_does() -> None:
 
 def test_critic_ascends_and_generator_descends() -> None:
     config = sinkhorn_gan.Config(
-        batch=64, width=16, critic_steps=1, critic_width=16, features=8, epsilon=0.1, critic_lr=1e-2, lr=1e-12
+        batch=64,
+        nets={"width": 16, "critic_width": 16},
+        critic_steps=1,
+        features=8,
+        epsilon=0.1,
+        adam={"critic_lr": 1e-2, "lr": 1e-12},
     )
     method = sinkhorn_gan.build(config, (2,))
     losses = [method.step(Draw(load("8gaussians"), 0, 0, steps=100))["loss"].item() for _ in range(20)]
@@ -127,14 +144,14 @@ def test_critic_ascends_and_generator_descends() -> None:
 
 
 def test_samples_are_a_function_of_the_seed() -> None:
-    method = sinkhorn_gan.build(sinkhorn_gan.Config(width=8), (2,))
+    method = sinkhorn_gan.build(sinkhorn_gan.Config(nets={"width": 8}), (2,))
     assert torch.equal(method.sample(10, seed=3), method.sample(10, seed=3))
     assert not torch.equal(method.sample(10, seed=3), method.sample(10, seed=4))
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 8, 8)])
 def test_convolutional_networks_fit_their_shape(shape: tuple[int, ...]) -> None:
-    method = ot_gan.build(ot_gan.Config(net="conv", width=8, critic_width=4, features=8, latent=4), shape)
+    method = ot_gan.build(ot_gan.Config(nets={"kind": "conv", "width": 8, "critic_width": 4, "latent": 4}, features=8), shape)
     samples = method.sample(3)
     assert samples.shape == (3, *shape)
     assert method.critic(samples).shape == (3, 8)
@@ -143,8 +160,8 @@ def test_convolutional_networks_fit_their_shape(shape: tuple[int, ...]) -> None:
 
 def test_sizes_the_network_does_not_take() -> None:
     with pytest.raises(ValueError, match="multiple of 4 and at least 8, got 30"):
-        ot_gan.build(ot_gan.Config(net="conv"), (1, 30, 30))
+        ot_gan.build(ot_gan.Config(nets={"kind": "conv"}), (1, 30, 30))
     with pytest.raises(ValueError, match="choose net 'mlp'"):
-        ot_gan.build(ot_gan.Config(net="conv"), (2,))
+        ot_gan.build(ot_gan.Config(nets={"kind": "conv"}), (2,))
     with pytest.raises(ValueError, match="must be even"):
         ot_gan.Config(batch=33)

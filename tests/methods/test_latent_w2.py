@@ -27,7 +27,14 @@ def source() -> FiniteSource:
 def trained(source: FiniteSource) -> latent_w2.LatentW2:
     torch.manual_seed(0)
     config = latent_w2.Config(
-        net="mlp", latent=2, width=64, batch=64, lr=3e-3, map_batch=256, map_lr=0.01, widths=(32, 16), ema=0.95, encode=0.4
+        nets={"kind": "mlp", "latent": 2, "width": 64},
+        batch=64,
+        adam={"lr": 3e-3},
+        map_batch=256,
+        map_adam={"lr": 0.01},
+        potentials={"widths": (32, 16)},
+        ema=0.95,
+        encode=0.4,
     )
     method, position = latent_w2.build(config, source.shape), 0
     for step in range(1200):

@@ -12,7 +12,7 @@ from monge import ot
 from monge.dance.data import Dance, from_dances
 from monge.dance.domains import DanceDomains
 from monge.dance.motion import MELODY, angle, channels, decode, directions, place, rest
-from monge.data import Draw, EuclideanDomains, Pair, generator, load
+from monge.data import Draw, EuclideanDomains, Pair, drawn, generator, load
 from monge.data.sets.curves import counterpart
 from monge.errors import MongeError
 from monge.methods import mdot
@@ -208,6 +208,8 @@ def test_wrong_settings_and_data_are_named() -> None:
         mdot.build(mdot.Config(), (3, 2))
     with pytest.raises(MongeError, match=r"'8gaussians': mdot goes from sequences to .* use curves or dance_melody"):
         loop.build(parse({"data": {"name": "8gaussians"}, "method": "mdot"}, "test"), load("8gaussians"))
+    with pytest.raises(MongeError, match=r"method 'mdot' moves given samples .*'8gaussians' is no pair: give it a pair"):
+        drawn(small(), load("8gaussians"), 3)
 
 
 def test_windows_are_transformed_alike_every_time_and_each_for_itself() -> None:

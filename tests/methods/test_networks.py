@@ -62,7 +62,9 @@ def test_ot_gan_in_micro_batches_is_ot_gan() -> None:
     weights = []
     for size in (None, 5):
         torch.manual_seed(0)
-        method = ot_gan.build(ot_gan.Config(batch=32, width=8, critic_width=8, features=4, epsilon=0.05, micro_batch=size), (2,))
+        method = ot_gan.build(
+            ot_gan.Config(batch=32, nets={"width": 8, "critic_width": 8}, features=4, epsilon=0.05, micro_batch=size), (2,)
+        )
         method.double()
         for step in range(3):
             method.step(Draw(load("8gaussians"), 0, step, position=32 * step, dtype=torch.float64))

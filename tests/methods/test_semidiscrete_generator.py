@@ -131,7 +131,7 @@ def test_the_loss_is_a_lower_bound(epsilon: float) -> None:
 def test_learns_eight_points(extra: dict[str, float]) -> None:
     y = circle(8)
     torch.manual_seed(0)
-    method = SemiDiscreteGenerator(Config(targets=8, batch=128, lr=3e-3, ema=0.9, **extra), MLP([2, 64, 64, 2]), (2,))  # type: ignore[arg-type]
+    method = SemiDiscreteGenerator(Config(targets=8, batch=128, adam={"lr": 3e-3}, ema=0.9, **extra), MLP([2, 64, 64, 2]), (2,))  # type: ignore[arg-type]
     source = points(y)
     for step in range(400):
         scalars = method.step(Draw(source, 0, step, steps=400))
@@ -155,7 +155,7 @@ def test_cells_are_judged_by_the_samples() -> None:
 def test_epsilon_is_in_units_of_the_mean_squared_norm() -> None:
     """Pictures count from black: the unit is that of pictures in [0, 1]."""
     pictures = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    method = build(Config(targets=20, width=4, latent=2), (1, 4, 4))
+    method = build(Config(targets=20, nets={"width": 4, "latent": 2}), (1, 4, 4))
     method.read_targets(points(2 * pictures - 1))
     unit = pictures.square().flatten(1).sum(1).mean()
     apart = (pictures[0] - pictures[1]).square().sum() / unit
@@ -163,14 +163,14 @@ def test_epsilon_is_in_units_of_the_mean_squared_norm() -> None:
 
 
 def test_targets_do_not_depend_on_the_seed_and_are_read_once() -> None:
-    method = build(Config(targets=16, batch=8, width=4), (2,))
+    method = build(Config(targets=16, batch=8, nets={"width": 4}), (2,))
     for seed in (1, 2):
         method.step(Draw(load("8gaussians"), seed, 0))
         torch.testing.assert_close(method.transport.y, method.place(load("8gaussians").train(16)))
 
 
 def test_more_targets_than_data_are_refused() -> None:
-    method = build(Config(targets=50, batch=8, width=4), (2,))
+    method = build(Config(targets=50, batch=8, nets={"width": 4}), (2,))
     with pytest.raises(MongeError, match=r"method.targets is 50, but data 'few' has 32 .*: set it to 32"):
         method.step(Draw(from_array(cloud(0, 40, 2).numpy(), "few"), 0, 0))
 
@@ -191,7 +191,7 @@ def test_a_million_targets_are_scored_a_tile_at_a_time(epsilon: float, monkeypat
         return found
 
     monkeypatch.setattr(ot.SemiDiscrete, "_scores", counted)
-    method = build(Config(targets=m, batch=12, width=4, ascents=1, anneal=0, epsilon=epsilon), (2,))
+    method = build(Config(targets=m, batch=12, nets={"width": 4}, ascents=1, anneal=0, epsilon=epsilon), (2,))
     before = [p.clone() for p in method.generator.parameters()]
     method.step(Draw(load("8gaussians"), 0, 0))
     assert max(seen) <= 2**23

@@ -5,10 +5,8 @@ import torch
 from torch import Tensor
 
 from monge.images.texture.metrics import patch_w2, seam_score
-from monge.methods.texture import Config, Texture, memory_estimate
+from monge.methods.texture import TINY, Config, Texture, memory_estimate
 from monge.nets import RandomFilters, patches
-
-SMALL = Config(patch=4, scales=2, steps=5, targets=300, batch=1024)
 
 
 def stripes(h: int = 48, w: int = 48, seed: int = 0) -> Tensor:
@@ -42,14 +40,14 @@ def test_the_patches_are_those_of_the_exemplar(exemplar: Tensor, tile: bool) -> 
 
 
 def test_a_tile_has_no_seam(exemplar: Tensor) -> None:
-    tiled = seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=True)))
-    cut = seam_score(finished(Texture([exemplar], (48, 48), config=SMALL, tile=False)))
+    tiled = seam_score(finished(Texture([exemplar], (48, 48), config=TINY, tile=True)))
+    cut = seam_score(finished(Texture([exemplar], (48, 48), config=TINY, tile=False)))
     assert tiled.seam < 1.5 * tiled.interior < cut.seam
 
 
 @pytest.mark.parametrize("tile", [True, False])
 def test_a_step_of_rate_one_minimises_the_distance_to_the_targets(exemplar: Tensor, tile: bool) -> None:
-    texture = Texture([exemplar], (24, 20), config=SMALL.model_copy(update={"rate": 1.0, "scales": 1}), tile=tile)
+    texture = Texture([exemplar], (24, 20), config=TINY.model_copy(update={"rate": 1.0, "scales": 1}), tile=tile)
     before = patches(texture.image[None], 4, torus=tile)[0]
     texture.step()
     w = texture._window
@@ -64,7 +62,7 @@ def test_a_step_of_rate_one_minimises_the_distance_to_the_targets(exemplar: Tens
 def test_a_saved_state_continues_to_the_same_bits(exemplar: Tensor, features: bool) -> None:
     def make() -> Texture:
         extractor = RandomFilters(3, scales=2, filters=8, size=3) if features else None
-        return Texture([exemplar], (40, 40), config=SMALL, extractor=extractor, seed=3)
+        return Texture([exemplar], (40, 40), config=TINY, extractor=extractor, seed=3)
 
     whole, first, second = make(), make(), make()
     for _ in range(7):
@@ -83,7 +81,7 @@ def test_inpainting_leaves_what_is_known_to_the_bit(exemplar: Tensor) -> None:
     mask = torch.zeros(48, 48, dtype=torch.bool)
     mask[10:26, 12:30] = True
     broken = torch.where(mask, torch.tensor(5.0), exemplar)
-    texture = Texture([broken], (48, 48), config=SMALL, image=broken, mask=mask)
+    texture = Texture([broken], (48, 48), config=TINY, image=broken, mask=mask)
     assert torch.equal(texture.image[:, ~mask], exemplar[:, ~mask])  # a preview too, enlarged from a coarse scale
     made = finished(texture)
     assert torch.equal(made[:, ~mask], exemplar[:, ~mask])
@@ -99,7 +97,7 @@ def test_only_the_region_is_read() -> None:
     mask, region = torch.zeros(48, 48, dtype=torch.bool), torch.zeros(48, 48, dtype=torch.bool)
     mask[16:32, 34:44] = True
     region[:, :28] = True
-    made = finished(Texture([picture], (48, 48), config=SMALL, image=picture, mask=mask, region=region))
+    made = finished(Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region))
     assert made[0, mask].min() > 0.8 > 0.2 > made[2, mask].max()
 
 
@@ -107,7 +105,7 @@ def test_a_mixture_lies_between(exemplar: Tensor) -> None:
     other = stripes(seed=1).flip(0) * 0.5
     means = []
     for weight in (0.0, 0.5, 1.0):
-        made = finished(Texture([exemplar, other], (32, 32), weights=[1 - weight, weight], config=SMALL, tile=True))
+        made = finished(Texture([exemplar, other], (32, 32), weights=[1 - weight, weight], config=TINY, tile=True))
         means.append(made.mean((1, 2)))
     assert torch.allclose(means[0], exemplar.mean((1, 2)), atol=0.06)
     assert torch.allclose(means[2], other.mean((1, 2)), atol=0.06)
@@ -116,13 +114,13 @@ def test_a_mixture_lies_between(exemplar: Tensor) -> None:
 
 def test_features_are_matched(exemplar: Tensor) -> None:
     extractor = RandomFilters(3, scales=2, filters=16, size=3, torus=True)
-    texture = Texture([exemplar], (32, 32), config=SMALL, tile=True, extractor=extractor)
+    texture = Texture([exemplar], (32, 32), config=TINY, tile=True, extractor=extractor)
     losses = [texture.step()["loss"] for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0]
 
 
 def test_progress_and_determinism(exemplar: Tensor) -> None:
-    texture, again = (Texture([exemplar], (33, 47), config=SMALL, seed=5) for _ in range(2))
+    texture, again = (Texture([exemplar], (33, 47), config=TINY, seed=5) for _ in range(2))
     seen = [texture.progress]
     while not texture.done:
         texture.step()
@@ -131,7 +129,7 @@ def test_progress_and_determinism(exemplar: Tensor) -> None:
     assert seen == sorted(seen)
     assert texture.image.shape == (3, 33, 47)
     assert torch.equal(finished(again), texture.image)
-    assert not torch.equal(finished(Texture([exemplar], (33, 47), config=SMALL, seed=6)), texture.image)
+    assert not torch.equal(finished(Texture([exemplar], (33, 47), config=TINY, seed=6)), texture.image)
     with pytest.raises(RuntimeError, match="finished"):
         texture.step()
 
@@ -148,7 +146,7 @@ def test_bad_input_is_named(exemplar: Tensor) -> None:
         ({"exemplars": [exemplar[:, :3, :3]]}, "do not fit"),
     ]:
         with pytest.raises(ValueError, match=words):
-            Texture(**({"exemplars": [exemplar], "size": (48, 48), "config": SMALL} | arguments))
+            Texture(**({"exemplars": [exemplar], "size": (48, 48), "config": TINY} | arguments))
 
 
 def test_memory_grows_with_the_picture() -> None:

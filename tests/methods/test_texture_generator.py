@@ -21,11 +21,9 @@ from monge.images.texture.command import main
 from monge.images.texture.metrics import patch_w2, seam_score
 from monge.images.texture.pictures import as_texture, to_tensor
 from monge.methods import texture_generator
-from monge.methods.texture_generator import Config, TextureGenerator
+from monge.methods.texture_generator import TINY, Config, TextureGenerator
 from monge.nets import TextureNet
 from monge.train import Interrupted
-
-TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)
 
 
 def stripes(side: int = 32) -> Tensor:

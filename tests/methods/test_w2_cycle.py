@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from monge.data import Draw, EndlessSource, Pair
+from monge.data import Draw, EndlessSource, Pair, load
 from monge.errors import MongeError
 from monge.methods import w2_cycle
+from monge.train import drawn
 
 SHAPE, TINT = (3, 8, 8), torch.tensor([0.5, -0.3, 0.1])[:, None, None]
 
@@ -27,7 +28,9 @@ PAIR = Pair("noise", EndlessSource("A", SHAPE, noise), EndlessSource("B", SHAPE,
 
 def trained(start: str, steps: int) -> w2_cycle.W2Cycle:
     torch.manual_seed(0)
-    config = w2_cycle.Config(batch=32, lr=0.01, widths=(4, 8), strides=(1, 2), head=(8,), grid=2, ema=0.9, start=start)
+    config = w2_cycle.Config(
+        batch=32, adam={"lr": 0.01}, nets={"widths": (4, 8), "strides": (1, 2), "head": (8,), "grid": 2}, ema=0.9, start=start
+    )
     method = w2_cycle.build(config, SHAPE)
     for step in range(steps):
         method.step(Draw(PAIR, 0, step, position=32 * step, steps=max(steps, 2)))
@@ -61,7 +64,7 @@ def test_begins_at_the_optimal_map_of_colours() -> None:
 
 
 def test_the_conjugate_is_trained_by_both_cycles_and_the_potential_by_none() -> None:
-    config = w2_cycle.Config(batch=16, widths=(4, 4), strides=(1, 2), head=(4,), grid=2)
+    config = w2_cycle.Config(batch=16, nets={"widths": (4, 4), "strides": (1, 2), "head": (4,), "grid": 2})
     gradients = []
     for cycle in (0.0, 100.0):
         torch.manual_seed(0)
@@ -80,6 +83,6 @@ def test_the_door() -> None:
     with pytest.raises(ValueError, match=r"square pictures \(c, s, s\), got samples of shape \(2,\)"):
         w2_cycle.build(w2_cycle.Config(), (2,))
     with pytest.raises(ValueError, match="5 widths need as many strides, got 1"):
-        w2_cycle.Config(strides=(1,))
-    with pytest.raises(MongeError, match="cannot make 4 samples"):
-        trained("identity", 0).sample(4)
+        w2_cycle.Config(nets={"strides": (1,)})
+    with pytest.raises(MongeError, match=r"w2_cycle cannot make 4 samples .*'8gaussians' is not a pair: give it samples"):
+        drawn(trained("identity", 0), load("8gaussians"), 4)

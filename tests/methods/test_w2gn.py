@@ -25,7 +25,7 @@ class Ellipse:
 
 def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
     torch.manual_seed(0)
-    method = w2gn.build(w2gn.Config(batch=256, lr=0.01, widths=(16, 8), ema=0.95), (2,))
+    method = w2gn.build(w2gn.Config(batch=256, adam={"lr": 0.01}, nets={"widths": (16, 8)}, ema=0.95), (2,))
     for step in range(300):
         method.step(Draw(Ellipse(), 0, step, position=256 * step, steps=300))
     x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(1))
@@ -38,9 +38,9 @@ def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
 
 def test_a_sharpened_inverse_is_one() -> None:
     torch.manual_seed(0)
-    plain, sharp = (w2gn.build(w2gn.Config(widths=(16, 8), sharpen=n), (2,)) for n in (0, 50))
+    plain, sharp = (w2gn.build(w2gn.Config(nets={"widths": (16, 8)}, sharpen=n), (2,)) for n in (0, 50))
     x = torch.randn(500, 2)
-    plain.start_at(ot.AffineMap(ROOT, MEAN), ot.AffineMap(torch.eye(2), MEAN))  # a wrong guess
+    plain.pair.start_at(ot.AffineMap(ROOT, MEAN), ot.AffineMap(torch.eye(2), MEAN))  # a wrong guess
     sharp.load_state_dict(plain.state_dict())
     y = plain.transform(x)
     assert (plain.inverse_transform(y) - x).norm() > 1
@@ -48,5 +48,5 @@ def test_a_sharpened_inverse_is_one() -> None:
 
 
 def test_pictures_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"w2gn moves points \(d,\), got samples of shape \(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"move points \(d,\), got samples of shape \(1, 8, 8\)"):
         w2gn.build(w2gn.Config(), (1, 8, 8))

@@ -170,16 +170,18 @@ def test_midpoints_that_are_data_are_at_no_distance(pictures: FiniteSource) -> N
 
 def test_figures_that_fit_the_data() -> None:
     torch.manual_seed(0)
-    digits, config = load("digits"), {"net": "mlp", "width": 8, "batch": 16}
-    plain = acai.build(acai.Config(latent=3, critic_width=4, **config), digits.shape)
+    digits, config = load("digits"), {"batch": 16}
+    plain = acai.build(
+        acai.Config(nets={"kind": "mlp", "latent": 3, "width": 8}, interpolation={"critic_width": 4}, **config), digits.shape
+    )
     assert set(code_figures(plain, digits, CONFIG)) == {"reconstruction_error", "linear_probe", "clustering_accuracy"}
     points = load("8gaussians")
-    two = wwae.build(wwae.Config(latent=2, **config), points.shape)
+    two = wwae.build(wwae.Config(nets={"kind": "mlp", "latent": 2, "width": 8}, **config), points.shape)
     prior = {"codes_w2", "codes_w2_floor", "codes_w2_ratio", "codes_mmd"}
     found = code_figures(two, points, CONFIG)
     assert set(found) == {"reconstruction_error", *prior}
     assert found["codes_w2_ratio"] == pytest.approx(found["codes_w2"] / found["codes_w2_floor"])
-    assert code_figures(gan.build(gan.Config(batch=8, width=8), points.shape), points, CONFIG) == {}
+    assert code_figures(gan.build(gan.Config(batch=8, nets={"width": 8}), points.shape), points, CONFIG) == {}
 
 
 def test_the_error_is_that_of_an_entry() -> None:
@@ -210,13 +212,13 @@ def test_codes_of_the_prior_reach_the_floor_in_the_engine() -> None:
 
 def test_a_single_held_out_sample_has_no_distance() -> None:
     source = from_array(np.random.default_rng(0).normal(size=(4, 3)), n_held_out=1)
-    method = wwae.build(wwae.Config(net="mlp", latent=2, width=8, batch=2), source.shape)
+    method = wwae.build(wwae.Config(nets={"kind": "mlp", "latent": 2, "width": 8}, batch=2), source.shape)
     assert set(code_figures(method, source, CONFIG)) == {"reconstruction_error"}
 
 
 def test_a_run_is_measured_with_its_codes() -> None:
     digits = load("digits")
-    method = wwae.build(wwae.Config(net="mlp", latent=2, width=8, batch=16), digits.shape)
+    method = wwae.build(wwae.Config(nets={"kind": "mlp", "latent": 2, "width": 8}, batch=16), digits.shape)
     found = evaluate(method, digits, CONFIG)
     assert {"w2_squared", "linear_probe", "codes_w2_ratio", "reconstruction_error"} <= set(found)
     assert found["linear_probe"] > 0.2

@@ -56,7 +56,12 @@ def source() -> FiniteSource:
 @pytest.fixture(scope="module")
 def trained(source: FiniteSource) -> acai.ACAI:
     torch.manual_seed(0)
-    config = acai.Config(net="sequence", latent=32, width=16, batch=16, lr=0.01, interpolate=0.1, critic_width=2)
+    config = acai.Config(
+        nets={"kind": "sequence", "latent": 32, "width": 16},
+        batch=16,
+        adam={"lr": 0.01},
+        interpolation={"weight": 0.1, "critic_width": 2},
+    )
     method, position = acai.build(config, source.shape), 0
     for step in range(250):
         draw = Draw(source, 0, step, position=position, steps=250)

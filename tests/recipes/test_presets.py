@@ -15,7 +15,7 @@ from monge.train import RunFolder, parse, read, to_yaml, train
 TREE = {
     "about": {"title": "small", "cost": "a second"},
     "data": {"name": "8gaussians"},
-    "method": {"name": "sinkhorn_gan", "batch": 16, "width": 8, "lr": 0.002},
+    "method": {"name": "sinkhorn_gan", "batch": 16, "nets": {"width": 8}, "adam": {"lr": 0.002}},
     "run": {"steps": 4, "every": 2},
     "eval": {"samples": 64},
     "presets": {
@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_preset_lies_over_the_recipe(file: Path) -> None:
     recipe, gpu = read(file), read(file, "gpu")
     assert (gpu.method.batch, gpu.run.steps, gpu.about.cost) == (32, 6, "a GPU-second")
-    assert (gpu.method.lr, gpu.method.width, gpu.run.every, gpu.about.title) == (0.002, 8, 2, "small")
+    assert (gpu.method.adam.lr, gpu.method.nets.width, gpu.run.every, gpu.about.title) == (0.002, 8, 2, "small")
     assert (recipe.method.batch, recipe.run.steps) == (16, 4)
     assert list(recipe.presets) == ["gpu", "long"]
     assert read(file, "cpu") == recipe

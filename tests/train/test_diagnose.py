@@ -19,7 +19,7 @@ from monge.methods.protocols import CriticEstimate
 from monge.metrics.lenet import frechet_lenet
 from monge.train import RunFolder, loop, runner, train
 from monge.train import diagnose as diagnosis
-from monge.train.diagnose import alarms
+from monge.train.diagnose import alarms, raised
 from monge.train.evaluate import evaluators
 from tests.metrics.test_metrics import tiny_pictures
 from tests.train.test_resume import recipe
@@ -159,6 +159,11 @@ def test_alarms_have_bounds() -> None:
         "the critic has collapsed",
         "the critic gives the generator no gradient",
     ]
+
+
+def test_an_alarm_in_the_words_of_0_1_0_is_found() -> None:
+    old = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr"
+    assert list(raised([{"step": 3, "warning": old}, {"step": 6}]).values()) == [[3]]
 
 
 def test_a_collapsed_critic_is_told_once_and_shown(

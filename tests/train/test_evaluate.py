@@ -17,7 +17,7 @@ from monge.metrics import EvalConfig
 from monge.train import RunFolder, evaluate, parse, train
 from tests.train.test_diagnose import Fixed, named_mnist
 
-DIGITS = {"name": "sinkhorn_gan", "batch": 16, "width": 8, "latent": 4}
+DIGITS = {"name": "sinkhorn_gan", "batch": 16, "nets": {"width": 8, "latent": 4}}
 
 
 def job(name: object, **evaluation: Any) -> Any:

@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from monge.train import RunFolder, to_yaml, train
-from tests.train.test_resume import SMALL, final_state, recipe
+from tests.train.test_resume import METHODS, final_state, recipe
 
 UNFELT = {("cramer_gan", "critic.layers.5.bias")}  # a shift of all features moves no distance: its gradient is rounding noise
 
 
-@pytest.mark.parametrize("method", SMALL)
+@pytest.mark.parametrize("method", METHODS)
 def test_two_ranks_equal_one_process(method: str, tmp_path: Path) -> None:
     one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
     job = recipe(method, steps=20, every=20, dtype="float64")

@@ -79,7 +79,7 @@ def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
 def override(recipe: Any, flags: list[str]) -> Any:
     """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those of a file are."""
     from monge.train import parse
-    from monge.train.recipe import dump
+    from monge.train.recipe import current, dump
 
     tree, names = dump(recipe), _names(recipe)
     known = {name.replace("_", "-"): name for name in names}
@@ -87,6 +87,8 @@ def override(recipe: Any, flags: list[str]) -> Any:
     for word in words:
         flag, given, value = word.partition("=")
         name = known.get(flag.removeprefix("--").replace("_", "-"))
+        if now := current(type(recipe), flag.removeprefix("--").replace("-", "_")):
+            raise MongeError(f"unknown flag {flag}: it is now {' and '.join(f'--{new}' for new in now)}")
         if not flag.startswith("--") or name is None:
             raise MongeError(f"unknown flag {flag}{nearest(flag, [*(f'--{n}' for n in names), '--preset', *_SWITCHES])}")
         if not given:

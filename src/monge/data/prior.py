@@ -39,7 +39,7 @@ def load_prior(name: str, dimension: int, root: str | Path | None = None) -> End
     if not isinstance(source, EndlessSource | FiniteSource) or source.shape != (dimension,):
         raise MongeError(
             f"prior '{name}' cannot be sampled for codes of {dimension} numbers: its samples have shape {source.shape}; give "
-            f"points (n, {dimension}), set method.latent, or take one of {', '.join(PRIORS)}"
+            f"points (n, {dimension}), set method.nets.latent, or take one of {', '.join(PRIORS)}"
         )
     return source
 

@@ -25,9 +25,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from monge import ot, parallel
-from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import EMA, DenseICNN, linear_decay
+from monge.config import Batch, Decay, Frozen
+from monge.data import Draw
+from monge.nets import DenseICNN, PotentialNets, Potentials
+from monge.optim import PotentialAdam
 
 
 class Config(Frozen):
@@ -40,34 +41,20 @@ class Config(Frozen):
     """The same in the inverse map."""
     start: Literal["gaussian", "identity"] = "gaussian"
     """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
-    batch: int = Field(1024, ge=2)
-    """Global batch."""
-    lr: float = Field(1e-3, gt=0)
-    """Adam learning rate of both networks; decays linearly over the second half."""
-    widths: tuple[int, ...] = (128, 128, 64)
-    """Widths of the potentials' layers."""
-    rank: int = Field(1, ge=1)
-    """Squares in each quadratic skip layer."""
-    strong: float = Field(1e-6, ge=0)
-    """Modulus of strong convexity."""
-    spread: float = Field(0.7, gt=0)
-    """Standard deviation of the potentials' projections of standardised points, at the start."""
-    ema: float = Field(0.99, ge=0, lt=1)
-    """Decay of the averaged networks that map and sample."""
+    batch: Batch = 1024
+    adam: PotentialAdam = PotentialAdam(lr=1e-3)
+    nets: PotentialNets = PotentialNets()
+    ema: Decay = 0.99
+
+
+TINY = Config(batch=16, nets={"widths": (8, 4)})
 
 
 class AmortisedW2(nn.Module):
     """Minimise E f(x) + E f*(y) in θ, and E‖ỹ(y) − x̆(y)‖² in φ.
 
-    Parameters
-    ----------
-    config : Config
-    potential, guess : DenseICNN
-
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(batch=32, widths=(8, 4)), shape=(2,))
+    >>> from monge.data import load
+    >>> method = build(TINY, shape=(2,))
     >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
     >>> x = method.inverse_transform(method.sample(5))
     >>> x.shape
@@ -77,20 +64,17 @@ class AmortisedW2(nn.Module):
     def __init__(self, config: Config, potential: DenseICNN, guess: DenseICNN) -> None:
         super().__init__()
         self.config, self.potential, self.guess = config, potential, guess
-        self.forward_map, self.inverse_map = EMA(potential, config.ema), EMA(guess, config.ema)
-        groups = [
-            {"params": list(potential.parameters()), "betas": (0.8, 0.99)},
-            {"params": list(guess.parameters()), "betas": (0.4, 0.4)},
-        ]
-        self.optimizers = {"potentials": torch.optim.Adam(groups, lr=config.lr)}
+        self.pair = Potentials(potential, guess, config.ema)
+        self.forward_map, self.inverse_map = self.pair.averages
+        self.optimizers = {"potentials": config.adam.make(potential, guess)}
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """Algorithm 1, one pass of its loop."""
         c = self.config
-        linear_decay(self.optimizers["potentials"], c.lr, draw.progress)
+        c.adam.decay(self.optimizers["potentials"], draw.progress)
         y, x = draw.data(c.batch), draw.origin(c.batch)
         if draw.step == 0 and c.start == "gaussian":
-            self.start_at(*ot.gaussian_maps(parallel.gather(x), parallel.gather(y)))
+            self.pair.start_at(*ot.gaussian_maps(parallel.gather(x), parallel.gather(y)))
 
         guess = self.guess.gradient(y)  # line 3
         found = ot.conjugate(self.potential.gradient, y, init=guess, tol=0, max_iter=c.refine)  # line 4
@@ -100,49 +84,28 @@ class AmortisedW2(nn.Module):
         loss, amortisation = parallel.gather(duality).mean(), parallel.gather(amortisation).mean()
 
         norm = parallel.descend(self.optimizers["potentials"], loss + amortisation)
-        for net, average in ((self.potential, self.forward_map), (self.guess, self.inverse_map)):
-            net.project()
-            average.update(net)
+        self.pair.update()
         return {"loss": loss.detach(), "amortisation": amortisation.detach(), "residual": residual, "generator_grad": norm}
-
-    def start_at(self, forward: ot.AffineMap, back: ot.AffineMap) -> None:
-        """Begin with an affine map P → Q and its inverse, both symmetric."""
-        for net, affine, average in (
-            (self.potential, forward, self.forward_map),
-            (self.guess, back, self.inverse_map),
-        ):
-            net.start_at(affine.matrix, affine.shift)
-            average.net.load_state_dict(net.state_dict())
 
     def transform(self, x: Tensor) -> Tensor:
         """∇f(x): points of P, (n, d), moved to Q."""
-        return _averaged(self.forward_map).gradient(x)
+        return self.forward_map.net.gradient(x)
 
     def inverse_transform(self, y: Tensor) -> Tensor:
         """x̆(y) = ∇f*(y): points of Q, (n, d), moved to P."""
-        guess = _averaged(self.inverse_map).gradient(y)
+        guess = self.inverse_map.net.gradient(y)
         return ot.conjugate(self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen).point
 
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:
         """Estimate of W₂²(P, Q) from samples x and y of the two, (n, d) and (m, d), by the dual."""
-        return ot.dual_w2_squared(_averaged(self.forward_map), x, y, self.inverse_transform(y))
+        return ot.dual_w2_squared(self.forward_map.net, x, y, self.inverse_transform(y))
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n points of normal noise, moved; a function of the seed."""
-        like = next(self.forward_map.parameters())
-        z = torch.randn(n, self.potential.dim, generator=generator(seed)).to(like)
-        return torch.cat([self.transform(block) for block in z.split(10_000)])
-
-
-def _averaged(average: EMA) -> DenseICNN:
-    assert isinstance(average.net, DenseICNN)
-    return average.net
+        return self.pair.sample(n, self.potential.dim, seed)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> AmortisedW2:
     """Make the networks, for points of ``shape`` (d,)."""
-    if len(shape) != 1:
-        raise ValueError(f"amortised_w2 moves points (d,), got samples of shape {shape}: flatten them, or move their codes")
-    nets = [DenseICNN(shape[0], config.widths, config.rank, config.strong, config.spread) for _ in range(2)]
-    return AmortisedW2(config, *nets)
+    return AmortisedW2(config, *config.nets.pair(shape))

@@ -27,10 +27,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
-from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import EMA, build_critic, build_generator, linear_decay
-from monge.nets.build import Net
+from monge.config import Batch, Decay, Frozen
+from monge.data import Draw
+from monge.nets import EMA, GameNets, without_grad
+from monge.optim import GameAdam
 
 
 class Config(Frozen):
@@ -41,89 +41,57 @@ class Config(Frozen):
     """Train h on the paper's one-sided witness instead of the energy distance."""
     penalty: float = Field(10, ge=0)
     """λ."""
-    batch: int = Field(64, ge=2)
-    """Global batch."""
+    batch: Batch = 64
     critic_steps: int = Field(5, ge=1)
     """n_critic, updates of h for one of the generator."""
-    lr: float = Field(1e-4, gt=0)
-    """Adam learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(1e-4, gt=0)
-    """Adam learning rate of h; decays likewise."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay, both networks."""
-    beta2: float = Field(0.9, ge=0, lt=1)
-    """Adam's second-moment decay, both networks."""
-    ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the generator average that samples; 0 samples from the generator itself."""
-    net: Net = "mlp"
-    """mlp or conv."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise z."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
-    critic_width: int = Field(32, ge=1)
-    """Width of h."""
+    adam: GameAdam = GameAdam(lr=1e-4, critic_lr=1e-4, beta1=0.5, beta2=0.9)
+    nets: GameNets = GameNets()
+    ema: Decay = 0.999
     features: int = Field(256, ge=1)
     """k, dimension of h."""
+
+
+TINY = Config(batch=16, critic_steps=2, features=4, nets={"width": 8, "critic_width": 8})
 
 
 class CramerGAN(nn.Module):
     """Minimise the energy distance of h(x) and h(x̃) over the generator, maximise it over h.
 
-    Parameters
-    ----------
-    config : Config
-    generator : Module
-        (n, latent) to samples (n, ...).
-    critic : Module
-        Samples to features (n, k).
+    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, k).
 
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(batch=16, width=8), shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> "energy_estimate" in scalars, method.sample(5).shape
+    >>> from monge.data import load
+    >>> method = build(TINY, shape=(2,))
+    >>> "energy_estimate" in method.step(Draw(load("8gaussians"), seed=0, step=0)), method.sample(5).shape
     (True, torch.Size([5, 2]))
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average = EMA(generator, config.ema)
-        betas = (config.beta1, config.beta2)
-        self.optimizers = {
-            "generator": torch.optim.Adam(generator.parameters(), lr=config.lr, betas=betas),
-            "critic": torch.optim.Adam(critic.parameters(), lr=config.critic_lr, betas=betas),
-        }
+        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """n_critic ascent steps on h, then one descent step on the generator."""
-        c, scalars = self.config, {}
-        linear_decay(self.optimizers["generator"], c.lr, draw.progress)
-        linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
-
+        c, h = self.config, self.critic
+        c.adam.decay(self.optimizers, draw.progress)
         for _ in range(c.critic_steps):
-            x = draw.data(c.batch)
-            with torch.no_grad():
-                made = self.generator(draw.noise(c.batch, c.latent))
+            x, made = draw.data(c.batch), without_grad(self.generator, draw.noise(c.batch, c.nets.latent))
             u = draw.uniform(c.batch, *[1] * (x.ndim - 1))
-            own_x, own_y = self.critic(x), self.critic(made)
+            own_x, own_y = h(x), h(made)
             hx, hy = parallel.gather(own_x), parallel.gather(own_y)
-            between = u * x + (1 - u) * made
             f = partial(self._witness, hx=parallel.gather(own_x, parts=True), hy=parallel.gather(own_y, parts=True))
-            penalty = parallel.gather(ot.gradient_penalty(f, between)).mean()
+            penalty = parallel.gather(ot.gradient_penalty(f, u * x + (1 - u) * made)).mean()
             gain = self._surrogate(hx, hy) if c.surrogate else ot.energy_distance(hx, hy, unbiased=True)
-            scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], c.penalty * penalty - gain)
-            scalars |= {"energy_estimate": gain.detach(), "penalty": penalty.detach()}
-            scalars["critic_spread"] = metrics.relative_spread(torch.cat([hx, hy]).detach())
+            norm = parallel.descend(self.optimizers["critic"], c.penalty * penalty - gain)
+        scalars = {"critic_grad": norm, "energy_estimate": gain.detach(), "penalty": penalty.detach()}
+        spread = metrics.relative_spread(torch.cat([hx, hy]))
 
-        hx = parallel.gather(self.critic(draw.data(c.batch)))
-        hy = parallel.gather(self.critic(self.generator(draw.noise(c.batch, c.latent))))
+        hx = parallel.gather(h(draw.data(c.batch)))
+        hy = parallel.gather(h(self.generator(draw.noise(c.batch, c.nets.latent))))
         loss = ot.energy_distance(hx, hy, unbiased=True)
-        scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
+        norm = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
-        return {"loss": loss.detach(), **scalars}
+        return {"loss": loss.detach(), "generator_grad": norm, "critic_spread": spread, **scalars}
 
     def estimate(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """The learned energy distance beside that of the samples themselves."""
@@ -133,9 +101,7 @@ class CramerGAN(nn.Module):
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
-        like = next(self.average.parameters())
-        z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
-        return torch.cat([self.average(block) for block in z.split(1000)])
+        return self.average.sample(n, self.config.nets.latent, seed)
 
     def _witness(self, t: Tensor, hx: Tensor, hy: Tensor) -> Tensor:
         """f at each point of t, (n,)."""
@@ -158,8 +124,4 @@ def _distances(s: Tensor, t: Tensor) -> Tensor:
 
 def build(config: Config, shape: tuple[int, ...]) -> CramerGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
-    return CramerGAN(
-        config,
-        build_generator(config.net, config.latent, shape, config.width),
-        build_critic(config.net, shape, config.critic_width, config.features),
-    )
+    return CramerGAN(config, config.nets.generator(shape), config.nets.critic(shape, config.features))

@@ -26,10 +26,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from monge import metrics, parallel
-from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import EMA, build_critic, build_generator, linear_decay
-from monge.nets.build import Net
+from monge.config import Batch, Decay, Frozen
+from monge.data import Draw
+from monge.nets import EMA, GameNets, without_grad
+from monge.optim import GameAdam
 
 
 class Config(Frozen):
@@ -38,44 +38,26 @@ class Config(Frozen):
     name: Literal["gan"] = "gan"
     loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
     """What G descends: −log D(G(z)), or log(1 − D(G(z))), whose gradient vanishes when D is sure."""
-    batch: int = Field(128, ge=2)
-    """Global batch m."""
+    batch: Batch = 128
     critic_steps: int = Field(1, ge=1)
     """k, updates of D for one of G."""
-    lr: float = Field(2e-4, gt=0)
-    """Adam learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(2e-4, gt=0)
-    """Adam learning rate of the critic; decays likewise."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay, both networks."""
-    ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the generator average that samples; 0 samples from the generator itself."""
-    net: Net = "mlp"
-    """mlp or conv."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise z."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
-    critic_width: int = Field(32, ge=1)
-    """Width of the critic."""
+    adam: GameAdam = GameAdam(lr=2e-4, critic_lr=2e-4, beta1=0.5, beta2=0.999)
+    nets: GameNets = GameNets()
+    ema: Decay = 0.999
+
+
+TINY = Config(batch=16, nets={"width": 8, "critic_width": 8})
 
 
 class GAN(nn.Module):
     """Play log D(x) + log(1 − D(G(z))).
 
-    Parameters
-    ----------
-    config : Config
-    generator : Module
-        (n, latent) to samples (n, ...).
-    critic : Module
-        Samples to logits (n, 1).
+    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to logits (n, 1).
 
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(batch=16, width=8), shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
+    >>> from monge.data import load
+    >>> method = build(TINY, shape=(2,))
+    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0)))
+    ['critic_grad', 'critic_spread', 'generator_grad', 'js_estimate', 'loss']
     >>> method.sample(5).shape
     torch.Size([5, 2])
     """
@@ -83,46 +65,31 @@ class GAN(nn.Module):
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average = EMA(generator, config.ema)
-        betas = (config.beta1, 0.999)
-        self.optimizers = {
-            "generator": torch.optim.Adam(generator.parameters(), lr=config.lr, betas=betas),
-            "critic": torch.optim.Adam(critic.parameters(), lr=config.critic_lr, betas=betas),
-        }
+        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """k ascent steps on D, then one descent step on G."""
-        c, scalars = self.config, {}
-        linear_decay(self.optimizers["generator"], c.lr, draw.progress)
-        linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
-
+        c, G, D = self.config, self.generator, self.critic
+        c.adam.decay(self.optimizers, draw.progress)
         for _ in range(c.critic_steps):
-            data = draw.data(c.batch)
-            with torch.no_grad():
-                made = self.generator(draw.noise(c.batch, c.latent))
-            real, fake = parallel.gather(self.critic(data)), parallel.gather(self.critic(made))
+            x, made = draw.data(c.batch), without_grad(G, draw.noise(c.batch, c.nets.latent))
+            real, fake = parallel.gather(D(x)), parallel.gather(D(made))
             value = -softplus(-real).mean() - softplus(fake).mean()  # log D(x) + log(1 − D(G(z)))
-            scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -value)
-            scalars["js_estimate"] = log(2) + value.detach() / 2
-            scalars["critic_spread"] = metrics.relative_spread(torch.cat([real, fake]).detach())
+            norm = parallel.descend(self.optimizers["critic"], -value)
+        scalars = {"critic_grad": norm, "js_estimate": log(2) + value.detach() / 2}
+        scalars["critic_spread"] = metrics.relative_spread(torch.cat([real, fake]))
 
-        fake = parallel.gather(self.critic(self.generator(draw.noise(c.batch, c.latent))))
+        fake = parallel.gather(D(G(draw.noise(c.batch, c.nets.latent))))
         loss = softplus(-fake).mean() if c.loss == "nonsaturating" else -softplus(fake).mean()
         scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
-        self.average.update(self.generator)
+        self.average.update(G)
         return {"loss": loss.detach(), **scalars}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
-        like = next(self.average.parameters())
-        z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
-        return torch.cat([self.average(block) for block in z.split(1000)])
+        return self.average.sample(n, self.config.nets.latent, seed)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> GAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
-    return GAN(
-        config,
-        build_generator(config.net, config.latent, shape, config.width),
-        build_critic(config.net, shape, config.critic_width, 1),
-    )
+    return GAN(config, config.nets.generator(shape), config.nets.critic(shape))

@@ -18,16 +18,18 @@ First the autoencoder learns alone, for ``config.encode`` of the run; then it is
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from monge import ot, parallel
-from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import EMA, DenseICNN, build_critic, build_generator, linear_decay
+from monge.config import Decay, Former, Frozen
+from monge.data import Draw
+from monge.nets import EMA, AutoencoderNets, DenseICNN, PotentialNets, by_blocks
+from monge.optim import Adam, PotentialAdam
+from monge.rng import noise
 
 _START = 16  # batches of codes whose moments the map begins with
 
@@ -35,13 +37,10 @@ _START = 16  # batches of codes whose moments the map begins with
 class Config(Frozen):
     """Autoencoder, then transport of its codes."""
 
+    FORMER: ClassVar[Former] = {"map_lr": "map_adam.lr"}
+
     name: Literal["latent_w2"] = "latent_w2"
-    latent: int = Field(16, ge=1)
-    """Dimension of the codes."""
-    net: Literal["mlp", "conv"] = "conv"
-    """Networks of the autoencoder."""
-    width: int = Field(32, ge=2)
-    """Width of encoder and decoder."""
+    nets: AutoencoderNets = AutoencoderNets(latent=16)
     encode: float = Field(0.5, gt=0, lt=1)
     """Share of the run that trains the autoencoder."""
     code_noise: float = Field(0.1, ge=0)
@@ -50,34 +49,26 @@ class Config(Frozen):
     """Weight of ‖e(x)‖², which keeps the noise from being outgrown."""
     batch: int = Field(128, ge=2)
     """Global batch of the autoencoder."""
-    lr: float = Field(2e-3, gt=0)
-    """Adam learning rate of the autoencoder; decays linearly over the second half of its part."""
+    adam: Adam = Adam(lr=2e-3)
+    """Adam of the autoencoder; its learning rate decays over the second half of the autoencoder's part of the run."""
     map_batch: int = Field(512, ge=2)
     """Global batch of the map."""
-    map_lr: float = Field(3e-3, gt=0)
-    """Adam learning rate of the map; decays linearly over the second half of its part."""
-    widths: tuple[int, ...] = (256, 256, 128)
-    """Widths of the potentials' layers."""
+    map_adam: PotentialAdam = PotentialAdam(lr=3e-3)
+    """Adam of the map; its learning rate decays over the second half of the map's part of the run."""
+    potentials: PotentialNets = PotentialNets(widths=(256, 256, 128))
     refine: int = Field(5, ge=0)
     """Descent steps from the guess to the conjugate's point."""
-    ema: float = Field(0.99, ge=0, lt=1)
-    """Decay of the averaged potential that samples."""
+    ema: Decay = 0.99
+
+
+TINY = Config(batch=16, map_batch=16, nets={"kind": "mlp", "latent": 2, "width": 8}, potentials={"widths": (8, 4)})
 
 
 class LatentW2(nn.Module):
-    """Minimise E‖d(e(x)) − x‖², then E ψ(z) + E ψ*(e(x)).
+    """Minimise E‖d(e(x)) − x‖², then E ψ(z) + E ψ*(e(x)); both potentials are of codes.
 
-    Parameters
-    ----------
-    config : Config
-    encoder, decoder : nn.Module
-    potential, guess : DenseICNN
-        Of dimension ``config.latent``.
-
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(net="mlp", latent=2, width=8, batch=16, map_batch=16, widths=(8, 4)), (1, 8, 8))
+    >>> from monge.data import load
+    >>> method = build(TINY, (1, 8, 8))
     >>> for step in (0, 1):
     ...     scalars = method.step(Draw(load("digits"), seed=0, step=step, steps=2))
     >>> method.sample(5).shape, method.sample_baseline(5).shape, sorted(scalars)[0]
@@ -95,15 +86,11 @@ class LatentW2(nn.Module):
         self.config, self.encoder, self.decoder = config, encoder, decoder
         self.potential, self.guess, self.averaged = potential, guess, EMA(potential, config.ema)
         autoencoder = [*encoder.parameters(), *decoder.parameters()]
-        groups = [
-            {"params": list(potential.parameters()), "betas": (0.8, 0.99)},
-            {"params": list(guess.parameters()), "betas": (0.4, 0.4)},
-        ]
         self.optimizers = {
-            "autoencoder": torch.optim.Adam(autoencoder, lr=config.lr),
-            "potentials": torch.optim.Adam(groups, lr=config.map_lr),
+            "autoencoder": config.adam.make(autoencoder),
+            "potentials": config.map_adam.make(potential, guess),
         }
-        d = config.latent
+        d = config.nets.latent
         self.register_buffer("mean", torch.zeros(d))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("matrix", torch.eye(d))
@@ -121,10 +108,10 @@ class LatentW2(nn.Module):
 
     def _encode(self, draw: Draw, progress: float) -> dict[str, float | Tensor]:
         c, optimizer = self.config, self.optimizers["autoencoder"]
-        linear_decay(optimizer, c.lr, progress)
+        c.adam.decay(optimizer, progress)
         x = draw.data(c.batch)
         code = self.encoder(x)
-        noisy = code + c.code_noise * draw.noise(c.batch, c.latent)
+        noisy = code + c.code_noise * draw.noise(c.batch, c.nets.latent)
         error = parallel.gather((self.decoder(noisy) - x).square().flatten(1).sum(1)).mean()
         size = parallel.gather(code.square().sum(1)).mean()
         norm = parallel.descend(optimizer, error + c.code_penalty * size)
@@ -137,7 +124,7 @@ class LatentW2(nn.Module):
         code = torch.cat([parallel.gather(self.encoder(draw.data(n))) for _ in range(_START)])
         self.mean.copy_(code.mean(0))
         self.scale.copy_(code.var(0).mean().sqrt())
-        d = self.config.latent
+        d = self.config.nets.latent
         covariance = (code.T.cov().reshape(d, d) / self.scale**2 + 1e-6 * torch.eye(d).to(code)).contiguous()
         zero, one = torch.zeros_like(self.mean), torch.eye(d).to(code)
         forward, back = ot.gaussian_map(zero, one, zero, covariance), ot.gaussian_map(zero, covariance, zero, one)
@@ -149,8 +136,8 @@ class LatentW2(nn.Module):
 
     def _transport(self, draw: Draw, progress: float) -> dict[str, float | Tensor]:
         c, optimizer = self.config, self.optimizers["potentials"]
-        linear_decay(optimizer, c.map_lr, progress)
-        y, z = self.encode(draw.data(c.map_batch)), draw.noise(c.map_batch, c.latent)
+        c.map_adam.decay(optimizer, progress)
+        y, z = self.encode(draw.data(c.map_batch)), draw.noise(c.map_batch, c.nets.latent)
         guess = self.guess.gradient(y)
         found = ot.conjugate(self.potential.gradient, y, init=guess, tol=0, max_iter=c.refine)
         loss = parallel.gather(self.potential(z) - self.potential(found.point)).mean()
@@ -173,25 +160,25 @@ class LatentW2(nn.Module):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """d(e(x)): the best that any map to the codes can draw."""
-        return torch.cat([self.decode(self.encode(block)) for block in x.split(1000)])
+        return by_blocks(lambda block: self.decode(self.encode(block)), x)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n pictures d(∇ψ(z)), a function of the seed."""
-        assert isinstance(self.averaged.net, DenseICNN)
-        net = self.averaged.net
-        return torch.cat([self.decode(net.gradient(z)) for z in self._noise(n, seed)])
+        return by_blocks(lambda z: self.decode(self.averaged.net.gradient(z)), self._noise(n, seed))
 
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor:
         """Return n pictures d(A z) of the Gaussian fitted to the codes."""
-        return torch.cat([self.decode(z @ self.matrix.T + self.shift) for z in self._noise(n, seed)])
+        return by_blocks(lambda z: self.decode(z @ self.matrix.T + self.shift), self._noise(n, seed))
 
-    def _noise(self, n: int, seed: int) -> tuple[Tensor, ...]:
-        return torch.randn(n, self.config.latent, generator=generator(seed)).to(self.mean).split(1000)
+    def _noise(self, n: int, seed: int) -> Tensor:
+        return noise(n, self.config.nets.latent, seed, like=self.mean)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> LatentW2:
     """Make the networks, for pictures of ``shape`` (channels, height, width)."""
-    encoder = build_critic(config.net, shape, config.width, config.latent)
-    decoder = build_generator(config.net, config.latent, shape, config.width)
-    potentials = [DenseICNN(config.latent, config.widths, rank=1) for _ in range(2)]
-    return LatentW2(config, encoder, decoder, *potentials)
+    if config.nets.kind == "sequence":
+        raise ValueError(
+            "latent_w2 encodes pictures by squared errors, which scores do not have: choose another method.nets.kind"
+        )
+    autoencoder = config.nets.autoencoder(shape)
+    return LatentW2(config, autoencoder.encoder, autoencoder.decoder, *config.potentials.pair((config.nets.latent,)))

@@ -17,6 +17,7 @@ n_gen       ``config.generator_steps``, updates of θ for one of η
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -24,18 +25,10 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
-from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import (
-    EMA,
-    build_critic,
-    build_generator,
-    by_parts,
-    data_dependent_init,
-    linear_decay,
-    weight_normalised,
-)
-from monge.nets.build import Net
+from monge.config import Decay, Frozen, Tolerance
+from monge.data import Draw
+from monge.nets import EMA, GameNets, by_parts, data_dependent_init, weight_normalised, without_grad
+from monge.optim import GameAdam
 
 
 class Config(Frozen):
@@ -44,8 +37,7 @@ class Config(Frozen):
     name: Literal["ot_gan"] = "ot_gan"
     epsilon: float = Field(1 / 500, gt=0)
     """Entropic regularisation, in units of the cosine distance."""
-    tol: float = Field(1e-2, gt=0, lt=1)
-    """L1 marginal error of the plans."""
+    tol: Tolerance = 1e-2
     max_iter: int = Field(500, ge=1)
     """Bound on Sinkhorn iterations."""
     batch: int = Field(512, ge=4)
@@ -54,22 +46,9 @@ class Config(Frozen):
     """Rows that go through the networks at a time, each process; the loss is still that of the whole batch."""
     generator_steps: int = Field(3, ge=1)
     """n_gen: generator updates for one of the critic."""
-    lr: float = Field(3e-4, gt=0)
-    """Adam learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(3e-4, gt=0)
-    """Adam learning rate of the critic; decays likewise."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay, both networks."""
-    ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the generator average that samples."""
-    net: Net = "mlp"
-    """mlp or conv."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
-    critic_width: int = Field(32, ge=1)
-    """Width of the critic."""
+    adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
+    nets: GameNets = GameNets()
+    ema: Decay = 0.999
     features: int = Field(256, ge=2)
     """Dimension of the critic's output."""
     weight_norm: bool = True
@@ -83,49 +62,36 @@ class Config(Frozen):
         return batch
 
 
+TINY = Config(batch=16, micro_batch=4, epsilon=0.05, features=4, nets={"width": 8, "critic_width": 8})
+
+
 class OTGAN(nn.Module):
     """Minimise the mini-batch energy distance over the generator, maximise it over the critic.
 
-    Parameters
-    ----------
-    config : Config
-    generator : Module
-        (n, latent) to samples (n, ...).
-    critic : Module
-        Samples to features (n, features); their length does not matter.
+    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, features) whose length does not
+    matter.
 
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(batch=16, width=8), shape=(2,))
-    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0)))
+    >>> from monge.data import load
+    >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))
     ['critic_grad', 'critic_spread', 'loss', 'marginal_error', 'perplexity']
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average = EMA(generator, config.ema)
-        betas = (config.beta1, 0.999)
-        self.optimizers = {
-            "generator": torch.optim.Adam(generator.parameters(), lr=config.lr, betas=betas),
-            "critic": torch.optim.Adam(critic.parameters(), lr=config.critic_lr, betas=betas),
-        }
+        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One iteration of Algorithm 1: ascent on η every (n_gen + 1)-th time, from the first on, else descent on θ."""
-        c = self.config
-        linear_decay(self.optimizers["generator"], c.lr, draw.progress)
-        linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
-        ascent = draw.step % (c.generator_steps + 1) == 0
-
-        data, z = draw.data(c.batch), draw.noise(c.batch, c.latent)  # line 2: X, X′ and Y, Y′
+        c, ascent = self.config, draw.step % (self.config.generator_steps + 1) == 0
+        c.adam.decay(self.optimizers, draw.progress)
+        data, z = draw.data(c.batch), draw.noise(c.batch, c.nets.latent)  # line 2: X, X′ and Y, Y′
         if draw.step == 0 and c.weight_norm:
             data_dependent_init(self.generator, parallel.gather(z))
             data_dependent_init(self.critic, parallel.gather(data))
         with torch.set_grad_enabled(ascent):
             real = parallel.gather(by_parts(self.critic, data, c.micro_batch))
-        fake = parallel.gather(by_parts(self._detached if ascent else self._made, z, c.micro_batch))
+        fake = parallel.gather(by_parts(partial(self._features, detached=ascent), z, c.micro_batch))
         (x, x2), (y, y2) = real.chunk(2), fake.chunk(2)
 
         # line 3: four cross terms minus twice the two within terms
@@ -141,32 +107,22 @@ class OTGAN(nn.Module):
             f"{name}_grad": norm,
             "perplexity": plan.perplexity()[:4].mean(),
             "marginal_error": plan.marginal_error.mean(),
-            "critic_spread": metrics.relative_spread(torch.cat([real, fake]).detach()),
+            "critic_spread": metrics.relative_spread(torch.cat([real, fake])),
         }
 
-    def _made(self, z: Tensor) -> Tensor:
-        """v_η(g_θ(z))"""
-        features: Tensor = self.critic(self.generator(z))
-        return features
-
-    def _detached(self, z: Tensor) -> Tensor:
-        """v_η(g_θ(z)) without the generator's graph."""
-        with torch.no_grad():
-            made = self.generator(z)
-        features: Tensor = self.critic(made)
+    def _features(self, z: Tensor, *, detached: bool) -> Tensor:
+        """v_η(g_θ(z)), or the same without the generator's graph."""
+        features: Tensor = self.critic(without_grad(self.generator, z) if detached else self.generator(z))
         return features
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
-        like = next(self.average.parameters())
-        z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
-        return torch.cat([self.average(block) for block in z.split(1000)])
+        return self.average.sample(n, self.config.nets.latent, seed)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> OTGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
-    made = build_generator(config.net, config.latent, shape, config.width)
-    critic = build_critic(config.net, shape, config.critic_width, config.features)
+    made, critic = config.nets.generator(shape), config.nets.critic(shape, config.features)
     if config.weight_norm:
         made, critic = weight_normalised(made), weight_normalised(critic)
     return OTGAN(config, made, critic)

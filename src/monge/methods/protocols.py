@@ -1,4 +1,4 @@
-"""What a method may offer, as nouns: a method is one or more of these, and the engine measures what it is.
+"""What a method may offer, as nouns: a method is one or more of these, and training measures what it is.
 
 All can be asked for with ``isinstance``, which looks at the names of the members only. A method that cannot do a thing does not
 have the member: none raises in order to refuse.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Method(Protocol):
     """One paper. `step` is its algorithm box and does its own backward and optimizer steps.
 
-    Two scalars have a meaning to the engine when a method logs them: ``critic_spread`` (`monge.metrics.relative_spread` of the
+    Two scalars have a meaning in training when a method logs them: ``critic_spread`` (`monge.metrics.relative_spread` of the
     critic's outputs) and ``generator_grad`` (the norm of the generator's gradient). When they vanish, the log warns.
     """
 

@@ -23,46 +23,37 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from monge import parallel
-from monge.config import Frozen
+from monge.config import Batch, Frozen
 from monge.data import Draw
-from monge.nets import Autoencoder, AutoencoderNet, build_autoencoder, linear_decay
+from monge.nets import Autoencoder, AutoencoderNets
+from monge.optim import Adam
 
 
 class Config(Frozen):
     """Regularised autoencoder."""
 
     name: Literal["rae"] = "rae"
-    net: AutoencoderNet = "conv"
-    """mlp, conv, dcgan, acai (its paper's blocks) for pictures, sequence for scores; see `monge.nets.autoencoder`."""
-    latent: int = Field(32, ge=1)
-    """Dimension of the codes."""
-    width: int = Field(32, ge=2)
-    """Width of encoder and decoder."""
-    batch: int = Field(128, ge=2)
-    """Global batch."""
-    lr: float = Field(1e-3, gt=0)
-    """Adam learning rate; decays linearly over the second half."""
+    batch: Batch = 128
+    adam: Adam = Adam(lr=1e-3)
+    nets: AutoencoderNets = AutoencoderNets()
     code_penalty: float = Field(0.1, ge=0)
     """Weight β of the codes' squared length."""
     decoder_decay: float = Field(1e-3, ge=0)
     """Weight λ of the decoder's squared weights."""
 
 
+TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8})
+
+
 class RAE(nn.Module):
     """Minimise the reconstruction error, the length of the codes and the decoder's weights.
 
-    Parameters
-    ----------
-    config : Config
-    autoencoder : Autoencoder
-
-    Examples
-    --------
     >>> from monge.data import load
-    >>> method = build(Config(net="mlp", latent=2, width=8, batch=16), (1, 8, 8))
-    >>> scalars = method.step(Draw(load("digits"), seed=0, step=0))
-    >>> sorted(scalars), method.sample(5).shape
-    (['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
+    >>> method = build(TINY, (1, 8, 8))
+    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0)))
+    ['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction']
+    >>> method.sample(5).shape
+    torch.Size([5, 1, 8, 8])
     """
 
     prior = None
@@ -70,28 +61,26 @@ class RAE(nn.Module):
     def __init__(self, config: Config, autoencoder: Autoencoder) -> None:
         super().__init__()
         self.config, self.autoencoder = config, autoencoder
-        self.optimizers = {"autoencoder": torch.optim.Adam(autoencoder.parameters(), lr=config.lr)}
+        self.optimizers = {"autoencoder": config.adam.make(autoencoder.parameters())}
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One step of encoder and decoder."""
-        c, optimizer = self.config, self.optimizers["autoencoder"]
-        linear_decay(optimizer, c.lr, draw.progress)
-        x = draw.data(c.batch)
-        z = self.autoencoder.encode(x)
-        error = parallel.gather(self.autoencoder.errors(x, self.autoencoder.decode(z))).mean()
-        size = parallel.gather(z.square().sum(1)).mean()
-        weights = torch.stack([w.square().sum() for w in self.autoencoder.decoder.parameters()]).sum()
-        loss = error + c.code_penalty / 2 * size + c.decoder_decay * weights / parallel.world()  # gradients are added up
+        c, optimizer, decoder = self.config, self.optimizers["autoencoder"], self.autoencoder.decoder
+        c.adam.decay(optimizer, draw.progress)
+        r = self.autoencoder.reconstruct(draw.data(c.batch))
+        size = parallel.gather(r.z.square().sum(1)).mean()
+        weights = torch.stack([w.square().sum() for w in decoder.parameters()]).sum()
+        loss = r.error + c.code_penalty / 2 * size + c.decoder_decay * weights / parallel.world()  # gradients are added up
         norm = parallel.descend(optimizer, loss)
-        self.autoencoder.observe(parallel.gather(z.detach()))
-        scalars = {"loss": loss, "reconstruction": error / self.autoencoder.entries(x), "code_size": size}
-        return {name: value.detach() for name, value in (scalars | {"decoder_size": weights, "generator_grad": norm}).items()}
+        self.autoencoder.observe(r.codes.detach())
+        found = {"loss": loss, "reconstruction": r.error / r.entries, "code_size": size}
+        return {name: value.detach() for name, value in (found | {"decoder_size": weights, "generator_grad": norm}).items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes, a function of the seed."""
-        return torch.cat([self.autoencoder.decode(z) for z in self.autoencoder.fitted(n, seed).split(1000)])
+        return self.autoencoder.sample(n, seed)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> RAE:
     """Make the networks, for samples of ``shape``."""
-    return RAE(config, build_autoencoder(config.net, shape, config.latent, config.width))
+    return RAE(config, config.nets.autoencoder(shape))

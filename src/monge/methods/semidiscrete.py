@@ -38,13 +38,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from monge import ot, parallel
-from monge.config import Frozen
-from monge.data import Draw, Source, generator
+from monge.config import Decay, Frozen
+from monge.data import Draw, Source
 from monge.errors import MongeError
-from monge.nets import EMA, build_generator, linear_decay
-from monge.nets.build import Net
+from monge.nets import EMA, GeneratorNets
+from monge.optim import Adam
 
-_BLOCK = 1000  # samples that go through the generator at once
 _JUDGED = 0.0025  # sampling error of the χ² that is read off the cells
 _LEAST, _MOST = 2048, 100_000  # samples for that
 _INSIDE = 1 - 1 / 255  # black and white, short of where atanh is infinite
@@ -79,18 +78,9 @@ class Config(Frozen):
     """Steps of ψ over which its average reaches back; more at the end of a run."""
     tol: float = Field(1e-2, gt=0, lt=1)
     """L1 marginal error of the samples' plan to themselves."""
-    lr: float = Field(1e-3, gt=0)
-    """Adam learning rate of the generator; decays linearly over the second half."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay."""
-    ema: float = Field(0.99, ge=0, lt=1)
-    """Decay of the generator average that samples."""
-    net: Net = "mlp"
-    """mlp or conv."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise ζ."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
+    adam: Adam = Adam(lr=1e-3, beta1=0.5, beta2=0.99)
+    nets: GeneratorNets = GeneratorNets()
+    ema: Decay = 0.99
 
     @model_validator(mode="after")
     def _regularised(self) -> Config:
@@ -99,27 +89,18 @@ class Config(Frozen):
         return self
 
 
+TINY = Config(targets=32, batch=16, epsilon=0.05, debias=True, nets={"width": 8})
+
+
 class SemiDiscreteGenerator(nn.Module):
     """Alternate: steps of ψ uphill on fresh samples, then one step of θ downhill at that ψ.
 
-    Parameters
-    ----------
-    config : Config
-    generator : Module
-        (n, latent) to samples (n, ...).
-    shape : tuple of int
-        Of one sample.
+    ``generator`` maps noise (n, latent) to samples (n, *shape). The targets are the source's own and are read again when a run
+    continues; a checkpoint holds ψ.
 
-    Notes
-    -----
-    The targets are the source's own and are read again when a run continues; a checkpoint holds ψ.
-
-    Examples
-    --------
     >>> from monge.data import load
-    >>> method = build(Config(targets=32, batch=16, width=8), shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> sorted(scalars), method.sample(5).shape
+    >>> method = build(TINY, shape=(2,))
+    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0))), method.sample(5).shape
     (['generator_grad', 'loss'], torch.Size([5, 2]))
     """
 
@@ -127,7 +108,7 @@ class SemiDiscreteGenerator(nn.Module):
         super().__init__()
         self.config, self.generator, self.shape = config, generator, shape
         self.average = EMA(generator, config.ema)
-        self.optimizers = {"generator": torch.optim.Adam(generator.parameters(), lr=config.lr, betas=(config.beta1, 0.99))}
+        self.optimizers = {"generator": config.adam.make(generator.parameters())}
         self.transport = ot.SemiDiscrete(torch.zeros(config.targets, 1), epsilon=config.epsilon)  # its points come with the data
         self._unit, self._within = 0.0, 0.0
 
@@ -135,7 +116,7 @@ class SemiDiscreteGenerator(nn.Module):
         """Ascend on ψ, descend on θ, ascend on ψ."""
         c = self.config
         self.read_targets(draw.source)
-        linear_decay(self.optimizers["generator"], c.lr, draw.progress)
+        c.adam.decay(self.optimizers["generator"], draw.progress)
         if not self.transport.count:
             self._begin()
         self._regularise(self.level(draw.progress))
@@ -163,9 +144,7 @@ class SemiDiscreteGenerator(nn.Module):
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
-        like = next(self.average.parameters())
-        z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
-        return torch.cat([self.average(block) for block in z.split(_BLOCK)])
+        return self.average.sample(n, self.config.nets.latent, seed)
 
     def place(self, x: Tensor) -> Tensor:
         """Samples (n, ...) as points (n, d) whose squared distance is the cost."""
@@ -222,7 +201,7 @@ class SemiDiscreteGenerator(nn.Module):
 
     def _generate(self, draw: Draw) -> Tensor:
         """Samples of the whole batch, placed."""
-        return parallel.gather(self.place(self.generator(draw.noise(self.config.batch, self.config.latent))))
+        return parallel.gather(self.place(self.generator(draw.noise(self.config.batch, self.config.nets.latent))))
 
     def _to_itself(self, x: Tensor, epsilon: float) -> Tensor:
         value: Tensor = ot.self_transport(x, epsilon=epsilon, tol=self.config.tol).value
@@ -233,4 +212,4 @@ def build(config: Config, shape: tuple[int, ...]) -> SemiDiscreteGenerator:
     """Make the generator that the configuration names, for samples of ``shape``."""
     if config.contrast != 1 and len(shape) != 3:
         raise ValueError(f"method.contrast = {config.contrast:g} needs pictures, got samples of shape {shape}: set it to 1")
-    return SemiDiscreteGenerator(config, build_generator(config.net, config.latent, shape, config.width), shape)
+    return SemiDiscreteGenerator(config, config.nets.generator(shape), shape)

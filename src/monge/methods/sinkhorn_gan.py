@@ -22,10 +22,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
-from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import EMA, build_critic, build_generator, data_dependent_init, linear_decay, weight_normalised
-from monge.nets.build import Net
+from monge.config import Batch, Decay, Frozen, Tolerance
+from monge.data import Draw
+from monge.nets import EMA, GameNets, data_dependent_init, weight_normalised, without_grad
+from monge.optim import GameAdam
 
 
 class Config(Frozen):
@@ -38,51 +38,32 @@ class Config(Frozen):
     """Ground cost; log is log(1 + d²/cost_scale²), which lets mass that is in place stay there."""
     cost_scale: float = Field(0.1, gt=0)
     """Length below which the log cost is quadratic."""
-    tol: float = Field(1e-2, gt=0, lt=1)
-    """L1 marginal error of the plans."""
-    batch: int = Field(256, ge=2)
-    """Global batch m."""
-    lr: float = Field(1e-3, gt=0)
-    """Adam learning rate of the generator; decays linearly over the second half."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay, both networks."""
-    ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the generator average that samples."""
-    net: Net = "mlp"
-    """mlp or conv."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise ζ."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
+    tol: Tolerance = 1e-2
+    batch: Batch = 256
+    adam: GameAdam = GameAdam(lr=1e-3, critic_lr=1e-4, beta1=0.5, beta2=0.99)
+    nets: GameNets = GameNets()
+    ema: Decay = 0.999
     critic_steps: int = Field(0, ge=0)
     """Updates of a learned cost for one of the generator; 0 keeps the cost fixed."""
     critic_every: int = Field(1, ge=1)
     """Generator updates between two rounds of critic updates; the paper's algorithm has 1."""
-    critic_lr: float = Field(1e-4, gt=0)
-    """Adam learning rate of the learned cost."""
-    critic_width: int = Field(32, ge=1)
-    """Width of the learned cost."""
     features: int = Field(64, ge=2)
     """Dimension of the learned cost's features, which are normalised to length 1."""
     weight_norm: bool = False
     """Weight normalisation with data-dependent initialisation, both networks."""
 
 
+TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_width": 8})
+
+
 class SinkhornGAN(nn.Module):
     """Minimise 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximise it over the cost.
 
-    Parameters
-    ----------
-    config : Config
-    generator : Module
-        (n, latent) to samples (n, ...).
-    critic : Module, optional
-        Samples to features (n, features); None for a fixed cost on the samples themselves.
+    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, features); it is None for a fixed
+    cost on the samples themselves.
 
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(batch=16, width=8), shape=(2,))
+    >>> from monge.data import load
+    >>> method = build(TINY, shape=(2,))
     >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
     >>> scalars["loss"] >= 0, method.sample(5).shape
     (tensor(True), torch.Size([5, 2]))
@@ -91,48 +72,39 @@ class SinkhornGAN(nn.Module):
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module | None = None) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average = EMA(generator, config.ema)
-        betas = (config.beta1, 0.99)
-        self.optimizers = {"generator": torch.optim.Adam(generator.parameters(), lr=config.lr, betas=betas)}
-        if critic is not None:
-            self.optimizers["critic"] = torch.optim.Adam(critic.parameters(), lr=config.critic_lr, betas=betas)
+        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """n_c ascent steps on φ, then one descent step on θ."""
         c, scalars = self.config, {}
-        linear_decay(self.optimizers["generator"], c.lr, draw.progress)
+        c.adam.decay(self.optimizers, draw.progress)
         if draw.step == 0 and c.weight_norm:
             self._initialise(draw)
 
         if self.critic is not None and draw.step % c.critic_every == 0:
-            linear_decay(self.optimizers["critic"], c.critic_lr, draw.progress)
             for _ in range(c.critic_steps):  # ascent on φ
-                with torch.no_grad():
-                    made = self._generate(draw)
+                made = without_grad(self.generator, self._noise(draw))
                 x, y = self._features(made), self._features(draw.data(c.batch))
                 scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -self._divergence(x, y))
-                scalars["critic_spread"] = metrics.relative_spread(torch.cat([x, y]).detach())
+                scalars["critic_spread"] = metrics.relative_spread(torch.cat([x, y]))
 
         # descent on θ
-        loss = self._divergence(self._features(self._generate(draw)), self._features(draw.data(c.batch)))
+        loss = self._divergence(self._features(self.generator(self._noise(draw))), self._features(draw.data(c.batch)))
         scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
-        like = next(self.average.parameters())
-        z = torch.randn(n, self.config.latent, generator=generator(seed)).to(like)
-        return torch.cat([self.average(block) for block in z.split(1000)])
+        return self.average.sample(n, self.config.nets.latent, seed)
 
     def _initialise(self, draw: Draw) -> None:
-        data_dependent_init(self.generator, parallel.gather(draw.noise(self.config.batch, self.config.latent)))
+        data_dependent_init(self.generator, parallel.gather(self._noise(draw)))
         if self.critic is not None:
             data_dependent_init(self.critic, parallel.gather(draw.data(self.config.batch)))
 
-    def _generate(self, draw: Draw) -> Tensor:
-        x: Tensor = self.generator(draw.noise(self.config.batch, self.config.latent))
-        return x
+    def _noise(self, draw: Draw) -> Tensor:
+        return draw.noise(self.config.batch, self.config.nets.latent)
 
     def _features(self, x: Tensor) -> Tensor:
         """What the cost compares, of the gathered batch."""
@@ -153,8 +125,8 @@ class SinkhornGAN(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...]) -> SinkhornGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
-    made = build_generator(config.net, config.latent, shape, config.width)
-    critic = build_critic(config.net, shape, config.critic_width, config.features) if config.critic_steps else None
+    made = config.nets.generator(shape)
+    critic = config.nets.critic(shape, config.features) if config.critic_steps else None
     if config.weight_norm:
         made, critic = weight_normalised(made), weight_normalised(critic) if critic is not None else None
     return SinkhornGAN(config, made, critic)

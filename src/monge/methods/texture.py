@@ -36,7 +36,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from monge.config import Frozen
-from monge.data import generator
 from monge.nets.patches import (
     coarser,
     enlarge,
@@ -49,6 +48,7 @@ from monge.nets.patches import (
     wrapped,
 )
 from monge.ot import SemiDiscrete
+from monge.rng import generator
 
 Extractor = Callable[[Tensor], list[Tensor]]
 
@@ -61,6 +61,8 @@ _BAND = 2**15  # patches held at once
 _FEWEST = 16  # patches that a scale of an exemplar must have
 _ADAM_LR, _ADAM_STEPS = 0.02, 250  # of the feature-based form
 _TARGETS, _DRAW, _START = 0, 2, 3  # what randomness is for
+
+NOT_IN_RECIPES = "it makes one picture, see 'monge texture synth'"
 
 
 class Config(Frozen):
@@ -85,6 +87,9 @@ class Config(Frozen):
     """Patches of x on which a potential is balanced: several for each target, or it learns their accidents."""
     blur: float = Field(0.25, gt=0)
     """ε of that balance, in mean squared distances of a target to its third neighbour."""
+
+
+TINY = Config(patch=4, scales=2, steps=5, targets=300, batch=1024)
 
 
 @dataclass(frozen=True)

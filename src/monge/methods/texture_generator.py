@@ -28,15 +28,19 @@ from torch import Tensor, nn
 
 from monge import parallel
 from monge.config import Frozen
-from monge.data import Draw, generator
-from monge.nets import EMA, TextureNet, linear_decay, patches, pyramid
+from monge.data import Draw
+from monge.nets import EMA, TextureNet, patches, pyramid
 from monge.nets.patches import matching_blur, random_patches
+from monge.optim import linear_decay
 from monge.ot import SemiDiscrete
+from monge.rng import generator
 
 _RELAXATION = 1.5
 _LEVELS = 7  # halvings of ε at the first step
 _DETAILED = 2  # scales at which details are matched
 _TARGETS = 4  # what randomness is for; noise of training is `Draw`'s
+
+NOT_IN_RECIPES = "it learns from one picture, see 'monge texture train'"
 
 
 class Config(Frozen):
@@ -71,6 +75,9 @@ class Config(Frozen):
     """Features of the generator's finest level."""
     noise: int = Field(4, ge=1)
     """Numbers of noise for a place, at each level."""
+
+
+TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)
 
 
 class TextureGenerator(nn.Module):

@@ -24,14 +24,14 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from monge import ot, parallel
-from monge.config import Frozen
+from monge.config import Decay, Frozen
 from monge.data import Draw
-from monge.errors import MongeError
-from monge.nets import EMA, ConvICNN, linear_decay
+from monge.nets import ConvICNN, ConvPotentialNets, Potentials
+from monge.optim import PotentialAdam
 
 _LOOK = 512  # pictures of either collection whose colours are measured before the first step
 
@@ -50,44 +50,19 @@ class Config(Frozen):
     """The map to begin with: the optimal one between Gaussians of the pixels' colours, or x itself."""
     batch: int = Field(8, ge=2)
     """Global batch of each collection."""
-    lr: float = Field(5e-3, gt=0)
-    """Adam learning rate of both potentials; decays linearly over the second half."""
-    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)
-    """Channels of the convolutional layers."""
-    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
-    """Their strides, 1 or even; their product divides the size of the pictures."""
-    rank: int = Field(1, ge=1)
-    """Squares in each quadratic skip layer."""
-    head: tuple[int, ...] = Field((64, 32), min_length=1)
-    """Widths of the dense network that sees the averaged picture."""
-    grid: int = Field(4, ge=1)
-    """Side of the averaged picture, a divisor of the size."""
-    strong: float = Field(1e-6, ge=0)
-    """Modulus of strong convexity."""
-    spread: float = Field(0.5, gt=0)
-    """Size of the initial filters."""
-    ema: float = Field(0.99, ge=0, lt=1)
-    """Decay of the averaged potentials that map."""
+    adam: PotentialAdam = PotentialAdam(lr=5e-3)
+    nets: ConvPotentialNets = ConvPotentialNets()
+    ema: Decay = 0.99
 
-    @model_validator(mode="after")
-    def _one_stride_for_each_width(self) -> Config:
-        if len(self.strides) != len(self.widths):
-            raise ValueError(f"{len(self.widths)} widths need as many strides, got {len(self.strides)}")
-        return self
+
+TINY = Config(batch=4, nets={"widths": (4, 4), "strides": (1, 2), "head": (4,), "grid": 2})
 
 
 class W2Cycle(nn.Module):
     """Minimise E ψ(x) − E ψ(t(y)) in θ, and E‖∇ψ̄(y) − t(y)‖² + λ E‖∇ψ̄(∇ψ(x)) − x‖² in ω.
 
-    Parameters
-    ----------
-    config : Config
-    potential, conjugate : ConvICNN
-
-    Examples
-    --------
-    >>> from monge.data import Draw, load
-    >>> method = build(Config(batch=4, widths=(4, 4), strides=(1, 2), head=(4,), grid=2), shape=(1, 8, 8))
+    >>> from monge.data import load
+    >>> method = build(TINY, shape=(1, 8, 8))
     >>> scalars = method.step(Draw(load("digits"), seed=0, step=0))
     >>> method.transform(torch.rand(5, 1, 8, 8)).shape
     torch.Size([5, 1, 8, 8])
@@ -96,17 +71,14 @@ class W2Cycle(nn.Module):
     def __init__(self, config: Config, potential: ConvICNN, conjugate: ConvICNN) -> None:
         super().__init__()
         self.config, self.potential, self.conjugate = config, potential, conjugate
-        self.forward_map, self.inverse_map = EMA(potential, config.ema), EMA(conjugate, config.ema)
-        groups = [
-            {"params": list(potential.parameters()), "betas": (0.8, 0.99)},
-            {"params": list(conjugate.parameters()), "betas": (0.4, 0.4)},
-        ]
-        self.optimizers = {"potentials": torch.optim.Adam(groups, lr=config.lr)}
+        self.pair = Potentials(potential, conjugate, config.ema)
+        self.forward_map, self.inverse_map = self.pair.averages
+        self.optimizers = {"potentials": config.adam.make(potential, conjugate)}
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One descent step on θ and ω."""
         c = self.config
-        linear_decay(self.optimizers["potentials"], c.lr, draw.progress)
+        c.adam.decay(self.optimizers["potentials"], draw.progress)
         if draw.step == 0 and c.start == "colours":
             self._start(*(parallel.gather(pictures(_LOOK)) for pictures in (draw.origin, draw.data)))
         x, y = draw.origin(c.batch), draw.data(c.batch)
@@ -121,9 +93,7 @@ class W2Cycle(nn.Module):
         means = [parallel.gather(term).mean() / x[0].numel() for term in (duality, amortisation, cycle)]
 
         norm = parallel.descend(self.optimizers["potentials"], means[0] + means[1] + c.cycle * means[2])
-        for net, average in ((self.potential, self.forward_map), (self.conjugate, self.inverse_map)):
-            net.project()
-            average.update(net)
+        self.pair.update()
         return {
             "loss": means[0].detach(),
             "amortisation": means[1].detach(),
@@ -134,29 +104,18 @@ class W2Cycle(nn.Module):
 
     def transform(self, x: Tensor) -> Tensor:
         """∇ψ(x): pictures of A, (n, c, s, s) in [−1, 1], as pictures of B; a few values lie outside [−1, 1]."""
-        return _averaged(self.forward_map).gradient(x)
+        return self.forward_map.net.gradient(x)
 
     def inverse_transform(self, y: Tensor) -> Tensor:
         """∇ψ*(y): pictures of B as pictures of A, found by ``config.sharpen`` descent steps from ∇ψ̄(y)."""
-        guess = _averaged(self.inverse_map).gradient(y)
-        return _inverted(_averaged(self.forward_map), y, guess, self.config.sharpen)[0]
-
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Refuse: this method turns given pictures into others."""
-        raise MongeError(
-            f"w2_cycle cannot make {n} samples (seed {seed}) out of nothing: give it pictures of a pair to transform"
-        )
+        guess = self.inverse_map.net.gradient(y)
+        return _inverted(self.forward_map.net, y, guess, self.config.sharpen)[0]
 
     @torch.no_grad()
     def _start(self, x: Tensor, y: Tensor) -> None:
         """Begin with the optimal map between Gaussians of the colours of x and y."""
         A, B = _colours(x), _colours(y)
-        for net, average, affine in (
-            (self.potential, self.forward_map, ot.gaussian_map(*A, *B)),
-            (self.conjugate, self.inverse_map, ot.gaussian_map(*B, *A)),
-        ):
-            net.start_at(affine.matrix, affine.shift)
-            average.net.load_state_dict(net.state_dict())
+        self.pair.start_at(ot.gaussian_map(*A, *B), ot.gaussian_map(*B, *A))
 
 
 def _inverted(net: ConvICNN, y: Tensor, guess: Tensor, steps: int) -> tuple[Tensor, Tensor]:
@@ -169,11 +128,6 @@ def _inverted(net: ConvICNN, y: Tensor, guess: Tensor, steps: int) -> tuple[Tens
     return found.point.view_as(y), found.residual / y[0].numel() ** 0.5
 
 
-def _averaged(average: EMA) -> ConvICNN:
-    assert isinstance(average.net, ConvICNN)
-    return average.net
-
-
 def _colours(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and covariance of the channels over all pixels."""
     pixels = x.movedim(1, 0).flatten(1)
@@ -184,10 +138,4 @@ def _colours(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def build(config: Config, shape: tuple[int, ...]) -> W2Cycle:
     """Make the potentials, for square pictures of ``shape`` (c, s, s)."""
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(
-            f"w2_cycle moves square pictures (c, s, s), got samples of shape {shape}: crop or resize with --data.size"
-        )
-    c = config
-    nets = [ConvICNN(shape[0], shape[1], c.widths, c.strides, c.rank, c.head, c.grid, c.strong, c.spread) for _ in range(2)]
-    return W2Cycle(config, *nets)
+    return W2Cycle(config, *config.nets.pair(shape))

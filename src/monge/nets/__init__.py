@@ -6,13 +6,14 @@ from .conv_icnn import ConvICNN
 from .dcgan import CReLUCritic, GLUGenerator
 from .ema import EMA
 from .icnn import DenseICNN
-from .interpolation import InterpolationCritic
+from .interpolation import Interpolation, InterpolationCritic, InterpolationGame
 from .mlp import MLP
-from .parts import by_parts
+from .parts import by_blocks, by_parts, without_grad
 from .patches import enlarge, patches, pyramid
+from .potentials import Potentials
 from .random_filters import RandomFilters
-from .schedule import linear_decay, linear_rise
 from .seq2seq import ConvSeq2Seq, conv1d_critic
+from .settings import AutoencoderNets, ConvPotentialNets, GameNets, GeneratorNets, PotentialNets
 from .texture_net import TextureNet
 from .weight_norm import data_dependent_init, weight_normalised
 
@@ -21,25 +22,33 @@ __all__ = [
     "MLP",
     "Autoencoder",
     "AutoencoderNet",
+    "AutoencoderNets",
     "CReLUCritic",
     "ConvICNN",
+    "ConvPotentialNets",
     "ConvSeq2Seq",
     "DenseICNN",
     "GLUGenerator",
+    "GameNets",
+    "GeneratorNets",
+    "Interpolation",
     "InterpolationCritic",
+    "InterpolationGame",
+    "PotentialNets",
+    "Potentials",
     "RandomFilters",
     "TextureNet",
     "build_autoencoder",
     "build_critic",
     "build_encoder",
     "build_generator",
+    "by_blocks",
     "by_parts",
     "conv1d_critic",
     "data_dependent_init",
     "enlarge",
-    "linear_decay",
-    "linear_rise",
     "patches",
     "pyramid",
     "weight_normalised",
+    "without_grad",
 ]

@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from math import log2
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from monge import parallel
+
 from .build import build_critic, build_generator
+from .parts import by_blocks
 from .sequence import SequenceCritic, SequenceDecoder, SequenceEncoder
 
 AutoencoderNet: TypeAlias = Literal["mlp", "conv", "dcgan", "acai", "sequence"]
@@ -27,6 +30,27 @@ _MEMORY = 0.99  # decay of the moments: they remember the codes of about a hundr
 _SMALLEST = 4  # side of the blocks' last picture
 _BLOCK, _ENTRIES = 1000, 2**21  # samples and numbers, at most, that go through a network at once
 _HIDDEN = 256  # between the last picture and the codes
+
+
+class Prior(Protocol):
+    """A source of codes, such as `monge.data.load_prior` returns."""
+
+    def batch(self, seed: int, position: int, n: int) -> Tensor: ...
+
+
+class Reconstruction(NamedTuple):
+    """A batch that was encoded and decoded: what the losses of autoencoder methods begin with."""
+
+    z: Tensor
+    """Codes (n, latent) of this process."""
+    codes: Tensor
+    """Those of all processes."""
+    made: Tensor
+    """Reconstructions x̂ (n, ...) of this process."""
+    error: Tensor
+    """Mean of `Autoencoder.errors` over all processes."""
+    entries: int
+    """How many errors it adds up for one sample."""
 
 
 class Autoencoder(nn.Module):
@@ -95,6 +119,13 @@ class Autoencoder(nn.Module):
         error = -(x * made.clamp_min(1e-12).log()) if self.classes else (x - made).square()
         return error.flatten(1).sum(1)
 
+    def reconstruct(self, x: Tensor) -> Reconstruction:
+        """Encode and decode a batch."""
+        z = self.encode(x)
+        codes = parallel.gather(z)
+        made = self.decode(z)
+        return Reconstruction(z, codes, made, parallel.gather(self.errors(x, made)).mean(), self.entries(x))
+
     def entries(self, x: Tensor) -> int:
         """How many errors are added up in one sample: its numbers, or its voices and frames."""
         return x[0].numel() // (x.shape[2] if self.classes else 1)
@@ -112,6 +143,11 @@ class Autoencoder(nn.Module):
         values, vectors = torch.linalg.eigh(self.covariance.double().cpu())
         noise = torch.randn(n, self.latent, generator=torch.Generator().manual_seed(seed)).double()
         return ((noise * values.clamp_min(0).sqrt()) @ vectors.T).to(self.mean) + self.mean
+
+    def sample(self, n: int, seed: int = 0, prior: Prior | None = None) -> Tensor:
+        """n samples decoded from a prior of codes, or without one from the Gaussian with the observed moments."""
+        z = self.fitted(n, seed) if prior is None else prior.batch(seed, 0, n).to(self.mean)
+        return by_blocks(self.decode, z)
 
 
 def build_autoencoder(net: AutoencoderNet, shape: tuple[int, ...], latent: int, width: int) -> Autoencoder:

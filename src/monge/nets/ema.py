@@ -1,14 +1,21 @@
-"""Exponential moving average of a network's weights."""
+"""Exponential moving average of a network's weights, and samples of the network that has them."""
 
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from monge.rng import noise
 
-class EMA(nn.Module):
+from .parts import by_blocks
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class EMA(nn.Module, Generic[Net]):
     """A network whose weights are w̄ ← decay·w̄ + (1 − decay)·w, and whose forward uses w̄.
 
     The first updates average uniformly, decay_t = min(decay, t/(t + 9)), so that the start is soon forgotten.
@@ -20,9 +27,10 @@ class EMA(nn.Module):
     True
     """
 
+    net: Net
     updates: Tensor
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: Net, decay: float) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), got {decay}")
@@ -40,3 +48,11 @@ class EMA(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.net(*inputs)
+
+    def sample(self, n: int, latent: int, seed: int = 0) -> Tensor:
+        """Return n samples from normal noise (n, latent), a function of the weights and the seed.
+
+        >>> EMA(nn.Linear(2, 3), decay=0.9).sample(5, latent=2).shape
+        torch.Size([5, 3])
+        """
+        return by_blocks(self, noise(n, latent, seed, like=next(self.parameters())))

@@ -12,16 +12,24 @@ x̂_α         ``decode(mix(z, alpha))``
 γ           `REAL`, how much of the datum is in the second kind of example
 ==========  ============================================================
 
-The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept. An
-autoencoder method that holds one of these is regularised by it, whatever else it minimises.
+The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept. Any
+autoencoder method can play this game beside what it minimises: `Interpolation` is the part of its configuration, and
+`InterpolationGame` is what its step calls.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from monge import parallel
+from monge.config import Former, Frozen
+from monge.optim import linear_decay, linear_rise
+
+from .autoencoder import Autoencoder, AutoencoderNet, build_encoder
 
 REAL = 0.2
 
@@ -71,3 +79,76 @@ class InterpolationCritic(nn.Module):
         regressed = (self(mixed.detach()) - alpha.flatten()).square()
         real = self(torch.lerp(made.detach(), x, REAL)).square()
         return parallel.gather(regressed + real).mean()
+
+
+class Interpolation(Frozen):
+    """The game of interpolations, as a part of an autoencoder method's configuration."""
+
+    FORMER: ClassVar[Former] = {"interpolate": "weight"}
+
+    weight: float = Field(0.0, ge=0)
+    """Weight λ of the critic's term, per entry of a sample; 0 leaves the game out."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the run over which that weight rises from 0, so that there are codes before mixtures of them are judged."""
+    critic_width: int = Field(16, ge=2)
+    """Width of the critic."""
+    critic_lr: float = Field(1e-3, gt=0)
+    """Adam learning rate of the critic; decays linearly over the second half."""
+
+    def critic(self, kind: AutoencoderNet, shape: tuple[int, ...]) -> InterpolationCritic | None:
+        """A critic of decoded samples (n, *shape), or None where the weight is 0."""
+        return InterpolationCritic(build_encoder(kind, shape, self.critic_width, 1)) if self.weight else None
+
+
+class InterpolationGame:
+    """Plays one round of the game in each step of an autoencoder; without a critic a round adds nothing.
+
+    It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or empty, among its own.
+
+    Examples
+    --------
+    >>> from monge.nets import build_autoencoder
+    >>> autoencoder, settings = build_autoencoder("mlp", (1, 8, 8), 3, 8), Interpolation(weight=0.5)
+    >>> game = InterpolationGame(settings, autoencoder, settings.critic("mlp", (1, 8, 8)))
+    >>> x = torch.zeros(4, 1, 8, 8)
+    >>> z = autoencoder.encode(x)
+    >>> interpolations = game.play(z, torch.rand(4, 1) / 2, progress=0.0)
+    >>> interpolations.term().shape, sorted(interpolations.answer(x, autoencoder.decode(z)))
+    (torch.Size([]), ['alpha_error', 'interpolation'])
+    """
+
+    def __init__(self, settings: Interpolation, autoencoder: Autoencoder, critic: InterpolationCritic | None) -> None:
+        self.settings, self.autoencoder, self.critic = settings, autoencoder, critic
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        if critic is not None:
+            self.optimizers["critic"] = torch.optim.Adam(critic.parameters(), lr=settings.critic_lr)
+
+    def play(self, z: Tensor, alpha: Tensor, progress: float) -> Interpolations:
+        """Mix the codes z (n, latent) by α (n, 1), at a point of the run in [0, 1), and decode the mixtures."""
+        return Interpolations(self, z, alpha, progress)
+
+
+class Interpolations:
+    """The decoded mixtures of one step: first they are judged for the autoencoder, then the critic learns from them."""
+
+    def __init__(self, game: InterpolationGame, z: Tensor, alpha: Tensor, progress: float) -> None:
+        self.game, self.alpha, self.progress = game, alpha, progress
+        if game.critic is not None:
+            self.mixed = game.autoencoder.decode(game.critic.mix(z, alpha))
+            self.fooled = game.critic.fooled(self.mixed)
+
+    def term(self, entries: int = 1) -> Tensor | float:
+        """λ times the mean of d(x̂_α)², eq. (2), times the entries of a sample for a loss that adds them up."""
+        settings = self.game.settings
+        if self.game.critic is None:
+            return 0.0
+        return entries * (settings.weight * linear_rise(self.progress, settings.warmup)) * self.fooled
+
+    def answer(self, x: Tensor, made: Tensor) -> dict[str, Tensor]:
+        """Take a step of the critic on eq. (3), from data and reconstructions; returns both terms for the log."""
+        if self.game.critic is None:
+            return {}
+        optimizer, loss = self.game.optimizers["critic"], self.game.critic.loss(self.mixed, self.alpha, x, made)
+        linear_decay(optimizer, self.game.settings.critic_lr, self.progress)
+        parallel.descend(optimizer, loss)
+        return {"interpolation": self.fooled, "alpha_error": loss}

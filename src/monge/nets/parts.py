@@ -23,3 +23,23 @@ def by_parts(net: Callable[[Tensor], Tensor], x: Tensor, size: int | None = None
         return net(x)
     parts: list[Tensor] = [checkpoint(net, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(size)]
     return torch.cat(parts)
+
+
+def by_blocks(net: Callable[[Tensor], Tensor], x: Tensor, size: int = 1000) -> Tensor:
+    """Return ``net(x)``, computed ``size`` rows at a time: what a large batch of samples is made with.
+
+    >>> by_blocks(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
+    tensor([[0., 2., 3.]])
+    """
+    return torch.cat([net(block) for block in x.split(size)])
+
+
+@torch.no_grad()
+def without_grad(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return ``net(x)`` without a graph: samples of a generator that is not differentiated.
+
+    >>> net = torch.nn.Linear(2, 1)
+    >>> net(torch.zeros(3, 2)).requires_grad, without_grad(net, torch.zeros(3, 2)).requires_grad
+    (True, False)
+    """
+    return net(x)

@@ -18,8 +18,8 @@ _PICTURES = 2000  # samples for the Fréchet distance
 _PAIRS = 512  # data and samples for a method's own estimate
 
 _NO_SPREAD, _NO_GRADIENT = 1e-5, 1e-7
-_COLLAPSED = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr"
-_STALLED = "the critic gives the generator no gradient (generator_grad below 1e-7): lower method.critic_lr"
+_COLLAPSED = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower the critic's learning rate"
+_STALLED = "the critic gives the generator no gradient (generator_grad below 1e-7): lower the critic's learning rate"
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def alarms(means: Mapping[str, float]) -> list[str]:
     """What is wrong with the game, from the means of a method's scalars since the last log line.
 
     >>> alarms({"critic_spread": 0.0, "generator_grad": 0.3})
-    ['the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr']
+    ["the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower the critic's learning rate"]
     """
     bounds = (("critic_spread", _NO_SPREAD, _COLLAPSED), ("generator_grad", _NO_GRADIENT, _STALLED))
     return [sentence for name, bound, sentence in bounds if name in means and means[name] < bound]
@@ -66,8 +66,8 @@ def raised(history: Iterable[Mapping[str, Any]]) -> dict[str, list[int]]:
     """The steps at which each alarm stands in a log.
 
     >>> raised([{"step": 5}, {"step": 10, "warning": _STALLED}])
-    {'the critic gives the generator no gradient (generator_grad below 1e-7): lower method.critic_lr': [10]}
+    {"the critic gives the generator no gradient (generator_grad below 1e-7): lower the critic's learning rate": [10]}
     """
     lines = list(history)
-    found = {s: [line["step"] for line in lines if s in line.get("warning", "")] for s in (_COLLAPSED, _STALLED)}
+    found = {s: [line["step"] for line in lines if s.split(": ")[0] in line.get("warning", "")] for s in (_COLLAPSED, _STALLED)}
     return {sentence: steps for sentence, steps in found.items() if steps}

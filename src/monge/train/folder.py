@@ -16,7 +16,7 @@ from torch import Tensor
 from monge.errors import MongeError
 
 from . import checkpoint
-from .recipe import Recipe, dump, parse, to_yaml
+from .recipe import Recipe, dump, parse, to_yaml, translated
 
 _MAY_CHANGE = ("about", "eval", "run.out", "run.steps", "run.every", "data.root", "run.device", "run.threads")
 
@@ -42,7 +42,7 @@ class RunFolder:
         if cleared:
             self._clear()
         if self.config.is_file():
-            ours, theirs = _flat(dump(recipe)), _flat(self._stored())
+            ours, theirs = _flat(dump(recipe)), _flat(dump(self.recipe()))
             changed = [k for k in sorted({*ours, *theirs}) if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)]
             if changed:
                 shown = ", ".join(f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4])
@@ -56,8 +56,8 @@ class RunFolder:
         checkpoint.write_atomically(self.config, to_yaml(recipe).encode())
 
     def recipe(self) -> Recipe:
-        """The configuration of the run."""
-        return parse(self._stored(), str(self.config))
+        """The configuration of the run, also of one that version 0.1.0 wrote."""
+        return parse(translated(self._stored()), str(self.config))
 
     def _stored(self) -> dict[str, Any]:
         if not self.config.is_file():

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from monge.config import Frozen
+from monge.config import Frozen, renamed
 from monge.errors import MongeError, nearest
 from monge.metrics import EvalConfig
 
@@ -78,14 +78,19 @@ class Recipe(Frozen):
 def method_names() -> list[str]:
     """Names of the modules in `monge.methods`, found without importing them."""
     folder = resources.files("monge") / "methods"
-    return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
+    return [m.name for m in pkgutil.iter_modules([str(folder)]) if m.name != "protocols"]
 
 
 def method_module(name: str) -> ModuleType:
     """Import the module of a method."""
     if name not in method_names():
-        raise MongeError(f"unknown method '{name}'{nearest(name, method_names())}")
+        raise MongeError(f"unknown method '{name}'{nearest(name, recipe_methods())}")
     return importlib.import_module(f"monge.methods.{name}")
+
+
+def recipe_methods() -> list[str]:
+    """Names of the methods that a recipe can name: those whose module does not say ``NOT_IN_RECIPES``, and why."""
+    return [name for name in method_names() if not hasattr(method_module(name), "NOT_IN_RECIPES")]
 
 
 def shipped() -> Iterator[tuple[str, Path]]:
@@ -136,7 +141,7 @@ def _validated(raw: Any, where: str) -> Recipe:
     if isinstance(method, str):
         method = {"name": method}
     if not isinstance(method, Mapping) or "name" not in method:
-        raise MongeError(f"{where} names no method: add 'method: {{name: ...}}'{nearest('', method_names())}")
+        raise MongeError(f"{where} names no method: add 'method: {{name: ...}}'{nearest('', recipe_methods())}")
     raw["method"] = method
     model = recipe_class(str(method["name"]))
     try:
@@ -167,7 +172,42 @@ def _merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 @cache
 def recipe_class(method: str) -> type[Recipe]:
     """The `Recipe` model whose ``method`` is that method's configuration."""
-    return create_model("Recipe", __base__=Recipe, method=(method_module(method).Config, ...))
+    module = method_module(method)
+    if reason := getattr(module, "NOT_IN_RECIPES", None):
+        raise MongeError(f"method '{method}' is not trained by a recipe: {reason}")
+    return create_model("Recipe", __base__=Recipe, method=(module.Config, ...))
+
+
+def translated(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a config.yaml with the keys that version 0.1.0 wrote under their present names.
+
+    >>> translated({"method": {"name": "gan", "batch": 64, "lr": 0.1}})
+    {'method': {'name': 'gan', 'batch': 64, 'adam': {'lr': 0.1}}}
+    """
+    method = raw.get("method")
+    if not isinstance(method, Mapping) or "name" not in method:
+        return dict(raw)
+    model, found = method_module(str(method["name"])).Config, dict[str, Any]()
+    for key, value in method.items():
+        for path in renamed(model, key) or (key,):
+            part, _, inner = path.rpartition(".")
+            found = _merged(found, {part: {inner: value}} if part else {inner: value})
+    return {**raw, "method": found}
+
+
+def current(model: type[BaseModel], key: str) -> tuple[str, ...]:
+    """What a dotted key of version 0.1.0 is called now; nothing for one that it did not have.
+
+    >>> current(recipe_class("gan"), "method.lr")
+    ('method.adam.lr',)
+    """
+    *path, last = key.split(".")
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ()
+        model = inner
+    return tuple(".".join([*path, new]) for new in renamed(model, last))
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -175,6 +215,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
+        if now := current(model, key):
+            return f"unknown key '{key}': it is now {' and '.join(map(repr, now))}"
         parent: Any = model
         for part in first["loc"][:-1]:
             parent = parent.model_fields[str(part)].annotation

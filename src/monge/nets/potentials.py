@@ -1,0 +1,68 @@
+"""Two convex potentials and the averages of their weights: what the methods of W₂ with two networks share."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+from torch import Tensor
+
+from monge.rng import noise
+
+from .conv_icnn import ConvICNN
+from .ema import EMA
+from .icnn import DenseICNN
+from .parts import by_blocks
+
+Net = TypeVar("Net", DenseICNN, ConvICNN)
+
+
+class Affine(Protocol):
+    """An affine map x ↦ A x + b, such as `monge.ot.AffineMap`."""
+
+    @property
+    def matrix(self) -> Tensor: ...
+
+    @property
+    def shift(self) -> Tensor: ...
+
+
+class Potentials(Generic[Net]):
+    """A potential ψ whose gradient moves P to Q, one whose gradient moves Q to P, and their averages, which map and sample.
+
+    It is no module: a method registers the four networks under names of its own.
+
+    Parameters
+    ----------
+    forward, back : DenseICNN or ConvICNN
+    decay : float
+        Of the averages.
+
+    Examples
+    --------
+    >>> import torch
+    >>> pair = Potentials(DenseICNN(2, [4]), DenseICNN(2, [4]), decay=0.9)
+    >>> pair.update()
+    >>> pair.averages[0].net.gradient(torch.zeros(5, 2)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, forward: Net, back: Net, decay: float) -> None:
+        self.nets: tuple[Net, Net] = (forward, back)
+        self.averages: tuple[EMA[Net], EMA[Net]] = (EMA(forward, decay), EMA(back, decay))
+
+    def start_at(self, forward: Affine, back: Affine) -> None:
+        """Begin with an affine map P → Q and its inverse, both symmetric."""
+        for net, average, affine in zip(self.nets, self.averages, (forward, back), strict=True):
+            net.start_at(affine.matrix, affine.shift)
+            average.net.load_state_dict(net.state_dict())
+
+    def update(self) -> None:
+        """After a step of the optimizer: make both functions convex again and take them into the averages."""
+        for net, average in zip(self.nets, self.averages, strict=True):
+            net.project()
+            average.update(net)
+
+    def sample(self, n: int, dim: int, seed: int = 0) -> Tensor:
+        """Return n points of normal noise (n, dim), moved from P to Q; a function of the weights and the seed."""
+        average = self.averages[0]
+        return by_blocks(average.net.gradient, noise(n, dim, seed, like=next(average.parameters())), 10_000)
