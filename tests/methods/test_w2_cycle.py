@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from monge.data import Draw, EndlessSource, Pair, load
+from monge.data import Draw, EndlessSource, Pair, drawn, load
 from monge.errors import MongeError
 from monge.methods import w2_cycle
-from monge.train import drawn
 
 SHAPE, TINT = (3, 8, 8), torch.tensor([0.5, -0.3, 0.1])[:, None, None]
 

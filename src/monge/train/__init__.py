@@ -1,11 +1,10 @@
 """The loop: recipes, checkpoints, run folders, training and evaluation."""
 
 from . import checkpoint, loop
-from .build import build, load_run
 from .evaluate import Evaluation, evaluate, evaluate_run, picture_of
-from .folder import RunFolder
+from .folder import RunFolder, load_run
 from .loop import Training, train
-from .recipe import Recipe, find, parse, read, recipe_class, shipped, to_yaml
+from .recipe import Recipe, build, find, parse, read, recipe_class, shipped, to_yaml
 from .runner import Bar, Clock, Interrupted, Runner
 
 __all__ = [

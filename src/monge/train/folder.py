@@ -13,10 +13,11 @@ import yaml
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from monge.data import Source, load
 from monge.errors import MongeError
 
 from . import checkpoint
-from .recipe import Recipe, dump, parse, to_yaml, translated
+from .recipe import Recipe, build, dump, parse, to_yaml, translated
 
 _MAY_CHANGE = ("about", "eval", "run.out", "run.steps", "run.every", "data.root", "run.device", "run.threads")
 
@@ -81,7 +82,9 @@ class RunFolder:
             with self.log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
-            raise MongeError(f"cannot write {self.log} ({error.strerror}): mend that and run the same command again") from error
+            raise MongeError(
+                f"cannot write {self.log} ({error.strerror}): correct that and run the same command again"
+            ) from error
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of the log; a line that was cut off by a crash is left out."""
@@ -109,6 +112,18 @@ class RunFolder:
     def torch_state(self) -> tuple[dict[str, Any] | None, list[str]]:
         """The newest whole checkpoint and remarks on those passed over."""
         return checkpoint.load_latest(self.checkpoints)
+
+
+def load_run(folder: RunFolder) -> tuple[Any, Source]:
+    """Build the method of a run with its trained weights, and its data."""
+    recipe = folder.recipe()
+    data = load(recipe.data.name, recipe.data.root, recipe.data.size)
+    method = build(recipe, data)
+    try:
+        method.load_state_dict(folder.load_weights())
+    except RuntimeError as error:
+        raise MongeError(f"{folder.weights} does not fit the networks of {folder.config}: train again with --fresh") from error
+    return method, data
 
 
 def delete(checkpoints: Path, *files: Path) -> None:

@@ -18,11 +18,10 @@ from monge import parallel
 from monge.data import Draw, Source, load
 from monge.methods.protocols import Method
 
-from .build import build
 from .diagnose import alarms, diagnose, raised
 from .evaluate import Evaluation, draw_pictures, evaluate_run, evaluators
 from .folder import RunFolder, device_of
-from .recipe import Recipe
+from .recipe import Recipe, build
 from .runner import Bar, Clock, Runner
 
 

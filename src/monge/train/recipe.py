@@ -1,4 +1,4 @@
-"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models."""
+"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models; and the method that it makes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import torch
 import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from monge.config import Frozen, renamed
+from monge.data import Source
 from monge.errors import MongeError, nearest
 from monge.metrics import EvalConfig
 
@@ -211,7 +213,7 @@ def current(model: type[BaseModel], key: str) -> tuple[str, ...]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what the first problem is and how to mend it."""
+    """Say in one line what the first problem is and what to do about it."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -233,3 +235,16 @@ def dump(recipe: Recipe) -> dict[str, Any]:
 
 def to_yaml(recipe: Recipe) -> str:
     return yaml.safe_dump(dump(recipe), sort_keys=False, allow_unicode=True)
+
+
+def build(recipe: Recipe, source: Source, device: torch.device | str = "cpu") -> Any:
+    """Make the method that a recipe names, with weights from its seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.run.seed)
+        try:
+            module = method_module(recipe.method.name)
+            build_for = getattr(module, "build_for", None)  # of a method that needs more of the data than its shape
+            method = build_for(recipe.method, source) if build_for else module.build(recipe.method, source.shape)
+        except ValueError as error:  # networks that do not fit the data say which do
+            raise MongeError(f"data '{source.name}': {error}") from error
+    return method.to(device, getattr(torch, recipe.run.dtype))
