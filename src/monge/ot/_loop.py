@@ -1,7 +1,7 @@
 """The loop behind `monge.ot.sinkhorn`.
 
-Plain Sinkhorn is the fixed-point iteration h ← T(h) of `_kernel`, a contraction whose rate tends to 1 as ε → 0. Three things make
-it fast, and one keeps it safe:
+Plain Sinkhorn is the fixed-point iteration h ← T(h) of `_kernel`, a contraction whose rate tends to 1 as ε → 0. Two additions
+make it fast (extrapolation, ε-scaling) and two keep it safe (trial, absorption):
 
 extrapolation   `_anderson` combines the last images T(h) into a better h.
 trial           An extrapolated h must raise the dual objective by half of what a plain step is sure to give; otherwise the plain
