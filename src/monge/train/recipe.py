@@ -1,4 +1,4 @@
-"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models; and the method that it makes."""
+"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models, and the method it makes."""
 
 from __future__ import annotations
 
