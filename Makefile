@@ -14,7 +14,7 @@ test: .venv/developer
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-kernels: .venv/cuda  ## the CUDA kernels, in Triton's interpreter
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/laws/test_triton.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ot/test_triton.py
 
 lint: .venv/developer
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from monge.nets import Autoencoder
 from monge.train.codes import codes
 from monge.train.evaluate import evaluate
 from tests.helpers.measured import measured
-from tests.laws.test_entropic import cloud
+from tests.ot.test_entropic import cloud
 
 CONFIG = EvalConfig(samples=64, lenet_samples=100)
 

@@ -16,7 +16,7 @@ from monge.data import FiniteSource, Mixture, from_array, load
 from monge.data.sets.toy import TOYS, draw_toy
 from monge.metrics.lenet import pixel_gaussian
 from monge.metrics.memorisation import COPIES, NEAREST
-from tests.laws.test_entropic import cloud
+from tests.ot.test_entropic import cloud
 
 
 def test_frechet_against_scipy() -> None:

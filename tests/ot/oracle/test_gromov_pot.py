@@ -10,8 +10,8 @@ import torch
 
 from monge.ot.co_optimal import co_optimal_transport
 from monge.ot.gromov import fused_gromov_wasserstein, gromov_wasserstein
-from tests.laws.test_entropic import cloud, weights
-from tests.laws.test_gromov import distances, relation
+from tests.ot.test_entropic import cloud, weights
+from tests.ot.test_gromov import distances, relation
 
 pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
 coot = pytest.importorskip("ot.coot")

@@ -15,7 +15,7 @@ from monge import ot
 from monge.ot import _quadratic
 from monge.ot.co_optimal import CoOptimalPlan, co_optimal_transport
 from monge.ot.gromov import fused_gromov_wasserstein, gromov_wasserstein
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 6)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monge import ot
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 seeds = st.integers(0, 10_000)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from monge.ot.gaussian import bures_wasserstein, gaussian_barycenter, gaussian_map
 from monge.ot.mmd import energy_distance, mmd
 from monge.ot.sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
-from tests.laws.test_entropic import cloud, weights
-from tests.laws.test_gaussian import gaussian
+from tests.ot.test_entropic import cloud, weights
+from tests.ot.test_gaussian import gaussian
 
 pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from monge import ot
 from monge.ot.gaussian import AffineMap, bures_wasserstein, gaussian_barycenter, gaussian_map
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 seeds = st.integers(0, 10_000)
 dimensions = st.integers(1, 6)

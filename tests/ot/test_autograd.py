@@ -8,7 +8,7 @@ from torch import Tensor
 
 from monge import ot
 from monge.ot._autograd import first_order, non_negative, root, with_gradient, with_rule, with_slope
-from tests.laws.test_entropic import F64, cloud
+from tests.ot.test_entropic import F64, cloud
 
 
 def leaf(*values: float) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from monge import ot
-from tests.laws.test_entropic import F64, cloud, weights
+from tests.ot.test_entropic import F64, cloud, weights
 
 Generator = Callable[[Tensor], Tensor]  # θ ↦ all samples
 Loss = Callable[[Tensor], Tensor]

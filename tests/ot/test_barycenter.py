@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monge import ot
 from monge.ot.barycenter import barycenter
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 seeds = st.integers(0, 10_000)
 LINE = torch.linspace(0, 1, 60, dtype=torch.float64)[:, None]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from monge.ot import _matmul
-from tests.laws.test_entropic import cloud
+from tests.ot.test_entropic import cloud
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monge.ot.mmd import energy_distance, mmd
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 discrepancies = sys.modules["monge.ot.mmd"]  # the name itself is the function
 

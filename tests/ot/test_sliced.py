@@ -14,7 +14,7 @@ from torch import Tensor
 from monge import ot
 from monge.ot import sliced
 from monge.ot.sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 12)

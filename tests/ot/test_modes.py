@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ot as pot
 import pytest
 import torch
 import torch.distributed as dist
@@ -17,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+import ot as pot
 from monge import ot
 from monge.ot import _loop
 from monge.ot._fused import Fused, _FusedCoupling
-from tests.laws.test_entropic import F64, TIGHT, cloud, seeds, sizes, weights
+from tests.ot.test_entropic import F64, TIGHT, cloud, seeds, sizes, weights
 
 COSTS = ["sqeuclidean", "euclidean", "cosine"]
 

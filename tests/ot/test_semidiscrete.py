@@ -15,7 +15,7 @@ from monge import ot
 from monge.ot import semidiscrete
 from monge.ot._laguerre import Box, laguerre_cells
 from monge.ot.semidiscrete import SemiDiscrete
-from tests.laws.test_entropic import F64, cloud, weights
+from tests.ot.test_entropic import F64, cloud, weights
 
 seeds = st.integers(0, 10_000)
 SQUARE = Box((0.0, 0.0), (1.0, 1.0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from monge import ot
-from tests.laws.test_entropic import cloud, weights
+from tests.ot.test_entropic import cloud, weights
 
 pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
 
