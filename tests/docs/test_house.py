@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
-STUDIOS = ("images", "music", "dance")
-FLOORS = (  # each may import what stands before it, and itself
-    ("errors", "config", "rng", "__init__", "methods.protocols"),  # the last one names types only
-    ("parallel", "optim"),
-    ("ot",),
-    ("nets",),
-    ("metrics", "plots"),
-    ("data",),
-    ("methods",),
-    ("train",),
-    ("maps",),
-    ("adapt", "interpolate"),
-    STUDIOS,
-    ("cli",),
-    ("__main__",),
-)
+PLAN = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "plot_architecture.py"))
+FLOORS = PLAN["floors_of"](Path(__file__).parents[2] / "src" / "monge")
+STUDIOS = FLOORS[len(PLAN["CORE"])]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 
@@ -90,6 +78,17 @@ def test_the_core_never_imports_a_studio(repository: Path, tmp_path: Path) -> No
     assert found(repository / "src" / "monge") == []
     (tmp_path / "bad.py").write_text("from monge.dance import kind\n")
     assert found(tmp_path) == ["bad.py imports dance"]
+
+
+def test_the_plan_of_the_house_shows_every_part(repository: Path) -> None:
+    source = repository / "src" / "monge"
+    parts = {p.stem for p in source.iterdir() if p.suffix == ".py" or list(p.glob("*.py"))}
+    assert parts == {room for room in FLOOR if "." not in room}
+    assert {"dance", "images", "music"} <= set(STUDIOS)
+    page = (repository / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`src/monge/([\w/]+\.py)`", page)
+    assert named
+    assert [name for name in named if not (source / name).is_file()] == []
 
 
 def test_training_knows_no_domain(repository: Path) -> None:
