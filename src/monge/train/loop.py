@@ -74,9 +74,8 @@ class Training:
 
     ``method`` is a `Method`, which need not sample; ``where`` are part, device and dtype of the draws.
 
-    >>> from monge.methods.ot_gan import Config
     >>> from monge.methods import ot_gan
-    >>> job = Training(ot_gan.build(Config(batch=8, width=8, critic_width=8), (2,)), load("8gaussians"), seed=0, steps=4)
+    >>> job = Training(ot_gan.build(ot_gan.TINY, (2,)), load("8gaussians"), seed=0, steps=4)
     >>> scalars = job.step()
     >>> job.progress, job.done, sorted(job.state_dict())
     (0.25, False, ['method', 'optimizers', 'position'])
