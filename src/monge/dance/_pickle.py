@@ -32,13 +32,9 @@ _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays and numbers, by their keys, of a dictionary in a pickle file; nothing is executed.
 
-    Raises
-    ------
-    MongeError
-        A file that is not there, is cut off, or holds anything but such a dictionary; the message names what it asks for.
+    Raises MongeError for a file that is not there, is cut off, or holds anything but such a dictionary; the message names what it
+    asks for.
 
-    Examples
-    --------
     >>> import pickle, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "motion.pkl"

@@ -88,10 +88,8 @@ def read_motion(path: str | Path, rate: float = 25.0) -> Tensor:
     Rotations and translations are those of the file, bones have the lengths of the skeleton, and the pelvis is where it is in the
     mean body. A hundredth of the frames may reach below the floor.
 
-    Raises
-    ------
-    MongeError
-        A file that is not there, is corrupt, asks for more than arrays, or holds other shapes; the message says what.
+    Raises MongeError for a file that is not there, is corrupt, asks for more than arrays, or holds other shapes; the message says
+    what.
     """
     arrays = read_arrays(path)
     poses, trans = _array(path, arrays, "smpl_poses", SMPL.size, 3), _array(path, arrays, "smpl_trans", 3)

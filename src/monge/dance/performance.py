@@ -104,6 +104,9 @@ def perform(
 ) -> Performance:
     """Dance to a song in a file: wav, flac, mp3 or ogg of any length, rate and number of channels.
 
+    Raises MongeError for a song that cannot be read, no soundfile, numbers out of range, a dance of no known skeleton or with
+    NaN.
+
     Parameters
     ----------
     dancer : Dancer
@@ -124,11 +127,6 @@ def perform(
     -------
     Performance
         ``notes`` say what was unusual about the song.
-
-    Raises
-    ------
-    MongeError
-        A song that cannot be read, no soundfile, numbers out of range, a dance of no known skeleton or with NaN.
 
     Examples
     --------

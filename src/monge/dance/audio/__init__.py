@@ -5,20 +5,9 @@ from .load import is_silent, read
 from .rhythm import beats, tempo
 from .spectral import RATE, chroma, mel, onset
 
+# fmt: off
 __all__ = [
-    "MUSIC",
-    "RATE",
-    "beats",
-    "beats_of",
-    "chroma",
-    "is_silent",
-    "mel",
-    "music_distance",
-    "music_features",
-    "music_summary",
-    "onset",
-    "read",
-    "song_features",
-    "sound_features",
-    "tempo",
+    "MUSIC", "RATE", "beats", "beats_of", "chroma", "is_silent", "mel", "music_distance", "music_features", "music_summary",
+    "onset", "read", "song_features", "sound_features", "tempo",
 ]
+# fmt: on

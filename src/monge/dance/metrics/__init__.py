@@ -7,23 +7,10 @@ from .physics import bone_length_error, jerk, physical_foot_contact, skating
 from .relations import RELATIONS, geometric_features
 from .score import Kind, dance_figures, diversity, frechet_dance, multi_modality
 
+# fmt: off
 __all__ = [
-    "RELATIONS",
-    "Kind",
-    "beat_alignment",
-    "beat_alignment_of",
-    "bone_length_error",
-    "dance_distance",
-    "dance_figures",
-    "diversity",
-    "frechet_dance",
-    "geometric_features",
-    "jerk",
-    "kinetic_features",
-    "motion_beats",
-    "multi_modality",
-    "physical_foot_contact",
-    "relation",
-    "skating",
-    "windows",
+    "RELATIONS", "Kind", "beat_alignment", "beat_alignment_of", "bone_length_error", "dance_distance", "dance_figures",
+    "diversity", "frechet_dance", "geometric_features", "jerk", "kinetic_features", "motion_beats", "multi_modality",
+    "physical_foot_contact", "relation", "skating", "windows",
 ]
+# fmt: on

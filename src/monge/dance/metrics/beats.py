@@ -39,6 +39,10 @@ def motion_beats(positions: Tensor, rate: float, *, smoothing: float = SMOOTHING
     through three values, so a motion that stands still for a moment at frame t has its beat at t. (The published detectors give
     the number of the lowest value, which is half a frame less on average.)
 
+    Source: [siyao2022]. At the ends the speed is reflected.
+
+    Raises ValueError for another shape, fewer than 2 frames, values that are not finite, negative smoothing.
+
     Parameters
     ----------
     positions : Tensor (T, J, 3)
@@ -54,15 +58,6 @@ def motion_beats(positions: Tensor, rate: float, *, smoothing: float = SMOOTHING
     -------
     Tensor (n,)
         Frames in rising order, float64; n = 0 for a still pose or a speed that only rises or falls.
-
-    Raises
-    ------
-    ValueError
-        Another shape, fewer than 2 frames, values that are not finite, negative smoothing.
-
-    Notes
-    -----
-    Source: [siyao2022]. At the ends the speed is reflected.
 
     Examples
     --------
@@ -86,6 +81,10 @@ def beat_alignment(music_beats: Tensor, motion_beats: Tensor, sigma2: float = SI
 
     .. math:: \frac1M \sum_{m=1}^M \exp\Bigl(-\frac{\min_d (t_m - t_d)^2}{2 \sigma^2}\Bigr)
 
+    Source: [siyao2022]; [li2021] has the mean over the motion's beats instead.
+
+    Raises ValueError for beats that are not vectors of finite numbers; sigma2 ≤ 0.
+
     Parameters
     ----------
     music_beats, motion_beats : Tensor (m,), (d,)
@@ -97,15 +96,6 @@ def beat_alignment(music_beats: Tensor, motion_beats: Tensor, sigma2: float = SI
     -------
     float
         In [0, 1]; 0 without motion beats, NaN without music beats: silence has no rhythm to keep, so it is left out of means.
-
-    Raises
-    ------
-    ValueError
-        Beats that are not vectors of finite numbers; sigma2 ≤ 0.
-
-    Notes
-    -----
-    Source: [siyao2022]; [li2021] has the mean over the motion's beats instead.
 
     Examples
     --------

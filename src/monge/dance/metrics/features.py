@@ -62,6 +62,10 @@ def kinetic_features(positions: Tensor, rate: float, *, published: bool = False)
     with :math:`v_t` the mean of :math:`r (p_s - p_{s-1})` and :math:`a_t` that of :math:`r^2 (p_{s+1} - 2 p_s + p_{s-1})` over
     the frames s = t − 2 … t + 2 for which they exist. Both sums telescope, so no window is ever summed.
 
+    Source: [onuma2008], with the smoothing of [gopinath2020]. The mass of a joint is 1, and there is no factor ½.
+
+    Raises ValueError for another shape, fewer than 3 frames, values that are not finite.
+
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
@@ -76,15 +80,6 @@ def kinetic_features(positions: Tensor, rate: float, *, published: bool = False)
     Tensor (..., 3J)
         m²/s², m²/s² and m/s² of joint 0, then of joint 1, … Unless published, translations change nothing; turns about the
         vertical never do.
-
-    Raises
-    ------
-    ValueError
-        Another shape, fewer than 3 frames, values that are not finite.
-
-    Notes
-    -----
-    Source: [onuma2008], with the smoothing of [gopinath2020]. The mass of a joint is 1, and there is no factor ½.
 
     Examples
     --------

@@ -30,17 +30,10 @@ def dance_distance(x: Tensor, y: Tensor, skeleton: Skeleton) -> Tensor:
     with S every fourth frame. Where the dancers stand does not count, where they look does: turn them first, with
     `monge.dance.motion.encode` and `decode`. Memory grows with n m T.
 
-    Raises
-    ------
-    ValueError
-        Another shape or skeleton, dances of different lengths, values that are not finite.
-
-    Notes
-    -----
     Source: the geodesic distance of poses of [wu2022], here of the bones' directions.
 
-    Examples
-    --------
+    Raises ValueError for another shape or skeleton, dances of different lengths, values that are not finite.
+
     >>> import torch
     >>> from monge.dance.motion import MELODY, rest
     >>> x = rest(MELODY).expand(2, 8, 23, 3)

@@ -35,6 +35,12 @@ def physical_foot_contact(positions: Tensor, skeleton: Skeleton, rate: float) ->
 
     with :math:`v_{L,t}`, :math:`v_{R,t}` over the step from t to t + 1 and the downward part of a, gravity's, set to 0.
 
+    Source: [tseng2023]. The paper writes the centre of mass and the feet; its evaluator, and this one, take the root, and of the
+    joints of a foot the slower one. It measures the feet in metres per frame and multiplies by 10⁴: at 30 frames per second its
+    figures are these times 10⁴/30² ≈ 11.1. The maximum grows with the length of the motion: compare equal lengths (5 s there).
+
+    Raises ValueError for another shape or skeleton, fewer than 3 frames, values that are not finite.
+
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
@@ -48,17 +54,6 @@ def physical_foot_contact(positions: Tensor, skeleton: Skeleton, rate: float) ->
     -------
     Tensor (...)
         m²/s²; 0 where the root never accelerates. The maximum is taken to be at least 0.01 m/s².
-
-    Raises
-    ------
-    ValueError
-        Another shape or skeleton, fewer than 3 frames, values that are not finite.
-
-    Notes
-    -----
-    Source: [tseng2023]. The paper writes the centre of mass and the feet; its evaluator, and this one, take the root, and of the
-    joints of a foot the slower one. It measures the feet in metres per frame and multiplies by 10⁴: at 30 frames per second its
-    figures are these times 10⁴/30² ≈ 11.1. The maximum grows with the length of the motion: compare equal lengths (5 s there).
 
     Examples
     --------
@@ -117,6 +112,12 @@ def skating(positions: Tensor, skeleton: Skeleton, rate: float, *, height: float
 
     .. math:: \frac{1}{(T-1) F} \sum_{t,f} v_{t,f} \, \bigl(2 - 2^{h_{t,f} / H}\bigr), \qquad h \text{ clamped to } [0, H]
 
+    Source: [zhang2018], which has the floor at 0; a joint is inside its foot and a captured floor has bumps. Speed and height are
+    those of the step from t to t + 1 and of its higher end.
+
+    Raises ValueError for another shape or skeleton, fewer than 2 frames, values that are not finite, a height that is not
+    positive.
+
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
@@ -131,16 +132,6 @@ def skating(positions: Tensor, skeleton: Skeleton, rate: float, *, height: float
     -------
     Tensor (...)
         m/s.
-
-    Raises
-    ------
-    ValueError
-        Another shape or skeleton, fewer than 2 frames, values that are not finite, a height that is not positive.
-
-    Notes
-    -----
-    Source: [zhang2018], which has the floor at 0; a joint is inside its foot and a captured floor has bumps. Speed and height are
-    those of the step from t to t + 1 and of its higher end.
 
     Examples
     --------

@@ -95,6 +95,10 @@ def geometric_features(positions: Tensor, skeleton: Skeleton, rate: float, *, pu
     with the functions F and thresholds θ of `RELATIONS`. A skeleton without spine and breast has them a quarter and half the way
     from pelvis to neck; the other joints must have their usual names.
 
+    Source: [muller2005], [muller2006]; the choice of 32 is that of [gopinath2020].
+
+    Raises ValueError for another shape or skeleton, fewer than 2 frames, values that are not finite.
+
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
@@ -113,15 +117,6 @@ def geometric_features(positions: Tensor, skeleton: Skeleton, rate: float, *, pu
     Tensor (..., 32)
         Shares in [0, 1]. Translations, turns about the vertical and (unless published) another size of the body change nothing;
         the mirror image has the features of right and left exchanged (unless published).
-
-    Raises
-    ------
-    ValueError
-        Another shape or skeleton, fewer than 2 frames, values that are not finite.
-
-    Notes
-    -----
-    Source: [muller2005], [muller2006]; the choice of 32 is that of [gopinath2020].
 
     Examples
     --------

@@ -42,6 +42,12 @@ def frechet_dance(
 ) -> Measured:
     """Fréchet distance between the z-scored features of windows of made and of real dances, with its floor.
 
+    Source: [li2021] with the z-scores of [siyao2022]. A few windows make covariances of low rank and a distance that is too long:
+    with 3J kinetic features have some hundreds.
+
+    Raises ValueError for fewer than two windows of a set (four of ``real`` without reference), another kind, and what the
+    features raise.
+
     Parameters
     ----------
     made, real : Tensor (n, T, J, 3), (m, T, J, 3)
@@ -58,16 +64,6 @@ def frechet_dance(
     Measured
         The distance, without unit, and that of real dances: of as many windows of ``reference``, evenly spaced, as there are made
         ones (of all if there are fewer) to ``real``; without reference, of one half of ``real`` to the other.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two windows of a set (four of ``real`` without reference), another kind, and what the features raise.
-
-    Notes
-    -----
-    Source: [li2021] with the z-scores of [siyao2022]. A few windows make covariances of low rank and a distance that is too long:
-    with 3J kinetic features have some hundreds.
 
     Examples
     --------
@@ -109,16 +105,14 @@ def multi_modality(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton
 
     .. math:: \frac1S \sum_{s=1}^S \frac{2}{k(k-1)} \sum_{i<j} \lVert f_{s,i} - f_{s,j} \rVert
 
+    0 is a dance that depends on the music alone. Source: [lee2019], with the features of [li2021].
+
     Parameters
     ----------
     made : Tensor (S, k, T, J, 3)
         For each of S pieces of music k ≥ 2 dances.
     real : Tensor (m, T, J, 3)
         m ≥ 2 windows of real dances.
-
-    Notes
-    -----
-    0 is a dance that depends on the music alone. Source: [lee2019], with the features of [li2021].
 
     Examples
     --------
@@ -145,6 +139,9 @@ def dance_figures(
 ) -> dict[str, float]:
     """All figures of a table for whole dances (T, J, 3), one made for each song.
 
+    Raises ValueError for no dances, as many beats as there are no dances, a dance shorter than a window, and what the figures
+    raise.
+
     Parameters
     ----------
     made : sequence of Tensor (T, J, 3)
@@ -165,11 +162,6 @@ def dance_figures(
         ``frechet_kinetic``, ``frechet_geometric`` and their ``…_floor``; ``diversity_kinetic``, ``diversity_geometric``;
         ``beat_alignment``, a mean over songs that have beats; ``motion_beats_per_second``; ``foot_contact`` (m²/s², see
         `physical_foot_contact`); ``bone_length_error``, the largest; ``jerk`` (m/s³); ``skating`` (m/s).
-
-    Raises
-    ------
-    ValueError
-        No dances, as many beats as there are no dances, a dance shorter than a window, and what the figures raise.
 
     Examples
     --------

@@ -66,6 +66,8 @@ class Clip:
 def write_bvh(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float, unit: float = CENTIMETRE) -> None:
     """Write a dance (T, J, 3) as BVH; programs that play it put the joints within 10⁻⁴ m of where they were.
 
+    Raises MongeError for positions of another shape, not finite, or with bones of other lengths; a file that cannot be written.
+
     Parameters
     ----------
     path : str or Path
@@ -76,11 +78,6 @@ def write_bvh(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: flo
         Frames a second.
     unit : float
         Metres in a unit of the file.
-
-    Raises
-    ------
-    MongeError
-        Positions of another shape, not finite, or with bones of other lengths; a file that cannot be written.
 
     Examples
     --------
@@ -108,10 +105,8 @@ def write_bvh(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: flo
 def read_bvh(path: str | Path, unit: float = CENTIMETRE) -> Clip:
     """Read motion from a BVH file: of ours or of other programs, with channels in any order. ``unit`` is as in `write_bvh`.
 
-    Raises
-    ------
-    MongeError
-        A file that is not there, is cut off, or has other numbers of channels than it says; the message says where.
+    Raises MongeError for a file that is not there, is cut off, or has other numbers of channels than it says; the message says
+    where.
     """
     _check_unit(unit)
     try:

@@ -34,6 +34,9 @@ _APART = 100.0  # frames between two anchors at most
 def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton, *, stretch: float = 1.25) -> Tensor:
     """Return the dance (T, J, 3) with its own beats moved onto beats of the music; as long as before, bones keep their lengths.
 
+    Source of the idea: [lee2019]. A dance that slows down on the beat scores high in beat alignment whatever it was made by, so
+    say beside such a figure whether the dance was retimed.
+
     Parameters
     ----------
     positions : Tensor (T, J, 3)
@@ -44,11 +47,6 @@ def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton,
     skeleton : Skeleton
     stretch : float
         A passage becomes slower or faster by this factor at most. Beats that would need more stay where they are.
-
-    Notes
-    -----
-    Source of the idea: [lee2019]. A dance that slows down on the beat scores high in beat alignment whatever it was made by, so
-    say beside such a figure whether the dance was retimed.
 
     Examples
     --------

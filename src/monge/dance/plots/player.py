@@ -39,6 +39,8 @@ def player_page(
     The time is the song's, so that picture and sound cannot drift apart; ``#t=2.5`` at the end of the page's address shows that
     time. The floor is seen in perspective by a camera that follows the dancer and can be dragged around.
 
+    Raises ValueError for positions that are not finite or not of the skeleton.
+
     Parameters
     ----------
     positions : Tensor (T, J, 3)
@@ -51,11 +53,6 @@ def player_page(
         Of the music and of the dance, in frames.
     audio : (str, bytes), optional
         Type, ``"audio/mpeg"`` say, and content of the song; without it a stopwatch is the clock.
-
-    Raises
-    ------
-    ValueError
-        Positions that are not finite or not of the skeleton.
 
     Examples
     --------
