@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import runpy
 import subprocess
@@ -105,6 +106,29 @@ def test_references_exist(repository: Path) -> None:
     assert used
     assert used <= keys, used - keys
     assert keys <= used, keys - used
+
+
+def test_files_and_names_in_prose_exist(repository: Path) -> None:
+    def exists(name: str) -> bool:
+        module, *rest = name.split(".")
+        found = importlib.import_module(module)
+        for part in rest:
+            if not hasattr(found, part):
+                try:
+                    importlib.import_module(f"{module}.{part}")
+                except ImportError:
+                    return False
+            found, module = getattr(found, part), f"{module}.{part}"
+        return True
+
+    pages = [repository / "README.md", repository / "CONTRIBUTING.md", *(repository / "docs").rglob("*.md")]
+    prose = "\n".join(path.read_text() for path in [*pages, *(repository / "src" / "monge").rglob("*.py")])
+    names = set(re.findall(r"`(monge(?:\.\w+)+)`", prose))
+    files = set(re.findall(r"\b((?:src/monge|tests|benchmarks|examples)/[a-z_0-9/]+\.[a-z]+)\b", prose))
+    assert len(names) > 50
+    assert len(files) > 20
+    assert sorted(name for name in names if not exists(name)) == []
+    assert sorted(file for file in files if not (repository / file).is_file()) == []
 
 
 def test_readme_table_is_generated(repository: Path) -> None:

@@ -140,7 +140,7 @@ def pixels(picture: Picture) -> np.ndarray:
 def patch_distances(
     made: Picture, exemplar: Picture, *, tile: bool = False, mask: Mask | None = None, region: Mask | None = None
 ) -> list[Measured]:
-    """Exact patch-W2² and its floor at scales 0 and 1 (fewer where a picture is too small), see `monge.metrics.patch_w2`."""
+    """Exact patch-W2² and its floor at scales 0 and 1 (fewer where a picture is too small), see `patch_w2`."""
     ours, theirs = _tensors(made, exemplar)
     inside, readable = (None if m is None else torch.from_numpy(m) for m in (mask, region))
     for scales in range(_SCALES, 0, -1):
@@ -158,7 +158,7 @@ def over_floor(made: Picture, exemplar: Picture, **where: Any) -> str:
 
 
 def copied_share(made: Picture, exemplar: Picture) -> float | None:
-    """`monge.metrics.copying_score` of the middle of the picture, as much as a few seconds allow; None of a tiny one."""
+    """`copying_score` of the middle of the picture, as much as a few seconds allow; None of a tiny one."""
     ours, theirs = _tensors(made, exemplar)
     side = int(min(16 * _PAIRS / (theirs.shape[1] * theirs.shape[2]), ours.shape[1] * ours.shape[2]) ** 0.5)
     if min(side, *ours.shape[1:], *theirs.shape[1:]) < _LEAST:
