@@ -12,6 +12,8 @@ from monge.errors import MongeError
 from .plots import color_figure
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from monge.images.io import Picture
 
 _FIGURES = (".png", ".jpg", ".pdf", ".svg")
@@ -58,14 +60,15 @@ def main(argv: list[str]) -> int:
             print(f"note: {path}: {note}")
     for note in transfer.notes_:
         print(f"note: {note}")
-    before, after = _distances(source, palettes), _distances(result, palettes)
-    for path, first, last in zip(args.palette, before, after, strict=True):
+    for path, first, last in zip(args.palette, _distances(source, palettes), _distances(result, palettes), strict=True):
         print(f"sliced W2 to {path}: {first:.4f} before, {last:.4f} after{f', {last / first:.1%} of it' if first else ''}")
     kept = agreement(source, result)
     print(f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; colours {kept.colours_in:,} to {kept.colours_out:,}")
     print(f"clipped: {result.clipped:.2%} of the pixels\nlook at {args.out}")
     if args.figure:
-        _draw(args.figure, source, palettes, args.weights, {args.method: result}, settings)
+        args.figure.parent.mkdir(parents=True, exist_ok=True)
+        figure = _figure(source, palettes, args.weights, {args.method: result}, settings)
+        figure.savefig(args.figure, dpi=110, bbox_inches="tight")
         print(f"look at {args.figure}")
     return 0
 
@@ -76,14 +79,9 @@ def _distances(picture: Picture, palettes: list[Picture]) -> list[float]:
     return [palette_distance(picture, palette, samples=20_000, n_projections=128) for palette in palettes]
 
 
-def _draw(
-    path: Path,
-    source: Picture,
-    palettes: list[Picture],
-    weights: list[float] | None,
-    done: dict[str, Picture],
-    settings: dict[str, Any],
-) -> None:
+def _figure(
+    source: Picture, palettes: list[Picture], weights: list[float] | None, done: dict[str, Picture], settings: dict[str, Any]
+) -> Figure:
     """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
     from .measures import caption
     from .transfer import ColorTransfer, agreement
@@ -97,6 +95,4 @@ def _draw(
         after = _distances(done[method], palettes)
         shares = [last / first if first else 0.0 for first, last in zip(before, after, strict=True)]
         results[title], captions[title] = done[method].colours, caption(shares, agreement(source, done[method]))
-    figure = color_figure(source.colours, [palette.colours for palette in palettes], results, captions)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    return color_figure(source.colours, [palette.colours for palette in palettes], results, captions)

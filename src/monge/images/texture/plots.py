@@ -42,20 +42,10 @@ def texture_page(
     status: str = "",
     refresh: float | None = None,
 ) -> str:
-    """Return the page.
+    """Return the page: ``pictures`` by their captions, as PNG, a panel for each of the ``curves``, and two tables.
 
-    Parameters
-    ----------
-    pictures : mapping
-        Caption to PNG bytes.
-    curves : mapping
-        Name to points (step, value): one panel for each.
-    settings, metrics : mapping
-        Two tables; metrics stand above.
-    progress, status : float, str
-        Share of the work that is done, and a line about it.
-    refresh : float, optional
-        Seconds until a browser is to load the page again; without it the page stands still.
+    ``progress`` is the share of the work that is done, ``status`` a line about it; after ``refresh`` seconds a browser loads the
+    page again, without it the page stands still.
 
     >>> page = texture_page("A <wall>", {}, {"loss": [(1, 2.0), (2, 1.0)]}, {"seed": 0}, refresh=2)
     >>> "A &lt;wall&gt;" in page, 'http-equiv="refresh" content="2"' in page, "<polyline" in page
