@@ -55,36 +55,22 @@ def patch_w2(
 
     .. math:: W_2^2\Bigl(\tfrac1n \sum_i \delta_{P_i S_l u},\ \tfrac1n \sum_j \delta_{P_j S_l v}\Bigr)
 
-    Parameters
-    ----------
-    image, exemplar : Tensor (c, h, w), (c, h', w')
-        Patches are drawn without replacement; value and floor share the exemplar's n patches. Where the exemplar has fewer than
-        2n patches, n is half of them; it is at most what the image has.
-    scales, patch, n, draws : int
-        Number of scales, the finest first; side of a patch in pixels; patches in a draw; draws of which the mean is taken.
-    torus : bool
-        Whether the image goes round: then patches across its border count.
-    disjoint : bool
-        Whether the floor's two draws share no patch. By default they are independent, so that the exemplar's own ratio is 1 in
-        the mean; on coarse scales, which have few patches, that asks more than a picture without copies can reach.
-    mask : bool Tensor (h, w), optional
-        Only patches of the image that touch it count: those with a pixel of which more than 0.1 was averaged from the mask.
-    region : bool Tensor (h', w'), optional
-        Only patches of the exemplar inside it count: those without a pixel of which more than 0.1 came from elsewhere. For an
-        inpainted picture ``patch_w2(x, x, mask=mask, region=~mask)`` compares the hole with its surroundings.
+    The result has one `Measured` for each scale, the finest first, in squared units of the picture, summed over the patch, whose
+    side is ``patch`` pixels; it is the mean of ``draws``. Patches are drawn without replacement; value and floor share the
+    exemplar's n patches. Where the exemplar has fewer than 2n patches, n is half of them; it is at most what the image has.
 
-    Returns
-    -------
-    list of Measured
-        Squared units of the picture, summed over the patch; one for each scale.
+    ``torus`` says that the image goes round: then patches across its border count. With ``disjoint`` the floor's two draws share
+    no patch. By default they are independent, so that the exemplar's own ratio is 1 in the mean; on coarse scales, which have few
+    patches, that asks more than a picture without copies can reach.
 
-    Notes
-    -----
-    Raises ValueError when shapes differ or a scale has no two patches. A scale of a draw takes a third of a second at n = 1500.
+    With a ``mask``, bool (h, w), only patches of the image that touch it count: those with a pixel of which more than 0.1 was
+    averaged from the mask. With a ``region``, bool (h', w'), only patches of the exemplar inside it: those without a pixel of
+    which more than 0.1 came from elsewhere. ``patch_w2(x, x, mask=mask, region=~mask)`` compares an inpainted hole with its
+    surroundings.
+
+    ValueError when shapes differ or a scale has no two patches. A scale of a draw takes a third of a second at n = 1500.
     Source: [houdard2023].
 
-    Examples
-    --------
     >>> x, y = torch.full((3, 40, 40), 0.25), torch.full((3, 40, 40), 0.75)
     >>> [round(found.value, 3) for found in patch_w2(x, y, n=50, draws=1)]  # 16 places, 3 colours, (1/2)²
     [12.0, 12.0, 12.0]
