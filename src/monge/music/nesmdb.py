@@ -75,7 +75,7 @@ def from_songs(
     held = max(1, len(whole) // 5) if n_held_out is None else n_held_out
     order = np.arange(len(whole)) if ordered_split else torch.randperm(len(whole), generator=generator(0, _SPLIT)).numpy()
     kept = np.isin(np.arange(len(whole)), order[len(whole) - held :])
-    last = np.concatenate([np.full(len(s), k) for s, k in zip(starts, kept, strict=True)])
+    last = np.repeat(kept, [len(s) for s in starts])
     at = np.concatenate(starts)
     stored = torch.from_numpy(score)
 
@@ -97,7 +97,7 @@ def _window(size: int | None) -> int:
 
 def _starts(lengths: list[int], frames: int) -> list[Indices]:
     """Where the windows of each song begin in all songs put together."""
-    begins = np.concatenate([[0], np.cumsum(lengths)])[:-1]
+    begins = np.cumsum(lengths) - lengths
     return [begin + np.arange(0, n - frames + 1, frames // 2) for begin, n in zip(begins, lengths, strict=True)]
 
 

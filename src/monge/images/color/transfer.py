@@ -7,27 +7,20 @@ little as it can; it is the gradient of a convex function, hence monotone,
 
 .. math:: \langle T(x) - T(x'),\; x - x' \rangle \ge 0,
 
-so that a gradient of the picture never turns back, which is what banding and haloes are. With strength s and palettes Q_k,
+so that a gradient of the picture never turns back, which is what banding and haloes are. With ``strength`` s and palettes Q_k of
+``weights`` w_k, scaled to sum 1,
 
 .. math:: x \mapsto (1 - s)\, x + s \sum_k w_k T_k(x), \qquad T_{k\,\#} P = Q_k,
 
-is again the gradient of a convex function: displacement interpolation, and a barycentre of the palettes linearised at P.
+is again the gradient of a convex function: displacement interpolation, and a barycentre of the palettes linearised at P. T_k is a
+`W2Map` between sampled pixels, or another ``method``.
 
 Where the source is flat and the palette rich, T is steep and magnifies noise, steps of 8 bits and blocks of JPEG. It is therefore
-fitted to colours with noise,
+fitted to colours with noise of σ = ``smooth`` / 255,
 
 .. math:: T_{k\,\#} (P * N(0, \sigma^2)) = Q_k,
 
 still monotone, gentler where P is narrower than σ, held by data also beside a thin P, and a little short of Q when applied to P.
-
-======  =====================================================
-symbol  here
-======  =====================================================
-s       ``strength``
-w_k     ``weights``, scaled to sum 1
-σ       ``smooth`` / 255
-T_k     a `W2Map` between sampled pixels, or another ``method``
-======  =====================================================
 """
 
 from __future__ import annotations

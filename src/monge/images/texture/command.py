@@ -17,7 +17,7 @@ from monge.errors import MongeError, nearest
 if TYPE_CHECKING:
     from monge.images.io import Picture
 
-    from .pictures import Kind, Mask
+    from .pictures import Mask
     from .show import Show
 
 PARTS = {
@@ -132,51 +132,41 @@ def _add_patches(parser: argparse.ArgumentParser, scales: str) -> None:
 
 @dataclass(frozen=True)
 class Made:
-    """What synth, inpaint and mix make.
-
-    ``pairs`` name pictures and the exemplars that they should be like, ``copied_from`` is an exemplar of which little should be
-    repeated, and ``singles`` are the pictures of a strip.
-    """
+    """What synth, inpaint and mix make."""
 
     picture: Picture
-    pairs: dict[str, tuple[Picture, Picture]]
+    pairs: dict[str, tuple[Picture, Picture]]  # pictures and the exemplars that they should be like
     tile: bool = False
     hole: Mask | None = None
     readable: Mask | None = None
-    copied_from: Picture | None = None
-    singles: Sequence[Picture] = ()
+    copied_from: Picture | None = None  # an exemplar of which little should be repeated
+    singles: Sequence[Picture] = ()  # of a strip
 
 
 def _synth(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import common_kind
     from .synthesis import synthesize
 
     picture = _read(args.exemplar)
-    kind = common_kind([picture])
-    _check_out(args.out, kind)
     show.sources["exemplar"] = picture
-    made = synthesize(picture, args.size, tile=args.tile, **_options(args, kind, [picture], show))
+    made = synthesize(picture, args.size, tile=args.tile, **_options(args, [picture], show))
     return Made(made, {"": (made, picture)}, args.tile, copied_from=picture)
 
 
 def _inpaint(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import common_kind, marked, read_mask
+    from .pictures import marked, read_mask
     from .synthesis import hole, inpaint
 
     picture = _read(args.image)
-    kind = common_kind([picture if args.mask else replace(picture, alpha=None)])
-    _check_out(args.out, kind, lossless=True)
+    options = _options(args, [picture if args.mask else replace(picture, alpha=None)], show, lossless=True)
     mask = _read(args.mask) if args.mask else None
     region = read_mask(_read(args.exemplar_region), "--exemplar-region", picture) if args.exemplar_region else None
     where = hole(picture, mask, invert=args.invert)
     show.sources["picture"] = marked(picture, where)
-    options = _options(args, kind, [picture], show)
     made = inpaint(picture, mask, region=region, invert=args.invert, **options)
     return Made(made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where)
 
 
 def _mix(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import common_kind
     from .synthesis import joined, mix, strip
 
     if args.steps is not None and args.weights is not None:
@@ -184,11 +174,9 @@ def _mix(args: argparse.Namespace, show: Show) -> Made:
     if args.singles and args.steps is None:
         raise MongeError("--singles are the pictures of a strip: give --steps")
     pictures = [_read(path, srgb=True) for path in args.exemplars]
-    kind = common_kind(pictures)
-    _check_out(args.out, kind)
+    options = _options(args, pictures, show)
     names = [path.stem for path in args.exemplars]
     show.sources |= {f"{k + 1}: {name}": picture for k, (name, picture) in enumerate(zip(names, pictures, strict=True))}
-    options = _options(args, kind, pictures, show)
     if args.steps is None:
         made = [mix(pictures, args.weights, args.size, tile=args.tile, **options)]
     else:
@@ -252,20 +240,18 @@ def _read(path: Path, *, srgb: bool = False) -> Picture:
     return picture
 
 
-def _check_out(out: Path, kind: Kind, *, lossless: bool = False) -> None:
-    """Refuse a format that cannot hold the result before the work begins, and make its folder."""
+def _options(args: argparse.Namespace, pictures: Sequence[Picture], show: Show, *, lossless: bool = False) -> dict[str, Any]:
+    """The `Options` of a command; refuses a format that cannot hold the result before the work begins, and makes its folder."""
     from monge.images.io import require_writable
 
+    from .pictures import common_kind
+    from .synthesis import load_extractor
+
+    kind, out = common_kind(pictures), args.out
     if lossless and out.suffix.lower() in (".jpg", ".jpeg"):
         raise MongeError(f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead of '{out}'")
     require_writable(out, kind.dtype.itemsize * 8, kind.alpha)
     out.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _options(args: argparse.Namespace, kind: Kind, pictures: Sequence[Picture], show: Show) -> dict[str, Any]:
-    """The `monge.images.texture.synthesis.Options` of a command."""
-    from .synthesis import load_extractor
-
     shape = vars(args).get("size") or pictures[0].colours.shape[:2]
     side, tile = min(*shape, *(min(p.colours.shape[:2]) for p in pictures)), vars(args).get("tile", False)
     features = load_extractor(args.features, kind.channels, side, tile=tile, seed=args.seed, weights=args.vgg_weights)

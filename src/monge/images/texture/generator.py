@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import Tensor
 
 from monge import __version__
 from monge.data import EndlessSource
@@ -34,18 +32,7 @@ from monge.nets import TextureNet
 from monge.train import RunFolder, Runner, Training, checkpoint
 from monge.train.folder import delete
 
-from .pictures import (
-    Kind,
-    Size,
-    as_texture,
-    fitting_scales,
-    kind_of,
-    require_memory,
-    size_of,
-    to_picture,
-    to_tensor,
-    without_opaque_alpha,
-)
+from .pictures import Kind, Size, as_texture, common_kind, fitting_scales, require_memory, size_of, to_picture, to_tensor
 
 STEPS = 1500
 _EVERY = 50  # steps between two lines of the log, and checkpoints
@@ -120,10 +107,10 @@ def train(
         raise MongeError(f"steps must be at least 1, got {steps}")
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise MongeError(f"minutes must be a number above 0, got {minutes}")
-    picture = without_opaque_alpha(as_texture(exemplar, "exemplar"))
+    picture = as_texture(exemplar, "exemplar")
     if not len(picture.visible):
         raise MongeError("the exemplar is fully transparent and shows no texture")
-    kind = kind_of([picture])
+    kind = common_kind([picture])
     x = to_tensor(picture, kind)
     config, notes = _checked(config or Config(), min(x.shape[1:]))
     about = {"config": config.model_dump(), "kind": _packed(kind), "seed": seed, "steps": steps}
@@ -134,7 +121,7 @@ def train(
         raise MongeError(str(error)) from error
     files = RunFolder(folder)
     _claim(files, about, fresh=fresh)
-    job = Training(method, EndlessSource("exemplar", tuple(x.shape), partial(_repeated, x)), seed, steps)
+    job = Training(method, EndlessSource("exemplar", tuple(x.shape), lambda n, _: x.expand(n, *x.shape)), seed, steps)
     runner = Runner(job, files.checkpoints, every=_EVERY, time_budget=minutes and 60 * minutes)
     state, remarks = files.torch_state()
     notes += (*remarks, *([runner.restore(state)] if state else []))
@@ -192,10 +179,6 @@ def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
         raise MongeError(f"'{folder}' has other files in it: name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.write_atomically(mark, (json.dumps(about, indent=2) + "\n").encode())
-
-
-def _repeated(x: Tensor, n: int, _: torch.Generator) -> Tensor:
-    return x.expand(n, *x.shape)
 
 
 def _checked(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:

@@ -5,13 +5,8 @@ r"""How near a picture is to a texture: patch distributions, seams, and features
     Gatys, Ecker & Bethge, "Texture synthesis using convolutional neural networks", NeurIPS 2015  [gatys2015]   Gram matrices
     Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR 2017    [ustyuzhaninov2017]
 
-==========  ======================================================================
-symbol      here
-==========  ======================================================================
-S_l         scale l of a picture, see `monge.nets.pyramid`
-f           features of one scale, one row for each place, see `monge.nets.RandomFilters`
-G           Gram matrix fᵀf / places
-==========  ======================================================================
+S_l   scale l of a picture, see `monge.nets.pyramid`
+f, G  features of one scale, one row for each place, see `monge.nets.RandomFilters`, and their Gram matrix fᵀf / places
 
 Pictures are (c, h, w) with values in [0, 1], but nothing is clamped: a picture that leaves the range is told by its distance.
 """
@@ -19,6 +14,7 @@ Pictures are (c, h, w) with values in [0, 1], but nothing is clamped: a picture 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 import torch
@@ -87,9 +83,8 @@ def patch_w2(
             raise ValueError(
                 f"scale {scale} has {len(ours)} patches of the image and {len(theirs)} of the exemplar: take fewer scales"
             )
-        pairs = [
-            _one_draw(u[0], v[0], ours, theirs, k, patch, disjoint, generator(seed, _DRAWS, scale, draw)) for draw in range(draws)
-        ]
+        one_draw = partial(_one_draw, u[0], v[0], ours, theirs, k, patch, disjoint)
+        pairs = [one_draw(generator(seed, _DRAWS, scale, draw)) for draw in range(draws)]
         found.append(Measured(sum(p.value for p in pairs) / draws, sum(p.floor or 0.0 for p in pairs) / draws))
     return found
 
@@ -215,11 +210,8 @@ def _one_draw(
     others = order[k:] if disjoint else torch.randperm(len(theirs), generator=g)
     x = _at(u, ours[torch.randperm(len(ours), generator=g)[:k]], patch)
     y, z = _at(v, theirs[order[:k]], patch), _at(v, theirs[others[:k]], patch)
-    return Measured(_w2_squared(x, y), _w2_squared(z, y))
-
-
-def _w2_squared(x: Tensor, y: Tensor) -> float:
-    return (ot.wasserstein(x, y) ** 2).item()
+    value, floor = ((ot.wasserstein(points, y) ** 2).item() for points in (x, z))
+    return Measured(value, floor)
 
 
 def _at(x: Tensor, places: Tensor, patch: int) -> Tensor:

@@ -92,16 +92,15 @@ def _deep(picture: Picture, dtype: np.dtype[Any]) -> Picture:
     return replace(picture, colours=(picture.colours * factor).astype(dtype), alpha=alpha)
 
 
-def kind_of(pictures: Sequence[Picture]) -> Kind:
-    """The kind of a picture made from these, which are `alike`; a profile is kept where all have the same."""
-    first, profiles = pictures[0], {picture.profile for picture in pictures}
-    alpha = any(picture.alpha is not None for picture in pictures)
-    return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
-
-
 def common_kind(pictures: Sequence[Picture]) -> Kind:
-    """The kind of a picture made from these once they are `alike`; an alpha that is opaque everywhere does not count."""
-    return kind_of([without_opaque_alpha(picture) for picture in alike(pictures)])
+    """The kind of a picture made from these once they are `alike`.
+
+    An alpha that is opaque everywhere does not count; a profile is kept where all have the same.
+    """
+    seen = [without_opaque_alpha(picture) for picture in alike(pictures)]
+    first, profiles = seen[0], {picture.profile for picture in seen}
+    alpha = any(picture.alpha is not None for picture in seen)
+    return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
 
 
 def to_tensor(picture: Picture, kind: Kind) -> Tensor:

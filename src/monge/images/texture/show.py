@@ -20,7 +20,7 @@ from monge.train.checkpoint import write_atomically
 
 from .copying import copying_score
 from .metrics import patch_w2
-from .pictures import Mask, alike, kind_of, to_tensor, without_opaque_alpha
+from .pictures import Mask, alike, common_kind, to_tensor
 from .plots import shown_png, texture_page
 
 if TYPE_CHECKING:
@@ -155,7 +155,6 @@ def copied_share(made: Picture, exemplar: Picture) -> float | None:
 
 
 def _tensors(made: Picture, exemplar: Picture) -> tuple[Tensor, Tensor]:
-    pair = alike([without_opaque_alpha(made), without_opaque_alpha(exemplar)])
-    kind = kind_of(pair)
-    ours, theirs = (to_tensor(picture, kind) for picture in pair)
-    return ours, theirs
+    pair = alike([made, exemplar])
+    kind = common_kind(pair)
+    return to_tensor(pair[0], kind), to_tensor(pair[1], kind)

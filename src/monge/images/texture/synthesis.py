@@ -32,12 +32,12 @@ from .pictures import (
     Size,
     alike,
     as_texture,
+    common_kind,
     filled,
     fitting_scales,
     hole,
     in_srgb,
     joined,
-    kind_of,
     read_mask,
     require_memory,
     size_of,
@@ -198,14 +198,15 @@ def inpaint(
     readable = ~where if region is None else read_mask(region, "the region", given) & ~where
     if not readable.any():
         raise MongeError("the region has no pixel outside the mask, and leaves nothing to learn from: make it white there")
-    known = replace(given, alpha=None) if mask is None else without_opaque_alpha(given)
-    kind = kind_of([known])
+    known = replace(given, alpha=None) if mask is None else given
+    kind = common_kind([known])
 
     def finish(made: Tensor) -> Picture:
         return filled(given, to_picture(made, kind), where, opaque=mask is None)
 
-    masks = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable)}
-    return _optimised([to_tensor(known, kind)], None, where.shape, False, Options(**options), finish, masks)
+    x = to_tensor(known, kind)
+    inputs = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable), "image": x}
+    return _optimised([x], None, where.shape, False, Options(**options), finish, inputs)
 
 
 def forget(state: str | Path) -> None:
@@ -229,19 +230,18 @@ def _numbered(listener: Callable[[Progress], None] | None, part: int, parts: int
 
 def _between(pictures: Sequence[Picture], weights: Sequence[float], size: Size | None, tile: bool, options: Options) -> Picture:
     """A picture between exemplars that are alike; those of weight 0 are left out."""
-    seen = [without_opaque_alpha(picture) for picture in pictures]
-    for k, picture in enumerate(seen):
+    for k, picture in enumerate(pictures):
         if not len(picture.visible):
             raise MongeError(f"exemplar {k + 1} is fully transparent and shows no texture")
-    kind = kind_of(seen)
-    used = [(to_tensor(picture, kind), w) for picture, w in zip(seen, weights, strict=True) if w]
-    several = [w for _, w in used] if len(used) > 1 else None
-    shape = size_of(size, seen[0].colours.shape[:2])
+    kind = common_kind(pictures)
+    used = [to_tensor(picture, kind) for picture, w in zip(pictures, weights, strict=True) if w]
+    several = [w for w in weights if w] if len(used) > 1 else None
+    shape = size_of(size, pictures[0].colours.shape[:2])
 
     def finish(made: Tensor) -> Picture:
         return without_opaque_alpha(to_picture(made, kind))
 
-    return _optimised([x for x, _ in used], several, shape, tile, options, finish)
+    return _optimised(used, several, shape, tile, options, finish)
 
 
 def _optimised(
@@ -251,16 +251,15 @@ def _optimised(
     tile: bool,
     options: Options,
     finish: Callable[[Tensor], Picture],
-    masks: dict[str, Tensor] | None = None,
+    inputs: Mapping[str, Any] = {},
 ) -> Picture:
-    """The picture that ``finish`` makes of channels (c, h, w); ``masks`` are mask and region where the exemplar has a hole."""
+    """The picture that ``finish`` makes of channels (c, h, w); ``inputs`` are image, mask and region of one with a hole."""
     clock = Clock()
     clock.start()  # what goes before the first step counts
-    config, notes = _checked(options.config or Config(), [x.shape[1:] for x in exemplars], size)
     shapes = [tuple(x.shape) for x in exemplars]
+    config, notes = _checked(options.config or Config(), shapes, size)
     require_memory(size, lambda s: memory_estimate(shapes, s, config), lambda room: _largest(shapes, size, config, room))
     named: dict[str, Any] = {"weights": weights, "tile": tile, "seed": options.seed}
-    inputs: dict[str, Any] = masks | {"image": exemplars[0]} if masks else {}
     try:
         texture = Texture(exemplars, size, config=config, extractor=options.extractor, **named, **inputs)
     except ValueError as error:
@@ -324,9 +323,9 @@ def _restored(runner: Runner, fingerprint: str, folder: Path | None, fresh: bool
     return (*remarks, runner.restore(state))
 
 
-def _checked(config: Config, exemplars: Sequence[Sequence[int]], size: tuple[int, int]) -> tuple[Config, tuple[str, ...]]:
+def _checked(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> tuple[Config, tuple[str, ...]]:
     """The configuration with as many scales as leave room for a patch at the coarsest, and what to say about it."""
-    side = min(min(shape) for shape in exemplars)
+    side = min(min(h, w) for _, h, w in shapes)
     for name, least, larger in (("exemplar", side, "picture"), ("size", min(size), "size")):
         if least < config.patch:
             found = f"the {name} of {least} pixels is smaller than a patch of {config.patch}"
