@@ -25,6 +25,11 @@ from monge.errors import MongeError
 Pixels = NDArray[Any]
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "WEBP": {"lossless": True, "exact": True},
+}
 _LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
 _PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: grey, grey with alpha, RGB, RGBA
 _ORIENTATION = 0x0112
@@ -123,16 +128,10 @@ def write_picture(picture: Picture, path: str | Path) -> None:
     if deep:
         path.write_bytes(_png16(picture.channels, picture.exif, picture.profile))
         return
-    options: dict[str, Any] = {"exif": picture.exif} if picture.exif else {}
+    options = _OPTIONS.get(name, {}) | ({"exif": picture.exif} if picture.exif else {})
     grey = picture.colours.shape[2] == 1
     if picture.profile and not (grey and name == "WEBP"):  # which has colours only, and no place for a profile of grey
         options["icc_profile"] = picture.profile
-    if name == "JPEG":
-        options |= {"quality": 95, "subsampling": 0}
-    elif name == "WEBP":
-        options |= {"lossless": True, "exact": True}
-    elif name == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
     pixels = picture.channels
     Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)).save(path, name, **options)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.io import wavfile
-from scipy.signal import resample_poly
+from scipy.signal import max_len_seq, resample_poly
 
 from monge.errors import MongeError
 
@@ -162,11 +162,8 @@ def _triangle(step: _Row) -> _Row:
 @cache
 def _register() -> _Row:
     """Sums of the register's ±1 output over its 32,767 states, from 0 on."""
-    state, bits = 1, []
-    for _ in range(2**15 - 1):
-        bits.append(1 - 2 * (state & 1))
-        state = state >> 1 | ((state ^ state >> 1) & 1) << 14
-    return np.concatenate([[0.0], np.cumsum(bits)])
+    bits, _ = max_len_seq(15, state=[1, *[0] * 14], taps=[1])
+    return np.concatenate([[0.0], np.cumsum(1.0 - 2 * bits)])
 
 
 def _noise(step: _Row) -> _Row:

@@ -63,7 +63,9 @@ def from_songs(
     if len(whole) == 1:
         cut = len(whole[0]) * 4 // 5
         whole, n_held_out, ordered_split = [whole[0][:cut], whole[0][cut:]], 1, True
-    starts = _starts([len(song) for song in whole], frames)
+    lengths = [len(song) for song in whole]
+    begins = np.cumsum(lengths) - lengths
+    starts = [begin + np.arange(0, n - frames + 1, frames // 2) for begin, n in zip(begins, lengths, strict=True)]
     score = np.concatenate(whole) if whole else np.zeros((0, len(VOICES)), np.uint8)
     sounding = np.concatenate([[0], (score > 0).any(1).cumsum()])
     starts = [s[sounding[s + frames] - sounding[s] >= frames / _FEWEST] for s in starts]
@@ -93,12 +95,6 @@ def _window(size: int | None) -> int:
         near = max(STRIDE, round(frames / STRIDE) * STRIDE)
         raise MongeError(f"data.size must be a multiple of {STRIDE} frames for scores, got {frames}: choose {near}")
     return frames
-
-
-def _starts(lengths: list[int], frames: int) -> list[Indices]:
-    """Where the windows of each song begin in all songs put together."""
-    begins = np.cumsum(lengths) - lengths
-    return [begin + np.arange(0, n - frames + 1, frames // 2) for begin, n in zip(begins, lengths, strict=True)]
 
 
 def _read(path: Path) -> list[Song]:

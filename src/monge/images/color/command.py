@@ -21,22 +21,19 @@ _FIGURES = (".png", ".jpg", ".pdf", ".svg")
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="monge color", description="Give a picture the colours of others.")
-    parser.add_argument("source", type=Path, help="picture to recolour")
-    parser.add_argument(
-        "--palette", type=Path, action="append", required=True, help="picture to take the colours from; repeatable"
-    )
-    parser.add_argument("--weights", type=float, nargs="+", help="one for each palette; default: equal")
-    parser.add_argument("-o", "--out", type=Path, required=True, help=".png, .jpg, .tif or .webp; 16-bit colour as .png")
-    parser.add_argument("--figure", type=Path, help="also draw the three methods side by side: .png, .jpg, .pdf or .svg")
-    parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the picture, 1 maps it all the way (1)")
-    parser.add_argument(
-        "--smooth", type=float, default=8.0, help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)"
-    )
-    parser.add_argument("--inverse", action="store_true", help="apply the inverse of the map from the palette to the source")
-    parser.add_argument("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
-    parser.add_argument("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
-    parser.add_argument("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
+    add = parser.add_argument
+    add("source", type=Path, help="picture to recolour")
+    add("--palette", type=Path, action="append", required=True, help="picture to take the colours from; repeatable")
+    add("--weights", type=float, nargs="+", help="one for each palette; default: equal")
+    add("-o", "--out", type=Path, required=True, help=".png, .jpg, .tif or .webp; 16-bit colour as .png")
+    add("--figure", type=Path, help="also draw the three methods side by side: .png, .jpg, .pdf or .svg")
+    add("--strength", type=float, default=1.0, help="0 leaves the picture, 1 maps it all the way (1)")
+    add("--smooth", type=float, default=8.0, help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)")
+    add("--inverse", action="store_true", help="apply the inverse of the map from the palette to the source")
+    add("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
+    add("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
+    add("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
+    add("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
     args = parser.parse_args(argv)
     if args.figure and args.figure.suffix.lower() not in _FIGURES:
         raise MongeError(f"figures are written as {', '.join(_FIGURES)}, got '{args.figure}': give it one of these endings")

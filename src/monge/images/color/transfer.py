@@ -166,7 +166,9 @@ class ColorTransfer:
 
         def moved(x: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
             """Colours (n, 3) moved, clipped and rounded, and which of them were clipped."""
-            y = self._decoded(map_(self._encoded(x / top)))
+            y = map_(self._encoded(x / top))
+            if self.space == "lab":
+                y = to_rgb(y)
             half = 0.5 / top if top > 1 else 1e-6
             outside: NDArray[np.bool_] = np.any((y < -half) | (y > 1 + half), axis=1)
             y = y.clip(0, 1) * top
@@ -178,9 +180,6 @@ class ColorTransfer:
 
     def _encoded(self, rgb: Colours) -> Colours:
         return to_lab(rgb) if self.space == "lab" else np.asarray(rgb, np.float64)
-
-    def _decoded(self, x: Colours) -> Colours:
-        return to_rgb(x) if self.space == "lab" else x
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "maps_"):

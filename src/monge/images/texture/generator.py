@@ -40,8 +40,6 @@ _SHARE = 0.8  # of the memory that is free
 _MARK = "generator.json"
 _PREVIEW = "preview.png"
 
-Say = Callable[[int, Mapping[str, float]], None]
-
 
 @dataclass(frozen=True)
 class Generator:
@@ -82,7 +80,7 @@ def train(
     config: Config | None = None,
     minutes: float | None = None,
     fresh: bool = False,
-    on_step: Say | None = None,
+    on_step: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Generator:
     """Train a generator of an exemplar's texture, or continue what the folder holds.
 

@@ -24,8 +24,6 @@ from monge.images.io import Picture, Pixels, Source, from_channels, read_picture
 Mask = NDArray[np.bool_]
 Size: TypeAlias = int | tuple[int, int]
 
-_MEBI = 2**20
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -168,13 +166,10 @@ def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) 
     return found
 
 
-def filled(picture: Picture, made: Picture, mask: Mask, *, opaque: bool) -> Picture:
-    """The picture with the masked pixels from another; with ``opaque`` those lose their transparency."""
+def filled(picture: Picture, made: Picture, mask: Mask) -> Picture:
+    """The picture with the masked pixels from another; they are opaque where that has no alpha."""
     colours = np.where(mask[..., None], made.colours, picture.colours)
-    alpha = picture.alpha
-    if alpha is not None and (opaque or made.alpha is not None):
-        new = made.alpha if made.alpha is not None and not opaque else alpha.dtype.type(top_value(alpha.dtype))
-        alpha = np.where(mask, new, alpha)
+    alpha = None if picture.alpha is None else np.where(mask, alpha_of(made), picture.alpha)
     return replace(picture, colours=colours, alpha=alpha, notes=())
 
 
@@ -235,4 +230,4 @@ def available_memory() -> int | None:
 
 
 def _shown(count: float) -> str:
-    return f"{count / _MEBI / 1024:.1f} GiB" if count >= 1024 * _MEBI else f"{count / _MEBI:.0f} MiB"
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

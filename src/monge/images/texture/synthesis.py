@@ -202,7 +202,7 @@ def inpaint(
     kind = common_kind([known])
 
     def finish(made: Tensor) -> Picture:
-        return filled(given, to_picture(made, kind), where, opaque=mask is None)
+        return filled(given, to_picture(made, kind), where)
 
     x = to_tensor(known, kind)
     inputs = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable), "image": x}
