@@ -40,12 +40,9 @@ _Row = NDArray[np.float64]
 
 
 def render(
-    score: ArrayLike,
-    rate: float = RATE,
-    sample_rate: int = SAMPLE_RATE,
-    velocity: ArrayLike | None = None,
+    score: ArrayLike, rate: float = RATE, sample_rate: int = SAMPLE_RATE, velocity: ArrayLike | None = None,
     duty: tuple[float, float] = (0.5, 0.25),
-) -> Audio:
+) -> Audio:  # fmt: skip
     """Play a score: mono audio of round(frames · sample_rate / rate) numbers in [−1, 1].
 
     The score (frames, 4) has the classes of P1, P2, TR and NO as in `monge.music.rolls`, 0 for silence, k for the MIDI pitch

@@ -39,14 +39,9 @@ def read_nesmdb(root: Path, size: int | None = None) -> FiniteSource:
 
 
 def from_songs(
-    songs: Sequence[Song],
-    name: str = "songs",
-    *,
-    size: int | None = None,
-    n_held_out: int | None = None,
-    ordered_split: bool = False,
-    rate: float = RATE,
-) -> FiniteSource:
+    songs: Sequence[Song], name: str = "songs", *, size: int | None = None, n_held_out: int | None = None,
+    ordered_split: bool = False, rate: float = RATE,
+) -> FiniteSource:  # fmt: skip
     """Make a source of the windows of songs (frames, 4), one beginning every half window.
 
     Songs shorter than a window and windows that are nearly silent, with sound in fewer than one frame of eight, are left out.

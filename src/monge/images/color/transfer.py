@@ -70,18 +70,9 @@ class ColorTransfer:
     """
 
     def __init__(
-        self,
-        *,
-        method: Method = "w2",
-        space: Space = "rgb",
-        strength: float = 1.0,
-        smooth: float = 8.0,
-        inverse: bool = False,
-        samples: int = 100_000,
-        steps: int = 1000,
-        seed: int = 0,
-        progress: bool = False,
-    ) -> None:
+        self, *, method: Method = "w2", space: Space = "rgb", strength: float = 1.0, smooth: float = 8.0, inverse: bool = False,
+        samples: int = 100_000, steps: int = 1000, seed: int = 0, progress: bool = False,
+    ) -> None:  # fmt: skip
         for name, value, allowed in (("method", method, get_args(Method)), ("space", space, get_args(Space))):
             if value not in allowed:
                 raise MongeError(f"unknown {name} '{value}'{nearest(str(value), allowed)}")

@@ -72,16 +72,9 @@ class Generator:
 
 
 def train(
-    exemplar: Source,
-    folder: str | Path,
-    *,
-    steps: int = STEPS,
-    seed: int = 0,
-    config: Config | None = None,
-    minutes: float | None = None,
-    fresh: bool = False,
-    on_step: Callable[[int, Mapping[str, float]], None] | None = None,
-) -> Generator:
+    exemplar: Source, folder: str | Path, *, steps: int = STEPS, seed: int = 0, config: Config | None = None,
+    minutes: float | None = None, fresh: bool = False, on_step: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Generator:  # fmt: skip
     """Train a generator of an exemplar's texture, or continue what the folder holds.
 
     The exemplar is a `Picture`, a path, or an array (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha, of uint8, uint16

@@ -34,19 +34,9 @@ _PROJECTIONS_AT_ONCE = 8  # a picture of a megapixel has a million patches
 
 
 def patch_w2(
-    image: Tensor,
-    exemplar: Tensor,
-    *,
-    scales: int = 3,
-    patch: int = 4,
-    n: int = 1500,
-    draws: int = 3,
-    seed: int = 0,
-    torus: bool = False,
-    disjoint: bool = False,
-    mask: Tensor | None = None,
-    region: Tensor | None = None,
-) -> list[Measured]:
+    image: Tensor, exemplar: Tensor, *, scales: int = 3, patch: int = 4, n: int = 1500, draws: int = 3, seed: int = 0,
+    torus: bool = False, disjoint: bool = False, mask: Tensor | None = None, region: Tensor | None = None,
+) -> list[Measured]:  # fmt: skip
     r"""Exact W₂² between n patches of a picture and n of an exemplar at each scale; its floor: n others of the exemplar.
 
     .. math:: W_2^2\Bigl(\tfrac1n \sum_i \delta_{P_i S_l u},\ \tfrac1n \sum_j \delta_{P_j S_l v}\Bigr)

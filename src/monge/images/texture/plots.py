@@ -31,17 +31,10 @@ Curve = Sequence[tuple[int, float]]
 
 
 def texture_page(
-    title: str,
-    pictures: Mapping[str, bytes],
-    curves: Mapping[str, Curve],
-    settings: Mapping[str, Any],
-    *,
-    metrics: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    progress: float = 1.0,
-    status: str = "",
+    title: str, pictures: Mapping[str, bytes], curves: Mapping[str, Curve], settings: Mapping[str, Any], *,
+    metrics: Mapping[str, Any] | None = None, notes: Sequence[str] = (), progress: float = 1.0, status: str = "",
     refresh: float | None = None,
-) -> str:
+) -> str:  # fmt: skip
     """Return the page: ``pictures`` by their captions, as PNG, a panel for each of the ``curves``, and two tables.
 
     ``progress`` is the share of the work that is done, ``status`` a line about it; after ``refresh`` seconds a browser loads the

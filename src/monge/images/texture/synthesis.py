@@ -245,14 +245,9 @@ def _between(pictures: Sequence[Picture], weights: Sequence[float], size: Size |
 
 
 def _optimised(
-    exemplars: list[Tensor],
-    weights: list[float] | None,
-    size: tuple[int, int],
-    tile: bool,
-    options: Options,
-    finish: Callable[[Tensor], Picture],
-    inputs: Mapping[str, Any] = {},
-) -> Picture:
+    exemplars: list[Tensor], weights: list[float] | None, size: tuple[int, int], tile: bool, options: Options,
+    finish: Callable[[Tensor], Picture], inputs: Mapping[str, Any] = {},
+) -> Picture:  # fmt: skip
     """The picture that ``finish`` makes of channels (c, h, w); ``inputs`` are image, mask and region of one with a hole."""
     clock = Clock()
     clock.start()  # what goes before the first step counts
