@@ -118,9 +118,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 
 def _add_size(parser: argparse.ArgumentParser, default: str, condition: str = "") -> None:
-    help_ = f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}"
-    parser.add_argument("--size", type=size, help=help_)
-    parser.add_argument("--tile", action="store_true", help=f"make a picture that tiles the plane without a seam{condition}")
+    add = parser.add_argument
+    add("--size", type=size, help=f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}")
+    add("--tile", action="store_true", help=f"make a picture that tiles the plane without a seam{condition}")
 
 
 def _add_patches(parser: argparse.ArgumentParser, scales: str) -> None:

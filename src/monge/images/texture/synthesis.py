@@ -238,10 +238,7 @@ def _between(pictures: Sequence[Picture], weights: Sequence[float], size: Size |
     several = [w for w in weights if w] if len(used) > 1 else None
     shape = size_of(size, pictures[0].colours.shape[:2])
 
-    def finish(made: Tensor) -> Picture:
-        return without_opaque_alpha(to_picture(made, kind))
-
-    return _optimised(used, several, shape, tile, options, finish)
+    return _optimised(used, several, shape, tile, options, lambda made: without_opaque_alpha(to_picture(made, kind)))
 
 
 def _optimised(
