@@ -109,13 +109,11 @@ def require_writable(path: str | Path, depth: int | None = None, alpha: bool = F
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise MongeError(f"pictures are written as {', '.join(FORMATS)}, got '{path}': give it one of these endings")
-    name = FORMATS[path.suffix.lower()]
+    name, instead = FORMATS[path.suffix.lower()], f"write '{path.with_suffix('.png')}' instead of '{path}'"
     if alpha and name == "JPEG":
-        raise MongeError(
-            f"{name} has no transparency and the picture has: write '{path.with_suffix('.png')}' instead of '{path}'"
-        )
+        raise MongeError(f"{name} has no transparency and the picture has: {instead}")
     if depth == 16 and name != "PNG":
-        raise MongeError(f"16-bit colour is written as PNG: write '{path.with_suffix('.png')}' instead of '{path}'")
+        raise MongeError(f"16-bit colour is written as PNG: {instead}")
     return name
 
 

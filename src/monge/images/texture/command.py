@@ -36,7 +36,6 @@ commands:
 {_COMMANDS}
 
 'monge texture COMMAND --help' tells more."""
-_UNSEEN = ("report", "preview", "fresh")  # they say nothing about the picture
 _STEPS = 1500  # as `monge.images.texture.generator.STEPS`, which would take torch to read
 _OUT = ".png, .tif or .webp, or .jpg where loss is allowed; 16-bit as .png"
 
@@ -196,10 +195,11 @@ def _make(args: argparse.Namespace, name: str) -> None:
 
     preview = args.out.with_suffix(".preview.png") if args.preview else None
     page = args.out.with_suffix(".html") if args.report else None
-    number = args.steps or 0 if vars(args).get("singles") else 0
-    singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(number)]
+    steps = (args.steps or 0) if vars(args).get("singles") else 0
+    singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(steps)]
     _check_names(args, [("--out", args.out), ("--preview", preview), ("--report", page), *(("--out", path) for path in singles)])
-    given = {k: v for k, v in vars(args).items() if k not in _UNSEEN and v is not None and v is not False}
+    silent = ("report", "preview", "fresh")  # about the picture
+    given = {k: v for k, v in vars(args).items() if k not in silent and v is not None and v is not False}
     words = {k.replace("_", " "): v for k, v in (_config(args).model_dump(exclude={"name"}) | given).items() if v is not None}
     with Show(f"texture {name}", words, preview, page) as show:
         made = _MAKES[name](args, show)

@@ -70,9 +70,8 @@ def patch_w2(
         theirs = _places(v[0], patch, False, elsewhere, touching=False)
         k = min(n, len(theirs) // 2, len(ours))
         if k < 1:
-            raise ValueError(
-                f"scale {scale} has {len(ours)} patches of the image and {len(theirs)} of the exemplar: take fewer scales"
-            )
+            have = f"{len(ours)} patches of the image and {len(theirs)} of the exemplar"
+            raise ValueError(f"scale {scale} has {have}: take fewer scales")
         one_draw = partial(_one_draw, u[0], v[0], ours, theirs, k, patch, disjoint)
         pairs = [one_draw(generator(seed, _DRAWS, scale, draw)) for draw in range(draws)]
         found.append(Measured(sum(p.value for p in pairs) / draws, sum(p.floor or 0.0 for p in pairs) / draws))
@@ -104,9 +103,8 @@ def sliced_patch_w2(
     found = []
     for u, v in zip(pyramid(image[None], scales, torus=torus), pyramid(exemplar[None], scales), strict=True):
         if min(*u.shape[2:], *v.shape[2:]) < patch:
-            raise ValueError(
-                f"patches of {patch} pixels do not fit {tuple(u.shape[2:])} and {tuple(v.shape[2:])}: take fewer scales"
-            )
+            sides = f"{tuple(u.shape[2:])} and {tuple(v.shape[2:])}"
+            raise ValueError(f"patches of {patch} pixels do not fit {sides}: take fewer scales")
         if torus:
             u = pad(u, (0, patch - 1, 0, patch - 1), mode="circular")
         theta = torch.randn(n_projections, u.shape[1] * patch**2, generator=generator(seed, _LINES), dtype=u.dtype)
@@ -238,6 +236,5 @@ def _made(mask: Tensor | None, x: Tensor, scales: int, torus: bool, name: str) -
 
 def _check(image: Tensor, exemplar: Tensor) -> None:
     if image.ndim != 3 or exemplar.ndim != 3 or image.shape[0] != exemplar.shape[0]:
-        raise ValueError(
-            f"image and exemplar must be (c, h, w) with one number of colours, got {tuple(image.shape)}, {tuple(exemplar.shape)}"
-        )
+        shapes = f"{tuple(image.shape)}, {tuple(exemplar.shape)}"
+        raise ValueError(f"image and exemplar must be (c, h, w) with one number of colours, got {shapes}")
