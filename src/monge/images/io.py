@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,11 @@ from monge.errors import MongeError
 Pixels = NDArray[Any]
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
-_OPAQUE = {"JPEG"}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "WEBP": {"lossless": True, "exact": True},
+}
 _LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
 _PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: grey, grey with alpha, RGB, RGBA
 _ORIENTATION = 0x0112
@@ -36,26 +40,17 @@ _TIFF_WORDS = {270, 271, 272, 305, 306, 315, 33432, 34665, 34853}  # tags of a T
 class Picture:
     """Colours in sRGB and what travels beside them.
 
-    Attributes
-    ----------
-    colours : array (h, w, 3), uint8 or uint16; (h, w, 1) of a grey picture that was read as native
-    alpha : array (h, w) of the same type, or None
-    exif : bytes
-        Metadata without the orientation, which has been applied.
-    profile : bytes
-        The sRGB profile that the file brought or was converted to; empty if it had none, and is then taken as sRGB. Of a picture
-        read as native the file's own.
-    notes : tuple of str
-        What reading changed, one sentence each.
-    clipped : float
-        Share of the visible pixels whose mapped colour left the gamut and was clipped.
+    ``colours`` are (h, w, 3), or (h, w, 1) of a grey picture that was read as native, and ``alpha`` (h, w) is of the same type.
+    ``exif`` is the metadata without the orientation, which has been applied. ``profile`` is the sRGB profile that the file
+    brought or was converted to, or empty, which is taken as sRGB; of a picture read as native it is the file's own. ``notes`` say
+    what reading changed, one sentence each; ``clipped`` is the share of the visible pixels whose mapped colour left the gamut.
     """
 
     colours: Pixels
     alpha: Pixels | None = None
     exif: bytes = b""
     profile: bytes = b""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     clipped: float = 0.0
 
     @property
@@ -64,9 +59,9 @@ class Picture:
         return self.colours.reshape(-1, self.colours.shape[2]) if self.alpha is None else self.colours[self.alpha > 0]
 
     @property
-    def grey(self) -> bool:
-        """Whether all colours are grey."""
-        return all(bool((row == row[:, :1]).all()) for row in self.colours)
+    def channels(self) -> Pixels:
+        """Colours and, where there is one, alpha: (h, w, 1 to 4)."""
+        return self.colours if self.alpha is None else np.dstack([self.colours, self.alpha])
 
     @property
     def rgb(self) -> Picture:
@@ -75,25 +70,24 @@ class Picture:
             return self
         return replace(self, colours=np.repeat(self.colours, 3, 2), profile=b"")  # a profile of grey fits no colours
 
-    def with_colours(self, colours: Pixels, clipped: float = 0.0) -> Picture:
-        """The same picture in other colours."""
-        return replace(self, colours=colours, clipped=clipped)
-
 
 Source = Picture | Pixels | str | Path
 
 
-def top_value(colours: Pixels) -> float:
-    """The value of white in the type of the colours."""
-    return 1.0 if np.issubdtype(colours.dtype, np.floating) else float(np.iinfo(colours.dtype).max)
+def top_value(dtype: np.dtype[Any]) -> float:
+    """The value of white among numbers of a type."""
+    return 1.0 if np.issubdtype(dtype, np.floating) else float(np.iinfo(dtype).max)
 
 
-def check_values(pixels: Pixels, name: str) -> None:
-    """MongeError unless the pixels are uint8, uint16 or floats in [0, 1]."""
-    if pixels.dtype not in (np.uint8, np.uint16) and not np.issubdtype(pixels.dtype, np.floating):
+def from_channels(pixels: Pixels, name: str = "picture") -> Picture:
+    """A picture of channels (h, w, 1 to 4), of 2 and 4 the last is alpha; MongeError if not uint8, uint16 or floats in [0, 1]."""
+    floats = np.issubdtype(pixels.dtype, np.floating)
+    if not floats and pixels.dtype not in (np.uint8, np.uint16):
         raise MongeError(f"{name} must be uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
-    if np.issubdtype(pixels.dtype, np.floating) and not (pixels.min() >= 0 and pixels.max() <= 1):
+    if floats and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise MongeError(f"{name} has floats outside [0, 1]: divide colours of 8 bits by 255")
+    colours = pixels.shape[2] - 1 | 1  # 1 of 1 or 2 channels, 3 of 3 or 4
+    return Picture(pixels[..., :colours], pixels[..., -1] if pixels.shape[2] > colours else None)
 
 
 def read_picture(path: str | Path, *, native: bool = False) -> Picture:
@@ -115,13 +109,11 @@ def require_writable(path: str | Path, depth: int | None = None, alpha: bool = F
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise MongeError(f"pictures are written as {', '.join(FORMATS)}, got '{path}': give it one of these endings")
-    name = FORMATS[path.suffix.lower()]
-    if alpha and name in _OPAQUE:
-        raise MongeError(
-            f"{name} has no transparency and the picture has: write '{path.with_suffix('.png')}' instead of '{path}'"
-        )
+    name, instead = FORMATS[path.suffix.lower()], f"write '{path.with_suffix('.png')}' instead of '{path}'"
+    if alpha and name == "JPEG":
+        raise MongeError(f"{name} has no transparency and the picture has: {instead}")
     if depth == 16 and name != "PNG":
-        raise MongeError(f"16-bit colour is written as PNG: write '{path.with_suffix('.png')}' instead of '{path}'")
+        raise MongeError(f"16-bit colour is written as PNG: {instead}")
     return name
 
 
@@ -131,23 +123,15 @@ def write_picture(picture: Picture, path: str | Path) -> None:
     deep = picture.colours.dtype == np.uint16
     name = require_writable(path, 16 if deep else 8, picture.alpha is not None)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = picture.colours if picture.alpha is None else np.dstack([picture.colours, picture.alpha])
     if deep:
-        path.write_bytes(_png16(pixels, picture.exif, picture.profile))
+        path.write_bytes(_png16(picture.channels, picture.exif, picture.profile))
         return
-    options: dict[str, Any] = {"exif": picture.exif} if picture.exif else {}
+    options = _OPTIONS.get(name, {}) | ({"exif": picture.exif} if picture.exif else {})
     grey = picture.colours.shape[2] == 1
     if picture.profile and not (grey and name == "WEBP"):  # which has colours only, and no place for a profile of grey
         options["icc_profile"] = picture.profile
-    if name == "JPEG":
-        options |= {"quality": 95, "subsampling": 0}
-    elif name == "WEBP":
-        options |= {"lossless": True, "exact": True}
-    elif name == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
-    if pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    Image.fromarray(np.ascontiguousarray(pixels)).save(path, name, **options)
+    pixels = picture.channels
+    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)).save(path, name, **options)
 
 
 @contextmanager
@@ -171,12 +155,10 @@ def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
     words = exif.tobytes() if len(exif) else b""
     profile = image.info.get("icc_profile") or b""
     if ";16" in raw and image.mode in ("RGB", "RGBA", "CMYK"):
-        pixels = _sixteen(image, raw, path)
+        deep = from_channels(_sixteen(image, raw, path))
         if profile and not native and not _is_srgb(profile):
             raise MongeError(f"'{path}' has 16 bits and a colour profile other than sRGB: convert it to sRGB first")
-        colours = pixels.shape[2] - 1 | 1  # 1 of 1 or 2 channels, 3 of 3 or 4
-        alpha = pixels[..., -1] if pixels.shape[2] > colours else None
-        pixels = pixels[..., :colours]
+        pixels, alpha = deep.colours, deep.alpha
     elif image.mode.startswith("I"):
         grey = np.asarray(image)
         if grey.size and not 0 <= grey.min() <= grey.max() < 65536:
@@ -194,8 +176,8 @@ def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
     if pixels.shape[2] == 1 and not native:
         pixels, profile = np.repeat(pixels, 3, 2), b""
         notes.append("grey is read as RGB")
-    turn = [np.ascontiguousarray(_upright(p, orientation)) for p in ([pixels] if alpha is None else [pixels, alpha])]
-    return Picture(turn[0], turn[1] if len(turn) > 1 else None, words, profile, tuple(notes))
+    alpha = None if alpha is None else _upright(alpha, orientation)
+    return Picture(_upright(pixels, orientation), alpha, words, profile, tuple(notes))
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -204,50 +186,45 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
-def _sixteen(image: ImageFile.ImageFile, raw: str, path: Path) -> NDArray[np.uint16]:
+def _sixteen(image: ImageFile.ImageFile, raw: str, path: Path) -> Pixels:
     layout, _, order = raw.partition(";")
-    if raw == "LA;16B":
-        with Image.open(path) as again:  # Pillow has it as RGBA of high bytes: ask for the four bytes as they lie
-            again.tile = [tile._replace(args=_replaced(tile.args, raw, "RGBA")) for tile in again.tile]
-            four = np.asarray(again).astype(np.uint16)
+    if raw == "LA;16B":  # Pillow has it as RGBA of high bytes: ask for the four bytes as they lie
+        four = _read_as("RGBA", path).astype(np.uint16)
         return np.asarray(four[..., ::2] << 8 | four[..., 1::2])
     if layout not in ("RGB", "RGBA") or order not in _LOW_BYTE or len(image.tile) > 1:
         raise MongeError(f"'{path}' has 16-bit pixels laid out as {raw}: save it as 16-bit RGB or RGBA PNG")
-    with Image.open(path) as again:
-        again.tile = [tile._replace(args=_replaced(tile.args, raw, f"{layout};{_LOW_BYTE[order]}")) for tile in again.tile]
-        low = np.asarray(again)
-    return np.asarray(image).astype(np.uint16) << 8 | low
+    return np.asarray(image).astype(np.uint16) << 8 | _read_as(f"{layout};{_LOW_BYTE[order]}", path)
 
 
-def _replaced(args: Any, raw: str, other: str) -> Any:
-    return other if args == raw else (other, *args[1:])
+def _read_as(layout: str, path: Path) -> Pixels:
+    """The pixels of a file as if they lay in it otherwise than they do."""
+    with Image.open(path) as image:
+        for i, tile in enumerate(image.tile):
+            further = tile.args[1:] if isinstance(tile.args, tuple) else ()
+            image.tile[i] = tile._replace(args=(layout, *further))
+        return np.asarray(image)
 
 
 def _as_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Pixels, bytes]:
     """The pixels (h, w, 3) by their own colour profile, and the profile that they then have."""
     if image.mode not in ("RGB", "RGBA"):
         notes.append(f"mode {image.mode} is read as RGB")
-    opened, profile = _to_srgb(image, profile, notes)
-    return np.asarray(opened), profile
-
-
-def _to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Image.Image, bytes]:
     plain = image.convert(image.mode[:-1]) if image.mode in ("RGBA", "LA") else image
     if plain.mode in ("P", "PA", "1", "La", "RGBa"):
         plain = image.convert("RGBA").convert("RGB")
     if not profile or (plain.mode == "RGB" and _is_srgb(profile)):
-        return plain.convert("RGB"), profile if plain.mode == "RGB" else b""
+        return np.asarray(plain.convert("RGB")), profile if plain.mode == "RGB" else b""
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(plain, own, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
         notes.append("its colour profile cannot be used and is dropped: colours are taken as sRGB")
-        return plain.convert("RGB"), b""
+        return np.asarray(plain.convert("RGB")), b""
     assert converted is not None
     notes.append("converted to sRGB by its colour profile")
     made = target.tobytes()
-    return converted, made[:24] + bytes(12) + made[36:]  # without the date of making: equal inputs, equal files
+    return np.asarray(converted), made[:24] + bytes(12) + made[36:]  # without the date of making: equal inputs, equal files
 
 
 def _is_srgb(profile: bytes) -> bool:
@@ -262,7 +239,7 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    return pixels[::-1] if orientation in (3, 4, 7, 8) else pixels
+    return np.ascontiguousarray(pixels[::-1] if orientation in (3, 4, 7, 8) else pixels)
 
 
 def _png16(pixels: Pixels, exif: bytes, profile: bytes) -> bytes:

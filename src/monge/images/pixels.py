@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from monge.errors import MongeError
 
-from .io import Picture, Pixels, Source, check_values, read_picture
+from .io import Picture, Pixels, Source, from_channels, read_picture, top_value
 
 Moved = Callable[[Pixels], tuple[Pixels, NDArray[np.bool_]]]
 
@@ -29,17 +29,22 @@ def as_picture(given: Source, name: str) -> Picture:
     pixels = np.asarray(given)
     if pixels.ndim not in (2, 3) or pixels.shape[-1] not in (3, 4) or 0 in pixels.shape:
         raise MongeError(f"{name} must have shape (h, w, 3 or 4) or (n, 3 or 4), got {pixels.shape}; repeat grey three times")
-    check_values(pixels, name)
-    sheet = pixels[:, None] if pixels.ndim == 2 else pixels
-    return Picture(sheet[..., :3], sheet[..., 3] if sheet.shape[-1] == 4 else None)
+    return from_channels(pixels[:, None] if pixels.ndim == 2 else pixels, name)
 
 
 def like(given: Any, picture: Picture) -> Any:
     """The picture in the type and shape that was given."""
     if isinstance(given, Picture | str | Path):
         return picture
-    channels = picture.colours if picture.alpha is None else np.dstack([picture.colours, picture.alpha])
-    return channels.reshape(np.shape(given))
+    return picture.channels.reshape(np.shape(given))
+
+
+def drawn_colours(picture: Picture, n: int, seed: tuple[int, int]) -> Pixels | None:
+    """Colours (n, 3) in [0, 1] of visible pixels drawn with replacement; None where nothing is visible."""
+    visible = picture.visible
+    if not len(visible):
+        return None
+    return visible[np.random.default_rng(seed).integers(0, len(visible), n)] / top_value(visible.dtype)
 
 
 def by_colour(colours: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -70,10 +75,9 @@ def blocks(n: int, size: int) -> Iterator[slice]:
 
 def _codes(colours: Pixels) -> NDArray[np.uint32]:
     codes: NDArray[np.uint32] = colours[..., 0].astype(np.uint32)
-    codes <<= 8
-    codes |= colours[..., 1]
-    codes <<= 8
-    codes |= colours[..., 2]
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= colours[..., channel]
     return codes
 
 

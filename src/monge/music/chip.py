@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.io import wavfile
-from scipy.signal import resample_poly
+from scipy.signal import max_len_seq, resample_poly
 
 from monge.errors import MongeError
 
@@ -40,34 +40,16 @@ _Row = NDArray[np.float64]
 
 
 def render(
-    score: ArrayLike,
-    rate: float = RATE,
-    sample_rate: int = SAMPLE_RATE,
-    velocity: ArrayLike | None = None,
+    score: ArrayLike, rate: float = RATE, sample_rate: int = SAMPLE_RATE, velocity: ArrayLike | None = None,
     duty: tuple[float, float] = (0.5, 0.25),
-) -> Audio:
+) -> Audio:  # fmt: skip
     """Play a score: mono audio of round(frames · sample_rate / rate) numbers in [−1, 1].
 
-    Parameters
-    ----------
-    score : array (frames, 4)
-        Classes of P1, P2, TR and NO as in `monge.music.rolls`: 0 is silence, k the MIDI pitch k + 20, or the noise type.
-    rate : float
-        Frames a second.
-    sample_rate : int
-        Of the audio, Hz, from 8,000 on.
-    velocity : array (frames, 4), optional
-        Loudness 0…15 of each frame; the triangle has none. By default each note begins at full loudness and decays.
-    duty : pair of float
-        Duty of the pulse waves, 0.125, 0.25 or 0.5.
+    The score (frames, 4) has the classes of P1, P2, TR and NO as in `monge.music.rolls`, 0 for silence, k for the MIDI pitch
+    k + 20 or the noise type, at ``rate`` frames a second. ``sample_rate`` is the audio's in Hz, from 8,000 on. ``velocity``
+    (frames, 4) is the loudness 0…15 of each frame; the triangle has none, and by default each note begins at full loudness and
+    decays. ``duty`` is that of the two pulse waves, 0.125, 0.25 or 0.5.
 
-    Raises
-    ------
-    MongeError
-        A rate, a duty or a shape that is none, or an empty score.
-
-    Examples
-    --------
     >>> audio = render(np.full((24, 4), [49, 0, 0, 0]))  # A4 for one second
     >>> audio.shape, int(np.abs(np.fft.rfft(audio)).argmax())
     ((44100,), 440)
@@ -177,11 +159,8 @@ def _triangle(step: _Row) -> _Row:
 @cache
 def _register() -> _Row:
     """Sums of the register's ±1 output over its 32,767 states, from 0 on."""
-    state, bits = 1, []
-    for _ in range(2**15 - 1):
-        bits.append(1 - 2 * (state & 1))
-        state = state >> 1 | ((state ^ state >> 1) & 1) << 14
-    return np.concatenate([[0.0], np.cumsum(bits)])
+    bits, _ = max_len_seq(15, state=[1, *[0] * 14], taps=[1])
+    return np.concatenate([[0.0], np.cumsum(1.0 - 2 * bits)])
 
 
 def _noise(step: _Row) -> _Row:

@@ -40,11 +40,7 @@ def read_midi(path: str | Path, rate: float = RATE) -> Song:
 
     A note sounds from the frame nearest to its start to the one nearest to its end, at least for one frame. Repeated notes with
     no frame between them become one. How a file of more than three melodic voices was reduced is said in a `UserWarning`.
-
-    Raises
-    ------
-    MongeError
-        The file is missing or corrupt, holds no notes, or lasts longer than an hour; or symusic is not installed.
+    MongeError if the file is missing or corrupt, holds no notes, or lasts longer than an hour, or without symusic.
     """
     if rate <= 0:
         raise MongeError(f"rate must be positive, got {rate} frames a second")
@@ -87,17 +83,13 @@ def write_midi(song: Song, path: str | Path, rate: float = RATE) -> None:
     score.dump_midi(str(path))
 
 
-def from_midi(path: Path, size: int | None = None) -> FiniteSource:
-    """Make a source of a MIDI file, or of all below a folder; a fifth of the songs, or the end of the only one, is held out."""
-    files = midi_files(path)
-    if not files:
-        raise MongeError(f"'{path}' holds no MIDI file ({', '.join(SUFFIXES)})")
-    return from_songs([read_midi(file) for file in files], path.stem, size=size)
-
-
 def open_midi(path: Path, size: int | None = None) -> FiniteSource | None:
-    """`from_midi`, or None where there is no MIDI file."""
-    return from_midi(path, size) if midi_files(path) else None
+    """Make a source of a MIDI file, or of all below a folder; None where there is none.
+
+    A fifth of the songs, or the end of the only one, is held out.
+    """
+    files = midi_files(path)
+    return from_songs([read_midi(file) for file in files], path.stem, size=size) if files else None
 
 
 def midi_files(path: Path) -> list[Path]:
@@ -144,12 +136,12 @@ def _frames(start: float, end: float, rate: float) -> tuple[int, int]:
 
 def _reduce(score: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate: float, name: str) -> None:
     """Write the melodic tracks into P1, P2 and TR."""
-    if sorted(n for n, _ in tracks) == sorted({n for n, _ in tracks} & set(VOICES[:3])):  # written by us
+    names = [name for name, _ in tracks]
+    if sorted(names) == sorted(set(names) & set(VOICES[:3])):  # written by us
         for track, notes in tracks:
             _sound(score[:, VOICES.index(track)], notes, rate)
         return
-    single = all(_monophonic(notes, rate) for _, notes in tracks)
-    if single and len(tracks) <= 3:
+    if len(tracks) <= 3 and all(_monophonic(notes, rate) for _, notes in tracks):
         by_pitch = sorted(tracks, key=lambda t: -np.median(t[1][:, 2])) if len(tracks) == 3 else tracks
         for voice, (_, notes) in enumerate(by_pitch):
             _sound(score[:, voice], notes, rate)
@@ -168,7 +160,6 @@ def _reduce(score: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate:
     warnings.warn(
         f"'{name}' has {len(tracks)} melodic track{'s' * (len(tracks) > 1)} with up to {count.max()} notes at once: the highest "
         f"went to P1, the next to P2, the lowest to TR, and {kept:.0f} % of what sounds was kept",
-        UserWarning,
         stacklevel=3,
     )
 

@@ -39,14 +39,9 @@ def read_nesmdb(root: Path, size: int | None = None) -> FiniteSource:
 
 
 def from_songs(
-    songs: Sequence[Song],
-    name: str = "songs",
-    *,
-    size: int | None = None,
-    n_held_out: int | None = None,
-    ordered_split: bool = False,
-    rate: float = RATE,
-) -> FiniteSource:
+    songs: Sequence[Song], name: str = "songs", *, size: int | None = None, n_held_out: int | None = None,
+    ordered_split: bool = False, rate: float = RATE,
+) -> FiniteSource:  # fmt: skip
     """Make a source of the windows of songs (frames, 4), one beginning every half window.
 
     Songs shorter than a window and windows that are nearly silent, with sound in fewer than one frame of eight, are left out.
@@ -63,7 +58,9 @@ def from_songs(
     if len(whole) == 1:
         cut = len(whole[0]) * 4 // 5
         whole, n_held_out, ordered_split = [whole[0][:cut], whole[0][cut:]], 1, True
-    starts = _starts([len(song) for song in whole], frames)
+    lengths = [len(song) for song in whole]
+    begins = np.cumsum(lengths) - lengths
+    starts = [begin + np.arange(0, n - frames + 1, frames // 2) for begin, n in zip(begins, lengths, strict=True)]
     score = np.concatenate(whole) if whole else np.zeros((0, len(VOICES)), np.uint8)
     sounding = np.concatenate([[0], (score > 0).any(1).cumsum()])
     starts = [s[sounding[s + frames] - sounding[s] >= frames / _FEWEST] for s in starts]
@@ -75,7 +72,7 @@ def from_songs(
     held = max(1, len(whole) // 5) if n_held_out is None else n_held_out
     order = np.arange(len(whole)) if ordered_split else torch.randperm(len(whole), generator=generator(0, _SPLIT)).numpy()
     kept = np.isin(np.arange(len(whole)), order[len(whole) - held :])
-    last = np.concatenate([np.full(len(s), k) for s, k in zip(starts, kept, strict=True)])
+    last = np.repeat(kept, [len(s) for s in starts])
     at = np.concatenate(starts)
     stored = torch.from_numpy(score)
 
@@ -93,12 +90,6 @@ def _window(size: int | None) -> int:
         near = max(STRIDE, round(frames / STRIDE) * STRIDE)
         raise MongeError(f"data.size must be a multiple of {STRIDE} frames for scores, got {frames}: choose {near}")
     return frames
-
-
-def _starts(lengths: list[int], frames: int) -> list[Indices]:
-    """Where the windows of each song begin in all songs put together."""
-    begins = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-    return [begin + np.arange(0, n - frames + 1, frames // 2) for begin, n in zip(begins, lengths, strict=True)]
 
 
 def _read(path: Path) -> list[Song]:

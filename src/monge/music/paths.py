@@ -47,17 +47,15 @@ def write(between: Interpolator, a: Tensor, b: Tensor, modes: Sequence[Mode], n:
     if out.suffix == ".png":
         out.write_bytes(_rolls(decoded, ends, n, rate))
         return [out]
-    files = []
-    for mode, scores in decoded.items():
-        file = out if len(modes) == 1 else _named(out, mode)
+    files = [out if len(modes) == 1 else _named(out, mode) for mode in decoded]
+    for file, scores in zip(files, decoded.values(), strict=True):
         _play(scores, rate, file)
-        files.append(file)
-    files.append(_named(out, "crossfade"))
+    crossfade = _named(out, "crossfade")
     if out.suffix == ".mid":
-        _play(_faded(*ends, n), rate, files[-1])
+        _play(_faded(*ends, n), rate, crossfade)
     else:
-        _mix(*ends, n, rate, files[-1])
-    return files
+        _mix(*ends, n, rate, crossfade)
+    return [*files, crossfade]
 
 
 def _named(out: Path, part: str) -> Path:

@@ -12,6 +12,8 @@ from monge.errors import MongeError
 from .plots import color_figure
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from monge.images.io import Picture
 
 _FIGURES = (".png", ".jpg", ".pdf", ".svg")
@@ -19,22 +21,19 @@ _FIGURES = (".png", ".jpg", ".pdf", ".svg")
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="monge color", description="Give a picture the colours of others.")
-    parser.add_argument("source", type=Path, help="picture to recolour")
-    parser.add_argument(
-        "--palette", type=Path, action="append", required=True, help="picture to take the colours from; repeatable"
-    )
-    parser.add_argument("--weights", type=float, nargs="+", help="one for each palette; default: equal")
-    parser.add_argument("-o", "--out", type=Path, required=True, help=".png, .jpg, .tif or .webp; 16-bit colour as .png")
-    parser.add_argument("--figure", type=Path, help="also draw the three methods side by side: .png, .jpg, .pdf or .svg")
-    parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the picture, 1 maps it all the way (1)")
-    parser.add_argument(
-        "--smooth", type=float, default=8.0, help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)"
-    )
-    parser.add_argument("--inverse", action="store_true", help="apply the inverse of the map from the palette to the source")
-    parser.add_argument("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
-    parser.add_argument("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
-    parser.add_argument("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
+    add = parser.add_argument
+    add("source", type=Path, help="picture to recolour")
+    add("--palette", type=Path, action="append", required=True, help="picture to take the colours from; repeatable")
+    add("--weights", type=float, nargs="+", help="one for each palette; default: equal")
+    add("-o", "--out", type=Path, required=True, help=".png, .jpg, .tif or .webp; 16-bit colour as .png")
+    add("--figure", type=Path, help="also draw the three methods side by side: .png, .jpg, .pdf or .svg")
+    add("--strength", type=float, default=1.0, help="0 leaves the picture, 1 maps it all the way (1)")
+    add("--smooth", type=float, default=8.0, help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)")
+    add("--inverse", action="store_true", help="apply the inverse of the map from the palette to the source")
+    add("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
+    add("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
+    add("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
+    add("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
     args = parser.parse_args(argv)
     if args.figure and args.figure.suffix.lower() not in _FIGURES:
         raise MongeError(f"figures are written as {', '.join(_FIGURES)}, got '{args.figure}': give it one of these endings")
@@ -58,14 +57,15 @@ def main(argv: list[str]) -> int:
             print(f"note: {path}: {note}")
     for note in transfer.notes_:
         print(f"note: {note}")
-    before, after = _distances(source, palettes), _distances(result, palettes)
-    for path, first, last in zip(args.palette, before, after, strict=True):
+    for path, first, last in zip(args.palette, _distances(source, palettes), _distances(result, palettes), strict=True):
         print(f"sliced W2 to {path}: {first:.4f} before, {last:.4f} after{f', {last / first:.1%} of it' if first else ''}")
     kept = agreement(source, result)
     print(f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; colours {kept.colours_in:,} to {kept.colours_out:,}")
     print(f"clipped: {result.clipped:.2%} of the pixels\nlook at {args.out}")
     if args.figure:
-        _draw(args.figure, source, palettes, args.weights, {args.method: result}, settings)
+        args.figure.parent.mkdir(parents=True, exist_ok=True)
+        figure = _figure(source, palettes, args.weights, {args.method: result}, settings)
+        figure.savefig(args.figure, dpi=110, bbox_inches="tight")
         print(f"look at {args.figure}")
     return 0
 
@@ -76,14 +76,9 @@ def _distances(picture: Picture, palettes: list[Picture]) -> list[float]:
     return [palette_distance(picture, palette, samples=20_000, n_projections=128) for palette in palettes]
 
 
-def _draw(
-    path: Path,
-    source: Picture,
-    palettes: list[Picture],
-    weights: list[float] | None,
-    done: dict[str, Picture],
-    settings: dict[str, Any],
-) -> None:
+def _figure(
+    source: Picture, palettes: list[Picture], weights: list[float] | None, done: dict[str, Picture], settings: dict[str, Any]
+) -> Figure:
     """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
     from .measures import caption
     from .transfer import ColorTransfer, agreement
@@ -97,6 +92,4 @@ def _draw(
         after = _distances(done[method], palettes)
         shares = [last / first if first else 0.0 for first, last in zip(before, after, strict=True)]
         results[title], captions[title] = done[method].colours, caption(shares, agreement(source, done[method]))
-    figure = color_figure(source.colours, [palette.colours for palette in palettes], results, captions)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    return color_figure(source.colours, [palette.colours for palette in palettes], results, captions)

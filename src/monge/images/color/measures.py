@@ -10,8 +10,8 @@ import torch
 
 from monge import ot
 from monge.errors import MongeError
-from monge.images.io import Source, top_value
-from monge.images.pixels import TILE, as_picture, blocks, distinct
+from monge.images.io import Source
+from monge.images.pixels import TILE, as_picture, blocks, distinct, drawn_colours
 
 _SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2  # bins of squared slopes, for a percentile without sorting all
 
@@ -20,15 +20,10 @@ _SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2  # bins of squared slo
 class Agreement:
     """How well a recoloured picture keeps the gradients of its source, see `agreement`.
 
-    Attributes
-    ----------
-    share : float
-        Of the neighbouring pixels that differ in the source, those whose difference did not turn back; 1 if none differ.
-    steepness : float
-        99th percentile of the ratio of the differences' lengths, result to source, over the same pairs: how much noise and steps
-        of 8 bits are magnified. A monotone map may be as steep as it likes.
-    colours_in, colours_out : int
-        Distinct colours before and after. Far fewer after are banding of another kind: steps that fell together.
+    ``share`` is, of the neighbouring pixels that differ in the source, those whose difference did not turn back; 1 if none
+    differ. ``steepness`` is the 99th percentile of the ratio of the differences' lengths, result to source, over the same pairs:
+    how much noise and steps of 8 bits are magnified. A monotone map may be as steep as it likes. ``colours_in`` and
+    ``colours_out`` count distinct colours; far fewer after are banding of another kind: steps that fell together.
     """
 
     share: float
@@ -83,11 +78,10 @@ def palette_distance(
     """
     clouds = []
     for number, given in enumerate((picture, palette)):
-        visible = as_picture(given, "picture").visible
-        if not len(visible):
+        drawn = drawn_colours(as_picture(given, "picture"), samples, (seed, 100 + number))
+        if drawn is None:
             raise MongeError("a fully transparent picture shows no colours to compare")
-        rows = np.random.default_rng((seed, 100 + number)).integers(0, len(visible), samples)
-        clouds.append(torch.from_numpy((visible[rows] / top_value(visible)).astype(np.float32)))
+        clouds.append(torch.from_numpy(drawn.astype(np.float32)))
     generator = torch.Generator().manual_seed(seed)
     return ot.sliced_wasserstein(*clouds, n_projections=n_projections, generator=generator).item()
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -44,7 +43,8 @@ def color_figure(
     figure = Figure(figsize=(3.2 * len(columns), 3.2 * (tallest + 1) + 1.1), layout="constrained")
     axes = figure.subplots(2, len(columns), squeeze=False, height_ratios=[tallest, 1])
     middle = (goal.max(0) + goal.min(0)) / 2
-    reach = max(np.abs(_opponent(cloud) - middle).max() for cloud in clouds.values()) * 1.08
+    reach = max(0.05, 1.08 * max(float(np.abs(_opponent(cloud) - middle).max()) for cloud in clouds.values()))
+    limits = {"xlim": (middle[0] - reach, middle[0] + reach), "ylim": (middle[1] - reach, middle[1] + reach)}
     for above, below, (name, cloud) in zip(*axes, clouds.items(), strict=True):
         above.imshow(small[name], interpolation="antialiased")
         above.set_title(name, loc="left", fontsize=12, fontweight="bold", color=_TEXT)
@@ -54,7 +54,10 @@ def color_figure(
         if name in results:
             below.scatter(*goal.T, s=3, color=_INK, alpha=0.35, linewidths=0, rasterized=True)
         below.scatter(*_opponent(cloud).T, s=3, c=cloud, linewidths=0, rasterized=True)
-        _frame(below, middle, max(float(reach), 0.05))
+        below.axhline(0, color=_RULE, linewidth=0.8, zorder=0)
+        below.axvline(0, color=_RULE, linewidth=0.8, zorder=0)
+        below.set(**limits, aspect="equal", xticks=[], yticks=[], anchor="N")
+        below.spines[:].set_color(_RULE)
     axes[1, 0].set_xlabel("green – red", fontsize=9, color=_QUIET)
     axes[1, 0].set_ylabel("blue – yellow", fontsize=9, color=_QUIET)
     return figure
@@ -81,11 +84,3 @@ def _drawn(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _opponent(colours: NDArray[np.float64]) -> NDArray[np.float64]:
     red, green, blue = colours.T
     return np.stack([red - green, (red + green) / 2 - blue], 1)
-
-
-def _frame(axis: Axes, middle: NDArray[np.float64], reach: float) -> None:
-    axis.axhline(0, color=_RULE, linewidth=0.8, zorder=0)
-    axis.axvline(0, color=_RULE, linewidth=0.8, zorder=0)
-    axis.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")
-    axis.set(xticks=[], yticks=[], anchor="N")
-    axis.spines[:].set_color(_RULE)

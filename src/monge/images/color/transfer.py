@@ -7,32 +7,26 @@ little as it can; it is the gradient of a convex function, hence monotone,
 
 .. math:: \langle T(x) - T(x'),\; x - x' \rangle \ge 0,
 
-so that a gradient of the picture never turns back, which is what banding and haloes are. With strength s and palettes Q_k,
+so that a gradient of the picture never turns back, which is what banding and haloes are. With ``strength`` s and palettes Q_k of
+``weights`` w_k, scaled to sum 1,
 
 .. math:: x \mapsto (1 - s)\, x + s \sum_k w_k T_k(x), \qquad T_{k\,\#} P = Q_k,
 
-is again the gradient of a convex function: displacement interpolation, and a barycentre of the palettes linearised at P.
+is again the gradient of a convex function: displacement interpolation, and a barycentre of the palettes linearised at P. T_k is a
+`W2Map` between sampled pixels, or another ``method``.
 
 Where the source is flat and the palette rich, T is steep and magnifies noise, steps of 8 bits and blocks of JPEG. It is therefore
-fitted to colours with noise,
+fitted to colours with noise of σ = ``smooth`` / 255,
 
 .. math:: T_{k\,\#} (P * N(0, \sigma^2)) = Q_k,
 
 still monotone, gentler where P is narrower than σ, held by data also beside a thin P, and a little short of Q when applied to P.
-
-======  =====================================================
-symbol  here
-======  =====================================================
-s       ``strength``
-w_k     ``weights``, scaled to sum 1
-σ       ``smooth`` / 255
-T_k     a `W2Map` between sampled pixels, or another ``method``
-======  =====================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -42,7 +36,7 @@ from numpy.typing import NDArray
 from monge import ot
 from monge.errors import MongeError, nearest
 from monge.images.io import Pixels, Source, top_value
-from monge.images.pixels import as_picture, by_colour, by_tile, checked_weights, like
+from monge.images.pixels import as_picture, by_colour, by_tile, checked_weights, drawn_colours, like
 from monge.maps import W2Map
 
 from .maps import Colours, ExactMap, GaussianMap, Map, to_lab, to_rgb
@@ -58,37 +52,17 @@ class ColorTransfer:
     """Fit the map from a picture's colours to those of palettes, and apply it to pictures.
 
     Pictures are a `Picture`, a path, or an array (h, w, c) or (n, c) of uint8, uint16 or floats in [0, 1]; of four channels
-    the last is alpha. Fully transparent pixels are not fitted to, and alpha is never changed.
+    the last is alpha. Fully transparent pixels are not fitted to, and alpha is never changed. After `fit`, ``notes_`` says what
+    is unusual about the pictures, one sentence each.
 
-    Parameters
-    ----------
-    method : str
-        ``"w2"``; ``"gaussian"``, the closed-form affine map; or ``"exact"``, an exact plan between 1,500 pixels of each side.
-    space : str
-        ``"rgb"``, or CIE ``"lab"``, where distances are nearer to what the eye sees.
-    strength : float
-        0 leaves the picture, 1 maps it all the way.
-    smooth : float
-        Standard deviation, in levels of 8 bits, of noise added to the colours that method ``"w2"`` is fitted to. The more, the
-        less the picture's own noise and bands are magnified, and the less well the palette is met.
-    inverse : bool
-        Fit the map from the palette to the source and apply its inverse: the same aim, through the other network.
-    samples : int
-        Pixels drawn from each picture to fit.
-    steps : int
-        Training steps of method ``"w2"``.
-    seed : int
-        Seed of the drawn pixels and of the training.
-    progress : bool
-        Show bars.
+    Methods are ``"w2"``; ``"gaussian"``, the closed-form affine map; and ``"exact"``, an exact plan between 1,500 pixels of each
+    side. Spaces are ``"rgb"`` and CIE ``"lab"``, where distances are nearer to what the eye sees. ``strength`` 0 leaves the
+    picture, 1 maps it all the way. ``smooth`` is the standard deviation, in levels of 8 bits, of noise added to the colours that
+    method ``"w2"`` is fitted to: the more, the less the picture's own noise and bands are magnified, and the less well the
+    palette is met. With ``inverse`` the map from the palette to the source is fitted and its inverse applied: the same aim,
+    through the other network. ``samples`` pixels are drawn from each picture to fit; ``steps`` are of training of method
+    ``"w2"``; ``seed`` is of both.
 
-    Attributes
-    ----------
-    notes_ : tuple of str
-        After `fit`: what is unusual about the pictures, one sentence each.
-
-    Examples
-    --------
     >>> day, dusk = np.random.default_rng(0).integers([[[0]], [[90]]], [[[99]], [[255]]], (2, 400, 3), dtype=np.uint8)
     >>> moved = ColorTransfer(method="gaussian").fit(day, dusk).transform(day)
     >>> moved.dtype, bool(abs(moved.mean() - dusk.mean()) < 1)
@@ -96,18 +70,9 @@ class ColorTransfer:
     """
 
     def __init__(
-        self,
-        *,
-        method: Method = "w2",
-        space: Space = "rgb",
-        strength: float = 1.0,
-        smooth: float = 8.0,
-        inverse: bool = False,
-        samples: int = 100_000,
-        steps: int = 1000,
-        seed: int = 0,
-        progress: bool = False,
-    ) -> None:
+        self, *, method: Method = "w2", space: Space = "rgb", strength: float = 1.0, smooth: float = 8.0, inverse: bool = False,
+        samples: int = 100_000, steps: int = 1000, seed: int = 0, progress: bool = False,
+    ) -> None:  # fmt: skip
         for name, value, allowed in (("method", method, get_args(Method)), ("space", space, get_args(Space))):
             if value not in allowed:
                 raise MongeError(f"unknown {name} '{value}'{nearest(str(value), allowed)}")
@@ -149,30 +114,26 @@ class ColorTransfer:
 
     def _sampled(self, source: Source, name: str, number: int) -> Colours:
         """Sampled colours (samples, 3) in the space of the map."""
-        picture = as_picture(source, name)
-        visible = picture.visible
-        if not len(visible):
+        drawn = drawn_colours(as_picture(source, name), self.samples, (self.seed, number))
+        if drawn is None:
             raise MongeError(f"the {name} is fully transparent: it shows no colours to fit to")
-        rows = np.random.default_rng((self.seed, number)).integers(0, len(visible), self.samples)
-        drawn = visible[rows] / top_value(visible)
-        constant, grey = not np.ptp(drawn, 0).any(), not (drawn != drawn[:, :1]).any()
-        if constant:
+        if not np.ptp(drawn, 0).any():
             self.notes_ += (f"the {name} has one colour: its map is a shift or a single colour",)
-        elif grey:
-            self.notes_ += (
-                f"the {name} is grey: " + ("its shades become one curve of colours" if not number else "so is the result"),
-            )
+        elif (drawn == drawn[:, :1]).all():
+            then = "so is the result" if number else "its shades become one curve of colours"
+            self.notes_ += (f"the {name} is grey: {then}",)
         return self._encoded(drawn)
 
     def _fitted(self, x: Colours, y: Colours) -> Map:
-        if not np.ptp(x, 0).any() or not np.ptp(y, 0).any() or self.method == "gaussian":
-            return GaussianMap().fit(*((y, x) if self.inverse else (x, y)))
-        if self.method == "exact":
-            return ExactMap().fit(x, y)
-        if self.smooth:
+        constant = not np.ptp(x, 0).any() or not np.ptp(y, 0).any()
+        if not constant and self.method == "w2" and self.smooth:
             x = x + np.random.default_rng((self.seed, 200)).normal(scale=self.smooth / 255, size=x.shape)
-        found = W2Map(steps=self.steps, seed=self.seed, progress=self.progress)
-        return found.fit(y, x) if self.inverse else found.fit(x, y)
+        sides = (y, x) if self.inverse else (x, y)
+        if constant or self.method == "gaussian":
+            return GaussianMap().fit(*sides)
+        if self.method == "exact":
+            return ExactMap().fit(*sides)
+        return W2Map(steps=self.steps, seed=self.seed, progress=self.progress).fit(*sides)
 
     def _there(self, map_: Map) -> Callable[[Colours], Colours]:
         return map_.inverse_transform if self.inverse else map_.transform
@@ -192,11 +153,13 @@ class ColorTransfer:
     def _pushed(self, given: Any, map_: Callable[[Colours], Colours]) -> Any:
         self._check_fitted()
         picture = as_picture(given, "picture")
-        colours, top = picture.colours, top_value(picture.colours)
+        colours, top = picture.colours, top_value(picture.colours.dtype)
 
         def moved(x: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
             """Colours (n, 3) moved, clipped and rounded, and which of them were clipped."""
-            y = self._decoded(map_(self._encoded(x / top)))
+            y = map_(self._encoded(x / top))
+            if self.space == "lab":
+                y = to_rgb(y)
             half = 0.5 / top if top > 1 else 1e-6
             outside: NDArray[np.bool_] = np.any((y < -half) | (y > 1 + half), axis=1)
             y = y.clip(0, 1) * top
@@ -204,13 +167,10 @@ class ColorTransfer:
 
         pushed, outside = (by_colour if colours.dtype == np.uint8 else by_tile)(colours, moved, self.progress)
         seen = outside if picture.alpha is None else outside[picture.alpha > 0]
-        return like(given, picture.with_colours(pushed, float(seen.mean()) if seen.size else 0.0))
+        return like(given, replace(picture, colours=pushed, clipped=float(seen.mean()) if seen.size else 0.0))
 
     def _encoded(self, rgb: Colours) -> Colours:
         return to_lab(rgb) if self.space == "lab" else np.asarray(rgb, np.float64)
-
-    def _decoded(self, x: Colours) -> Colours:
-        return to_rgb(x) if self.space == "lab" else x
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "maps_"):

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from monge.errors import MongeError, nearest
 if TYPE_CHECKING:
     from monge.images.io import Picture
 
-    from .pictures import Kind, Mask
+    from .pictures import Mask
     from .show import Show
 
 PARTS = {
@@ -27,34 +27,34 @@ PARTS = {
     "train": "train a generator that makes an exemplar's texture in one pass",
     "sample": "make pictures of any size with a trained generator",
 }
-_USAGE = "usage: monge texture COMMAND ...\n\nTextures by optimal transport of patches.\n\ncommands:\n" + "\n".join(
-    f"  {name:11} {text}" for name, text in PARTS.items()
-)
-_END = "\n\n'monge texture COMMAND --help' tells more."
-_UNSEEN = ("report", "preview", "fresh")  # they say nothing about the picture
-_LOSSY = (".jpg", ".jpeg")
+_COMMANDS = "\n".join(f"  {name:11} {text}" for name, text in PARTS.items())
+_USAGE = f"""usage: monge texture COMMAND ...
+
+Textures by optimal transport of patches.
+
+commands:
+{_COMMANDS}
+
+'monge texture COMMAND --help' tells more."""
 _STEPS = 1500  # as `monge.images.texture.generator.STEPS`, which would take torch to read
 _OUT = ".png, .tif or .webp, or .jpg where loss is allowed; 16-bit as .png"
 
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        print(_USAGE + _END)
+        print(_USAGE)
         return 0
     name, rest = argv[0], argv[1:]
     if name not in PARTS:
         print(f"monge: unknown command 'texture {name}'{nearest(name, PARTS)}", file=sys.stderr)
         return 2
-    parser = argparse.ArgumentParser(prog=f"monge texture {name}", description=f"{PARTS[name].capitalize()}.")
-    _ARGUMENTS[name](parser)
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another result (0)")
-    args = parser.parse_args(rest)
+    args = _parser(name).parse_args(rest)
     if args.seed < 0:
         raise MongeError(f"--seed must be at least 0, got {args.seed}")
     from monge.train import Interrupted
 
     try:
-        _train(args) if name == "train" else _sample(args) if name == "sample" else _make(name, args)
+        _make(args, name) if name in _MAKES else _train(args) if name == "train" else _sample(args)
     except Interrupted as stop:
         print(f"monge: {stop}", file=sys.stderr)
         return 128 + stop.signum
@@ -74,129 +74,98 @@ def size(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _synth_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("exemplar", type=Path, help="picture of a texture")
-    _sized(parser, "the exemplar's")
-    _common(parser)
-
-
-def _inpaint_arguments(parser: argparse.ArgumentParser) -> None:
+def _parser(name: str) -> argparse.ArgumentParser:
+    """The arguments of a command, in the order of its help."""
+    parser = argparse.ArgumentParser(prog=f"monge texture {name}", description=f"{PARTS[name].capitalize()}.")
     add = parser.add_argument
-    add("image", type=Path, help="picture with a hole; pixels outside it stay as they are, to the bit")
-    add("--mask", type=Path, help="picture of the same size, white where to fill; default: where the picture is not opaque")
-    add("--invert", action="store_true", help="the mask is black where to fill")
-    where = "white where to learn the texture; default: outside the mask"
-    add("--exemplar-region", type=Path, metavar="MASK2", help=where)
-    _common(parser)
+    if name == "synth":
+        add("exemplar", type=Path, help="picture of a texture")
+        _add_size(parser, "the exemplar's")
+    elif name == "inpaint":
+        add("image", type=Path, help="picture with a hole; pixels outside it stay as they are, to the bit")
+        add("--mask", type=Path, help="picture of the same size, white where to fill; default: where the picture is not opaque")
+        add("--invert", action="store_true", help="the mask is black where to fill")
+        where = "white where to learn the texture; default: outside the mask"
+        add("--exemplar-region", type=Path, metavar="MASK2", help=where)
+    elif name == "mix":
+        add("exemplars", type=Path, nargs="+", metavar="EXEMPLAR", help="pictures of textures, two or more")
+        _add_size(parser, "the exemplar's")
+        add("--weights", type=float, nargs="+", help="one for each exemplar; default: equal")
+        add("--steps", type=int, help="a strip of so many pictures from the first exemplar to the second")
+        add("--singles", action="store_true", help="also write the pictures of the strip one by one: OUT-1.png, …")
+    elif name == "train":
+        add("exemplar", type=Path, help="picture of a texture; what repeats in it should be smaller than 64 pixels")
+        add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the generator is kept")
+        add("--steps", type=int, default=_STEPS, help=f"training steps ({_STEPS})")
+        add("--minutes", type=float, help="take the generator as it is after so many minutes")
+        _add_patches(parser, "4")
+    else:
+        add("folder", type=Path, help="folder of a trained generator")
+        add("-o", "--out", type=Path, required=True, help=_OUT)
+        _add_size(parser, "128", "; sides are multiples of 16")
+    if name in _MAKES:
+        add("-o", "--out", type=Path, required=True, help=_OUT)
+        _add_patches(parser, "by the picture")
+        add("--targets", type=int, help="patches of the exemplar, at most, that are matched at a scale (2000)")
+        add("--time-budget", type=float, metavar="SECONDS", help="take the picture as it is after so many seconds")
+        add("--features", default="none", help="match features in place of patches: none, random or vgg19 (none)")
+        add("--vgg-weights", type=Path, metavar="FILE", help="weights of --features vgg19: a state dict, as torch saves it")
+        add("--report", action="store_true", help="write OUT.html beside the picture, which shows how it is made")
+        add("--preview", action=argparse.BooleanOptionalAction, default=True, help="show OUT.preview.png while it is made (on)")
+    add("--seed", type=int, default=0, help="another seed, another result (0)")
+    return parser
 
 
-def _mix_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_size(parser: argparse.ArgumentParser, default: str, condition: str = "") -> None:
     add = parser.add_argument
-    add("exemplars", type=Path, nargs="+", metavar="EXEMPLAR", help="pictures of textures, two or more")
-    _sized(parser, "the exemplar's")
-    add("--weights", type=float, nargs="+", help="one for each exemplar; default: equal")
-    add("--steps", type=int, help="a strip of so many pictures from the first exemplar to the second")
-    add("--singles", action="store_true", help="also write the pictures of the strip one by one: OUT-1.png, …")
-    _common(parser)
+    add("--size", type=size, help=f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}")
+    add("--tile", action="store_true", help=f"make a picture that tiles the plane without a seam{condition}")
 
 
-def _train_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("exemplar", type=Path, help="picture of a texture; what repeats in it should be smaller than 64 pixels")
-    add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the generator is kept")
-    add("--steps", type=int, default=_STEPS, help=f"training steps ({_STEPS})")
-    add("--minutes", type=float, help="take the generator as it is after so many minutes")
-    _patches(parser, "4")
-
-
-def _sample_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="folder of a trained generator")
-    parser.add_argument("-o", "--out", type=Path, required=True, help=_OUT)
-    _sized(parser, "128", "; sides are multiples of 16")
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
-    """Arguments that synth, inpaint and mix share."""
-    add = parser.add_argument
-    add("-o", "--out", type=Path, required=True, help=_OUT)
-    _patches(parser, "by the picture")
-    add("--targets", type=int, help="patches of the exemplar, at most, that are matched at a scale (2000)")
-    add("--time-budget", type=float, metavar="SECONDS", help="take the picture as it is after so many seconds")
-    add("--features", default="none", help="match features in place of patches: none, random or vgg19 (none)")
-    add("--vgg-weights", type=Path, metavar="FILE", help="weights of --features vgg19: a state dict, as torch saves it")
-    add("--report", action="store_true", help="write OUT.html beside the picture, which shows how it is made")
-    add("--preview", action=argparse.BooleanOptionalAction, default=True, help="show OUT.preview.png while it is made (on)")
-
-
-def _sized(parser: argparse.ArgumentParser, default: str, condition: str = "") -> None:
-    help_ = f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}"
-    parser.add_argument("--size", type=size, help=help_)
-    parser.add_argument("--tile", action="store_true", help=f"make a picture that tiles the plane without a seam{condition}")
-
-
-def _patches(parser: argparse.ArgumentParser, scales: str) -> None:
+def _add_patches(parser: argparse.ArgumentParser, scales: str) -> None:
     add = parser.add_argument
     add("--scales", type=int, help=f"sizes at which patches are matched, each twice the last; default: {scales}")
     add("--patch", type=int, help="side of a patch in pixels (8)")
     add("--fresh", action="store_true", help="start over, where the same command would continue an interrupted one")
 
 
-_ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "synth": _synth_arguments,
-    "inpaint": _inpaint_arguments,
-    "mix": _mix_arguments,
-    "train": _train_arguments,
-    "sample": _sample_arguments,
-}
-
-
 @dataclass(frozen=True)
 class Made:
-    """What synth, inpaint and mix make.
-
-    ``pairs`` name pictures and the exemplars that they should be like, ``copied_from`` is an exemplar of which little should be
-    repeated, and ``singles`` are the pictures of a strip.
-    """
+    """What synth, inpaint and mix make."""
 
     picture: Picture
-    pairs: dict[str, tuple[Picture, Picture]]
+    pairs: dict[str, tuple[Picture, Picture]]  # pictures and the exemplars that they should be like
     tile: bool = False
     hole: Mask | None = None
     readable: Mask | None = None
-    copied_from: Picture | None = None
-    singles: Sequence[Picture] = field(default=())
+    copied_from: Picture | None = None  # an exemplar of which little should be repeated
+    singles: Sequence[Picture] = ()  # of a strip
 
 
 def _synth(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import common_kind
     from .synthesis import synthesize
 
     picture = _read(args.exemplar)
-    kind = common_kind([picture])
-    _check_out(args.out, kind)
     show.sources["exemplar"] = picture
-    made = synthesize(picture, args.size, tile=args.tile, **_options(args, kind, [picture], show))
+    made = synthesize(picture, args.size, tile=args.tile, **_options(args, [picture], show))
     return Made(made, {"": (made, picture)}, args.tile, copied_from=picture)
 
 
 def _inpaint(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import common_kind, marked, read_mask
+    from .pictures import marked, read_mask
     from .synthesis import hole, inpaint
 
     picture = _read(args.image)
-    kind = common_kind([picture if args.mask else replace(picture, alpha=None)])
-    _check_out(args.out, kind, lossless=True)
+    options = _options(args, [picture if args.mask else replace(picture, alpha=None)], show, lossless=True)
     mask = _read(args.mask) if args.mask else None
     region = read_mask(_read(args.exemplar_region), "--exemplar-region", picture) if args.exemplar_region else None
     where = hole(picture, mask, invert=args.invert)
     show.sources["picture"] = marked(picture, where)
-    options = _options(args, kind, [picture], show)
     made = inpaint(picture, mask, region=region, invert=args.invert, **options)
     return Made(made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where)
 
 
 def _mix(args: argparse.Namespace, show: Show) -> Made:
-    from .pictures import common_kind
     from .synthesis import joined, mix, strip
 
     if args.steps is not None and args.weights is not None:
@@ -204,11 +173,9 @@ def _mix(args: argparse.Namespace, show: Show) -> Made:
     if args.singles and args.steps is None:
         raise MongeError("--singles are the pictures of a strip: give --steps")
     pictures = [_read(path, srgb=True) for path in args.exemplars]
-    kind = common_kind(pictures)
-    _check_out(args.out, kind)
+    options = _options(args, pictures, show)
     names = [path.stem for path in args.exemplars]
     show.sources |= {f"{k + 1}: {name}": picture for k, (name, picture) in enumerate(zip(names, pictures, strict=True))}
-    options = _options(args, kind, pictures, show)
     if args.steps is None:
         made = [mix(pictures, args.weights, args.size, tile=args.tile, **options)]
     else:
@@ -221,17 +188,18 @@ def _mix(args: argparse.Namespace, show: Show) -> Made:
 _MAKES: dict[str, Callable[[argparse.Namespace, Show], Made]] = {"synth": _synth, "inpaint": _inpaint, "mix": _mix}
 
 
-def _make(name: str, args: argparse.Namespace) -> None:
+def _make(args: argparse.Namespace, name: str) -> None:
     """Run synth, inpaint or mix, write what it has made, and print size, seconds and metrics."""
     from .show import Show, copied_share, over_floor
     from .synthesis import forget, write_picture
 
     preview = args.out.with_suffix(".preview.png") if args.preview else None
     page = args.out.with_suffix(".html") if args.report else None
-    number = args.steps or 0 if vars(args).get("singles") else 0
-    singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(number)]
+    steps = (args.steps or 0) if vars(args).get("singles") else 0
+    singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(steps)]
     _check_names(args, [("--out", args.out), ("--preview", preview), ("--report", page), *(("--out", path) for path in singles)])
-    given = {k: v for k, v in vars(args).items() if k not in _UNSEEN and v is not None and v is not False}
+    silent = ("report", "preview", "fresh")  # about the picture
+    given = {k: v for k, v in vars(args).items() if k not in silent and v is not None and v is not False}
     words = {k.replace("_", " "): v for k, v in (_config(args).model_dump(exclude={"name"}) | given).items() if v is not None}
     with Show(f"texture {name}", words, preview, page) as show:
         made = _MAKES[name](args, show)
@@ -254,9 +222,10 @@ def _make(name: str, args: argparse.Namespace) -> None:
 
 def _check_names(args: argparse.Namespace, written: Sequence[tuple[str, Path | None]]) -> None:
     """Refuse to write over any of the files that are read."""
-    values = [value for name, value in vars(args).items() if name != "out"]
-    paths = [path for value in values for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
-    inputs = {path.resolve() for path in paths}
+    inputs = set()
+    for name, value in vars(args).items():
+        paths = value if isinstance(value, list) else [value]
+        inputs |= {path.resolve() for path in paths if isinstance(path, Path) and name != "out"}
     for flag, path in written:
         if path and path.resolve() in inputs:
             raise MongeError(f"{flag} '{path}' would overwrite an input: give another name")
@@ -271,20 +240,18 @@ def _read(path: Path, *, srgb: bool = False) -> Picture:
     return picture
 
 
-def _check_out(out: Path, kind: Kind, *, lossless: bool = False) -> None:
-    """Refuse a format that cannot hold the result before the work begins, and make its folder."""
+def _options(args: argparse.Namespace, pictures: Sequence[Picture], show: Show, *, lossless: bool = False) -> dict[str, Any]:
+    """The `Options` of a command; refuses a format that cannot hold the result before the work begins, and makes its folder."""
     from monge.images.io import require_writable
 
-    if lossless and out.suffix.lower() in _LOSSY:
+    from .pictures import common_kind
+    from .synthesis import load_extractor
+
+    kind, out = common_kind(pictures), args.out
+    if lossless and out.suffix.lower() in (".jpg", ".jpeg"):
         raise MongeError(f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead of '{out}'")
     require_writable(out, kind.dtype.itemsize * 8, kind.alpha)
     out.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _options(args: argparse.Namespace, kind: Kind, pictures: Sequence[Picture], show: Show) -> dict[str, Any]:
-    """The `monge.images.texture.synthesis.Options` of a command."""
-    from .synthesis import load_extractor
-
     shape = vars(args).get("size") or pictures[0].colours.shape[:2]
     side, tile = min(*shape, *(min(p.colours.shape[:2]) for p in pictures)), vars(args).get("tile", False)
     features = load_extractor(args.features, kind.channels, side, tile=tile, seed=args.seed, weights=args.vgg_weights)
@@ -293,8 +260,7 @@ def _options(args: argparse.Namespace, kind: Kind, pictures: Sequence[Picture], 
 
 
 def _state(args: argparse.Namespace) -> Path:
-    out: Path = args.out
-    return out.with_name(out.name + ".state")
+    return Path(f"{args.out}.state")
 
 
 def _config(args: argparse.Namespace) -> Any:
@@ -320,18 +286,10 @@ def _train(args: argparse.Namespace) -> None:
 
     from . import generator
 
-    config, bar, begun = _config(args), Bar("texture"), time.monotonic()
-    with closing(bar):
-        made = generator.train(
-            args.exemplar,
-            args.out,
-            steps=args.steps,
-            seed=args.seed,
-            config=config,
-            minutes=args.minutes,
-            fresh=args.fresh,
-            on_step=lambda step, scalars: bar.show(step / args.steps, step, scalars),
-        )
+    settings = {name: getattr(args, name) for name in ("steps", "seed", "minutes", "fresh")} | {"config": _config(args)}
+    begun = time.monotonic()
+    with closing(Bar("texture")) as bar:
+        made = generator.train(args.exemplar, args.out, on_step=lambda k, found: bar.show(k / args.steps, k, found), **settings)
     _print_notes(made.notes)
     print(f"trained in {time.monotonic() - begun:.0f} s")
     print(f"look at {args.out / 'preview.png'}; 'monge texture sample {args.out} -o OUT.png --size 1024' makes pictures")
@@ -350,8 +308,7 @@ def _sample(args: argparse.Namespace) -> None:
     write_picture(picture, args.out)
     _print_notes(picture.notes)
     h, w = picture.colours.shape[:2]
-    print(f"{w}×{h} pixels in {spent:.2f} s")
-    print(f"look at {args.out}")
+    print(f"{w}×{h} pixels in {spent:.2f} s\nlook at {args.out}")
 
 
 def _print_notes(notes: Iterable[str]) -> None:

@@ -3,13 +3,9 @@ r"""How much of a picture is cut out of an exemplar.
 A patch of a good new sample of a texture also has a nearest patch in the exemplar, but its neighbours have theirs elsewhere. In a
 copy, the nearest patches of neighbours are neighbours: the offset is the same over a whole region.
 
-==========  ======================================================================
-symbol      here
-==========  ======================================================================
-P_i, Q_j    patches of the picture (on a grid) and of the exemplar (all of them)
-o_i         offset: where the nearest Q lies, less where P_i lies
-run         connected patches of one offset, each nearly equal to its Q, as many as in a copied square of ``run`` pixels
-==========  ======================================================================
+P, Q    patches of the picture (on a grid) and of the exemplar (all of them)
+offset  where the nearest Q lies, less where P lies
+run     connected patches of one offset, each nearly equal to its Q, as many as in a copied square of ``run`` pixels
 
 Nearly equal means |P − Q|² at most ``tolerance`` times what is usual: the median over the patches of one half of the exemplar of
 their distance to the nearest in the other half. So regular textures, whose offsets agree by nature, are copied only where they
@@ -49,40 +45,35 @@ def copying(
 ) -> Copying:
     """Find the parts of a picture that repeat the exemplar, pixel for pixel but for small changes, over long runs.
 
-    Parameters
-    ----------
-    image, exemplar : Tensor (c, h, w), (c, h', w')
-        In the same unit.
-    patch, run : int
-        Side of the patches, and of the smallest square whose copy counts, in pixels.
-    stride : int
-        Every stride-th patch of the image is looked up, in both directions; all patches of the exemplar are candidates.
-    tolerance : float
-        Share of the usual squared distance, see above, under which a patch is nearly its nearest. 0 asks for equality.
+    Image (c, h, w) and exemplar (c, h', w') are in the same unit. ``patch`` is the side of the patches, and ``run`` that of the
+    smallest square whose copy counts, in pixels. Every ``stride``-th patch of the image is looked up, in both directions; all
+    patches of the exemplar are candidates. ``tolerance`` is the share of the usual squared distance, see above, under which a
+    patch is nearly its nearest. 0 asks for equality.
 
-    Notes
-    -----
     The exemplar itself scores 1 less its flat parts, a half of a texture against the other half about 0, noise 0. The search
-    is exact, and takes two seconds for 256² pixels with the default stride. Raises ValueError when shapes differ, a patch does
-    not fit, or ``stride`` is larger than ``run - patch``, which would miss runs.
+    is exact, and takes two seconds for 256² pixels with the default stride. ValueError when shapes differ, a patch does not fit,
+    or ``stride`` is larger than ``run - patch``, which would miss runs.
 
-    Examples
-    --------
     >>> x = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(0))
     >>> copying(x[:, :, 20:60], x).score, copying(1 - x, x).score
     (1.0, 0.0)
     """
-    _check(image, exemplar, patch, run, stride)
-    h, w = image.shape[1:]
+    if image.ndim != 3 or exemplar.ndim != 3 or image.shape[0] != exemplar.shape[0]:
+        raise ValueError(f"expected (c, h, w) and (c, h', w'), got {tuple(image.shape)} and {tuple(exemplar.shape)}")
+    (h, w), there = image.shape[1:], exemplar.shape[1:]
+    if min(h, w, *there) < patch:
+        raise ValueError(f"patch {patch} does not fit {(h, w)} and {tuple(there)}: take a smaller one")
+    if not 1 <= stride <= run - patch:
+        raise ValueError(f"stride must lie between 1 and run − patch = {run - patch}, got {stride}")
     height, width = ((side - patch) // stride + 1 for side in (h, w))
     corners = torch.cartesian_prod(torch.arange(height), torch.arange(width)) * stride
     found, squared = nearest_patches(patches(image[None], patch, stride=stride)[0], exemplar, patch)
     offsets = found - corners
-    runs = _runs(offsets, (squared <= tolerance * _usual(exemplar, patch)), height, width, (run - patch) / stride + 1)
+    runs = _runs(offsets, squared <= tolerance * _usual(exemplar, patch), height, width, (run - patch) / stride + 1)
     rows, columns = (_grid(side, n, patch, stride) for side, n in ((h, height), (w, width)))
-    there = offsets.T.reshape(2, height, width)[:, rows][:, :, columns]
-    there = there + torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"))
-    inside = there.clamp_min(0).minimum(torch.tensor(exemplar.shape[1:]).view(2, 1, 1) - 1)
+    place = torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"))
+    place = place + offsets.T.reshape(2, height, width)[:, rows][:, :, columns]
+    inside = place.clamp_min(0).minimum(torch.tensor(there).view(2, 1, 1) - 1)
     return Copying(runs.double().mean().item(), runs.view(height, width)[rows][:, columns], inside)
 
 
@@ -112,10 +103,9 @@ def nearest_patches(x: Tensor, exemplar: Tensor, size: int) -> tuple[Tensor, Ten
         y = patches(exemplar[None, :, top : top + band + size - 1], size)[0]
         at = ot.SemiDiscrete(y).assign(x)  # with potential 0 the cell of a target is what lies nearest to it
         squared = (x - y[at]).square().sum(1)
-        nearer = (squared < best).cpu()
+        place = torch.stack([at // width + top, at % width], 1).cpu()
+        corner = torch.where((squared < best).cpu()[:, None], place, corner)
         best = torch.minimum(best, squared)
-        place = torch.stack([at.cpu() // width + top, at.cpu() % width], 1)
-        corner = torch.where(nearer[:, None], place, corner)
     return corner, best
 
 
@@ -147,14 +137,3 @@ def _runs(offsets: Tensor, near: Tensor, height: int, width: int, side: float) -
 def _grid(side: int, n: int, patch: int, stride: int) -> Tensor:
     """For each pixel of a line the patch of the grid in whose midst it lies, or the nearest at the ends."""
     return ((torch.arange(side) - (patch - 1) / 2) / stride).round().long().clamp(0, n - 1)
-
-
-def _check(image: Tensor, exemplar: Tensor, patch: int, run: int, stride: int) -> None:
-    if image.ndim != 3 or exemplar.ndim != 3 or image.shape[0] != exemplar.shape[0]:
-        raise ValueError(f"expected (c, h, w) and (c, h', w'), got {tuple(image.shape)} and {tuple(exemplar.shape)}")
-    if min(*image.shape[1:], *exemplar.shape[1:]) < patch:
-        raise ValueError(
-            f"patch {patch} does not fit {tuple(image.shape[1:])} and {tuple(exemplar.shape[1:])}: take a smaller one"
-        )
-    if not 1 <= stride <= run - patch:
-        raise ValueError(f"stride must lie between 1 and run − patch = {run - patch}, got {stride}")

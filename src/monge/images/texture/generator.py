@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import Tensor
 
 from monge import __version__
 from monge.data import EndlessSource
@@ -34,18 +32,7 @@ from monge.nets import TextureNet
 from monge.train import RunFolder, Runner, Training, checkpoint
 from monge.train.folder import delete
 
-from .pictures import (
-    Kind,
-    Size,
-    as_texture,
-    fitting_scales,
-    kind_of,
-    require_memory,
-    size_of,
-    to_picture,
-    to_tensor,
-    without_opaque_alpha,
-)
+from .pictures import Kind, Size, as_texture, common_kind, fitting_scales, require_memory, size_of, to_picture, to_tensor
 
 STEPS = 1500
 _EVERY = 50  # steps between two lines of the log, and checkpoints
@@ -53,23 +40,10 @@ _SHARE = 0.8  # of the memory that is free
 _MARK = "generator.json"
 _PREVIEW = "preview.png"
 
-Say = Callable[[int, Mapping[str, float]], None]
-
 
 @dataclass(frozen=True)
 class Generator:
-    """A trained generator.
-
-    Attributes
-    ----------
-    net : TextureNet
-    kind : Kind
-        What its pictures are made of.
-    side : int
-        Side in pixels of what it makes when no size is asked for.
-    notes : tuple of str
-        What there is to say about its training.
-    """
+    """A trained generator: its network, the kind of its pictures, their side in pixels by default, notes on its training."""
 
     net: TextureNet
     kind: Kind
@@ -77,80 +51,41 @@ class Generator:
     notes: tuple[str, ...] = ()
 
     def sample(self, size: Size | None = None, *, seed: int = 0, tile: bool = False) -> Picture:
-        """Make a picture, in one pass.
+        """Make a picture, in one pass; ``size`` is the side of a square, or height and width in pixels.
 
-        Parameters
-        ----------
-        size : int or (int, int), optional
-            Side of a square, or height and width in pixels.
-        seed : int
-            Another seed, another picture.
-        tile : bool
-            Make a picture that can be laid beside itself without a seam. Its sides are multiples of ``net.unit`` pixels; others
-            are rounded, which a note of the picture says.
-
-        Raises
-        ------
-        MongeError
-            A size below 1, or one that does not fit into memory.
+        With ``tile`` the picture can be laid beside itself without a seam. Its sides are then multiples of ``net.unit`` pixels;
+        others are rounded, which a note of the picture says. MongeError for a size below 1 or one that does not fit into memory.
         """
         h, w = asked = size_of(size, (self.side, self.side))
-        unit, notes = self.net.unit, tuple[str, ...]()
+        unit = self.net.unit
         if tile:
             h, w = (max(unit, round(side / unit) * unit) for side in asked)
-        if (h, w) != asked:
-            notes = (f"sides of tiles are multiples of {unit} pixels: {w}×{h} in place of {asked[1]}×{asked[0]}",)
-        need = partial(sampling_memory, self.net)
+        rounded = f"sides of tiles are multiples of {unit} pixels: {w}×{h} in place of {asked[1]}×{asked[0]}"
+        notes = (rounded,) if (h, w) != asked else ()
 
         def remedy(room: float) -> str:
-            side = int(math.sqrt(room / need((h, w)) * h * w))
+            side = int(math.sqrt(room / sampling_memory(self.net, (h, w)) * h * w))
             return f"take fewer than {side}×{side}, or a tile to repeat"
 
-        require_memory((h, w), need, remedy, share=_SHARE)
+        require_memory((h, w), partial(sampling_memory, self.net), remedy, share=_SHARE)
         return replace(to_picture(make(self.net, (h, w), seed, tile=tile), self.kind), notes=notes)
 
 
 def train(
-    exemplar: Source,
-    folder: str | Path,
-    *,
-    steps: int = STEPS,
-    seed: int = 0,
-    config: Config | None = None,
-    minutes: float | None = None,
-    fresh: bool = False,
-    on_step: Say | None = None,
-) -> Generator:
+    exemplar: Source, folder: str | Path, *, steps: int = STEPS, seed: int = 0, config: Config | None = None,
+    minutes: float | None = None, fresh: bool = False, on_step: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Generator:  # fmt: skip
     """Train a generator of an exemplar's texture, or continue what the folder holds.
 
-    Parameters
-    ----------
-    exemplar : Picture, path or array
-        Arrays are (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha: uint8, uint16 or floats in [0, 1].
-    folder : path
-        Where the generator is kept; the same call after an interruption continues to the same bits.
-    steps : int
-        Training steps.
-    seed : int
-        Of weights, targets and noise.
-    config : Config, optional
-        See `monge.methods.texture_generator.Config`.
-    minutes : float, optional
-        Wall-clock minutes, earlier sittings included, after which the generator is taken as it is.
-    fresh : bool
-        Begin anew, whatever the folder holds.
-    on_step : callable, optional
-        Called with the number of steps made and the step's scalars.
+    The exemplar is a `Picture`, a path, or an array (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha, of uint8, uint16
+    or floats in [0, 1]. The same call after an interruption continues to the same bits, unless it is to begin ``fresh``.
+    ``seed`` is that of weights, targets and noise; ``config`` a `monge.methods.texture_generator.Config`. After ``minutes`` of
+    wall-clock time, earlier sittings included, the generator is taken as it is. ``on_step`` is called with the number of steps
+    made and the step's scalars.
 
-    Raises
-    ------
-    MongeError
-        What cannot be read or is smaller than a patch, a folder with something else in it, a loss that is not finite.
-    Interrupted
-        After SIGINT or SIGTERM, with a checkpoint written.
+    MongeError for what cannot be read or is smaller than a patch, a folder with something else in it, a loss that is not finite;
+    Interrupted after SIGINT or SIGTERM, with a checkpoint written.
 
-    Examples
-    --------
     >>> from tempfile import TemporaryDirectory
     >>> dots = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     >>> tiny = Config(patch=4, scales=2, side=16, levels=3, width=4, targets=50)
@@ -163,10 +98,10 @@ def train(
         raise MongeError(f"steps must be at least 1, got {steps}")
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise MongeError(f"minutes must be a number above 0, got {minutes}")
-    picture = without_opaque_alpha(as_texture(exemplar, "exemplar"))
+    picture = as_texture(exemplar, "exemplar")
     if not len(picture.visible):
         raise MongeError("the exemplar is fully transparent and shows no texture")
-    kind = kind_of([picture])
+    kind = common_kind([picture])
     x = to_tensor(picture, kind)
     config, notes = _checked(config or Config(), min(x.shape[1:]))
     about = {"config": config.model_dump(), "kind": _packed(kind), "seed": seed, "steps": steps}
@@ -177,7 +112,7 @@ def train(
         raise MongeError(str(error)) from error
     files = RunFolder(folder)
     _claim(files, about, fresh=fresh)
-    job = Training(method, EndlessSource("exemplar", tuple(x.shape), partial(_repeated, x)), seed, steps)
+    job = Training(method, EndlessSource("exemplar", tuple(x.shape), lambda n, _: x.expand(n, *x.shape)), seed, steps)
     runner = Runner(job, files.checkpoints, every=_EVERY, time_budget=minutes and 60 * minutes)
     state, remarks = files.torch_state()
     notes += (*remarks, *([runner.restore(state)] if state else []))
@@ -235,10 +170,6 @@ def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
         raise MongeError(f"'{folder}' has other files in it: name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.write_atomically(mark, (json.dumps(about, indent=2) + "\n").encode())
-
-
-def _repeated(x: Tensor, n: int, _: torch.Generator) -> Tensor:
-    return x.expand(n, *x.shape)
 
 
 def _checked(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:

@@ -5,13 +5,8 @@ r"""How near a picture is to a texture: patch distributions, seams, and features
     Gatys, Ecker & Bethge, "Texture synthesis using convolutional neural networks", NeurIPS 2015  [gatys2015]   Gram matrices
     Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR 2017    [ustyuzhaninov2017]
 
-==========  ======================================================================
-symbol      here
-==========  ======================================================================
-S_l         scale l of a picture, see `monge.nets.pyramid`
-f           features of one scale, one row for each place, see `monge.nets.RandomFilters`
-G           Gram matrix fᵀf / places
-==========  ======================================================================
+S_l   scale l of a picture, see `monge.nets.pyramid`
+f, G  features of one scale, one row for each place, see `monge.nets.RandomFilters`, and their Gram matrix fᵀf / places
 
 Pictures are (c, h, w) with values in [0, 1], but nothing is clamped: a picture that leaves the range is told by its distance.
 """
@@ -19,6 +14,7 @@ Pictures are (c, h, w) with values in [0, 1], but nothing is clamped: a picture 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 import torch
@@ -38,53 +34,29 @@ _PROJECTIONS_AT_ONCE = 8  # a picture of a megapixel has a million patches
 
 
 def patch_w2(
-    image: Tensor,
-    exemplar: Tensor,
-    *,
-    scales: int = 3,
-    patch: int = 4,
-    n: int = 1500,
-    draws: int = 3,
-    seed: int = 0,
-    torus: bool = False,
-    disjoint: bool = False,
-    mask: Tensor | None = None,
-    region: Tensor | None = None,
-) -> list[Measured]:
+    image: Tensor, exemplar: Tensor, *, scales: int = 3, patch: int = 4, n: int = 1500, draws: int = 3, seed: int = 0,
+    torus: bool = False, disjoint: bool = False, mask: Tensor | None = None, region: Tensor | None = None,
+) -> list[Measured]:  # fmt: skip
     r"""Exact W₂² between n patches of a picture and n of an exemplar at each scale; its floor: n others of the exemplar.
 
     .. math:: W_2^2\Bigl(\tfrac1n \sum_i \delta_{P_i S_l u},\ \tfrac1n \sum_j \delta_{P_j S_l v}\Bigr)
 
-    Parameters
-    ----------
-    image, exemplar : Tensor (c, h, w), (c, h', w')
-        Patches are drawn without replacement; value and floor share the exemplar's n patches. Where the exemplar has fewer than
-        2n patches, n is half of them; it is at most what the image has.
-    scales, patch, n, draws : int
-        Number of scales, the finest first; side of a patch in pixels; patches in a draw; draws of which the mean is taken.
-    torus : bool
-        Whether the image goes round: then patches across its border count.
-    disjoint : bool
-        Whether the floor's two draws share no patch. By default they are independent, so that the exemplar's own ratio is 1 in
-        the mean; on coarse scales, which have few patches, that asks more than a picture without copies can reach.
-    mask : bool Tensor (h, w), optional
-        Only patches of the image that touch it count: those with a pixel of which more than 0.1 was averaged from the mask.
-    region : bool Tensor (h', w'), optional
-        Only patches of the exemplar inside it count: those without a pixel of which more than 0.1 came from elsewhere. For an
-        inpainted picture ``patch_w2(x, x, mask=mask, region=~mask)`` compares the hole with its surroundings.
+    The result has one `Measured` for each scale, the finest first, in squared units of the picture, summed over the patch, whose
+    side is ``patch`` pixels; it is the mean of ``draws``. Patches are drawn without replacement; value and floor share the
+    exemplar's n patches. Where the exemplar has fewer than 2n patches, n is half of them; it is at most what the image has.
 
-    Returns
-    -------
-    list of Measured
-        Squared units of the picture, summed over the patch; one for each scale.
+    ``torus`` says that the image goes round: then patches across its border count. With ``disjoint`` the floor's two draws share
+    no patch. By default they are independent, so that the exemplar's own ratio is 1 in the mean; on coarse scales, which have few
+    patches, that asks more than a picture without copies can reach.
 
-    Notes
-    -----
-    Raises ValueError when shapes differ or a scale has no two patches. A scale of a draw takes a third of a second at n = 1500.
+    With a ``mask``, bool (h, w), only patches of the image that touch it count: those with a pixel of which more than 0.1 was
+    averaged from the mask. With a ``region``, bool (h', w'), only patches of the exemplar inside it: those without a pixel of
+    which more than 0.1 came from elsewhere. ``patch_w2(x, x, mask=mask, region=~mask)`` compares an inpainted hole with its
+    surroundings.
+
+    ValueError when shapes differ or a scale has no two patches. A scale of a draw takes a third of a second at n = 1500.
     Source: [houdard2023].
 
-    Examples
-    --------
     >>> x, y = torch.full((3, 40, 40), 0.25), torch.full((3, 40, 40), 0.75)
     >>> [round(found.value, 3) for found in patch_w2(x, y, n=50, draws=1)]  # 16 places, 3 colours, (1/2)²
     [12.0, 12.0, 12.0]
@@ -98,12 +70,10 @@ def patch_w2(
         theirs = _places(v[0], patch, False, elsewhere, touching=False)
         k = min(n, len(theirs) // 2, len(ours))
         if k < 1:
-            raise ValueError(
-                f"scale {scale} has {len(ours)} patches of the image and {len(theirs)} of the exemplar: take fewer scales"
-            )
-        pairs = [
-            _one_draw(u[0], v[0], ours, theirs, k, patch, disjoint, generator(seed, _DRAWS, scale, draw)) for draw in range(draws)
-        ]
+            have = f"{len(ours)} patches of the image and {len(theirs)} of the exemplar"
+            raise ValueError(f"scale {scale} has {have}: take fewer scales")
+        one_draw = partial(_one_draw, u[0], v[0], ours, theirs, k, patch, disjoint)
+        pairs = [one_draw(generator(seed, _DRAWS, scale, draw)) for draw in range(draws)]
         found.append(Measured(sum(p.value for p in pairs) / draws, sum(p.floor or 0.0 for p in pairs) / draws))
     return found
 
@@ -133,9 +103,8 @@ def sliced_patch_w2(
     found = []
     for u, v in zip(pyramid(image[None], scales, torus=torus), pyramid(exemplar[None], scales), strict=True):
         if min(*u.shape[2:], *v.shape[2:]) < patch:
-            raise ValueError(
-                f"patches of {patch} pixels do not fit {tuple(u.shape[2:])} and {tuple(v.shape[2:])}: take fewer scales"
-            )
+            sides = f"{tuple(u.shape[2:])} and {tuple(v.shape[2:])}"
+            raise ValueError(f"patches of {patch} pixels do not fit {sides}: take fewer scales")
         if torus:
             u = pad(u, (0, patch - 1, 0, patch - 1), mode="circular")
         theta = torch.randn(n_projections, u.shape[1] * patch**2, generator=generator(seed, _LINES), dtype=u.dtype)
@@ -229,11 +198,8 @@ def _one_draw(
     others = order[k:] if disjoint else torch.randperm(len(theirs), generator=g)
     x = _at(u, ours[torch.randperm(len(ours), generator=g)[:k]], patch)
     y, z = _at(v, theirs[order[:k]], patch), _at(v, theirs[others[:k]], patch)
-    return Measured(_w2_squared(x, y), _w2_squared(z, y))
-
-
-def _w2_squared(x: Tensor, y: Tensor) -> float:
-    return (ot.wasserstein(x, y) ** 2).item()
+    value, floor = ((ot.wasserstein(points, y) ** 2).item() for points in (x, z))
+    return Measured(value, floor)
 
 
 def _at(x: Tensor, places: Tensor, patch: int) -> Tensor:
@@ -270,6 +236,5 @@ def _made(mask: Tensor | None, x: Tensor, scales: int, torus: bool, name: str) -
 
 def _check(image: Tensor, exemplar: Tensor) -> None:
     if image.ndim != 3 or exemplar.ndim != 3 or image.shape[0] != exemplar.shape[0]:
-        raise ValueError(
-            f"image and exemplar must be (c, h, w) with one number of colours, got {tuple(image.shape)}, {tuple(exemplar.shape)}"
-        )
+        shapes = f"{tuple(image.shape)}, {tuple(exemplar.shape)}"
+        raise ValueError(f"image and exemplar must be (c, h, w) with one number of colours, got {shapes}")

@@ -3,8 +3,7 @@
 Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal transport between feature
 distributions", JMIV 2023    [houdard2023]
 
-H, W     grid of places in the exemplar
-i W + j  place (i, j) as one number: the target that a place of the picture is assigned to
+A place (i, j) of the exemplar's grid (H, W) is one number, i·W + j: the target that a place of the picture is assigned to.
 """
 
 from __future__ import annotations

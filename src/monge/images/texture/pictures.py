@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,12 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monge.errors import MongeError
-from monge.images.io import Picture, Pixels, Source, check_values, read_picture, top_value
+from monge.images.io import Picture, Pixels, Source, from_channels, read_picture, top_value
 
 Mask = NDArray[np.bool_]
 Size: TypeAlias = int | tuple[int, int]
-
-_MEBI = 2**20
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,11 @@ class Kind:
     def channels(self) -> int:
         return self.colours + self.alpha
 
+    @property
+    def top(self) -> float:
+        """The value of white."""
+        return top_value(self.dtype)
+
 
 def as_texture(given: Source, name: str) -> Picture:
     """A picture from a file's path, or an array (h, w) or (h, w, 1 to 4) of grey or RGB with or without alpha."""
@@ -49,9 +53,7 @@ def as_texture(given: Source, name: str) -> Picture:
     pixels = given[..., None] if given.ndim == 2 else given
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         raise MongeError(f"{name} must have shape (h, w) or (h, w, 1 to 4), got {given.shape}")
-    check_values(pixels, name)
-    colours = pixels.shape[2] - 1 | 1
-    return Picture(pixels[..., :colours], pixels[..., -1] if pixels.shape[2] > colours else None)
+    return from_channels(pixels, name)
 
 
 def in_srgb(given: Source, name: str) -> Picture:
@@ -60,9 +62,16 @@ def in_srgb(given: Source, name: str) -> Picture:
     return read_picture(given) if isinstance(given, str | Path) and picture.profile and picture.colours.shape[2] == 3 else picture
 
 
+def alpha_of(picture: Picture) -> Pixels:
+    """Alpha (h, w), opaque where a picture has none."""
+    if picture.alpha is not None:
+        return picture.alpha
+    return np.full(picture.colours.shape[:2], top_value(picture.colours.dtype), picture.colours.dtype)
+
+
 def without_opaque_alpha(picture: Picture) -> Picture:
     """The picture without an alpha that is opaque everywhere, which says nothing."""
-    opaque = picture.alpha is not None and bool((picture.alpha == top_value(picture.alpha)).all())
+    opaque = picture.alpha is not None and bool((picture.alpha == top_value(picture.alpha.dtype)).all())
     return replace(picture, alpha=None) if opaque else picture
 
 
@@ -76,38 +85,28 @@ def alike(pictures: Sequence[Picture]) -> list[Picture]:
 def _deep(picture: Picture, dtype: np.dtype[Any]) -> Picture:
     if picture.colours.dtype == dtype:
         return picture
-    kind = Kind(picture.colours.shape[2], picture.alpha is not None, dtype)
-    factor = kind_top(kind) / top_value(picture.colours)
+    factor = top_value(dtype) / top_value(picture.colours.dtype)
     alpha = None if picture.alpha is None else (picture.alpha * factor).astype(dtype)
     return replace(picture, colours=(picture.colours * factor).astype(dtype), alpha=alpha)
 
 
-def kind_of(pictures: Sequence[Picture]) -> Kind:
-    """The kind of a picture made from these, which are `alike`; a profile is kept where all have the same."""
-    first, profiles = pictures[0], {picture.profile for picture in pictures}
-    alpha = any(picture.alpha is not None for picture in pictures)
-    return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
-
-
 def common_kind(pictures: Sequence[Picture]) -> Kind:
-    """The kind of a picture made from these once they are `alike`; an alpha that is opaque everywhere does not count."""
-    return kind_of([without_opaque_alpha(picture) for picture in alike(pictures)])
+    """The kind of a picture made from these once they are `alike`.
 
-
-def kind_top(kind: Kind) -> float:
-    """The value of white."""
-    return top_value(np.empty(0, kind.dtype))
+    An alpha that is opaque everywhere does not count; a profile is kept where all have the same.
+    """
+    seen = [without_opaque_alpha(picture) for picture in alike(pictures)]
+    first, profiles = seen[0], {picture.profile for picture in seen}
+    alpha = any(picture.alpha is not None for picture in seen)
+    return Kind(first.colours.shape[2], alpha, first.colours.dtype, first.profile if len(profiles) == 1 else b"")
 
 
 def to_tensor(picture: Picture, kind: Kind) -> Tensor:
     """Channels (c, h, w) in [0, 1], premultiplied by alpha, which is the last of them."""
-    top = kind_top(kind)
-    colours = torch.from_numpy((picture.colours / top).astype(np.float32)).permute(2, 0, 1)
+    colours = torch.from_numpy((picture.colours / kind.top).astype(np.float32)).permute(2, 0, 1)
     if not kind.alpha:
         return colours.contiguous()
-    if picture.alpha is None:
-        return torch.cat([colours, torch.ones_like(colours[:1])])
-    alpha = torch.from_numpy((picture.alpha / top).astype(np.float32))[None]
+    alpha = torch.from_numpy((alpha_of(picture) / kind.top).astype(np.float32))[None]
     return torch.cat([colours * alpha, alpha])
 
 
@@ -123,8 +122,7 @@ def to_picture(channels: Tensor, kind: Kind) -> Picture:
 
 
 def _rounded(x: NDArray[np.float64], kind: Kind) -> Pixels:
-    top = kind_top(kind)
-    return (np.rint(x * top) if top > 1 else x).astype(kind.dtype)
+    return (np.rint(x * kind.top) if kind.top > 1 else x).astype(kind.dtype)
 
 
 def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
@@ -137,8 +135,9 @@ def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
         mask: Mask = given
     else:
         picture = as_texture(given, name)
-        light = picture.colours.mean(2) / top_value(picture.colours)
-        alpha = np.ones_like(light) if picture.alpha is None else picture.alpha / top_value(picture.alpha)
+        top = top_value(picture.colours.dtype)
+        light = picture.colours.mean(2) / top
+        alpha = alpha_of(picture) / top
         shown, white = alpha >= 0.5, light >= 0.5
         drawn = bool((alpha < 0.5).any()) and not white[shown].any()
         mask = shown if drawn else light * alpha >= 0.5
@@ -149,56 +148,48 @@ def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
     return mask
 
 
-def hole_of(picture: Picture) -> Mask:
-    """True where a picture is not fully opaque; MongeError if it has no such place."""
-    if picture.alpha is None or (hole := picture.alpha < top_value(picture.alpha)).sum() == 0:
+def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) -> Mask:
+    """Where `inpaint` fills a picture, a bool array (h, w), from the same arguments."""
+    if mask is None and invert:
+        raise MongeError("invert turns a mask round, and none was given: the transparent hole is what is filled")
+    if mask is not None:
+        found = read_mask(mask, "the mask", picture) ^ invert
+    elif not (found := alpha_of(picture) < top_value(picture.colours.dtype)).any():
         raise MongeError("the picture has no transparent hole to fill: give --mask, a picture that is white where to fill")
-    return np.asarray(hole)
-
-
-def check_mask(mask: Mask) -> None:
-    """MongeError for a mask with nothing to make, or nothing to learn from."""
-    if not mask.any():
+    if not found.any():
         raise MongeError("the mask is empty, nothing is to be made: white is filled, with --invert black is")
-    if mask.all():
+    if found.all():
         raise MongeError(
             "the mask covers the whole picture and leaves nothing to learn from: "
             "give one that is white where to fill and black elsewhere, or --invert"
         )
+    return found
 
 
-def filled(picture: Picture, made: Picture, mask: Mask, *, opaque: bool) -> Picture:
-    """The picture with the masked pixels from another; with ``opaque`` those lose their transparency."""
+def filled(picture: Picture, made: Picture, mask: Mask) -> Picture:
+    """The picture with the masked pixels from another; they are opaque where that has no alpha."""
     colours = np.where(mask[..., None], made.colours, picture.colours)
-    alpha = picture.alpha
-    if alpha is not None and (opaque or made.alpha is not None):
-        new = made.alpha if made.alpha is not None and not opaque else alpha.dtype.type(top_value(alpha))
-        alpha = np.where(mask, new, alpha)
+    alpha = None if picture.alpha is None else np.where(mask, alpha_of(made), picture.alpha)
     return replace(picture, colours=colours, alpha=alpha, notes=())
 
 
 def marked(picture: Picture, hole: Mask) -> Picture:
     """The picture with its hole transparent."""
-    alpha = np.where(hole, 0, top_value(picture.colours) if picture.alpha is None else picture.alpha)
-    return replace(picture, alpha=alpha.astype(picture.colours.dtype))
+    return replace(picture, alpha=np.where(hole, 0, alpha_of(picture)).astype(picture.colours.dtype))
 
 
 def joined(pictures: Sequence[Picture]) -> Picture:
     """Pictures of one height and kind side by side."""
-    alphas = [p.alpha for p in pictures if p.alpha is not None]
-    if alphas:
-        opaque = [np.full(p.colours.shape[:2], top_value(p.colours), p.colours.dtype) for p in pictures]
-        alphas = [o if p.alpha is None else p.alpha for p, o in zip(pictures, opaque, strict=True)]
-    notes = tuple(dict.fromkeys(note for picture in pictures for note in picture.notes))
+    opaque = all(picture.alpha is None for picture in pictures)
+    alpha = None if opaque else np.concatenate([alpha_of(picture) for picture in pictures], 1)
     colours = np.concatenate([picture.colours for picture in pictures], 1)
-    return replace(pictures[0], colours=colours, alpha=np.concatenate(alphas, 1) if alphas else None, notes=notes)
+    notes = tuple(dict.fromkeys(note for picture in pictures for note in picture.notes))
+    return replace(pictures[0], colours=colours, alpha=alpha, notes=notes)
 
 
 def size_of(size: Size | None, default: tuple[int, ...]) -> tuple[int, int]:
     """Height and width."""
-    if size is None:
-        return default[0], default[1]
-    h, w = (size, size) if isinstance(size, int) else size
+    h, w = default if size is None else (size, size) if isinstance(size, int) else size
     if min(h, w) < 1:
         raise MongeError(f"size must be at least 1 pixel high and wide, got {h} and {w}")
     return h, w
@@ -229,11 +220,9 @@ def require_memory(
 
 def available_memory() -> int | None:
     """Bytes that programs may still take, or None where the system does not say."""
-    try:
+    with suppress(OSError, StopIteration, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        pass
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
@@ -241,4 +230,4 @@ def available_memory() -> int | None:
 
 
 def _shown(count: float) -> str:
-    return f"{count / _MEBI / 1024:.1f} GiB" if count >= 1024 * _MEBI else f"{count / _MEBI:.0f} MiB"
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -31,31 +31,14 @@ Curve = Sequence[tuple[int, float]]
 
 
 def texture_page(
-    title: str,
-    pictures: Mapping[str, bytes],
-    curves: Mapping[str, Curve],
-    settings: Mapping[str, Any],
-    *,
-    metrics: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    progress: float = 1.0,
-    status: str = "",
+    title: str, pictures: Mapping[str, bytes], curves: Mapping[str, Curve], settings: Mapping[str, Any], *,
+    metrics: Mapping[str, Any] | None = None, notes: Sequence[str] = (), progress: float = 1.0, status: str = "",
     refresh: float | None = None,
-) -> str:
-    """Return the page.
+) -> str:  # fmt: skip
+    """Return the page: ``pictures`` by their captions, as PNG, a panel for each of the ``curves``, and two tables.
 
-    Parameters
-    ----------
-    pictures : mapping
-        Caption to PNG bytes.
-    curves : mapping
-        Name to points (step, value): one panel for each.
-    settings, metrics : mapping
-        Two tables; metrics stand above.
-    progress, status : float, str
-        Share of the work that is done, and a line about it.
-    refresh : float, optional
-        Seconds until a browser is to load the page again; without it the page stands still.
+    ``progress`` is the share of the work that is done, ``status`` a line about it; after ``refresh`` seconds a browser loads the
+    page again, without it the page stands still.
 
     >>> page = texture_page("A <wall>", {}, {"loss": [(1, 2.0), (2, 1.0)]}, {"seed": 0}, refresh=2)
     >>> "A &lt;wall&gt;" in page, 'http-equiv="refresh" content="2"' in page, "<polyline" in page

@@ -6,10 +6,8 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -21,7 +19,7 @@ from monge.train.checkpoint import write_atomically
 
 from .copying import copying_score
 from .metrics import patch_w2
-from .pictures import Mask, alike, kind_of, to_tensor, without_opaque_alpha
+from .pictures import Mask, alike, common_kind, to_tensor
 from .plots import shown_png, texture_page
 
 if TYPE_CHECKING:
@@ -52,10 +50,10 @@ class Show:
     def __enter__(self) -> Show:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bar.close()
         if kind is not None and self.page and self._last:
-            self._write(self._last, f"stopped at {self._share(self._last):.0%}", refresh=None)
+            self._write_so_far(self.page, self._last, f"stopped at {self._share(self._last):.0%}")
 
     @property
     def seconds(self) -> float:
@@ -80,18 +78,16 @@ class Show:
             self.preview.unlink(missing_ok=True)
         if not self.page:
             return
-        shown = pixels(made)
-        pictures = {**self._pngs, "made": shown_png(shown, _FINAL)}
+        pictures = {"made": shown_png(made.channels, _FINAL)}
         if tile:
-            pictures["2 × 2 tiles"] = shown_png(shown, _FINAL, repeat=2)
+            pictures["2 × 2 tiles"] = shown_png(made.channels, _FINAL, repeat=2)
         status = f"{made.colours.shape[1]}×{made.colours.shape[0]} pixels in {self.seconds:.0f} s"
         notes = tuple(dict.fromkeys((*self.notes, *made.notes)))
-        page = texture_page(self._title, pictures, self._curves, self._settings, metrics=metrics, notes=notes, status=status)
-        write_atomically(self.page, page.encode())
+        self._write(self.page, pictures, metrics=metrics, notes=notes, status=status)
 
     @cached_property
     def _pngs(self) -> dict[str, bytes]:
-        return {name: shown_png(pixels(picture), _LIVE) for name, picture in self.sources.items()}
+        return {name: shown_png(picture.channels, _LIVE) for name, picture in self.sources.items()}
 
     def _record(self, progress: Progress) -> None:
         scalars, name = progress.scalars, "loss"
@@ -110,31 +106,20 @@ class Show:
     def _refresh(self, progress: Progress) -> None:
         began = time.monotonic()
         if self.preview:
-            write_atomically(self.preview, shown_png(pixels(progress.picture())))
+            write_atomically(self.preview, shown_png(progress.picture().channels))
         if self.page:
-            self._write(progress, f"{self._share(progress):.0%} after {progress.seconds:.0f} s", refresh=_EVERY)
+            status = f"{self._share(progress):.0%} after {progress.seconds:.0f} s"
+            self._write_so_far(self.page, progress, status, refresh=_EVERY)
         self._shown = time.monotonic()
         self._cost = self._shown - began
 
-    def _write(self, progress: Progress, status: str, refresh: float | None) -> None:
-        assert self.page
-        pictures = {**self._pngs, "so far": shown_png(pixels(progress.picture()), _LIVE)}
-        page = texture_page(
-            self._title,
-            pictures,
-            self._curves,
-            self._settings,
-            notes=self.notes,
-            progress=self._share(progress),
-            status=status,
-            refresh=refresh,
-        )
-        write_atomically(self.page, page.encode())
+    def _write_so_far(self, path: Path, progress: Progress, status: str, refresh: float | None = None) -> None:
+        pictures = {"so far": shown_png(progress.picture().channels, _LIVE)}
+        self._write(path, pictures, notes=self.notes, progress=self._share(progress), status=status, refresh=refresh)
 
-
-def pixels(picture: Picture) -> np.ndarray:
-    """Channels (h, w, c), alpha last."""
-    return picture.colours if picture.alpha is None else np.dstack([picture.colours, picture.alpha])
+    def _write(self, path: Path, pictures: Mapping[str, bytes], **how: Any) -> None:
+        page = texture_page(self._title, {**self._pngs, **pictures}, self._curves, self._settings, **how)
+        write_atomically(path, page.encode())
 
 
 def patch_distances(
@@ -169,7 +154,6 @@ def copied_share(made: Picture, exemplar: Picture) -> float | None:
 
 
 def _tensors(made: Picture, exemplar: Picture) -> tuple[Tensor, Tensor]:
-    pair = alike([without_opaque_alpha(made), without_opaque_alpha(exemplar)])
-    kind = kind_of(pair)
-    ours, theirs = (to_tensor(picture, kind) for picture in pair)
-    return ours, theirs
+    pair = alike([made, exemplar])
+    kind = common_kind(pair)
+    return to_tensor(pair[0], kind), to_tensor(pair[1], kind)

@@ -32,13 +32,12 @@ from .pictures import (
     Size,
     alike,
     as_texture,
-    check_mask,
+    common_kind,
     filled,
     fitting_scales,
-    hole_of,
+    hole,
     in_srgb,
     joined,
-    kind_of,
     read_mask,
     require_memory,
     size_of,
@@ -47,43 +46,21 @@ from .pictures import (
     without_opaque_alpha,
 )
 
+# fmt: off
 __all__ = [
-    "Config",
-    "Options",
-    "Picture",
-    "Progress",
-    "forget",
-    "hole",
-    "inpaint",
-    "joined",
-    "load_extractor",
-    "mix",
-    "strip",
-    "synthesize",
-    "write_picture",
+    "Config", "Options", "Picture", "Progress", "forget", "hole", "inpaint", "joined", "load_extractor", "mix", "strip",
+    "synthesize", "write_picture",
 ]
+# fmt: on
 
 
 @dataclass(frozen=True)
 class Progress:
     """How a run goes, after a step.
 
-    Attributes
-    ----------
-    step : int
-        Steps taken, earlier sittings included.
-    fraction : float
-        Of the whole, in [0, 1].
-    seconds : float
-        Spent so far, earlier sittings included.
-    scalars : mapping
-        What the step reported: the loss and the scale it worked at among others.
-    picture : callable
-        Returns the picture so far.
-    notes : tuple of str
-        What there is to say about the run so far.
-    part, parts : int
-        Which picture of a strip it is.
+    ``step`` and ``seconds`` count earlier sittings too; ``fraction`` in [0, 1] is the share of the whole that is done.
+    ``scalars`` are what the step reported, the loss and the scale it worked at among others. ``picture`` returns the picture so
+    far, and ``notes`` are what there is to say about the run. ``part`` of ``parts`` says which picture of a strip it is.
     """
 
     step: int
@@ -100,23 +77,11 @@ class Progress:
 class Options:
     """What `synthesize`, `mix`, `strip` and `inpaint` have in common.
 
-    Parameters
-    ----------
-    seed : int
-        Another seed, another picture.
-    config : Config, optional
-        Patches, scales, steps: see `monge.methods.texture.Config`.
-    extractor : Module, optional
-        Match features, maps of a picture (n, c, h, w), in place of patches.
-    time_budget : float, optional
-        Seconds after which the picture is taken as it is.
-    on_progress : callable, optional
-        Called with a `Progress` after each step.
-    state : path, optional
-        Folder that keeps the work: after an interruption, however hard, the same call continues to the same bits. `forget`
-        deletes it.
-    fresh : bool
-        Begin anew, whatever the state.
+    Another ``seed``, another picture. ``config`` has patches, scales and steps, see `monge.methods.texture.Config`; with an
+    ``extractor`` its features, maps of a picture (n, c, h, w), are matched in place of patches. After ``time_budget`` seconds the
+    picture is taken as it is. ``on_progress`` is called with a `Progress` after each step. ``state`` is a folder that keeps the
+    work: after an interruption, however hard, the same call continues to the same bits, unless it is to begin ``fresh``. `forget`
+    deletes the folder.
     """
 
     seed: int = 0
@@ -135,37 +100,20 @@ class Options:
 def synthesize(exemplar: Source, size: Size | None = None, *, tile: bool = False, **options: Any) -> Picture:
     """Make a picture of any size that looks like the exemplar.
 
-    Parameters
-    ----------
-    exemplar : Picture, path or array
-        Arrays are (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha: uint8, uint16 or floats in [0, 1].
-    size : int or (int, int), optional
-        Side of a square, or height and width in pixels; the exemplar's by default.
-    tile : bool
-        Make a picture that can be laid beside itself without a seam.
-    **options
-        Keyword arguments of `Options`: seed, config, extractor, time_budget, on_progress, state, fresh.
+    The exemplar is a `Picture`, a path, or an array (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha, of uint8, uint16
+    or floats in [0, 1]. ``size`` is the side of a square, or height and width in pixels; the exemplar's by default. With ``tile``
+    the picture can be laid beside itself without a seam. ``options`` are keyword arguments of `Options`.
 
-    Returns
-    -------
-    Picture
-        Of the exemplar's kind, without an alpha that would be opaque; `Picture.notes` says what was unusual.
+    The result is of the exemplar's kind, without an alpha that would be opaque; its ``notes`` say what was unusual. MongeError
+    for what cannot be read, is smaller than a patch, or does not fit into memory.
 
-    Raises
-    ------
-    MongeError
-        What cannot be read, is smaller than a patch, or does not fit into memory.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> dots = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     >>> made = synthesize(dots, (16, 32), config=Config(scales=2, targets=50), time_budget=0.1)
     >>> made.colours.shape, made.colours.dtype
     ((16, 32, 3), dtype('uint8'))
     """
-    picture = as_texture(exemplar, "exemplar")
-    return _between([picture], [1.0], size, tile, Options(**options))
+    return _between([as_texture(exemplar, "exemplar")], [1.0], size, tile, Options(**options))
 
 
 def mix(
@@ -213,11 +161,11 @@ def strip(
     if steps < 2:
         raise MongeError(f"steps must be at least 2, the two ends, got {steps}")
     pictures, whole, made = _alike(exemplars), Options(**options), []
+    budget = whole.time_budget and whole.time_budget / steps
     for k in range(steps):
         folder = Path(whole.state) / f"part-{k + 1:02}" if whole.state else None
-        budget, listener = whole.time_budget and whole.time_budget / steps, _numbered(whole.on_progress, k, steps)
+        part = replace(whole, time_budget=budget, state=folder, on_progress=_numbered(whole.on_progress, k, steps))
         t = k / (steps - 1)
-        part = replace(whole, time_budget=budget, state=folder, on_progress=listener)
         made.append(_between(pictures, [1 - t, t], size, tile, part))
     return made
 
@@ -250,23 +198,15 @@ def inpaint(
     readable = ~where if region is None else read_mask(region, "the region", given) & ~where
     if not readable.any():
         raise MongeError("the region has no pixel outside the mask, and leaves nothing to learn from: make it white there")
-    known = replace(given, alpha=None) if mask is None else without_opaque_alpha(given)
-    kind = kind_of([known])
+    known = replace(given, alpha=None) if mask is None else given
+    kind = common_kind([known])
 
     def finish(made: Tensor) -> Picture:
-        return filled(given, to_picture(made, kind), where, opaque=mask is None)
+        return filled(given, to_picture(made, kind), where)
 
-    masks = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable)}
-    return _optimised([to_tensor(known, kind)], None, where.shape, False, Options(**options), finish, masks)
-
-
-def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) -> Mask:
-    """Where `inpaint` fills a picture, a bool array (h, w), from the same arguments."""
-    if mask is None and invert:
-        raise MongeError("invert turns a mask round, and none was given: the transparent hole is what is filled")
-    found = hole_of(picture) if mask is None else read_mask(mask, "the mask", picture)
-    check_mask(found := ~found if invert else found)
-    return found
+    x = to_tensor(known, kind)
+    inputs = {"mask": torch.from_numpy(where), "region": torch.from_numpy(readable), "image": x}
+    return _optimised([x], None, where.shape, False, Options(**options), finish, inputs)
 
 
 def forget(state: str | Path) -> None:
@@ -290,38 +230,28 @@ def _numbered(listener: Callable[[Progress], None] | None, part: int, parts: int
 
 def _between(pictures: Sequence[Picture], weights: Sequence[float], size: Size | None, tile: bool, options: Options) -> Picture:
     """A picture between exemplars that are alike; those of weight 0 are left out."""
-    seen = [without_opaque_alpha(picture) for picture in pictures]
-    for k, picture in enumerate(seen):
+    for k, picture in enumerate(pictures):
         if not len(picture.visible):
             raise MongeError(f"exemplar {k + 1} is fully transparent and shows no texture")
-    kind = kind_of(seen)
-    used = [(to_tensor(picture, kind), w) for picture, w in zip(seen, weights, strict=True) if w]
-    several = [w for _, w in used] if len(used) > 1 else None
-    shape = size_of(size, seen[0].colours.shape[:2])
+    kind = common_kind(pictures)
+    used = [to_tensor(picture, kind) for picture, w in zip(pictures, weights, strict=True) if w]
+    several = [w for w in weights if w] if len(used) > 1 else None
+    shape = size_of(size, pictures[0].colours.shape[:2])
 
-    def finish(made: Tensor) -> Picture:
-        return without_opaque_alpha(to_picture(made, kind))
-
-    return _optimised([x for x, _ in used], several, shape, tile, options, finish)
+    return _optimised(used, several, shape, tile, options, lambda made: without_opaque_alpha(to_picture(made, kind)))
 
 
 def _optimised(
-    exemplars: list[Tensor],
-    weights: list[float] | None,
-    size: tuple[int, int],
-    tile: bool,
-    options: Options,
-    finish: Callable[[Tensor], Picture],
-    masks: dict[str, Tensor] | None = None,
-) -> Picture:
-    """The picture that ``finish`` makes of channels (c, h, w); ``masks`` are mask and region where the exemplar has a hole."""
+    exemplars: list[Tensor], weights: list[float] | None, size: tuple[int, int], tile: bool, options: Options,
+    finish: Callable[[Tensor], Picture], inputs: Mapping[str, Any] = {},
+) -> Picture:  # fmt: skip
+    """The picture that ``finish`` makes of channels (c, h, w); ``inputs`` are image, mask and region of one with a hole."""
     clock = Clock()
     clock.start()  # what goes before the first step counts
-    config, notes = _checked(options.config or Config(), [x.shape[1:] for x in exemplars], size)
     shapes = [tuple(x.shape) for x in exemplars]
+    config, notes = _checked(options.config or Config(), shapes, size)
     require_memory(size, lambda s: memory_estimate(shapes, s, config), lambda room: _largest(shapes, size, config, room))
     named: dict[str, Any] = {"weights": weights, "tile": tile, "seed": options.seed}
-    inputs: dict[str, Any] = masks | {"image": exemplars[0]} if masks else {}
     try:
         texture = Texture(exemplars, size, config=config, extractor=options.extractor, **named, **inputs)
     except ValueError as error:
@@ -345,11 +275,12 @@ def _optimised(
     return replace(picture(), notes=notes)
 
 
+@dataclass(frozen=True)
 class _Painting:
     """A `Texture` as a job that knows what its checkpoints are of."""
 
-    def __init__(self, texture: Texture, fingerprint: str) -> None:
-        self.texture, self.fingerprint = texture, fingerprint
+    texture: Texture
+    fingerprint: str
 
     @property
     def done(self) -> bool:
@@ -384,19 +315,21 @@ def _restored(runner: Runner, fingerprint: str, folder: Path | None, fresh: bool
     return (*remarks, runner.restore(state))
 
 
-def _checked(config: Config, exemplars: Sequence[Sequence[int]], size: tuple[int, int]) -> tuple[Config, tuple[str, ...]]:
+def _checked(config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> tuple[Config, tuple[str, ...]]:
     """The configuration with as many scales as leave room for a patch at the coarsest, and what to say about it."""
-    side = min(min(shape) for shape in exemplars)
-    for name, least in (("exemplar", side), ("size", min(size))):
+    side = min(min(h, w) for _, h, w in shapes)
+    for name, least, larger in (("exemplar", side, "picture"), ("size", min(size), "size")):
         if least < config.patch:
-            raise MongeError(
-                f"the {name} of {least} pixels is smaller than a patch of {config.patch}: "
-                f"take {'a larger picture' if name == 'exemplar' else 'a larger size'}, or smaller patches"
-            )
+            found = f"the {name} of {least} pixels is smaller than a patch of {config.patch}"
+            raise MongeError(f"{found}: take a larger {larger}, or smaller patches")
     scales, note = fitting_scales(config.scales, config.patch, min(side, *size))
     if not note:
         return config, ()
     return config.model_copy(update={"scales": scales}), (f"{note} {scales} {'is' if scales == 1 else 'are'} used",)
+
+
+def _not_finite(step: int, term: str, value: float) -> str:
+    return f"step {step}: {term} is {value}: lower the learning rate, or take fewer scales"
 
 
 def _largest(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], config: Config, room: float) -> str:
@@ -408,7 +341,3 @@ def _largest(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], config: C
         low, high = (middle, high) if memory_estimate(shapes, scaled, config) <= room else (low, middle)
     h, w = (side * low // max(size) for side in size)
     return f"--size {w}x{h} fits" if min(h, w) >= config.patch else "take a smaller exemplar, or free some memory"
-
-
-def _not_finite(step: int, term: str, value: float) -> str:
-    return f"step {step}: {term} is {value}: lower the learning rate, or take fewer scales"
