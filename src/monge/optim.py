@@ -44,12 +44,9 @@ class Adam(Frozen):
     0.05
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate; decays linearly over the second half."""
-    beta1: float = Field(0.9, ge=0, lt=1)
-    """Decay of the first moment."""
-    beta2: float = Field(0.999, ge=0, lt=1)
-    """Decay of the second moment."""
+    lr: float = Field(gt=0)  # Learning rate; decays linearly over the second half.
+    beta1: float = Field(0.9, ge=0, lt=1)  # Decay of the first moment.
+    beta2: float = Field(0.999, ge=0, lt=1)  # Decay of the second moment.
 
     def make(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """An optimizer of ``parameters``."""
@@ -67,14 +64,10 @@ class GameAdam(Frozen):
     ['critic', 'generator']
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(gt=0)
-    """Learning rate of the critic; decays likewise."""
-    beta1: float = Field(0.9, ge=0, lt=1)
-    """Decay of the first moment, both networks."""
-    beta2: float = Field(0.999, ge=0, lt=1)
-    """Decay of the second moment, both networks."""
+    lr: float = Field(gt=0)  # Learning rate of the generator; decays linearly over the second half.
+    critic_lr: float = Field(gt=0)  # Learning rate of the critic; decays likewise.
+    beta1: float = Field(0.9, ge=0, lt=1)  # Decay of the first moment, both networks.
+    beta2: float = Field(0.999, ge=0, lt=1)  # Decay of the second moment, both networks.
 
     def make(self, generator: nn.Module, critic: nn.Module | None = None) -> dict[str, Optimizer]:
         """Optimizers "generator" and, where there is a critic, "critic"."""
@@ -93,10 +86,8 @@ class GameRMSprop(Frozen):
     ['critic', 'generator']
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(gt=0)
-    """Learning rate of the critic; decays likewise."""
+    lr: float = Field(gt=0)  # Learning rate of the generator; decays linearly over the second half.
+    critic_lr: float = Field(gt=0)  # Learning rate of the critic; decays likewise.
 
     def make(self, generator: nn.Module, critic: nn.Module) -> dict[str, Optimizer]:
         """Optimizers "generator" and "critic"."""
@@ -115,8 +106,7 @@ class PotentialAdam(Frozen):
     [(0.8, 0.99), (0.4, 0.4)]
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate of both networks; decays linearly over the second half."""
+    lr: float = Field(gt=0)  # Learning rate of both networks; decays linearly over the second half.
 
     def make(self, potential: nn.Module, inverse: nn.Module) -> Optimizer:
         """One optimizer of both networks."""

@@ -35,10 +35,8 @@ class Config(Frozen):
     """W₂ by amortised conjugates."""
 
     name: Literal["amortised_w2"] = "amortised_w2"
-    refine: int = Field(5, ge=0)
-    """Descent steps from the guess to the conjugate's point, in training."""
-    sharpen: int = Field(50, ge=0)
-    """The same in the inverse map."""
+    refine: int = Field(5, ge=0)  # Descent steps from the guess to the conjugate's point, in training.
+    sharpen: int = Field(50, ge=0)  # The same in the inverse map.
     start: Literal["gaussian", "identity"] = "gaussian"
     """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
     batch: Batch = 1024

@@ -37,18 +37,14 @@ class Config(Frozen):
     """Cramér GAN."""
 
     name: Literal["cramer_gan"] = "cramer_gan"
-    surrogate: bool = False
-    """Train h on the paper's one-sided witness instead of the energy distance."""
-    penalty: float = Field(10, ge=0)
-    """λ."""
+    surrogate: bool = False  # Train h on the paper's one-sided witness instead of the energy distance.
+    penalty: float = Field(10, ge=0)  # λ.
     batch: Batch = 64
-    critic_steps: int = Field(5, ge=1)
-    """n_critic, updates of h for one of the generator."""
+    critic_steps: int = Field(5, ge=1)  # n_critic, updates of h for one of the generator.
     adam: GameAdam = GameAdam(lr=1e-4, critic_lr=1e-4, beta1=0.5, beta2=0.9)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    features: int = Field(256, ge=1)
-    """k, dimension of h."""
+    features: int = Field(256, ge=1)  # k, dimension of h.
 
 
 TINY = Config(batch=16, critic_steps=2, features=4, nets={"width": 8, "critic_width": 8})

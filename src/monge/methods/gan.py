@@ -39,8 +39,7 @@ class Config(Frozen):
     loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
     """What G descends: −log D(G(z)), or log(1 − D(G(z))), whose gradient vanishes when D is sure."""
     batch: Batch = 128
-    critic_steps: int = Field(1, ge=1)
-    """k, updates of D for one of G."""
+    critic_steps: int = Field(1, ge=1)  # k, updates of D for one of G.
     adam: GameAdam = GameAdam(lr=2e-4, critic_lr=2e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999

@@ -63,49 +63,33 @@ class Config(Frozen):
     """MDOT-Net."""
 
     name: Literal["mdot"] = "mdot"
-    ot: float = Field(1.0, ge=0)
-    """Weight of the transport to real targets."""
-    gw: float = Field(1.0, ge=0)
-    """λ: weight of the Gromov-Wasserstein distance to the sources."""
-    gan: float = Field(0.0, ge=0)
-    """Weight of a GAN's loss, with a critic of its own, to compare with."""
+    ot: float = Field(1.0, ge=0)  # Weight of the transport to real targets.
+    gw: float = Field(1.0, ge=0)  # λ: weight of the Gromov-Wasserstein distance to the sources.
+    gan: float = Field(0.0, ge=0)  # Weight of a GAN's loss, with a critic of its own, to compare with.
     relation: Literal["one-plan", "co-optimal"] = "one-plan"
     """Plans of the Gromov-Wasserstein distance: the paper's one, or one for each of its two batches."""
-    clips: tuple[int, ...] = Field((8, 24, 96), min_length=1)
-    """Lengths of the sequences that are transported, frames."""
-    matched: int = Field(96, ge=4)
-    """Sequences of each length, at most, in each batch."""
-    stride: int = Field(4, ge=1)
-    """Frames from one state that is compared to the next; velocities are compared in every frame."""
+    clips: tuple[int, ...] = Field((8, 24, 96), min_length=1)  # Lengths of the sequences that are transported, frames.
+    matched: int = Field(96, ge=4)  # Sequences of each length, at most, in each batch.
+    stride: int = Field(4, ge=1)  # Frames from one state that is compared to the next; velocities are compared in every frame.
     velocity: float = Field(0.3, ge=0)
     """ν: what velocities cost that are wrong by their usual size, in squared units of the target cost, thrice."""
     effort: float = Field(0.5, ge=0)
     """η: what velocities cost whose root mean square over a sequence is wrong by their usual size, likewise."""
-    epsilon: float = Field(0.05, gt=0)
-    """Entropic regularisation of the transport, in units of the mean cost."""
+    epsilon: float = Field(0.05, gt=0)  # Entropic regularisation of the transport, in units of the mean cost.
     pairing: float = Field(0.5, ge=0)
     """One plan only: what it costs to take a target for that of another source; relations that differ by their mean cost 1. The
     paper has 0."""
     gw_epsilon: float = Field(0.01, gt=0)
     """Entropic regularisation of the Gromov-Wasserstein distance, whose relations have mean 1."""
-    tol: float = Field(1e-2, gt=0, lt=1)
-    """L1 marginal error of the plans."""
-    max_iter: int = Field(200, ge=1)
-    """Bound on Sinkhorn iterations; for relations, on linearisations."""
-    batch: int = Field(32, ge=4)
-    """Sequences in each of the two batches, over all processes."""
-    lr: float = Field(2e-3, gt=0)
-    """Adam learning rate; decays linearly over the second half."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay."""
-    ema: float = Field(0.995, ge=0, lt=1)
-    """Decay of the generator average that `transform` uses."""
-    noise: int = Field(8, ge=1)
-    """Numbers of noise in each cell of a source (a few frames, see `monge.data.Domains.pace`)."""
-    style: int = Field(8, ge=1)
-    """Numbers of noise that stay the same over a sequence."""
-    width: int = Field(128, ge=1)
-    """Width of the generator."""
+    tol: float = Field(1e-2, gt=0, lt=1)  # L1 marginal error of the plans.
+    max_iter: int = Field(200, ge=1)  # Bound on Sinkhorn iterations; for relations, on linearisations.
+    batch: int = Field(32, ge=4)  # Sequences in each of the two batches, over all processes.
+    lr: float = Field(2e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
+    beta1: float = Field(0.5, ge=0, lt=1)  # Adam's first-moment decay.
+    ema: float = Field(0.995, ge=0, lt=1)  # Decay of the generator average that `transform` uses.
+    noise: int = Field(8, ge=1)  # Numbers of noise in each cell of a source (a few frames, see `monge.data.Domains.pace`).
+    style: int = Field(8, ge=1)  # Numbers of noise that stay the same over a sequence.
+    width: int = Field(128, ge=1)  # Width of the generator.
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Config:

@@ -35,24 +35,18 @@ class Config(Frozen):
     """OT-GAN."""
 
     name: Literal["ot_gan"] = "ot_gan"
-    epsilon: float = Field(1 / 500, gt=0)
-    """Entropic regularisation, in units of the cosine distance."""
+    epsilon: float = Field(1 / 500, gt=0)  # Entropic regularisation, in units of the cosine distance.
     tol: Tolerance = 1e-2
-    max_iter: int = Field(500, ge=1)
-    """Bound on Sinkhorn iterations."""
-    batch: int = Field(512, ge=4)
-    """Global batch, both halves together."""
+    max_iter: int = Field(500, ge=1)  # Bound on Sinkhorn iterations.
+    batch: int = Field(512, ge=4)  # Global batch, both halves together.
     micro_batch: int | None = Field(None, ge=1)
     """Rows that go through the networks at a time, each process; the loss is still that of the whole batch."""
-    generator_steps: int = Field(3, ge=1)
-    """n_gen: generator updates for one of the critic."""
+    generator_steps: int = Field(3, ge=1)  # n_gen: generator updates for one of the critic.
     adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    features: int = Field(256, ge=2)
-    """Dimension of the critic's output."""
-    weight_norm: bool = True
-    """Weight normalisation with data-dependent initialisation, both networks."""
+    features: int = Field(256, ge=2)  # Dimension of the critic's output.
+    weight_norm: bool = True  # Weight normalisation with data-dependent initialisation, both networks.
 
     @field_validator("batch")
     @classmethod

@@ -36,10 +36,8 @@ class Config(Frozen):
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    code_penalty: float = Field(0.1, ge=0)
-    """Weight β of the codes' squared length."""
-    decoder_decay: float = Field(1e-3, ge=0)
-    """Weight λ of the decoder's squared weights."""
+    code_penalty: float = Field(0.1, ge=0)  # Weight β of the codes' squared length.
+    decoder_decay: float = Field(1e-3, ge=0)  # Weight λ of the decoder's squared weights.
 
 
 TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8})

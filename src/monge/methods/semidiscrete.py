@@ -66,18 +66,13 @@ class Config(Frozen):
     contrast: float = Field(1.0, ge=1)
     """Pictures only: pixels x are compared as tanh(atanh(x)/contrast). At 1 a blend of pictures is best grey; above, the more
     frequent of black and white."""
-    targets: int = Field(2000, ge=2)
-    """Data points m that are matched; the first m of a fixed random order."""
-    batch: int = Field(256, ge=2)
-    """Global batch of samples, for each step of ψ and of θ."""
+    targets: int = Field(2000, ge=2)  # Data points m that are matched; the first m of a fixed random order.
+    batch: int = Field(256, ge=2)  # Global batch of samples, for each step of ψ and of θ.
     ascents: int = Field(5, ge=0)
     """Steps of ψ on fresh samples before each step of θ; one on the samples of that step follows it."""
-    rate: float = Field(1.0, gt=0)
-    """Step of ψ, relative to the step that the scores and the noise suggest."""
-    memory: float = Field(3.0, gt=0)
-    """Steps of ψ over which its average reaches back; more at the end of a run."""
-    tol: float = Field(1e-2, gt=0, lt=1)
-    """L1 marginal error of the samples' plan to themselves."""
+    rate: float = Field(1.0, gt=0)  # Step of ψ, relative to the step that the scores and the noise suggest.
+    memory: float = Field(3.0, gt=0)  # Steps of ψ over which its average reaches back; more at the end of a run.
+    tol: float = Field(1e-2, gt=0, lt=1)  # L1 marginal error of the samples' plan to themselves.
     adam: Adam = Adam(lr=1e-3, beta1=0.5, beta2=0.99)
     nets: GeneratorNets = GeneratorNets()
     ema: Decay = 0.99

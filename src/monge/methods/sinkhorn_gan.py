@@ -32,25 +32,19 @@ class Config(Frozen):
     """Sinkhorn GAN."""
 
     name: Literal["sinkhorn_gan"] = "sinkhorn_gan"
-    epsilon: float = Field(0.1, gt=0)
-    """Entropic regularisation, in units of the cost."""
+    epsilon: float = Field(0.1, gt=0)  # Entropic regularisation, in units of the cost.
     cost: Literal["sqeuclidean", "euclidean", "cosine", "log"] = "sqeuclidean"
     """Ground cost; log is log(1 + d²/cost_scale²), which lets mass that is in place stay there."""
-    cost_scale: float = Field(0.1, gt=0)
-    """Length below which the log cost is quadratic."""
+    cost_scale: float = Field(0.1, gt=0)  # Length below which the log cost is quadratic.
     tol: Tolerance = 1e-2
     batch: Batch = 256
     adam: GameAdam = GameAdam(lr=1e-3, critic_lr=1e-4, beta1=0.5, beta2=0.99)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    critic_steps: int = Field(0, ge=0)
-    """Updates of a learned cost for one of the generator; 0 keeps the cost fixed."""
-    critic_every: int = Field(1, ge=1)
-    """Generator updates between two rounds of critic updates; the paper's algorithm has 1."""
-    features: int = Field(64, ge=2)
-    """Dimension of the learned cost's features, which are normalised to length 1."""
-    weight_norm: bool = False
-    """Weight normalisation with data-dependent initialisation, both networks."""
+    critic_steps: int = Field(0, ge=0)  # Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
+    critic_every: int = Field(1, ge=1)  # Generator updates between two rounds of critic updates; the paper's algorithm has 1.
+    features: int = Field(64, ge=2)  # Dimension of the learned cost's features, which are normalised to length 1.
+    weight_norm: bool = False  # Weight normalisation with data-dependent initialisation, both networks.
 
 
 TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_width": 8})

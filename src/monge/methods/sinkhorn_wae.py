@@ -40,13 +40,11 @@ class Config(Frozen):
     """Sinkhorn autoencoder."""
 
     name: Literal["sinkhorn_wae"] = "sinkhorn_wae"
-    weight: float = Field(10.0, ge=0)
-    """Weight β of the divergence, in units of the squared error of one sample."""
+    weight: float = Field(10.0, ge=0)  # Weight β of the divergence, in units of the squared error of one sample.
     epsilon: float = Field(0.1, gt=0)
     """Entropic regularisation, in units of the mean squared distance of two points of the prior."""
     tol: Tolerance = 1e-2
-    prior: str = "normal"
-    """normal, uniform, sphere, or points of any data set or file."""
+    prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()

@@ -47,34 +47,23 @@ class Config(Frozen):
     """Texture generator by patch transport."""
 
     name: Literal["texture_generator"] = "texture_generator"
-    patch: int = Field(8, ge=2, le=32)
-    """Side of the patches."""
+    patch: int = Field(8, ge=2, le=32)  # Side of the patches.
     detail: int = Field(3, ge=0, le=32)
     """Side of further patches at the two finest scales, 0 for none: small ones have the grain that large ones smooth."""
-    scales: int = Field(4, ge=1)
-    """Scales of the pyramid at which patches are matched."""
-    targets: int = Field(1500, ge=16)
-    """Patches of the exemplar that stand for all of its patches at a scale."""
+    scales: int = Field(4, ge=1)  # Scales of the pyramid at which patches are matched.
+    targets: int = Field(1500, ge=16)  # Patches of the exemplar that stand for all of its patches at a scale.
     points: int = Field(960, ge=16)
     """Patches on which ψ is balanced in a step, at each scale; where the pictures have fewer, with those of earlier steps."""
-    sweeps: int = Field(5, ge=1)
-    """Fixed-point steps on ψ for one of θ."""
-    blur: float = Field(0.5, gt=0)
-    """ε of those steps, in mean squared distances of a target to its third neighbour."""
-    batch: int = Field(2, ge=1)
-    """Pictures in a step."""
-    side: int = Field(128, ge=8)
-    """Side of those pictures."""
-    lr: float = Field(5e-3, gt=0)
-    """Adam learning rate; decays linearly over the second half."""
-    ema: float = Field(0.99, ge=0, lt=1)
-    """Decay of the generator average that samples."""
+    sweeps: int = Field(5, ge=1)  # Fixed-point steps on ψ for one of θ.
+    blur: float = Field(0.5, gt=0)  # ε of those steps, in mean squared distances of a target to its third neighbour.
+    batch: int = Field(2, ge=1)  # Pictures in a step.
+    side: int = Field(128, ge=8)  # Side of those pictures.
+    lr: float = Field(5e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
+    ema: float = Field(0.99, ge=0, lt=1)  # Decay of the generator average that samples.
     levels: int = Field(5, ge=1, le=10)
     """Levels of noise, each of half the size of the next; sides of tiles are multiples of 2^(levels − 1) pixels."""
-    width: int = Field(16, ge=1)
-    """Features of the generator's finest level."""
-    noise: int = Field(4, ge=1)
-    """Numbers of noise for a place, at each level."""
+    width: int = Field(16, ge=1)  # Features of the generator's finest level.
+    noise: int = Field(4, ge=1)  # Numbers of noise for a place, at each level.
 
 
 TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)

@@ -34,10 +34,8 @@ class Config(Frozen):
     """Wasserstein-2 generative network."""
 
     name: Literal["w2gn"] = "w2gn"
-    cycle: float = Field(1.0, gt=0)
-    """λ, weight of the cycle term."""
-    two_sided: bool = False
-    """Ask for the cycle P → Q → P too."""
+    cycle: float = Field(1.0, gt=0)  # λ, weight of the cycle term.
+    two_sided: bool = False  # Ask for the cycle P → Q → P too.
     start: Literal["gaussian", "identity"] = "gaussian"
     """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
     batch: Batch = 1024

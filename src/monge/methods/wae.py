@@ -44,15 +44,12 @@ class Config(Frozen):
     name: Literal["wae"] = "wae"
     penalty: Literal["imq", "rbf", "gan"] = "imq"
     """MMD of multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a discriminator of codes (algorithm 1)."""
-    weight: float = Field(100.0, ge=0)
-    """Weight λ of the penalty, in units of the squared error of one sample."""
-    prior: str = "normal"
-    """normal, uniform, sphere, or points of any data set or file."""
+    weight: float = Field(100.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
+    prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    discriminator: Adam = Adam(lr=1e-3, beta1=0.5)
-    """Adam of the discriminator of codes, for WAE-GAN."""
+    discriminator: Adam = Adam(lr=1e-3, beta1=0.5)  # Adam of the discriminator of codes, for WAE-GAN.
     interpolation: Interpolation = Interpolation()
 
 

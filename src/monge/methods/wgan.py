@@ -33,17 +33,12 @@ class Config(Frozen):
     """WGAN with weight clipping."""
 
     name: Literal["wgan"] = "wgan"
-    clip: float = Field(0.01, gt=0)
-    """c: the critic's weights stay in [−c, c]."""
+    clip: float = Field(0.01, gt=0)  # c: the critic's weights stay in [−c, c].
     batch: Batch = 64
-    critic_steps: int = Field(5, ge=1)
-    """n_critic, updates of w for one of θ."""
-    long_steps: int = Field(100, ge=1)
-    """Updates of w for one of θ in the long rounds of the authors' code."""
-    long_first: int = Field(25, ge=0)
-    """The first so many rounds are long."""
-    long_every: int = Field(500, ge=1)
-    """So is one round in so many."""
+    critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
+    long_steps: int = Field(100, ge=1)  # Updates of w for one of θ in the long rounds of the authors' code.
+    long_first: int = Field(25, ge=0)  # The first so many rounds are long.
+    long_every: int = Field(500, ge=1)  # So is one round in so many.
     rmsprop: GameRMSprop = GameRMSprop(lr=5e-5, critic_lr=5e-5)
     nets: GameNets = GameNets()
     ema: Decay = 0.999

@@ -34,11 +34,9 @@ class Config(Frozen):
     """WGAN with gradient penalty."""
 
     name: Literal["wgan_gp"] = "wgan_gp"
-    penalty: float = Field(10, ge=0)
-    """λ; the paper takes 10 for pictures, 0.1 for toys."""
+    penalty: float = Field(10, ge=0)  # λ; the paper takes 10 for pictures, 0.1 for toys.
     batch: Batch = 64
-    critic_steps: int = Field(5, ge=1)
-    """n_critic, updates of w for one of θ."""
+    critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
     adam: GameAdam = GameAdam(lr=1e-4, critic_lr=1e-4, beta1=0.0, beta2=0.9)
     nets: GameNets = GameNets()
     ema: Decay = 0.999

@@ -34,8 +34,7 @@ class Config(Frozen):
     """Wasserstein-Wasserstein autoencoder."""
 
     name: Literal["wwae"] = "wwae"
-    weight: float = Field(10.0, ge=0)
-    """Weight λ of the penalty, in units of the squared error of one sample."""
+    weight: float = Field(10.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
     batch: int = Field(128, ge=2)
     """Global batch; below ``latent`` the covariance has no full rank, which the penalty cannot change."""
     adam: Adam = Adam(lr=1e-3)

@@ -41,16 +41,11 @@ class Prior(Protocol):
 class Reconstruction(NamedTuple):
     """A batch that was encoded and decoded: what the losses of autoencoder methods begin with."""
 
-    z: Tensor
-    """Codes (n, latent) of this process."""
-    codes: Tensor
-    """Those of all processes."""
-    made: Tensor
-    """Reconstructions x̂ (n, ...) of this process."""
-    error: Tensor
-    """Mean of `Autoencoder.errors` over all processes."""
-    entries: int
-    """How many errors it adds up for one sample."""
+    z: Tensor  # Codes (n, latent) of this process.
+    codes: Tensor  # Those of all processes.
+    made: Tensor  # Reconstructions x̂ (n, ...) of this process.
+    error: Tensor  # Mean of `Autoencoder.errors` over all processes.
+    entries: int  # How many errors it adds up for one sample.
 
 
 class Autoencoder(nn.Module):

@@ -25,12 +25,9 @@ class GeneratorNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: Net = "mlp"
-    """mlp, or conv for square pictures."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise z."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
+    kind: Net = "mlp"  # mlp, or conv for square pictures.
+    latent: int = Field(2, ge=1)  # Dimension of the noise z.
+    width: int = Field(256, ge=1)  # Width of the generator.
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Noise (n, latent) to samples (n, *shape)."""
@@ -47,14 +44,10 @@ class GameNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: Net = "mlp"
-    """mlp, or conv for square pictures; both networks."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise z."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
-    critic_width: int = Field(32, ge=1)
-    """Width of the critic."""
+    kind: Net = "mlp"  # mlp, or conv for square pictures; both networks.
+    latent: int = Field(2, ge=1)  # Dimension of the noise z.
+    width: int = Field(256, ge=1)  # Width of the generator.
+    critic_width: int = Field(32, ge=1)  # Width of the critic.
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Noise (n, latent) to samples (n, *shape)."""
@@ -77,10 +70,8 @@ class AutoencoderNets(Frozen):
 
     kind: AutoencoderNet = "conv"
     """mlp, conv, dcgan, acai (its paper's blocks) for pictures, sequence for scores; see `monge.nets.autoencoder`."""
-    latent: int = Field(32, ge=1)
-    """Dimension of the codes."""
-    width: int = Field(32, ge=2)
-    """Width of encoder and decoder."""
+    latent: int = Field(32, ge=1)  # Dimension of the codes.
+    width: int = Field(32, ge=2)  # Width of encoder and decoder.
 
     def autoencoder(self, shape: tuple[int, ...]) -> Autoencoder:
         """Encoder and decoder of samples (n, *shape)."""
@@ -94,14 +85,10 @@ class PotentialNets(Frozen):
     [3, 3]
     """
 
-    widths: tuple[int, ...] = (128, 128, 64)
-    """Widths of the layers."""
-    rank: int = Field(1, ge=1)
-    """Squares in each quadratic skip layer."""
-    strong: float = Field(1e-6, ge=0)
-    """Modulus of strong convexity."""
-    spread: float = Field(0.7, gt=0)
-    """Standard deviation of the projections of standardised points, at the start."""
+    widths: tuple[int, ...] = (128, 128, 64)  # Widths of the layers.
+    rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
+    strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
+    spread: float = Field(0.7, gt=0)  # Standard deviation of the projections of standardised points, at the start.
 
     def pair(self, shape: tuple[int, ...]) -> tuple[DenseICNN, DenseICNN]:
         """Two potentials of points of ``shape`` (d,). ValueError for other shapes."""
@@ -122,20 +109,14 @@ class ConvPotentialNets(Frozen):
     torch.Size([5])
     """
 
-    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)
-    """Channels of the convolutional layers."""
+    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)  # Channels of the convolutional layers.
     strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
     """Their strides, 1 or even; their product divides the size of the pictures."""
-    rank: int = Field(1, ge=1)
-    """Squares in each quadratic skip layer."""
-    head: tuple[int, ...] = Field((64, 32), min_length=1)
-    """Widths of the dense network that sees the averaged picture."""
-    grid: int = Field(4, ge=1)
-    """Side of the averaged picture, a divisor of the size."""
-    strong: float = Field(1e-6, ge=0)
-    """Modulus of strong convexity."""
-    spread: float = Field(0.5, gt=0)
-    """Size of the initial filters."""
+    rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
+    head: tuple[int, ...] = Field((64, 32), min_length=1)  # Widths of the dense network that sees the averaged picture.
+    grid: int = Field(4, ge=1)  # Side of the averaged picture, a divisor of the size.
+    strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
+    spread: float = Field(0.5, gt=0)  # Size of the initial filters.
 
     @model_validator(mode="after")
     def _one_stride_for_each_width(self) -> ConvPotentialNets:
