@@ -93,11 +93,10 @@ class PotentialNets(Frozen):
     def pair(self, shape: tuple[int, ...]) -> tuple[DenseICNN, DenseICNN]:
         """Two potentials of points of ``shape`` (d,). ValueError for other shapes."""
         if len(shape) != 1:
-            raise ValueError(
-                f"these potentials move points (d,), got samples of shape {shape}: flatten them, or move their codes"
-            )
-        first, second = (DenseICNN(shape[0], self.widths, self.rank, self.strong, self.spread) for _ in range(2))
-        return first, second
+            advice = "flatten them, or move their codes"
+            raise ValueError(f"these potentials move points (d,), got samples of shape {shape}: {advice}")
+        settings = (shape[0], self.widths, self.rank, self.strong, self.spread)
+        return DenseICNN(*settings), DenseICNN(*settings)
 
 
 class ConvPotentialNets(Frozen):
@@ -127,11 +126,7 @@ class ConvPotentialNets(Frozen):
     def pair(self, shape: tuple[int, ...]) -> tuple[ConvICNN, ConvICNN]:
         """Two potentials of pictures of ``shape`` (c, s, s). ValueError for other shapes."""
         if len(shape) != 3 or shape[1] != shape[2]:
-            raise ValueError(
-                f"these potentials move square pictures (c, s, s), got samples of shape {shape}: crop or resize them"
-            )
-        c = self
-        first, second = (
-            ConvICNN(shape[0], shape[1], c.widths, c.strides, c.rank, c.head, c.grid, c.strong, c.spread) for _ in range(2)
-        )
-        return first, second
+            advice = "crop or resize them"
+            raise ValueError(f"these potentials move square pictures (c, s, s), got samples of shape {shape}: {advice}")
+        settings = (shape[0], shape[1], self.widths, self.strides, self.rank, self.head, self.grid, self.strong, self.spread)
+        return ConvICNN(*settings), ConvICNN(*settings)
