@@ -51,20 +51,10 @@ class Reconstruction(NamedTuple):
 class Autoencoder(nn.Module):
     r"""Codes z = e(x) of dimension d, and reconstructions x̂ = d(z).
 
-    Parameters
-    ----------
-    encoder : Module
-        Samples (n, ...) to codes (n, latent).
-    decoder : Module
-        Codes to samples; to logits if ``classes``.
-    latent : int
-        Dimension of the codes.
-    classes : bool
-        Samples are one-hot over their second axis, (n, voices, classes, frames): the decoder's output goes through a softmax and
-        errors are cross-entropies in nats. Otherwise errors are squares.
+    ``encoder`` takes samples (n, ...) to codes (n, latent), ``decoder`` codes to samples; errors are squares. With ``classes``
+    samples are one-hot over their second axis, (n, voices, classes, frames): the decoder gives logits, which go through a
+    softmax, and errors are cross-entropies in nats.
 
-    Examples
-    --------
     >>> ae = build_autoencoder("mlp", (1, 8, 8), latent=3, width=16)
     >>> x = torch.zeros(5, 1, 8, 8)
     >>> z = ae.encode(x)
@@ -147,15 +137,14 @@ class Autoencoder(nn.Module):
 
 def build_autoencoder(net: AutoencoderNet, shape: tuple[int, ...], latent: int, width: int) -> Autoencoder:
     """Return an autoencoder of samples of ``shape`` with codes of ``latent`` numbers."""
-    if net == "dcgan":
-        channels, size = _square(shape)
-        return Autoencoder(ConvEncoder(channels, size, latent, width), ConvDecoder(latent, channels, size, width), latent)
-    if net == "acai":
-        channels, size = _square(shape)
-        return Autoencoder(ACAIEncoder(channels, size, latent, width), ACAIDecoder(latent, channels, size, width), latent)
     if net == "sequence":
         return Autoencoder(SequenceEncoder(shape, latent, width), SequenceDecoder(latent, shape, width), latent, classes=True)
-    return Autoencoder(build_critic(net, shape, width, latent), build_generator(net, latent, shape, width), latent)
+    encoder = build_encoder(net, shape, width, latent)
+    if net == "dcgan":
+        return Autoencoder(encoder, ConvDecoder(latent, *_square(shape), width), latent)
+    if net == "acai":
+        return Autoencoder(encoder, ACAIDecoder(latent, *_square(shape), width), latent)
+    return Autoencoder(encoder, build_generator(net, latent, shape, width), latent)
 
 
 def build_encoder(net: AutoencoderNet, shape: tuple[int, ...], width: int, features: int) -> nn.Module:
@@ -237,8 +226,7 @@ class ACAIDecoder(nn.Module):
     def __init__(self, latent: int, channels: int, size: int, width: int = 16) -> None:
         super().__init__()
         padded, scales = _padded(size)
-        self.crop, self.depth = (padded - size) // 2, width * 2 ** (scales - 1)
-        self.out = size
+        self.out, self.crop, self.depth = size, (padded - size) // 2, width * 2 ** (scales - 1)
         self.stem = nn.Linear(latent, self.depth * _SMALLEST**2)
         layers: list[nn.Module] = []
         for scale in range(scales - 1, -1, -1):

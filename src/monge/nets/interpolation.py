@@ -40,13 +40,8 @@ class InterpolationCritic(nn.Module):
     .. math:: L_d = \|d_\omega(\hat x_\alpha) - \alpha\|^2 + \|d_\omega(\gamma x + (1 - \gamma) \hat x)\|^2, \qquad
               L_{f,g} \ni \lambda \|d_\omega(\hat x_\alpha)\|^2
 
-    Parameters
-    ----------
-    net : Module
-        Samples (n, ...) to (n, 1).
+    ``net`` takes samples (n, ...) to (n, 1).
 
-    Examples
-    --------
     >>> critic = InterpolationCritic(nn.Sequential(nn.Flatten(), nn.Linear(4, 1)))
     >>> z, alpha = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.5], [0.0]])
     >>> critic.mix(z, alpha).tolist()  # α = 0 leaves a code where it is
@@ -102,8 +97,6 @@ class InterpolationGame:
 
     It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or empty, among its own.
 
-    Examples
-    --------
     >>> from monge.nets import build_autoencoder
     >>> autoencoder, settings = build_autoencoder("mlp", (1, 8, 8), 3, 8), Interpolation(weight=0.5)
     >>> game = InterpolationGame(settings, autoencoder, settings.critic("mlp", (1, 8, 8)))

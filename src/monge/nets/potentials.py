@@ -29,16 +29,8 @@ class Affine(Protocol):
 class Potentials(Generic[Net]):
     """A potential ψ whose gradient moves P to Q, one whose gradient moves Q to P, and their averages, which map and sample.
 
-    It is no module: a method registers the four networks under names of its own.
+    It is no module: a method registers the four networks under names of its own. ``decay`` is that of the averages.
 
-    Parameters
-    ----------
-    forward, back : DenseICNN or ConvICNN
-    decay : float
-        Of the averages.
-
-    Examples
-    --------
     >>> import torch
     >>> pair = Potentials(DenseICNN(2, [4]), DenseICNN(2, [4]), decay=0.9)
     >>> pair.update()
