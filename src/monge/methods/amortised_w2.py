@@ -11,9 +11,7 @@ f_θ         ``potential``; ∇f moves P to Q
 x̆(y)       that guess, improved by ``config.refine`` descent steps: argmax_x ⟨x, y⟩ − f(x)
 ==========  ============================================================
 
-W2GN differentiates f at the guess and needs a cycle term to hold the guess to the inverse; the bias of the guess goes into f.
-Here the guess only says where to begin. The steps cost one gradient without a graph each, less than the cycle term's second
-derivatives, and the two networks no longer pull at each other. In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`.
+In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`. docs/methods/amortised-w2.md compares with W2GN.
 """
 
 from __future__ import annotations

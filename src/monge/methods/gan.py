@@ -10,9 +10,6 @@ D           σ(``critic``); the critic gives logits
 m           ``config.batch``
 k           ``config.critic_steps``, updates of D for one of G
 ==========  ============================================================
-
-It is the baseline that transport is compared with: the optimal D measures the Jensen-Shannon divergence, which is log 2 for any
-two distributions that do not overlap, however near they are.
 """
 
 from __future__ import annotations

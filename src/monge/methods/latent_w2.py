@@ -81,16 +81,11 @@ class LatentW2(nn.Module):
         self.config, self.encoder, self.decoder = config, encoder, decoder
         self.potential, self.guess, self.averaged = potential, guess, EMA(potential, config.ema)
         autoencoder = [*encoder.parameters(), *decoder.parameters()]
-        self.optimizers = {
-            "autoencoder": config.adam.make(autoencoder),
-            "potentials": config.map_adam.make(potential, guess),
-        }
+        self.optimizers = {"autoencoder": config.adam.make(autoencoder), "potentials": config.map_adam.make(potential, guess)}
         d = config.nets.latent
-        self.register_buffer("mean", torch.zeros(d))
-        self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("matrix", torch.eye(d))
-        self.register_buffer("shift", torch.zeros(d))
-        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        moments = {"mean": torch.zeros(d), "scale": torch.ones(()), "matrix": torch.eye(d), "shift": torch.zeros(d)}
+        for name, value in (moments | {"started": torch.zeros((), dtype=torch.bool)}).items():
+            self.register_buffer(name, value)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One step of the autoencoder or, after its part of the run, of the map."""
@@ -159,21 +154,19 @@ class LatentW2(nn.Module):
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n pictures d(∇ψ(z)), a function of the seed."""
-        return by_blocks(lambda z: self.decode(self.averaged.net.gradient(z)), self._noise(n, seed))
+        z = noise(n, self.config.nets.latent, seed, like=self.mean)
+        return by_blocks(lambda block: self.decode(self.averaged.net.gradient(block)), z)
 
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor:
         """Return n pictures d(A z) of the Gaussian fitted to the codes."""
-        return by_blocks(lambda z: self.decode(z @ self.matrix.T + self.shift), self._noise(n, seed))
-
-    def _noise(self, n: int, seed: int) -> Tensor:
-        return noise(n, self.config.nets.latent, seed, like=self.mean)
+        z = noise(n, self.config.nets.latent, seed, like=self.mean)
+        return by_blocks(lambda block: self.decode(block @ self.matrix.T + self.shift), z)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> LatentW2:
     """Make the networks, for pictures of ``shape`` (channels, height, width)."""
     if config.nets.kind == "sequence":
-        raise ValueError(
-            "latent_w2 encodes pictures by squared errors, which scores do not have: choose another method.nets.kind"
-        )
+        other = "choose another method.nets.kind"
+        raise ValueError(f"latent_w2 encodes pictures by squared errors, which scores do not have: {other}")
     autoencoder = config.nets.autoencoder(shape)
     return LatentW2(config, autoencoder.encoder, autoencoder.decoder, *config.potentials.pair((config.nets.latent,)))

@@ -103,17 +103,8 @@ TINY = Config(batch=8, width=8, clips=(4, 8), matched=8, pairing=3.0, gan=0.1)
 
 
 class MDOT(nn.Module):
-    """Two batches of sources, two of targets; the generator goes downhill on transport and relations.
+    """Two batches of sources, two of targets of ``shape`` (T, d); the generator goes downhill on transport and relations.
 
-    Parameters
-    ----------
-    config : Config
-    domains : Domains
-    shape : tuple of int
-        (T, d), of the targets.
-
-    Examples
-    --------
     >>> from monge.data import load
     >>> curves = load("curves")
     >>> method = build_for(Config(batch=4, width=8, clips=(8,)), curves)

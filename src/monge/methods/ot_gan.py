@@ -17,7 +17,6 @@ n_gen       ``config.generator_steps``, updates of θ for one of η
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -85,7 +84,8 @@ class OTGAN(nn.Module):
             data_dependent_init(self.critic, parallel.gather(data))
         with torch.set_grad_enabled(ascent):
             real = parallel.gather(by_parts(self.critic, data, c.micro_batch))
-        fake = parallel.gather(by_parts(partial(self._features, detached=ascent), z, c.micro_batch))
+        made = (lambda noise: without_grad(self.generator, noise)) if ascent else self.generator
+        fake = parallel.gather(by_parts(lambda noise: self.critic(made(noise)), z, c.micro_batch))
         (x, x2), (y, y2) = real.chunk(2), fake.chunk(2)
 
         # line 3: four cross terms minus twice the two within terms
@@ -103,11 +103,6 @@ class OTGAN(nn.Module):
             "marginal_error": plan.marginal_error.mean(),
             "critic_spread": metrics.relative_spread(torch.cat([real, fake])),
         }
-
-    def _features(self, z: Tensor, *, detached: bool) -> Tensor:
-        """v_η(g_θ(z)), or the same without the generator's graph."""
-        features: Tensor = self.critic(without_grad(self.generator, z) if detached else self.generator(z))
-        return features
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""

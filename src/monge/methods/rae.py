@@ -10,8 +10,6 @@ symbol      here
 ==========  ============================================================
 
 .. math:: \min_{e, d} \; \mathbb{E} |x - \hat x|^2 + \tfrac{\beta}{2}\, \mathbb{E} |z|^2 + \lambda |\theta_d|^2
-
-The baseline without a variational part, a prior or a critic: what a fitted Gaussian alone can do.
 """
 
 from __future__ import annotations

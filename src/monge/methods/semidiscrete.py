@@ -21,12 +21,8 @@ The mean is split off first, which is exact for squared distances: W(g, y) = |E 
 second term, so that a generator that moves as a whole moves no cell.
 
 The gradient formula of [houdard2023b]: at a ψ that attains the maximum, the gradient of the transport cost in θ is
-E[(∂_θ g)ᵀ ∇ψ^{c,ε}(g_θ(ζ))], as if ψ did not depend on θ.
-
-- ε = 0: ∇ψᶜ(x) = ∇c(x, y_j) for the one j whose Laguerre cell holds x. It holds where the cost is differentiable in θ and ψ^c
-  at almost every g_θ(ζ): no mass may sit on the borders of cells, as it does for a generator that is constant on a set of ζ.
-- ε > 0: ∇ψ^{c,ε}(x) = Σ_j π_j(x) ∇c(x, y_j), which exists for every x: a smooth g_θ is enough.
-- Sinkhorn divergence: half of the same formula for (g, g) is taken off, where both arguments move and one potential serves both.
+E[(∂_θ g)ᵀ ∇ψ^{c,ε}(g_θ(ζ))], as if ψ did not depend on θ. When that holds is told in docs/gradient-formula.md, what differs from
+the papers in docs/methods/semi-discrete.md.
 """
 
 from __future__ import annotations
@@ -135,7 +131,8 @@ class SemiDiscreteGenerator(nn.Module):
         value = (x.mean(0) - self.transport.y.mean(0)).square().sum() + self.transport.value(self.centred(x))
         if not self.config.debias:
             return value
-        return value - self._to_itself(x, self.transport.epsilon) / 2 - self._within / 2
+        own = ot.self_transport(x, epsilon=self.transport.epsilon, tol=self.config.tol).value
+        return value - own / 2 - self._within / 2
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
@@ -186,7 +183,8 @@ class SemiDiscreteGenerator(nn.Module):
     @torch.no_grad()
     def _regularise(self, epsilon: float) -> None:
         if self.config.debias and (self.transport.epsilon != epsilon or not self._within):
-            self._within = self._to_itself(self.transport.y[: self.config.batch], epsilon).item()
+            y = self.transport.y[: self.config.batch]
+            self._within = ot.self_transport(y, epsilon=epsilon, tol=self.config.tol).value.item()
         self.transport.epsilon = epsilon
 
     def _ascend(self, x: Tensor, draw: Draw) -> None:
@@ -197,10 +195,6 @@ class SemiDiscreteGenerator(nn.Module):
     def _generate(self, draw: Draw) -> Tensor:
         """Samples of the whole batch, placed."""
         return parallel.gather(self.place(self.generator(draw.noise(self.config.batch, self.config.nets.latent))))
-
-    def _to_itself(self, x: Tensor, epsilon: float) -> Tensor:
-        value: Tensor = ot.self_transport(x, epsilon=epsilon, tol=self.config.tol).value
-        return value
 
 
 def build(config: Config, shape: tuple[int, ...]) -> SemiDiscreteGenerator:

@@ -73,7 +73,9 @@ class SinkhornGAN(nn.Module):
         c, scalars = self.config, {}
         c.adam.decay(self.optimizers, draw.progress)
         if draw.step == 0 and c.weight_norm:
-            self._initialise(draw)
+            data_dependent_init(self.generator, parallel.gather(self._noise(draw)))
+            if self.critic is not None:
+                data_dependent_init(self.critic, parallel.gather(draw.data(c.batch)))
 
         if self.critic is not None and draw.step % c.critic_every == 0:
             for _ in range(c.critic_steps):  # ascent on φ
@@ -91,11 +93,6 @@ class SinkhornGAN(nn.Module):
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
         return self.average.sample(n, self.config.nets.latent, seed)
-
-    def _initialise(self, draw: Draw) -> None:
-        data_dependent_init(self.generator, parallel.gather(self._noise(draw)))
-        if self.critic is not None:
-            data_dependent_init(self.critic, parallel.gather(draw.data(self.config.batch)))
 
     def _noise(self, draw: Draw) -> Tensor:
         return draw.noise(self.config.batch, self.config.nets.latent)

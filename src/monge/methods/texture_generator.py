@@ -74,16 +74,8 @@ class TextureGenerator(nn.Module):
 
     .. math:: \min_\theta \sum_l \max_{\psi_l} \mathbb{E}\,\psi_l^c(P S_l g_\theta(z)) + \langle b, \psi_l \rangle
 
-    Parameters
-    ----------
-    config : Config
-    exemplar : Tensor (c, h, w)
-        Values in about [0, 1].
-    seed : int
-        Which patches of it are targets.
+    The exemplar (c, h, w) has values in about [0, 1]; the seed says which of its patches are targets.
 
-    Examples
-    --------
     >>> from monge.data import Draw, load
     >>> config = Config(patch=4, detail=0, scales=2, side=16, levels=3, width=4, targets=50)
     >>> method = build(config, torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)))
@@ -143,7 +135,9 @@ class _Matching(nn.Module):
 
     def __init__(self, x: Tensor, side: int, patch: int, config: Config, draw: torch.Generator) -> None:
         super().__init__()
-        self.patch, self.sweeps, self.law = patch, config.sweeps, (law := _law(x, patch, config, draw))
+        y = random_patches(x[0], patch, config.targets, draw)  # none twice
+        self.law = law = SemiDiscrete(y, epsilon=matching_blur(y, config.blur, rows=len(y)))
+        self.patch, self.sweeps = patch, config.sweeps
         strides = (s for s in range(1, side + 1) if config.batch * (-(-side // s)) ** 2 >= config.points)
         self.stride = max(strides, default=1)
         missing = max(0, config.points - config.batch * (-(-side // self.stride)) ** 2)
@@ -189,12 +183,6 @@ def build(config: Config, exemplar: Tensor, seed: int = 0) -> TextureGenerator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return TextureGenerator(config, exemplar, seed)
-
-
-def _law(x: Tensor, p: int, config: Config, draw: torch.Generator) -> SemiDiscrete:
-    """ν_l, of patches of a picture (1, c, h, w), none twice."""
-    y = random_patches(x[0], p, config.targets, draw)
-    return SemiDiscrete(y, epsilon=matching_blur(y, config.blur, rows=len(y)))
 
 
 def _require(config: Config, exemplar: Tensor) -> None:

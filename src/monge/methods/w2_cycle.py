@@ -86,17 +86,14 @@ class W2Cycle(nn.Module):
         with torch.no_grad():
             moved = self.potential.gradient(x)
         cycle = (self.conjugate.gradient(moved) - x).square().flatten(1).sum(1)  # cycle A → B → A
-        means = [parallel.gather(term).mean() / x[0].numel() for term in (duality, amortisation, cycle)]
+        terms = {"loss": duality, "amortisation": amortisation, "cycle": cycle}
+        means = {name: parallel.gather(term).mean() / x[0].numel() for name, term in terms.items()}
 
-        norm = parallel.descend(self.optimizers["potentials"], means[0] + means[1] + c.cycle * means[2])
+        loss = means["loss"] + means["amortisation"] + c.cycle * means["cycle"]
+        norm = parallel.descend(self.optimizers["potentials"], loss)
         self.pair.update()
-        return {
-            "loss": means[0].detach(),
-            "amortisation": means[1].detach(),
-            "cycle": means[2].detach(),
-            "residual": parallel.gather(residual).mean(),
-            "generator_grad": norm,
-        }
+        logged = {name: mean.detach() for name, mean in means.items()}
+        return {**logged, "residual": parallel.gather(residual).mean(), "generator_grad": norm}
 
     def transform(self, x: Tensor) -> Tensor:
         """∇ψ(x): pictures of A, (n, c, s, s) in [−1, 1], as pictures of B; a few values lie outside [−1, 1]."""

@@ -15,8 +15,7 @@ d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interp
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda\, \mathcal{D}(Q_Z, P_Z)
 
-The MMD leaves out the pairs of a code with itself, so it is 0 in the mean for codes that follow the prior, and as often
-negative as positive; clipping it at 0 would hide half of its gradient.
+The MMD leaves out the pairs of a code with itself and may be negative. More in docs/methods/wae.md.
 """
 
 from __future__ import annotations
@@ -93,7 +92,8 @@ class WAE(nn.Module):
         r = self.autoencoder.reconstruct(x)
         if self.discriminator is not None:  # algorithm 1: ascend λ (log D(z) + log(1 − D(z̃)))
             c.discriminator.decay(self.optimizers["discriminator"], draw.progress)
-            found["discriminator"] = self._told_apart(prior, r.codes.detach())
+            real, fake = self.discriminator(prior), self.discriminator(r.codes.detach())
+            found["discriminator"] = softplus(-real).mean() + softplus(fake).mean()
             parallel.descend(self.optimizers["discriminator"], found["discriminator"] / parallel.world())
 
         penalty = self.penalty(r.codes, prior)
@@ -102,19 +102,13 @@ class WAE(nn.Module):
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
         found |= {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty, "generator_grad": norm}
-        found |= mixed.answer(x, r.made)
-        return {name: value.detach() for name, value in found.items()}
+        return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
 
     def penalty(self, codes: Tensor, prior: Tensor) -> Tensor:
         """D(Q_Z, P_Z): the unbiased MMD, or −log D(z̃) of the discriminator."""
         if self.discriminator is not None:
             return softplus(-self.discriminator(codes)).mean()
         return ot.mmd(codes, prior, kernel=self.config.penalty, scales=self.scales)
-
-    def _told_apart(self, prior: Tensor, codes: Tensor) -> Tensor:
-        """−log D(z) − log(1 − D(z̃))."""
-        assert self.discriminator is not None
-        return softplus(-self.discriminator(prior)).mean() + softplus(self.discriminator(codes)).mean()
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from the prior, a function of the seed."""

@@ -73,21 +73,17 @@ class WGAN(nn.Module):
             made = without_grad(self.generator, draw.noise(c.batch, c.nets.latent))  # line 4
             fx, fy = parallel.gather(self.critic(x)), parallel.gather(self.critic(made))
             estimate = fx.mean() - fy.mean()  # line 5
-            critic_grad = parallel.descend(self.optimizers["critic"], -estimate)  # line 6
+            norm = parallel.descend(self.optimizers["critic"], -estimate)  # line 6
             with torch.no_grad():
                 torch._foreach_clamp_min_(list(self.critic.parameters()), -c.clip)  # line 7
                 torch._foreach_clamp_max_(list(self.critic.parameters()), c.clip)
+        scalars = {"critic_grad": norm, "critic_estimate": estimate.detach()}
+        scalars["critic_spread"] = metrics.relative_spread(torch.cat([fx, fy]))
 
         loss = -parallel.gather(self.critic(self.generator(draw.noise(c.batch, c.nets.latent)))).mean()  # lines 9–10
-        generator_grad = parallel.descend(self.optimizers["generator"], loss)  # line 11
+        norm = parallel.descend(self.optimizers["generator"], loss)  # line 11
         self.average.update(self.generator)
-        return {
-            "loss": loss.detach(),
-            "critic_grad": critic_grad,
-            "critic_estimate": estimate.detach(),
-            "critic_spread": metrics.relative_spread(torch.cat([fx, fy])),
-            "generator_grad": generator_grad,
-        }
+        return {"loss": loss.detach(), **scalars, "generator_grad": norm}
 
     def estimate(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """The critic's estimate, K times too large for an unknown K, beside the exact distance of these samples."""

@@ -12,8 +12,6 @@ d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interp
 ==========  ============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda \Bigl( |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2 \Bigr)
-
-The penalty sees moments only: codes on a sphere of radius √d pass, too. It needs no samples of the prior and no kernel.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class RandomFilters(nn.Module):
 
     .. math:: f_l(x) = \bigl(\max(0, w_1 * S_l x), \dots, \max(0, w_K * S_l x),\ S_l x\bigr)
 
-    K is ``filters``, ``size`` their side in pixels; the same ones serve all ``scales``. On a ``torus`` pictures go round, and maps
-    are as large as the picture, otherwise ``size - 1`` pixels smaller. ValueError if a filter does not fit the smallest scale.
+    K is ``filters``, ``size`` their side in pixels; the same ones serve all ``scales``. On a ``torus`` pictures go round, and
+    maps are as large as the picture, otherwise ``size - 1`` pixels smaller. ValueError if the smallest scale has no room for one.
 
     A filter whose mean is not zero in each channel would see little but the mean colour, and be always or never cut off by ReLU.
     These see no colour, therefore the picture itself, cut to the same places, comes last. Source: [ustyuzhaninov2017].
