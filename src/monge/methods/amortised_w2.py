@@ -52,8 +52,7 @@ class AmortisedW2(nn.Module):
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
     >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> x = method.inverse_transform(method.sample(5))
-    >>> x.shape
+    >>> method.inverse_transform(method.sample(5)).shape
     torch.Size([5, 2])
     """
 

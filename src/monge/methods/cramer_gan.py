@@ -53,8 +53,6 @@ TINY = Config(batch=16, critic_steps=2, features=4, nets={"width": 8, "critic_wi
 class CramerGAN(nn.Module):
     """Minimise the energy distance of h(x) and h(x̃) over the generator, maximise it over h.
 
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, k).
-
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
     >>> "energy_estimate" in method.step(Draw(load("8gaussians"), seed=0, step=0)), method.sample(5).shape

@@ -42,15 +42,12 @@ class Config(Frozen):
     name: Literal["latent_w2"] = "latent_w2"
     nets: AutoencoderNets = AutoencoderNets(latent=16)
     encode: float = Field(0.5, gt=0, lt=1)  # Share of the run that trains the autoencoder.
-    code_noise: float = Field(0.1, ge=0)
-    """Standard deviation of noise on the codes while the autoencoder learns: neighbouring codes must decode to like pictures."""
+    code_noise: float = Field(0.1, ge=0)  # Standard deviation of noise on codes in training: neighbours must decode alike.
     code_penalty: float = Field(1e-3, ge=0)  # Weight of ‖e(x)‖², which keeps the noise from being outgrown.
     batch: int = Field(128, ge=2)  # Global batch of the autoencoder.
-    adam: Adam = Adam(lr=2e-3)
-    """Adam of the autoencoder; its learning rate decays over the second half of the autoencoder's part of the run."""
+    adam: Adam = Adam(lr=2e-3)  # Adam of the autoencoder; its rate decays over the second half of its part of the run.
     map_batch: int = Field(512, ge=2)  # Global batch of the map.
-    map_adam: PotentialAdam = PotentialAdam(lr=3e-3)
-    """Adam of the map; its learning rate decays over the second half of the map's part of the run."""
+    map_adam: PotentialAdam = PotentialAdam(lr=3e-3)  # Adam of the map; its rate decays over the second half of its part.
     potentials: PotentialNets = PotentialNets(widths=(256, 256, 128))
     refine: int = Field(5, ge=0)  # Descent steps from the guess to the conjugate's point.
     ema: Decay = 0.99

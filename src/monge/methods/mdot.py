@@ -66,21 +66,17 @@ class Config(Frozen):
     ot: float = Field(1.0, ge=0)  # Weight of the transport to real targets.
     gw: float = Field(1.0, ge=0)  # λ: weight of the Gromov-Wasserstein distance to the sources.
     gan: float = Field(0.0, ge=0)  # Weight of a GAN's loss, with a critic of its own, to compare with.
-    relation: Literal["one-plan", "co-optimal"] = "one-plan"
-    """Plans of the Gromov-Wasserstein distance: the paper's one, or one for each of its two batches."""
+    relation: Literal["one-plan", "co-optimal"] = "one-plan"  # One plan for both batches, the paper's, or one for each.
     clips: tuple[int, ...] = Field((8, 24, 96), min_length=1)  # Lengths of the sequences that are transported, frames.
     matched: int = Field(96, ge=4)  # Sequences of each length, at most, in each batch.
     stride: int = Field(4, ge=1)  # Frames from one state that is compared to the next; velocities are compared in every frame.
-    velocity: float = Field(0.3, ge=0)
-    """ν: what velocities cost that are wrong by their usual size, in squared units of the target cost, thrice."""
-    effort: float = Field(0.5, ge=0)
-    """η: what velocities cost whose root mean square over a sequence is wrong by their usual size, likewise."""
+    velocity: float = Field(0.3, ge=0)  # ν: velocities that are wrong by their usual size cost 3ν, in squared units of the cost.
+    effort: float = Field(0.5, ge=0)  # η: likewise for efforts, the root mean squares of velocities over a sequence.
     epsilon: float = Field(0.05, gt=0)  # Entropic regularisation of the transport, in units of the mean cost.
     pairing: float = Field(0.5, ge=0)
     """One plan only: what it costs to take a target for that of another source; relations that differ by their mean cost 1. The
     paper has 0."""
-    gw_epsilon: float = Field(0.01, gt=0)
-    """Entropic regularisation of the Gromov-Wasserstein distance, whose relations have mean 1."""
+    gw_epsilon: float = Field(0.01, gt=0)  # Entropic regularisation of the Gromov-Wasserstein distance; relations have mean 1.
     tol: float = Field(1e-2, gt=0, lt=1)  # L1 marginal error of the plans.
     max_iter: int = Field(200, ge=1)  # Bound on Sinkhorn iterations; for relations, on linearisations.
     batch: int = Field(32, ge=4)  # Sequences in each of the two batches, over all processes.

@@ -5,8 +5,8 @@
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-g_θ         ``generator``
-v_η         ``critic``; the cost is 1 − cos(v_η(x), v_η(y))
+g_θ         ``generator``, of noise (n, latent)
+v_η         ``critic``, to features; the cost is 1 − cos(v_η(x), v_η(y))
 X, X′       two independent half-batches of data
 Y, Y′       two independent half-batches of generated samples
 M           transport plans; no gradient is taken through them
@@ -38,8 +38,7 @@ class Config(Frozen):
     tol: Tolerance = 1e-2
     max_iter: int = Field(500, ge=1)  # Bound on Sinkhorn iterations.
     batch: int = Field(512, ge=4)  # Global batch, both halves together.
-    micro_batch: int | None = Field(None, ge=1)
-    """Rows that go through the networks at a time, each process; the loss is still that of the whole batch."""
+    micro_batch: int | None = Field(None, ge=1)  # Rows in the networks at a time, each process; the loss is the whole batch's.
     generator_steps: int = Field(3, ge=1)  # n_gen: generator updates for one of the critic.
     adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
@@ -60,9 +59,6 @@ TINY = Config(batch=16, micro_batch=4, epsilon=0.05, features=4, nets={"width": 
 
 class OTGAN(nn.Module):
     """Minimise the mini-batch energy distance over the generator, maximise it over the critic.
-
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, features) whose length does not
-    matter.
 
     >>> from monge.data import load
     >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))

@@ -54,11 +54,8 @@ class Map(Protocol):
 
 
 @runtime_checkable
-class InvertibleMap(Protocol):
+class InvertibleMap(Map, Protocol):
     """A map with its inverse; both treat rows independently, so they can be computed in blocks."""
-
-    def transform(self, x: Tensor, /) -> Tensor:
-        """Samples of P (n, ...) moved to Q."""
 
     def inverse_transform(self, y: Tensor, /) -> Tensor:
         """Samples of Q (n, ...) moved to P."""

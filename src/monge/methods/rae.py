@@ -46,10 +46,8 @@ class RAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0)))
-    ['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction']
-    >>> method.sample(5).shape
-    torch.Size([5, 1, 8, 8])
+    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    (['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
     prior = None

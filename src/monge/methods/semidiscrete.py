@@ -51,21 +51,16 @@ class Config(Frozen):
     """Semi-discrete generator."""
 
     name: Literal["semidiscrete"] = "semidiscrete"
-    epsilon: float = Field(0.0, ge=0)
-    """Entropic regularisation, in units of the cost, which is |x − y|² over the mean |y|²; 0 gives each sample one target."""
-    anneal: float = Field(0.5, ge=0, lt=1)
-    """Share of the run over which ε falls to its value, a factor of 30 and then at once; 0 keeps to the paper, which has none."""
-    start: float = Field(0.1, gt=0)
-    """ε at the beginning of that fall: targets are first shared by neighbours, and none is out of reach."""
-    debias: bool = False
-    """Minimise the Sinkhorn divergence: half of the samples' transport to themselves, within a batch, is taken off."""
+    epsilon: float = Field(0.0, ge=0)  # Entropic regularisation, in units of |x − y|² / mean |y|²; 0 gives a sample one target.
+    anneal: float = Field(0.5, ge=0, lt=1)  # Share of the run over which ε falls, 30-fold and then at once; 0 is the paper.
+    start: float = Field(0.1, gt=0)  # ε at the beginning of that fall: neighbours first share targets, and none is out of reach.
+    debias: bool = False  # Minimise the Sinkhorn divergence: half of a batch's transport to itself is taken off.
     contrast: float = Field(1.0, ge=1)
     """Pictures only: pixels x are compared as tanh(atanh(x)/contrast). At 1 a blend of pictures is best grey; above, the more
     frequent of black and white."""
     targets: int = Field(2000, ge=2)  # Data points m that are matched; the first m of a fixed random order.
     batch: int = Field(256, ge=2)  # Global batch of samples, for each step of ψ and of θ.
-    ascents: int = Field(5, ge=0)
-    """Steps of ψ on fresh samples before each step of θ; one on the samples of that step follows it."""
+    ascents: int = Field(5, ge=0)  # Steps of ψ on fresh samples before each step of θ; one on that step's samples follows it.
     rate: float = Field(1.0, gt=0)  # Step of ψ, relative to the step that the scores and the noise suggest.
     memory: float = Field(3.0, gt=0)  # Steps of ψ over which its average reaches back; more at the end of a run.
     tol: float = Field(1e-2, gt=0, lt=1)  # L1 marginal error of the samples' plan to themselves.

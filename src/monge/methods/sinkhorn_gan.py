@@ -6,7 +6,8 @@
 symbol      here
 ==========  ============================================================
 g_θ         ``generator``, from noise ζ
-f_φ         ``critic``; the cost is learned through it, c(f_φ(x), f_φ(y))
+f_φ         ``critic``, to features; the cost is learned through it,
+            c(f_φ(x), f_φ(y)); None for a fixed cost on the samples
 W_{c,ε}     ``ot.sinkhorn(...).value``
 m           ``config.batch``
 n_c         ``config.critic_steps``, updates of φ for one of θ
@@ -52,9 +53,6 @@ TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_wi
 
 class SinkhornGAN(nn.Module):
     """Minimise 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximise it over the cost.
-
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, features); it is None for a fixed
-    cost on the samples themselves.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))

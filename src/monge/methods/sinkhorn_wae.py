@@ -41,8 +41,7 @@ class Config(Frozen):
 
     name: Literal["sinkhorn_wae"] = "sinkhorn_wae"
     weight: float = Field(10.0, ge=0)  # Weight β of the divergence, in units of the squared error of one sample.
-    epsilon: float = Field(0.1, gt=0)
-    """Entropic regularisation, in units of the mean squared distance of two points of the prior."""
+    epsilon: float = Field(0.1, gt=0)  # Entropic regularisation, in units of the mean squared distance of two prior points.
     tol: Tolerance = 1e-2
     prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
@@ -59,10 +58,8 @@ class SinkhornWAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0)))
-    ['generator_grad', 'loss', 'penalty', 'reconstruction']
-    >>> method.sample(5).shape
-    torch.Size([5, 1, 8, 8])
+    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    (['generator_grad', 'loss', 'penalty', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
     def __init__(self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None) -> None:

@@ -59,18 +59,13 @@ class Config(Frozen):
 
     name: Literal["texture"] = "texture"
     patch: int = Field(8, ge=2, le=32)  # Side of the patches.
-    window: float = Field(0.2, gt=0)
-    """Standard deviation, in sides of a patch, of the Gaussian that weighs its pixels: less is sharper and less coherent."""
+    window: float = Field(0.2, gt=0)  # Standard deviation of a patch's weights, in its sides; less: sharper, less coherent.
     sharp: float = Field(0.12, gt=0)  # The same for three last steps at the finest scale.
-    scales: int | None = Field(None, ge=1)
-    """Scales of the pyramid; by default as many as leave the smallest side about four patches."""
+    scales: int | None = Field(None, ge=1)  # Scales of the pyramid; by default the smallest side is left about four patches.
     targets: int = Field(2000, ge=16)  # Patches of an exemplar that stand for all of its patches at a scale.
-    steps: int = Field(30, ge=1)
-    """Steps at the coarsest scale; finer ones take two thirds of the steps of the one before, at least a fifth of these."""
-    rate: float = Field(0.4, gt=0, le=1)
-    """How far a step goes towards the minimiser for the present cells; potentials follow small steps more closely."""
-    batch: int = Field(8192, ge=64)
-    """Patches of x on which a potential is balanced: several for each target, or it learns their accidents."""
+    steps: int = Field(30, ge=1)  # Steps at the coarsest scale; each finer one has ⅔ of the one before, at least ⅕ of these.
+    rate: float = Field(0.4, gt=0, le=1)  # Share of the way to the minimiser for the present cells; ψ keeps up with small ones.
+    batch: int = Field(8192, ge=64)  # Patches of x that balance a potential: several a target, or it learns their accidents.
     blur: float = Field(0.25, gt=0)  # ε of that balance, in mean squared distances of a target to its third neighbour.
 
 
@@ -210,9 +205,7 @@ class Texture:
 
     def _law(self, y: Tensor) -> SemiDiscrete:
         """ν_k, of points y (m, d)."""
-        if len(y) == 1:
-            return SemiDiscrete(y, epsilon=1.0)
-        return SemiDiscrete(y, epsilon=matching_blur(y, self.config.blur))
+        return SemiDiscrete(y, epsilon=matching_blur(y, self.config.blur) if len(y) > 1 else 1.0)
 
     def _patch_step(self, stage: _Stage) -> float:
         p, torus = stage.patch, self.tile

@@ -13,9 +13,8 @@ S_l, P_i    scale l and patch i of a picture, see `monge.nets.patches`
 ψ_l         potential of ν_l, in ``matchings[l].law``, a `monge.ot.SemiDiscrete`
 ==========  ======================================================================================
 
-The objective is min_θ Σ_l OT(patches of S_l g_θ(z), ν_l), with OT written as a maximum over ψ_l. In each step ψ_l is balanced on
-the patches at hand, by fixed-point steps at a small ε in place of the authors' averaged gradient ascent, and θ goes down the cost
-of carrying each patch to the target in whose Laguerre cell it lies.
+In each step ψ_l is balanced on the patches at hand, by fixed-point steps at a small ε in place of the authors' averaged gradient
+ascent, and θ goes down the cost of carrying each patch to the target in whose Laguerre cell it lies.
 """
 
 from __future__ import annotations
@@ -48,20 +47,17 @@ class Config(Frozen):
 
     name: Literal["texture_generator"] = "texture_generator"
     patch: int = Field(8, ge=2, le=32)  # Side of the patches.
-    detail: int = Field(3, ge=0, le=32)
-    """Side of further patches at the two finest scales, 0 for none: small ones have the grain that large ones smooth."""
+    detail: int = Field(3, ge=0, le=32)  # Side of more patches at the two finest scales: grain that large ones smooth; 0: none.
     scales: int = Field(4, ge=1)  # Scales of the pyramid at which patches are matched.
     targets: int = Field(1500, ge=16)  # Patches of the exemplar that stand for all of its patches at a scale.
-    points: int = Field(960, ge=16)
-    """Patches on which ψ is balanced in a step, at each scale; where the pictures have fewer, with those of earlier steps."""
+    points: int = Field(960, ge=16)  # Patches on which ψ is balanced in a step at each scale, if need be with earlier ones.
     sweeps: int = Field(5, ge=1)  # Fixed-point steps on ψ for one of θ.
     blur: float = Field(0.5, gt=0)  # ε of those steps, in mean squared distances of a target to its third neighbour.
     batch: int = Field(2, ge=1)  # Pictures in a step.
     side: int = Field(128, ge=8)  # Side of those pictures.
     lr: float = Field(5e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
     ema: float = Field(0.99, ge=0, lt=1)  # Decay of the generator average that samples.
-    levels: int = Field(5, ge=1, le=10)
-    """Levels of noise, each of half the size of the next; sides of tiles are multiples of 2^(levels − 1) pixels."""
+    levels: int = Field(5, ge=1, le=10)  # Levels of noise, each half the next; sides of tiles are multiples of 2^(levels − 1).
     width: int = Field(16, ge=1)  # Features of the generator's finest level.
     noise: int = Field(4, ge=1)  # Numbers of noise for a place, at each level.
 

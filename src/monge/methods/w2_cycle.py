@@ -43,8 +43,7 @@ class Config(Frozen):
     cycle: float = Field(1.0, ge=0)  # λ, weight of the cycle A → B → A; the cycle B → A → B always has weight 1.
     refine: int = Field(1, ge=0)  # Descent steps from ∇ψ̄(y) to the conjugate's point, in training.
     sharpen: int = Field(10, ge=0)  # The same in the map from B to A.
-    start: Literal["colours", "identity"] = "colours"
-    """The map to begin with: the optimal one between Gaussians of the pixels' colours, or x itself."""
+    start: Literal["colours", "identity"] = "colours"  # First map: optimal between Gaussians of pixels' colours, or x itself.
     batch: int = Field(8, ge=2)  # Global batch of each collection.
     adam: PotentialAdam = PotentialAdam(lr=5e-3)
     nets: ConvPotentialNets = ConvPotentialNets()

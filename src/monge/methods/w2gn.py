@@ -42,8 +42,7 @@ class Config(Frozen):
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets(rank=3)
     ema: Decay = 0.999
-    sharpen: int = Field(0, ge=0)
-    """Descent steps by which ∇ψ(t) = y is solved from the conjugate network's guess in the inverse map; 0 is the paper's."""
+    sharpen: int = Field(0, ge=0)  # Descent steps from the conjugate network's guess to ∇ψ(t) = y in the inverse map; paper: 0.
 
 
 TINY = Config(batch=16, two_sided=True, nets={"widths": (8, 4)})
@@ -54,10 +53,8 @@ class W2GN(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0)))
-    ['cycle', 'generator_grad', 'loss']
-    >>> method.inverse_transform(method.sample(5)).shape
-    torch.Size([5, 2])
+    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0))), method.inverse_transform(method.sample(5)).shape
+    (['cycle', 'generator_grad', 'loss'], torch.Size([5, 2]))
     """
 
     def __init__(self, config: Config, potential: DenseICNN, conjugate: DenseICNN) -> None:

@@ -5,8 +5,8 @@
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-g_θ         ``generator``
-f_w         ``critic``, K-Lipschitz for a K that depends on c and the network
+g_θ         ``generator``, of noise (n, latent)
+f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that depends on c and the network
 c           ``config.clip``
 m           ``config.batch``
 n_critic    ``config.critic_steps``
@@ -49,8 +49,6 @@ TINY = Config(batch=16, critic_steps=2, long_steps=3, long_first=1, nets={"width
 
 class WGAN(nn.Module):
     """Minimise over θ the maximum over clipped w of E f_w(x) − E f_w(g_θ(z)).
-
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to any real numbers (n, 1).
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))

@@ -6,8 +6,8 @@
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-G_θ         ``generator``; x̃ = G_θ(z)
-D_w         ``critic``, an almost 1-Lipschitz function
+G_θ         ``generator``, of noise (n, latent); x̃ = G_θ(z)
+D_w         ``critic``, to numbers (n, 1), almost 1-Lipschitz
 λ           ``config.penalty``
 n_critic    ``config.critic_steps``
 m           ``config.batch``
@@ -48,8 +48,7 @@ TINY = Config(batch=16, critic_steps=2, nets={"width": 8, "critic_width": 8})
 class WGANGP(nn.Module):
     """Minimise over θ the maximum over w of E D(x) − E D(x̃) − λ E(‖∇D(x̂)‖ − 1)².
 
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to (n, 1). No layer of the critic may couple the
-    samples of a batch, so it has no batch normalisation.
+    No layer of the critic may couple the samples of a batch, so it has no batch normalisation.
 
     >>> from monge.data import load
     >>> scalars = build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0))

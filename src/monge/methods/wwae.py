@@ -33,8 +33,7 @@ class Config(Frozen):
 
     name: Literal["wwae"] = "wwae"
     weight: float = Field(10.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
-    batch: int = Field(128, ge=2)
-    """Global batch; below ``latent`` the covariance has no full rank, which the penalty cannot change."""
+    batch: int = Field(128, ge=2)  # Global batch; below ``latent`` the covariance has no full rank, and no penalty changes that.
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
     interpolation: Interpolation = Interpolation()

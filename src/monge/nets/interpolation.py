@@ -82,8 +82,7 @@ class Interpolation(Frozen):
     FORMER: ClassVar[Former] = {"interpolate": "weight"}
 
     weight: float = Field(0.0, ge=0)  # Weight λ of the critic's term, per entry of a sample; 0 leaves the game out.
-    warmup: float = Field(0.0, ge=0, lt=1)
-    """Share of the run over which that weight rises from 0, so that there are codes before mixtures of them are judged."""
+    warmup: float = Field(0.0, ge=0, lt=1)  # Share of the run over which that weight rises from 0: first codes, then mixtures.
     critic_width: int = Field(16, ge=2)  # Width of the critic.
     critic_lr: float = Field(1e-3, gt=0)  # Adam learning rate of the critic; decays linearly over the second half.
 

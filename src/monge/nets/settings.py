@@ -68,8 +68,7 @@ class AutoencoderNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: AutoencoderNet = "conv"
-    """mlp, conv, dcgan, acai (its paper's blocks) for pictures, sequence for scores; see `monge.nets.autoencoder`."""
+    kind: AutoencoderNet = "conv"  # mlp, conv, dcgan, acai for pictures, sequence for scores; see `monge.nets.autoencoder`.
     latent: int = Field(32, ge=1)  # Dimension of the codes.
     width: int = Field(32, ge=2)  # Width of encoder and decoder.
 
@@ -109,8 +108,7 @@ class ConvPotentialNets(Frozen):
     """
 
     widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)  # Channels of the convolutional layers.
-    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
-    """Their strides, 1 or even; their product divides the size of the pictures."""
+    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)  # 1 or even; their product divides the size of the pictures.
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
     head: tuple[int, ...] = Field((64, 32), min_length=1)  # Widths of the dense network that sees the averaged picture.
     grid: int = Field(4, ge=1)  # Side of the averaged picture, a divisor of the size.
