@@ -92,13 +92,9 @@ class OTGAN(nn.Module):
         norm = parallel.descend(self.optimizers[name], -loss if ascent else loss)
         if not ascent:
             self.average.update(self.generator)
-        return {
-            "loss": loss.detach(),
-            f"{name}_grad": norm,
-            "perplexity": plan.perplexity()[:4].mean(),
-            "marginal_error": plan.marginal_error.mean(),
-            "critic_spread": metrics.relative_spread(torch.cat([real, fake])),
-        }
+        found = {"perplexity": plan.perplexity()[:4].mean(), "marginal_error": plan.marginal_error.mean()}
+        spread = metrics.relative_spread(torch.cat([real, fake]))
+        return {"loss": loss.detach(), f"{name}_grad": norm, **found, "critic_spread": spread}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""

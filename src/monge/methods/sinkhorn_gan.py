@@ -56,8 +56,7 @@ class SinkhornGAN(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> scalars["loss"] >= 0, method.sample(5).shape
+    >>> method.step(Draw(load("8gaussians"), seed=0, step=0))["loss"] >= 0, method.sample(5).shape
     (tensor(True), torch.Size([5, 2]))
     """
 

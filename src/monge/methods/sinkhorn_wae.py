@@ -15,9 +15,6 @@ d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interp
 ==========  ============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \beta\, S_\varepsilon(Q_Z, P_Z)
-
-In many dimensions two batches of one prior are far apart under exact transport, nearly as far as any two of its points. A larger
-ε makes that sampling error smaller and sees less of the shape of the codes; with a small one they are drawn together a little.
 """
 
 from __future__ import annotations

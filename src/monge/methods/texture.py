@@ -26,8 +26,7 @@ a network, where there is no such minimiser, so does this file. More in docs/met
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -72,8 +71,7 @@ class Config(Frozen):
 TINY = Config(patch=4, scales=2, steps=5, targets=300, batch=1024)
 
 
-@dataclass(frozen=True)
-class _Stage:
+class _Stage(NamedTuple):
     level: int
     patch: int
     steps: int
@@ -210,7 +208,8 @@ class Texture:
     def _patch_step(self, stage: _Stage) -> float:
         p, torus = stage.patch, self.tile
         x = functional.pad(self._x[None], (0, p - 1, 0, p - 1), mode="circular")[0] if torus else self._x
-        batch = self._draw(x, p) * self._window
+        draw = generator(self.seed, _DRAW, self._stage, self._step)
+        batch = random_patches(x, p, self.config.batch, draw, self._wanted) * self._window
         loss = 0.0
         for w, law in zip(self.weights, self._laws, strict=True):  # max over ψ
             law.balance(batch, n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=_LEVELS if self._step == 0 else 0)
@@ -221,10 +220,6 @@ class Texture:
         made = torch.where(count > 0, total / count.clamp_min(1e-6), self._x)
         self._x = self._constrained(self._x + stage.rate * (made - self._x), stage.level)
         return loss
-
-    def _draw(self, x: Tensor, p: int) -> Tensor:
-        """Patches of x at random places, a function of (seed, stage, step)."""
-        return random_patches(x, p, self.config.batch, generator(self.seed, _DRAW, self._stage, self._step), self._wanted)
 
     def _assembled(self, x: Tensor, p: int) -> tuple[Tensor, Tensor]:
         """Σ_i P_iᵀ Σ_k w_k T_k(P_i x), and how many patches each pixel has; a band of rows at a time."""

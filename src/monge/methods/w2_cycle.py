@@ -75,7 +75,8 @@ class W2Cycle(nn.Module):
         c = self.config
         c.adam.decay(self.optimizers["potentials"], draw.progress)
         if draw.step == 0 and c.start == "colours":
-            self._start(*(parallel.gather(pictures(_LOOK)) for pictures in (draw.origin, draw.data)))
+            A, B = (_colours(parallel.gather(pictures(_LOOK))) for pictures in (draw.origin, draw.data))
+            self.pair.start_at(ot.gaussian_map(*A, *B), ot.gaussian_map(*B, *A))
         x, y = draw.origin(c.batch), draw.data(c.batch)
 
         guess = self.conjugate.gradient(y)
@@ -102,12 +103,6 @@ class W2Cycle(nn.Module):
         """∇ψ*(y): pictures of B as pictures of A, found by ``config.sharpen`` descent steps from ∇ψ̄(y)."""
         guess = self.inverse_map.net.gradient(y)
         return _inverted(self.forward_map.net, y, guess, self.config.sharpen)[0]
-
-    @torch.no_grad()
-    def _start(self, x: Tensor, y: Tensor) -> None:
-        """Begin with the optimal map between Gaussians of the colours of x and y."""
-        A, B = _colours(x), _colours(y)
-        self.pair.start_at(ot.gaussian_map(*A, *B), ot.gaussian_map(*B, *A))
 
 
 def _inverted(net: ConvICNN, y: Tensor, guess: Tensor, steps: int) -> tuple[Tensor, Tensor]:

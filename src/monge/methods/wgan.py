@@ -10,7 +10,7 @@ f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that dep
 c           ``config.clip``
 m           ``config.batch``
 n_critic    ``config.critic_steps``
-α           ``config.lr``, ``config.critic_lr``, RMSprop
+α           ``config.rmsprop``
 ==========  ============================================================
 """
 

@@ -51,8 +51,7 @@ class WGANGP(nn.Module):
     No layer of the critic may couple the samples of a batch, so it has no batch normalisation.
 
     >>> from monge.data import load
-    >>> scalars = build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> sorted(scalars)
+    >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))
     ['critic_grad', 'critic_spread', 'generator_grad', 'loss', 'penalty', 'w1_estimate']
     """
 

@@ -47,8 +47,7 @@ class WWAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> scalars = method.step(Draw(load("digits"), seed=0, step=0))
-    >>> "penalty" in scalars, method.sample(5).shape
+    >>> "penalty" in method.step(Draw(load("digits"), seed=0, step=0)), method.sample(5).shape
     (True, torch.Size([5, 1, 8, 8]))
     """
 

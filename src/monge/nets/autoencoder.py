@@ -166,12 +166,12 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, channels: int, size: int, features: int, width: int = 16) -> None:
         super().__init__()
+        sizes = _halved(size)
+        depths = [channels, *(width * 2**scale for scale in range(len(sizes) - 1))]
         layers: list[nn.Module] = []
-        sizes, n_in = _halved(size), channels
-        for scale in range(len(sizes) - 1):
-            layers += [nn.Conv2d(n_in, width * 2**scale, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-            n_in = width * 2**scale
-        head = [nn.Linear(n_in * sizes[-1] ** 2, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, features)]
+        for n_in, n_out in pairwise(depths):
+            layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        head = [nn.Linear(depths[-1] * sizes[-1] ** 2, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, features)]
         self.body = nn.Sequential(*layers, nn.Flatten(), *head)
         _start(self)
 

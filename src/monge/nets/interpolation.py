@@ -12,9 +12,7 @@ x̂_α         ``decode(mix(z, alpha))``
 γ           `REAL`, how much of the datum is in the second kind of example
 ==========  ============================================================
 
-The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept. Any
-autoencoder method can play this game beside what it minimises: `Interpolation` is the part of its configuration, and
-`InterpolationGame` is what its step calls.
+The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept.
 """
 
 from __future__ import annotations
@@ -92,7 +90,7 @@ class Interpolation(Frozen):
 
 
 class InterpolationGame:
-    """Plays one round of the game in each step of an autoencoder; without a critic a round adds nothing.
+    """Plays one round in each step of any autoencoder method; without a critic a round adds nothing.
 
     It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or empty, among its own.
 
