@@ -33,8 +33,7 @@ class Config(Frozen):
     name: Literal["amortised_w2"] = "amortised_w2"
     refine: int = Field(5, ge=0)  # Descent steps from the guess to the conjugate's point, in training.
     sharpen: int = Field(50, ge=0)  # The same in the inverse map.
-    start: Literal["gaussian", "identity"] = "gaussian"
-    """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
+    start: Literal["gaussian", "identity"] = "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets()

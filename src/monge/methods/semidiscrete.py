@@ -6,7 +6,7 @@ r"""Generators without a discriminator: the data are finite, so the dual of opti
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018                 [genevay2018]
 
 ==========  ============================================================
-g_θ         ``generator``, from normal noise ζ
+g_θ         ``generator``, from normal noise ζ, (n, latent), to (n, *shape)
 y_j, b_j    targets, with equal weights 1/m; m is ``config.targets``
 ψ           ``transport.potential``; ``transport`` is an `ot.SemiDiscrete`
 c(x, y)     |x − y|² / mean|y|², pictures counted from black, after a fixed map of pixels if ``config.contrast`` is not 1
@@ -79,8 +79,7 @@ TINY = Config(targets=32, batch=16, epsilon=0.05, debias=True, nets={"width": 8}
 class SemiDiscreteGenerator(nn.Module):
     """Alternate: steps of ψ uphill on fresh samples, then one step of θ downhill at that ψ.
 
-    ``generator`` maps noise (n, latent) to samples (n, *shape). The targets are the source's own and are read again when a run
-    continues; a checkpoint holds ψ.
+    The targets are the source's own and are read again when a run continues; a checkpoint holds ψ.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))

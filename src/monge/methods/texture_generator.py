@@ -112,7 +112,6 @@ class TextureGenerator(nn.Module):
     def sample(self, n: int, seed: int = 0, *, size: tuple[int, int] | None = None, tile: bool = False) -> Tensor:
         """Return n pictures (n, c, h, w) of the averaged generator, a function of the seed; see `make`."""
         net = self.average.net.eval()
-        assert isinstance(net, TextureNet)
         side = self.config.side
         return torch.stack([make(net, size or (side, side), seed, k, tile=tile) for k in range(n)])
 
@@ -162,8 +161,7 @@ def make(net: TextureNet, size: tuple[int, int], seed: int = 0, index: int = 0, 
     whole = size if tile else (-(-h // net.unit) * net.unit, -(-w // net.unit) * net.unit)
     like = net.colours.weight
     noise = [torch.randn(1, *s, generator=generator(seed, index, k)).to(like) for k, s in enumerate(net.noise_shapes(whole))]
-    made: Tensor = net(noise)[0, :, :h, :w]
-    return made
+    return net(noise)[0, :, :h, :w]
 
 
 def sampling_memory(net: TextureNet, size: tuple[int, int]) -> int:

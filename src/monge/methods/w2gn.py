@@ -34,8 +34,7 @@ class Config(Frozen):
     name: Literal["w2gn"] = "w2gn"
     cycle: float = Field(1.0, gt=0)  # λ, weight of the cycle term.
     two_sided: bool = False  # Ask for the cycle P → Q → P too.
-    start: Literal["gaussian", "identity"] = "gaussian"
-    """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
+    start: Literal["gaussian", "identity"] = "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets(rank=3)

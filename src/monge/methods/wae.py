@@ -4,7 +4,7 @@ r"""WAE: an autoencoder whose codes, taken together, are pulled to a prior by a 
 
 ==========  ============================================================
 Q_φ, G_θ    encoder and decoder of ``autoencoder``
-D_γ         ``discriminator`` of codes, for WAE-GAN
+D_γ         ``discriminator`` of codes, to one number, for WAE-GAN
 P_Z         ``prior``
 λ           ``config.weight``
 k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}; 2dσ² is the mean squared distance of two prior points
@@ -55,8 +55,6 @@ TINY = Config(penalty="gan", batch=16, nets={"kind": "mlp", "latent": 3, "width"
 
 class WAE(nn.Module):
     """Minimise the reconstruction error and the distance of the codes to the prior.
-
-    For WAE-GAN, ``discriminator`` maps codes to one number.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))

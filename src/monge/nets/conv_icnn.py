@@ -165,8 +165,7 @@ class ConvICNN(nn.Module):
         return conv2d(h, self.W[i - 1], stride=self.strides[i], padding=self.strides[i] // 2)
 
     def _tents_after(self, i: int) -> Tensor:
-        tents: Tensor = getattr(self, f"tents_{i}")
-        return tents
+        return getattr(self, f"tents_{i}")
 
     def _ends(self, x: Tensor) -> Tensor:
         """½ Σ ‖L x‖² + c·x + (s/2)‖x‖² over the pixels."""

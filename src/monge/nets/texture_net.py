@@ -64,8 +64,7 @@ class TextureNet(nn.Module):
             x = z if x is None else torch.cat([_doubled(x), z], 1)
             for layer in block:  # type: ignore[attr-defined]
                 x = layer(x)
-        made: Tensor = self.colours(x)
-        return made
+        return self.colours(x)
 
 
 def _doubled(x: Tensor) -> Tensor:
