@@ -1,4 +1,7 @@
-"""The base of every configuration: frozen, closed to unknown keys, and composed of parts."""
+"""The base of every configuration: frozen, closed to unknown keys, and composed of parts.
+
+A comment behind a field, or where it is long a docstring below, is what ``--help`` prints of it.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ calls it at the beginning of a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from pydantic import Field
@@ -44,12 +44,9 @@ class Adam(Frozen):
     0.05
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate; decays linearly over the second half."""
-    beta1: float = Field(0.9, ge=0, lt=1)
-    """Decay of the first moment."""
-    beta2: float = Field(0.999, ge=0, lt=1)
-    """Decay of the second moment."""
+    lr: float = Field(gt=0)  # Learning rate; decays linearly over the second half.
+    beta1: float = Field(0.9, ge=0, lt=1)  # Decay of the first moment.
+    beta2: float = Field(0.999, ge=0, lt=1)  # Decay of the second moment.
 
     def make(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """An optimizer of ``parameters``."""
@@ -60,51 +57,44 @@ class Adam(Frozen):
         linear_decay(optimizer, self.lr, progress)
 
 
-class GameAdam(Frozen):
+class _Game(Frozen):
+    lr: float = Field(gt=0)  # Learning rate of the generator; decays linearly over the second half.
+    critic_lr: float = Field(gt=0)  # Learning rate of the critic; decays likewise.
+
+    def decay(self, optimizers: Mapping[str, Optimizer], progress: float) -> None:
+        """Set both learning rates for this point of the run."""
+        for name, optimizer in optimizers.items():
+            linear_decay(optimizer, self.critic_lr if name == "critic" else self.lr, progress)
+
+
+class GameAdam(_Game):
     """Adam for a generator and, at a learning rate of its own, for its critic.
 
     >>> sorted(GameAdam(lr=1e-3, critic_lr=1e-4).make(nn.Linear(2, 2), nn.Linear(2, 1)))
     ['critic', 'generator']
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(gt=0)
-    """Learning rate of the critic; decays likewise."""
-    beta1: float = Field(0.9, ge=0, lt=1)
-    """Decay of the first moment, both networks."""
-    beta2: float = Field(0.999, ge=0, lt=1)
-    """Decay of the second moment, both networks."""
+    beta1: float = Field(0.9, ge=0, lt=1)  # Decay of the first moment, both networks.
+    beta2: float = Field(0.999, ge=0, lt=1)  # Decay of the second moment, both networks.
 
     def make(self, generator: nn.Module, critic: nn.Module | None = None) -> dict[str, Optimizer]:
         """Optimizers "generator" and, where there is a critic, "critic"."""
+        players = {"generator": (generator, self.lr)} | ({"critic": (critic, self.critic_lr)} if critic is not None else {})
         betas = (self.beta1, self.beta2)
-        return _players(self, lambda net, lr: torch.optim.Adam(net.parameters(), lr=lr, betas=betas), generator, critic)
-
-    def decay(self, optimizers: Mapping[str, Optimizer], progress: float) -> None:
-        """Set both learning rates for this point of the run."""
-        _decay_players(self, optimizers, progress)
+        return {name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas) for name, (net, lr) in players.items()}
 
 
-class GameRMSprop(Frozen):
+class GameRMSprop(_Game):
     """RMSprop for a generator and, at a learning rate of its own, for its critic.
 
     >>> sorted(GameRMSprop(lr=1e-3, critic_lr=1e-4).make(nn.Linear(2, 2), nn.Linear(2, 1)))
     ['critic', 'generator']
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate of the generator; decays linearly over the second half."""
-    critic_lr: float = Field(gt=0)
-    """Learning rate of the critic; decays likewise."""
-
     def make(self, generator: nn.Module, critic: nn.Module) -> dict[str, Optimizer]:
         """Optimizers "generator" and "critic"."""
-        return _players(self, lambda net, lr: torch.optim.RMSprop(net.parameters(), lr=lr), generator, critic)
-
-    def decay(self, optimizers: Mapping[str, Optimizer], progress: float) -> None:
-        """Set both learning rates for this point of the run."""
-        _decay_players(self, optimizers, progress)
+        players = {"generator": (generator, self.lr), "critic": (critic, self.critic_lr)}
+        return {name: torch.optim.RMSprop(net.parameters(), lr=lr) for name, (net, lr) in players.items()}
 
 
 class PotentialAdam(Frozen):
@@ -115,29 +105,13 @@ class PotentialAdam(Frozen):
     [(0.8, 0.99), (0.4, 0.4)]
     """
 
-    lr: float = Field(gt=0)
-    """Learning rate of both networks; decays linearly over the second half."""
+    lr: float = Field(gt=0)  # Learning rate of both networks; decays linearly over the second half.
 
     def make(self, potential: nn.Module, inverse: nn.Module) -> Optimizer:
         """One optimizer of both networks."""
-        groups = [
-            {"params": list(potential.parameters()), "betas": _POTENTIAL_BETAS},
-            {"params": list(inverse.parameters()), "betas": _INVERSE_BETAS},
-        ]
-        return torch.optim.Adam(groups, lr=self.lr)
+        parts = ((potential, _POTENTIAL_BETAS), (inverse, _INVERSE_BETAS))
+        return torch.optim.Adam([{"params": list(net.parameters()), "betas": betas} for net, betas in parts], lr=self.lr)
 
     def decay(self, optimizer: Optimizer, progress: float) -> None:
         """Set the learning rate for this point of the run."""
         linear_decay(optimizer, self.lr, progress)
-
-
-def _players(
-    rates: GameAdam | GameRMSprop, make: Callable[[nn.Module, float], Optimizer], generator: nn.Module, critic: nn.Module | None
-) -> dict[str, Optimizer]:
-    made = {"generator": make(generator, rates.lr)}
-    return made if critic is None else made | {"critic": make(critic, rates.critic_lr)}
-
-
-def _decay_players(rates: GameAdam | GameRMSprop, optimizers: Mapping[str, Optimizer], progress: float) -> None:
-    for name, optimizer in optimizers.items():
-        linear_decay(optimizer, rates.critic_lr if name == "critic" else rates.lr, progress)

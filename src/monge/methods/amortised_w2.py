@@ -3,17 +3,13 @@
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023, algorithm 1    [amos2023]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 α, β        P, the origin (normal noise unless the data are a `Pair`), and Q, the data
 f_θ         ``potential``; ∇f moves P to Q
 ỹ_φ(y)      ``guess``, the gradient of a second potential: a first guess of where f*(y) is attained
 x̆(y)       that guess, improved by ``config.refine`` descent steps: argmax_x ⟨x, y⟩ − f(x)
 ==========  ============================================================
 
-W2GN differentiates f at the guess and needs a cycle term to hold the guess to the inverse; the bias of the guess goes into f.
-Here the guess only says where to begin. The steps cost one gradient without a graph each, less than the cycle term's second
-derivatives, and the two networks no longer pull at each other. In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`.
+In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`. docs/methods/amortised-w2.md compares with W2GN.
 """
 
 from __future__ import annotations
@@ -35,12 +31,9 @@ class Config(Frozen):
     """W₂ by amortised conjugates."""
 
     name: Literal["amortised_w2"] = "amortised_w2"
-    refine: int = Field(5, ge=0)
-    """Descent steps from the guess to the conjugate's point, in training."""
-    sharpen: int = Field(50, ge=0)
-    """The same in the inverse map."""
-    start: Literal["gaussian", "identity"] = "gaussian"
-    """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
+    refine: int = Field(5, ge=0)  # Descent steps from the guess to the conjugate's point, in training.
+    sharpen: int = Field(50, ge=0)  # The same in the inverse map.
+    start: Literal["gaussian", "identity"] = "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets()
@@ -56,8 +49,7 @@ class AmortisedW2(nn.Module):
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
     >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> x = method.inverse_transform(method.sample(5))
-    >>> x.shape
+    >>> method.inverse_transform(method.sample(5)).shape
     torch.Size([5, 2])
     """
 

@@ -4,8 +4,6 @@
     Bińkowski et al., "Demystifying MMD GANs", ICLR 2018    [binkowski2018], section 2.4 on what the surrogate critic misses
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 h           ``critic``, to R^k; k = ``config.features``
 f           the witness, E‖h(x) − h(x̃′)‖ − E‖h(x) − h(x′)‖
 x, x̃        data and samples; the batch gives x′ and x̃′ as well
@@ -37,18 +35,14 @@ class Config(Frozen):
     """Cramér GAN."""
 
     name: Literal["cramer_gan"] = "cramer_gan"
-    surrogate: bool = False
-    """Train h on the paper's one-sided witness instead of the energy distance."""
-    penalty: float = Field(10, ge=0)
-    """λ."""
+    surrogate: bool = False  # Train h on the paper's one-sided witness instead of the energy distance.
+    penalty: float = Field(10, ge=0)  # λ.
     batch: Batch = 64
-    critic_steps: int = Field(5, ge=1)
-    """n_critic, updates of h for one of the generator."""
+    critic_steps: int = Field(5, ge=1)  # n_critic, updates of h for one of the generator.
     adam: GameAdam = GameAdam(lr=1e-4, critic_lr=1e-4, beta1=0.5, beta2=0.9)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    features: int = Field(256, ge=1)
-    """k, dimension of h."""
+    features: int = Field(256, ge=1)  # k, dimension of h.
 
 
 TINY = Config(batch=16, critic_steps=2, features=4, nets={"width": 8, "critic_width": 8})
@@ -56,8 +50,6 @@ TINY = Config(batch=16, critic_steps=2, features=4, nets={"width": 8, "critic_wi
 
 class CramerGAN(nn.Module):
     """Minimise the energy distance of h(x) and h(x̃) over the generator, maximise it over h.
-
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, k).
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))

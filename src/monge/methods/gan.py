@@ -3,16 +3,11 @@
     Goodfellow et al., "Generative adversarial nets", NeurIPS 2014    [goodfellow2014], Algorithm 1
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
-G           ``generator``
-D           σ(``critic``); the critic gives logits
+G           ``generator``, of noise (n, latent)
+D           σ(``critic``); the critic gives logits (n, 1)
 m           ``config.batch``
 k           ``config.critic_steps``, updates of D for one of G
 ==========  ============================================================
-
-It is the baseline that transport is compared with: the optimal D measures the Jensen-Shannon divergence, which is log 2 for any
-two distributions that do not overlap, however near they are.
 """
 
 from __future__ import annotations
@@ -36,11 +31,9 @@ class Config(Frozen):
     """GAN."""
 
     name: Literal["gan"] = "gan"
-    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
-    """What G descends: −log D(G(z)), or log(1 − D(G(z))), whose gradient vanishes when D is sure."""
+    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"  # −log D(G(z)), or log(1 − D(G(z))), flat where D is sure.
     batch: Batch = 128
-    critic_steps: int = Field(1, ge=1)
-    """k, updates of D for one of G."""
+    critic_steps: int = Field(1, ge=1)  # k, updates of D for one of G.
     adam: GameAdam = GameAdam(lr=2e-4, critic_lr=2e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
@@ -52,14 +45,10 @@ TINY = Config(batch=16, nets={"width": 8, "critic_width": 8})
 class GAN(nn.Module):
     """Play log D(x) + log(1 − D(G(z))).
 
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to logits (n, 1).
-
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0)))
-    ['critic_grad', 'critic_spread', 'generator_grad', 'js_estimate', 'loss']
-    >>> method.sample(5).shape
-    torch.Size([5, 2])
+    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0))), method.sample(5).shape
+    (['critic_grad', 'critic_spread', 'generator_grad', 'js_estimate', 'loss'], torch.Size([5, 2]))
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:

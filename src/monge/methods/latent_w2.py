@@ -4,8 +4,6 @@
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023                                       [amos2023]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 e, d        ``encoder`` and ``decoder``
 P, Q        normal noise, and the codes e(x) with mean 0 and mean variance 1 by one shift and one scale
 ψ           ``potential``; d ∘ ∇ψ draws pictures
@@ -41,23 +39,15 @@ class Config(Frozen):
 
     name: Literal["latent_w2"] = "latent_w2"
     nets: AutoencoderNets = AutoencoderNets(latent=16)
-    encode: float = Field(0.5, gt=0, lt=1)
-    """Share of the run that trains the autoencoder."""
-    code_noise: float = Field(0.1, ge=0)
-    """Standard deviation of noise on the codes while the autoencoder learns: neighbouring codes must decode to like pictures."""
-    code_penalty: float = Field(1e-3, ge=0)
-    """Weight of ‖e(x)‖², which keeps the noise from being outgrown."""
-    batch: int = Field(128, ge=2)
-    """Global batch of the autoencoder."""
-    adam: Adam = Adam(lr=2e-3)
-    """Adam of the autoencoder; its learning rate decays over the second half of the autoencoder's part of the run."""
-    map_batch: int = Field(512, ge=2)
-    """Global batch of the map."""
-    map_adam: PotentialAdam = PotentialAdam(lr=3e-3)
-    """Adam of the map; its learning rate decays over the second half of the map's part of the run."""
+    encode: float = Field(0.5, gt=0, lt=1)  # Share of the run that trains the autoencoder.
+    code_noise: float = Field(0.1, ge=0)  # Standard deviation of noise on codes in training: neighbours must decode alike.
+    code_penalty: float = Field(1e-3, ge=0)  # Weight of ‖e(x)‖², which keeps the noise from being outgrown.
+    batch: int = Field(128, ge=2)  # Global batch of the autoencoder.
+    adam: Adam = Adam(lr=2e-3)  # Adam of the autoencoder; its rate decays over the second half of its part of the run.
+    map_batch: int = Field(512, ge=2)  # Global batch of the map.
+    map_adam: PotentialAdam = PotentialAdam(lr=3e-3)  # Adam of the map; its rate decays over the second half of its part.
     potentials: PotentialNets = PotentialNets(widths=(256, 256, 128))
-    refine: int = Field(5, ge=0)
-    """Descent steps from the guess to the conjugate's point."""
+    refine: int = Field(5, ge=0)  # Descent steps from the guess to the conjugate's point.
     ema: Decay = 0.99
 
 
@@ -86,16 +76,11 @@ class LatentW2(nn.Module):
         self.config, self.encoder, self.decoder = config, encoder, decoder
         self.potential, self.guess, self.averaged = potential, guess, EMA(potential, config.ema)
         autoencoder = [*encoder.parameters(), *decoder.parameters()]
-        self.optimizers = {
-            "autoencoder": config.adam.make(autoencoder),
-            "potentials": config.map_adam.make(potential, guess),
-        }
+        self.optimizers = {"autoencoder": config.adam.make(autoencoder), "potentials": config.map_adam.make(potential, guess)}
         d = config.nets.latent
-        self.register_buffer("mean", torch.zeros(d))
-        self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("matrix", torch.eye(d))
-        self.register_buffer("shift", torch.zeros(d))
-        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        moments = {"mean": torch.zeros(d), "scale": torch.ones(()), "matrix": torch.eye(d), "shift": torch.zeros(d)}
+        for name, value in (moments | {"started": torch.zeros((), dtype=torch.bool)}).items():
+            self.register_buffer(name, value)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One step of the autoencoder or, after its part of the run, of the map."""
@@ -164,21 +149,19 @@ class LatentW2(nn.Module):
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n pictures d(∇ψ(z)), a function of the seed."""
-        return by_blocks(lambda z: self.decode(self.averaged.net.gradient(z)), self._noise(n, seed))
+        z = noise(n, self.config.nets.latent, seed, like=self.mean)
+        return by_blocks(lambda block: self.decode(self.averaged.net.gradient(block)), z)
 
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor:
         """Return n pictures d(A z) of the Gaussian fitted to the codes."""
-        return by_blocks(lambda z: self.decode(z @ self.matrix.T + self.shift), self._noise(n, seed))
-
-    def _noise(self, n: int, seed: int) -> Tensor:
-        return noise(n, self.config.nets.latent, seed, like=self.mean)
+        z = noise(n, self.config.nets.latent, seed, like=self.mean)
+        return by_blocks(lambda block: self.decode(block @ self.matrix.T + self.shift), z)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> LatentW2:
     """Make the networks, for pictures of ``shape`` (channels, height, width)."""
     if config.nets.kind == "sequence":
-        raise ValueError(
-            "latent_w2 encodes pictures by squared errors, which scores do not have: choose another method.nets.kind"
-        )
+        other = "choose another method.nets.kind"
+        raise ValueError(f"latent_w2 encodes pictures by squared errors, which scores do not have: {other}")
     autoencoder = config.nets.autoencoder(shape)
     return LatentW2(config, autoencoder.encoder, autoencoder.decoder, *config.potentials.pair((config.nets.latent,)))

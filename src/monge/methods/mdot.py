@@ -6,8 +6,6 @@ r"""MDOT-Net: from sequences of one domain to sequences of another, by optimal t
     Redko, Vayer, Flamary, Courty, "CO-optimal transport", NeurIPS 2020                                             [redko2020]
 
 ==========  ================================================================================
-symbol      here
-==========  ================================================================================
 y, y′       two independent batches of source sequences (m, S, k)
 x, x′       two independent batches of target sequences (m, T, d); they need not belong to y, y′
 x̃, x̃′       targets g_θ(y, z), g_θ(y′, z′) that the generator makes
@@ -23,19 +21,13 @@ C_jl        target distance c(x̃_j, x̃′_l), over its mean
 The method is handed d, c and g by a `monge.data.Domains`, which a data set carries in ``Pair.domains``; for music and dance, as
 in the paper, it is that of the dance studio. A pair without one gets `monge.data.EuclideanDomains`.
 
-Where this differs from the paper's text, and why:
+Where this differs from the paper's text; docs/methods/mdot.md says why:
 
-- plans sum to 1. With rows and columns that sum to 1 instead, the term −2 ⟨DπCᵀ, π⟩ lacks a factor 1/m;
-- D and C compare two independent batches, so rows and columns are different things, and one plan for both is an approximation.
-  ``relation = "co-optimal"`` has one for each, which is exact; ``"one-plan"`` is the paper's;
-- ``pairing`` charges a plan that takes a target for that of another source. Relations alone do not say which target belongs to
-  which source: plans that minimise them leave 2 % of the dances with their own music, whatever they start from, and the
-  correlation between D and C stays where it was;
-- c is a distance, not its square. As batches get small beside the space, plans match everything with everything, and what is left
-  of L with squared distances is 2 |E x̃ − E x|², which says nothing of how much targets should differ: in trials the energy of
-  dances grew without bound. With distances it becomes the energy distance, which is 0 for equal distributions only;
-- the transport is summed over sequences of several lengths. Batches of a few dozen long sequences have no near neighbors, and
-  their plans say little; short ones do.
+- plans sum to 1, not their rows and columns;
+- D and C compare two independent batches: ``relation = "co-optimal"`` has a plan for each, ``"one-plan"`` is the paper's;
+- ``pairing`` charges a plan that takes a target for that of another source;
+- c is a distance, not its square;
+- the transport is summed over sequences of several lengths, ``clips``.
 """
 
 from __future__ import annotations
@@ -47,10 +39,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from monge import ot, parallel
-from monge.config import Frozen
+from monge.config import Frozen, Tolerance
 from monge.data import Domains, Draw, EuclideanDomains, Pair, Source, generator
 from monge.nets import EMA, conv1d_critic
-from monge.optim import linear_decay
+from monge.optim import GameAdam, linear_decay
 
 _LOOK, _SLOW = 256, 2e-4  # sequences to learn usual rates from, and the least of them
 _SLOPE = 0.05  # weight of the critic's squared slope at real targets
@@ -63,49 +55,29 @@ class Config(Frozen):
     """MDOT-Net."""
 
     name: Literal["mdot"] = "mdot"
-    ot: float = Field(1.0, ge=0)
-    """Weight of the transport to real targets."""
-    gw: float = Field(1.0, ge=0)
-    """λ: weight of the Gromov-Wasserstein distance to the sources."""
-    gan: float = Field(0.0, ge=0)
-    """Weight of a GAN's loss, with a critic of its own, to compare with."""
-    relation: Literal["one-plan", "co-optimal"] = "one-plan"
-    """Plans of the Gromov-Wasserstein distance: the paper's one, or one for each of its two batches."""
-    clips: tuple[int, ...] = Field((8, 24, 96), min_length=1)
-    """Lengths of the sequences that are transported, frames."""
-    matched: int = Field(96, ge=4)
-    """Sequences of each length, at most, in each batch."""
-    stride: int = Field(4, ge=1)
-    """Frames from one state that is compared to the next; velocities are compared in every frame."""
-    velocity: float = Field(0.3, ge=0)
-    """ν: what velocities cost that are wrong by their usual size, in squared units of the target cost, thrice."""
-    effort: float = Field(0.5, ge=0)
-    """η: what velocities cost whose root mean square over a sequence is wrong by their usual size, likewise."""
-    epsilon: float = Field(0.05, gt=0)
-    """Entropic regularisation of the transport, in units of the mean cost."""
+    ot: float = Field(1.0, ge=0)  # Weight of the transport to real targets.
+    gw: float = Field(1.0, ge=0)  # λ: weight of the Gromov-Wasserstein distance to the sources.
+    gan: float = Field(0.0, ge=0)  # Weight of a GAN's loss, with a critic of its own, to compare with.
+    relation: Literal["one-plan", "co-optimal"] = "one-plan"  # One plan for both batches, the paper's, or one for each.
+    clips: tuple[int, ...] = Field((8, 24, 96), min_length=1)  # Lengths of the sequences that are transported, frames.
+    matched: int = Field(96, ge=4)  # Sequences of each length, at most, in each batch.
+    stride: int = Field(4, ge=1)  # Frames from one state that is compared to the next; velocities are compared in every frame.
+    velocity: float = Field(0.3, ge=0)  # ν: velocities that are wrong by their usual size cost 3ν, in squared units of the cost.
+    effort: float = Field(0.5, ge=0)  # η: likewise for efforts, the root mean squares of velocities over a sequence.
+    epsilon: float = Field(0.05, gt=0)  # Entropic regularisation of the transport, in units of the mean cost.
     pairing: float = Field(0.5, ge=0)
     """One plan only: what it costs to take a target for that of another source; relations that differ by their mean cost 1. The
     paper has 0."""
-    gw_epsilon: float = Field(0.01, gt=0)
-    """Entropic regularisation of the Gromov-Wasserstein distance, whose relations have mean 1."""
-    tol: float = Field(1e-2, gt=0, lt=1)
-    """L1 marginal error of the plans."""
-    max_iter: int = Field(200, ge=1)
-    """Bound on Sinkhorn iterations; for relations, on linearisations."""
-    batch: int = Field(32, ge=4)
-    """Sequences in each of the two batches, over all processes."""
-    lr: float = Field(2e-3, gt=0)
-    """Adam learning rate; decays linearly over the second half."""
-    beta1: float = Field(0.5, ge=0, lt=1)
-    """Adam's first-moment decay."""
-    ema: float = Field(0.995, ge=0, lt=1)
-    """Decay of the generator average that `transform` uses."""
-    noise: int = Field(8, ge=1)
-    """Numbers of noise in each cell of a source (a few frames, see `monge.data.Domains.pace`)."""
-    style: int = Field(8, ge=1)
-    """Numbers of noise that stay the same over a sequence."""
-    width: int = Field(128, ge=1)
-    """Width of the generator."""
+    gw_epsilon: float = Field(0.01, gt=0)  # Entropic regularisation of the Gromov-Wasserstein distance; relations have mean 1.
+    tol: Tolerance = 1e-2
+    max_iter: int = Field(200, ge=1)  # Bound on Sinkhorn iterations; for relations, on linearisations.
+    batch: int = Field(32, ge=4)  # Sequences in each of the two batches, over all processes.
+    lr: float = Field(2e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
+    beta1: float = Field(0.5, ge=0, lt=1)  # Adam's first-moment decay.
+    ema: float = Field(0.995, ge=0, lt=1)  # Decay of the generator average that `transform` uses.
+    noise: int = Field(8, ge=1)  # Numbers of noise in each cell of a source (a few frames, see `monge.data.Domains.pace`).
+    style: int = Field(8, ge=1)  # Numbers of noise that stay the same over a sequence.
+    width: int = Field(128, ge=1)  # Width of the generator.
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Config:
@@ -119,17 +91,8 @@ TINY = Config(batch=8, width=8, clips=(4, 8), matched=8, pairing=3.0, gan=0.1)
 
 
 class MDOT(nn.Module):
-    """Two batches of sources, two of targets; the generator goes downhill on transport and relations.
+    """Two batches of sources, two of targets of ``shape`` (T, d); the generator goes downhill on transport and relations.
 
-    Parameters
-    ----------
-    config : Config
-    domains : Domains
-    shape : tuple of int
-        (T, d), of the targets.
-
-    Examples
-    --------
     >>> from monge.data import load
     >>> curves = load("curves")
     >>> method = build_for(Config(batch=4, width=8, clips=(8,)), curves)
@@ -149,10 +112,8 @@ class MDOT(nn.Module):
         self.critic = conv1d_critic(shape[1], config.width) if config.gan else None
         self.average = EMA(self.generator, config.ema)
         self.register_buffer("usual", torch.ones(domains.rates(torch.zeros(1, 3, shape[1])).shape[2]))
-        nets = {"generator": self.generator} | ({"critic": self.critic} if self.critic is not None else {})
-        self.optimizers = {
-            name: torch.optim.Adam(net.parameters(), lr=config.lr, betas=(config.beta1, 0.99)) for name, net in nets.items()
-        }
+        adam = GameAdam(lr=config.lr, critic_lr=config.lr, beta1=config.beta1, beta2=0.99)
+        self.optimizers = adam.make(self.generator, self.critic)
 
     def step(self, draw: Draw) -> dict[str, float | Tensor]:
         """One descent step on θ."""
@@ -217,7 +178,9 @@ class MDOT(nn.Module):
         return points, torch.cat([*(part * (weight / part.shape[1]) ** 0.5 for part, weight in weighted), vectors], 1)
 
     def _costs(self, a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
-        return (self.domains.squared_cost(a[0], b[0]) + _squared_distances(a[1], b[1]) + _TINY).sqrt()
+        x, y = a[1], b[1]
+        squared = (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp_min(0)
+        return (self.domains.squared_cost(a[0], b[0]) + squared + _TINY).sqrt()
 
     @torch.no_grad()
     def _look(self, x: Tensor) -> None:
@@ -282,8 +245,3 @@ def build_for(config: Config, data: Source) -> MDOT:
     if not isinstance(data, Pair):
         raise ValueError("mdot goes from sequences to other sequences, and this is no pair of them: use curves or dance_melody")
     return build(config, data.shape, data.domains or EuclideanDomains(data.origin.shape, data.shape))
-
-
-def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared Euclidean distances (n, m) between vectors (n, l) and (m, l)."""
-    return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp_min(0)

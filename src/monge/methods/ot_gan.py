@@ -3,10 +3,8 @@
     Salimans, Zhang, Radford, Metaxas, "Improving GANs using optimal transport", ICLR 2018    [salimans2018], Algorithm 1
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
-g_θ         ``generator``
-v_η         ``critic``; the cost is 1 − cos(v_η(x), v_η(y))
+g_θ         ``generator``, of noise (n, latent)
+v_η         ``critic``, to features; the cost is 1 − cos(v_η(x), v_η(y))
 X, X′       two independent half-batches of data
 Y, Y′       two independent half-batches of generated samples
 M           transport plans; no gradient is taken through them
@@ -17,7 +15,6 @@ n_gen       ``config.generator_steps``, updates of θ for one of η
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -35,24 +32,17 @@ class Config(Frozen):
     """OT-GAN."""
 
     name: Literal["ot_gan"] = "ot_gan"
-    epsilon: float = Field(1 / 500, gt=0)
-    """Entropic regularisation, in units of the cosine distance."""
+    epsilon: float = Field(1 / 500, gt=0)  # Entropic regularisation, in units of the cosine distance.
     tol: Tolerance = 1e-2
-    max_iter: int = Field(500, ge=1)
-    """Bound on Sinkhorn iterations."""
-    batch: int = Field(512, ge=4)
-    """Global batch, both halves together."""
-    micro_batch: int | None = Field(None, ge=1)
-    """Rows that go through the networks at a time, each process; the loss is still that of the whole batch."""
-    generator_steps: int = Field(3, ge=1)
-    """n_gen: generator updates for one of the critic."""
+    max_iter: int = Field(500, ge=1)  # Bound on Sinkhorn iterations.
+    batch: int = Field(512, ge=4)  # Global batch, both halves together.
+    micro_batch: int | None = Field(None, ge=1)  # Rows in the networks at a time, each process; the loss is the whole batch's.
+    generator_steps: int = Field(3, ge=1)  # n_gen: generator updates for one of the critic.
     adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    features: int = Field(256, ge=2)
-    """Dimension of the critic's output."""
-    weight_norm: bool = True
-    """Weight normalisation with data-dependent initialisation, both networks."""
+    features: int = Field(256, ge=2)  # Dimension of the critic's output.
+    weight_norm: bool = True  # Weight normalisation with data-dependent initialisation, both networks.
 
     @field_validator("batch")
     @classmethod
@@ -67,9 +57,6 @@ TINY = Config(batch=16, micro_batch=4, epsilon=0.05, features=4, nets={"width": 
 
 class OTGAN(nn.Module):
     """Minimise the mini-batch energy distance over the generator, maximise it over the critic.
-
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, features) whose length does not
-    matter.
 
     >>> from monge.data import load
     >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))
@@ -91,7 +78,8 @@ class OTGAN(nn.Module):
             data_dependent_init(self.critic, parallel.gather(data))
         with torch.set_grad_enabled(ascent):
             real = parallel.gather(by_parts(self.critic, data, c.micro_batch))
-        fake = parallel.gather(by_parts(partial(self._features, detached=ascent), z, c.micro_batch))
+        made = (lambda noise: without_grad(self.generator, noise)) if ascent else self.generator
+        fake = parallel.gather(by_parts(lambda noise: self.critic(made(noise)), z, c.micro_batch))
         (x, x2), (y, y2) = real.chunk(2), fake.chunk(2)
 
         # line 3: four cross terms minus twice the two within terms
@@ -102,18 +90,9 @@ class OTGAN(nn.Module):
         norm = parallel.descend(self.optimizers[name], -loss if ascent else loss)
         if not ascent:
             self.average.update(self.generator)
-        return {
-            "loss": loss.detach(),
-            f"{name}_grad": norm,
-            "perplexity": plan.perplexity()[:4].mean(),
-            "marginal_error": plan.marginal_error.mean(),
-            "critic_spread": metrics.relative_spread(torch.cat([real, fake])),
-        }
-
-    def _features(self, z: Tensor, *, detached: bool) -> Tensor:
-        """v_η(g_θ(z)), or the same without the generator's graph."""
-        features: Tensor = self.critic(without_grad(self.generator, z) if detached else self.generator(z))
-        return features
+        found = {"perplexity": plan.perplexity()[:4].mean(), "marginal_error": plan.marginal_error.mean()}
+        spread = metrics.relative_spread(torch.cat([real, fake]))
+        return {"loss": loss.detach(), f"{name}_grad": norm, **found, "critic_spread": spread}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""

@@ -29,15 +29,12 @@ class Method(Protocol):
 
     def step(self, draw: Draw, /) -> Mapping[str, float | Tensor]:
         """Make one update from what ``draw`` gives; returns named scalars for the log."""
-        ...
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step and the results depend on, beside ``optimizers`` and the data."""
-        ...
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> Any:
         """Continue from a state of a method with the same configuration."""
-        ...
 
 
 @runtime_checkable
@@ -46,7 +43,6 @@ class Generator(Protocol):
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n generated samples (n, ...), a function of the weights and the seed."""
-        ...
 
 
 @runtime_checkable
@@ -55,20 +51,14 @@ class Map(Protocol):
 
     def transform(self, x: Tensor, /) -> Tensor:
         """Samples of P (n, ...) moved to Q."""
-        ...
 
 
 @runtime_checkable
-class InvertibleMap(Protocol):
+class InvertibleMap(Map, Protocol):
     """A map with its inverse; both treat rows independently, so they can be computed in blocks."""
-
-    def transform(self, x: Tensor, /) -> Tensor:
-        """Samples of P (n, ...) moved to Q."""
-        ...
 
     def inverse_transform(self, y: Tensor, /) -> Tensor:
         """Samples of Q (n, ...) moved to P."""
-        ...
 
 
 @runtime_checkable
@@ -80,7 +70,6 @@ class ConditionalMap(Protocol):
 
     def transform(self, x: Tensor, seed: int = 0, /) -> Tensor:
         """What is made for samples of P (n, ...), a function of the weights, the batch and the seed."""
-        ...
 
 
 @runtime_checkable
@@ -101,11 +90,9 @@ class Decoding(Protocol):
 
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes."""
-        ...
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Given samples (n, ...), encoded and decoded."""
-        ...
 
 
 @runtime_checkable
@@ -114,7 +101,6 @@ class DualPotential(Protocol):
 
     def w2_squared(self, x: Tensor, y: Tensor, /) -> Tensor:
         """Estimate of W₂²(P, Q) from samples (n, d) and (m, d) of the two."""
-        ...
 
 
 @runtime_checkable
@@ -127,7 +113,6 @@ class CriticEstimate(Protocol):
         Both are (n, ...), a few hundred, of the method's device and dtype. Called without gradient, and on one process only:
         nothing in here may wait for the others. It leaves the method as it is, for an interrupted run makes an extra call.
         """
-        ...
 
 
 @runtime_checkable
@@ -136,4 +121,3 @@ class Matching(Protocol):
 
     def cell_mass_error(self, source: Source) -> float:
         """Relative error of a mass, in the mean square over the targets, which are the source's."""
-        ...

@@ -3,15 +3,11 @@ r"""RAE: a deterministic autoencoder with small codes and a smooth decoder, and 
     Ghosh, Sajjadi, Vergari, Black, Schölkopf, "From variational to deterministic autoencoders", ICLR 2020    [ghosh2020]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 β           ``config.code_penalty``
 λ           ``config.decoder_decay``, the paper's L2 form of L_REG
 ==========  ============================================================
 
 .. math:: \min_{e, d} \; \mathbb{E} |x - \hat x|^2 + \tfrac{\beta}{2}\, \mathbb{E} |z|^2 + \lambda |\theta_d|^2
-
-The baseline without a variational part, a prior or a critic: what a fitted Gaussian alone can do.
 """
 
 from __future__ import annotations
@@ -36,10 +32,8 @@ class Config(Frozen):
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    code_penalty: float = Field(0.1, ge=0)
-    """Weight β of the codes' squared length."""
-    decoder_decay: float = Field(1e-3, ge=0)
-    """Weight λ of the decoder's squared weights."""
+    code_penalty: float = Field(0.1, ge=0)  # Weight β of the codes' squared length.
+    decoder_decay: float = Field(1e-3, ge=0)  # Weight λ of the decoder's squared weights.
 
 
 TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8})
@@ -50,10 +44,8 @@ class RAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0)))
-    ['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction']
-    >>> method.sample(5).shape
-    torch.Size([5, 1, 8, 8])
+    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    (['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
     prior = None

@@ -6,9 +6,7 @@ r"""Generators without a discriminator: the data are finite, so the dual of opti
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018                 [genevay2018]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
-g_θ         ``generator``, from normal noise ζ
+g_θ         ``generator``, from normal noise ζ, (n, latent), to (n, *shape)
 y_j, b_j    targets, with equal weights 1/m; m is ``config.targets``
 ψ           ``transport.potential``; ``transport`` is an `ot.SemiDiscrete`
 c(x, y)     |x − y|² / mean|y|², pictures counted from black, after a fixed map of pixels if ``config.contrast`` is not 1
@@ -21,12 +19,8 @@ The mean is split off first, which is exact for squared distances: W(g, y) = |E 
 second term, so that a generator that moves as a whole moves no cell.
 
 The gradient formula of [houdard2023b]: at a ψ that attains the maximum, the gradient of the transport cost in θ is
-E[(∂_θ g)ᵀ ∇ψ^{c,ε}(g_θ(ζ))], as if ψ did not depend on θ.
-
-- ε = 0: ∇ψᶜ(x) = ∇c(x, y_j) for the one j whose Laguerre cell holds x. It holds where the cost is differentiable in θ and ψ^c
-  at almost every g_θ(ζ): no mass may sit on the borders of cells, as it does for a generator that is constant on a set of ζ.
-- ε > 0: ∇ψ^{c,ε}(x) = Σ_j π_j(x) ∇c(x, y_j), which exists for every x: a smooth g_θ is enough.
-- Sinkhorn divergence: half of the same formula for (g, g) is taken off, where both arguments move and one potential serves both.
+E[(∂_θ g)ᵀ ∇ψ^{c,ε}(g_θ(ζ))], as if ψ did not depend on θ. When that holds is told in docs/gradient-formula.md, what differs from
+the papers in docs/methods/semi-discrete.md.
 """
 
 from __future__ import annotations
@@ -55,29 +49,19 @@ class Config(Frozen):
     """Semi-discrete generator."""
 
     name: Literal["semidiscrete"] = "semidiscrete"
-    epsilon: float = Field(0.0, ge=0)
-    """Entropic regularisation, in units of the cost, which is |x − y|² over the mean |y|²; 0 gives each sample one target."""
-    anneal: float = Field(0.5, ge=0, lt=1)
-    """Share of the run over which ε falls to its value, a factor of 30 and then at once; 0 keeps to the paper, which has none."""
-    start: float = Field(0.1, gt=0)
-    """ε at the beginning of that fall: targets are first shared by neighbours, and none is out of reach."""
-    debias: bool = False
-    """Minimise the Sinkhorn divergence: half of the samples' transport to themselves, within a batch, is taken off."""
+    epsilon: float = Field(0.0, ge=0)  # Entropic regularisation, in units of |x − y|² / mean |y|²; 0 gives a sample one target.
+    anneal: float = Field(0.5, ge=0, lt=1)  # Share of the run over which ε falls, 30-fold and then at once; 0 is the paper.
+    start: float = Field(0.1, gt=0)  # ε at the beginning of that fall: neighbours first share targets, and none is out of reach.
+    debias: bool = False  # Minimise the Sinkhorn divergence: half of a batch's transport to itself is taken off.
     contrast: float = Field(1.0, ge=1)
     """Pictures only: pixels x are compared as tanh(atanh(x)/contrast). At 1 a blend of pictures is best grey; above, the more
     frequent of black and white."""
-    targets: int = Field(2000, ge=2)
-    """Data points m that are matched; the first m of a fixed random order."""
-    batch: int = Field(256, ge=2)
-    """Global batch of samples, for each step of ψ and of θ."""
-    ascents: int = Field(5, ge=0)
-    """Steps of ψ on fresh samples before each step of θ; one on the samples of that step follows it."""
-    rate: float = Field(1.0, gt=0)
-    """Step of ψ, relative to the step that the scores and the noise suggest."""
-    memory: float = Field(3.0, gt=0)
-    """Steps of ψ over which its average reaches back; more at the end of a run."""
-    tol: float = Field(1e-2, gt=0, lt=1)
-    """L1 marginal error of the samples' plan to themselves."""
+    targets: int = Field(2000, ge=2)  # Data points m that are matched; the first m of a fixed random order.
+    batch: int = Field(256, ge=2)  # Global batch of samples, for each step of ψ and of θ.
+    ascents: int = Field(5, ge=0)  # Steps of ψ on fresh samples before each step of θ; one on that step's samples follows it.
+    rate: float = Field(1.0, gt=0)  # Step of ψ, relative to the step that the scores and the noise suggest.
+    memory: float = Field(3.0, gt=0)  # Steps of ψ over which its average reaches back; more at the end of a run.
+    tol: float = Field(1e-2, gt=0, lt=1)  # L1 marginal error of the samples' plan to themselves.
     adam: Adam = Adam(lr=1e-3, beta1=0.5, beta2=0.99)
     nets: GeneratorNets = GeneratorNets()
     ema: Decay = 0.99
@@ -95,8 +79,7 @@ TINY = Config(targets=32, batch=16, epsilon=0.05, debias=True, nets={"width": 8}
 class SemiDiscreteGenerator(nn.Module):
     """Alternate: steps of ψ uphill on fresh samples, then one step of θ downhill at that ψ.
 
-    ``generator`` maps noise (n, latent) to samples (n, *shape). The targets are the source's own and are read again when a run
-    continues; a checkpoint holds ψ.
+    The targets are the source's own and are read again when a run continues; a checkpoint holds ψ.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
@@ -140,7 +123,8 @@ class SemiDiscreteGenerator(nn.Module):
         value = (x.mean(0) - self.transport.y.mean(0)).square().sum() + self.transport.value(self.centred(x))
         if not self.config.debias:
             return value
-        return value - self._to_itself(x, self.transport.epsilon) / 2 - self._within / 2
+        own = ot.self_transport(x, epsilon=self.transport.epsilon, tol=self.config.tol).value
+        return value - own / 2 - self._within / 2
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
@@ -191,7 +175,8 @@ class SemiDiscreteGenerator(nn.Module):
     @torch.no_grad()
     def _regularise(self, epsilon: float) -> None:
         if self.config.debias and (self.transport.epsilon != epsilon or not self._within):
-            self._within = self._to_itself(self.transport.y[: self.config.batch], epsilon).item()
+            y = self.transport.y[: self.config.batch]
+            self._within = ot.self_transport(y, epsilon=epsilon, tol=self.config.tol).value.item()
         self.transport.epsilon = epsilon
 
     def _ascend(self, x: Tensor, draw: Draw) -> None:
@@ -202,10 +187,6 @@ class SemiDiscreteGenerator(nn.Module):
     def _generate(self, draw: Draw) -> Tensor:
         """Samples of the whole batch, placed."""
         return parallel.gather(self.place(self.generator(draw.noise(self.config.batch, self.config.nets.latent))))
-
-    def _to_itself(self, x: Tensor, epsilon: float) -> Tensor:
-        value: Tensor = ot.self_transport(x, epsilon=epsilon, tol=self.config.tol).value
-        return value
 
 
 def build(config: Config, shape: tuple[int, ...]) -> SemiDiscreteGenerator:

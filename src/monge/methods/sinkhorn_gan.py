@@ -3,10 +3,9 @@
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018    [genevay2018]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 g_θ         ``generator``, from noise ζ
-f_φ         ``critic``; the cost is learned through it, c(f_φ(x), f_φ(y))
+f_φ         ``critic``, to features; the cost is learned through it,
+            c(f_φ(x), f_φ(y)); None for a fixed cost on the samples
 W_{c,ε}     ``ot.sinkhorn(...).value``
 m           ``config.batch``
 n_c         ``config.critic_steps``, updates of φ for one of θ
@@ -32,25 +31,19 @@ class Config(Frozen):
     """Sinkhorn GAN."""
 
     name: Literal["sinkhorn_gan"] = "sinkhorn_gan"
-    epsilon: float = Field(0.1, gt=0)
-    """Entropic regularisation, in units of the cost."""
+    epsilon: float = Field(0.1, gt=0)  # Entropic regularisation, in units of the cost.
     cost: Literal["sqeuclidean", "euclidean", "cosine", "log"] = "sqeuclidean"
     """Ground cost; log is log(1 + d²/cost_scale²), which lets mass that is in place stay there."""
-    cost_scale: float = Field(0.1, gt=0)
-    """Length below which the log cost is quadratic."""
+    cost_scale: float = Field(0.1, gt=0)  # Length below which the log cost is quadratic.
     tol: Tolerance = 1e-2
     batch: Batch = 256
     adam: GameAdam = GameAdam(lr=1e-3, critic_lr=1e-4, beta1=0.5, beta2=0.99)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    critic_steps: int = Field(0, ge=0)
-    """Updates of a learned cost for one of the generator; 0 keeps the cost fixed."""
-    critic_every: int = Field(1, ge=1)
-    """Generator updates between two rounds of critic updates; the paper's algorithm has 1."""
-    features: int = Field(64, ge=2)
-    """Dimension of the learned cost's features, which are normalised to length 1."""
-    weight_norm: bool = False
-    """Weight normalisation with data-dependent initialisation, both networks."""
+    critic_steps: int = Field(0, ge=0)  # Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
+    critic_every: int = Field(1, ge=1)  # Generator updates between two rounds of critic updates; the paper's algorithm has 1.
+    features: int = Field(64, ge=2)  # Dimension of the learned cost's features, which are normalised to length 1.
+    weight_norm: bool = False  # Weight normalisation with data-dependent initialisation, both networks.
 
 
 TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_width": 8})
@@ -59,13 +52,9 @@ TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_wi
 class SinkhornGAN(nn.Module):
     """Minimise 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximise it over the cost.
 
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to features (n, features); it is None for a fixed
-    cost on the samples themselves.
-
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> scalars["loss"] >= 0, method.sample(5).shape
+    >>> method.step(Draw(load("8gaussians"), seed=0, step=0))["loss"] >= 0, method.sample(5).shape
     (tensor(True), torch.Size([5, 2]))
     """
 
@@ -79,7 +68,9 @@ class SinkhornGAN(nn.Module):
         c, scalars = self.config, {}
         c.adam.decay(self.optimizers, draw.progress)
         if draw.step == 0 and c.weight_norm:
-            self._initialise(draw)
+            data_dependent_init(self.generator, parallel.gather(self._noise(draw)))
+            if self.critic is not None:
+                data_dependent_init(self.critic, parallel.gather(draw.data(c.batch)))
 
         if self.critic is not None and draw.step % c.critic_every == 0:
             for _ in range(c.critic_steps):  # ascent on φ
@@ -97,11 +88,6 @@ class SinkhornGAN(nn.Module):
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
         return self.average.sample(n, self.config.nets.latent, seed)
-
-    def _initialise(self, draw: Draw) -> None:
-        data_dependent_init(self.generator, parallel.gather(self._noise(draw)))
-        if self.critic is not None:
-            data_dependent_init(self.critic, parallel.gather(draw.data(self.config.batch)))
 
     def _noise(self, draw: Draw) -> Tensor:
         return draw.noise(self.config.batch, self.config.nets.latent)

@@ -4,8 +4,6 @@ r"""Sinkhorn autoencoder: codes are transported onto any prior that can be sampl
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018                     [genevay2018]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 Q, G        encoder and decoder of ``autoencoder``
 P_Z         ``prior``
 ε           ``config.epsilon`` times the mean squared distance of two points of the prior
@@ -15,9 +13,6 @@ d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interp
 ==========  ============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \beta\, S_\varepsilon(Q_Z, P_Z)
-
-In many dimensions two batches of one prior are far apart under exact transport, nearly as far as any two of its points. A larger
-ε makes that sampling error smaller and sees less of the shape of the codes; with a small one they are drawn together a little.
 """
 
 from __future__ import annotations
@@ -40,13 +35,10 @@ class Config(Frozen):
     """Sinkhorn autoencoder."""
 
     name: Literal["sinkhorn_wae"] = "sinkhorn_wae"
-    weight: float = Field(10.0, ge=0)
-    """Weight β of the divergence, in units of the squared error of one sample."""
-    epsilon: float = Field(0.1, gt=0)
-    """Entropic regularisation, in units of the mean squared distance of two points of the prior."""
+    weight: float = Field(10.0, ge=0)  # Weight β of the divergence, in units of the squared error of one sample.
+    epsilon: float = Field(0.1, gt=0)  # Entropic regularisation, in units of the mean squared distance of two prior points.
     tol: Tolerance = 1e-2
-    prior: str = "normal"
-    """normal, uniform, sphere, or points of any data set or file."""
+    prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
@@ -61,10 +53,8 @@ class SinkhornWAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0)))
-    ['generator_grad', 'loss', 'penalty', 'reconstruction']
-    >>> method.sample(5).shape
-    torch.Size([5, 1, 8, 8])
+    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    (['generator_grad', 'loss', 'penalty', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
     def __init__(self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None) -> None:

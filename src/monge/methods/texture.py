@@ -8,8 +8,6 @@ r"""Textures from the patches of an exemplar: synthesis, inpainting and mixing.
                                                                                                     [rabin2011]    mixing
 
 ==========  ======================================================================================
-symbol      here
-==========  ======================================================================================
 x           `Texture.image`, the picture that is made; a pyramid level of it until the last stages
 P_i x       the i-th patch of x, see `monge.nets.patches`, its pixels weighed by a Gaussian window
 ν_k         patches y of exemplar k at the scale at hand, ``config.targets`` of them
@@ -18,17 +16,15 @@ T_k         P_i x ↦ y_σ(i): to the target in whose Laguerre cell the patch li
 w_k         weights of the exemplars
 ==========  ======================================================================================
 
-The objective is min_x Σ_k w_k OT(patches of x, ν_k), at every scale from coarse to fine, with OT written as a maximum over ψ_k.
-With the cells fixed it is a quadratic in x whose minimiser is a mean: each pixel becomes the weighted mean of what the patches
-over it should be. The authors take gradient steps of Adam instead, at all scales at once, from noise; on the features of a
-network, where there is no such minimiser, so does this file.
+With the cells fixed the objective is a quadratic in x whose minimiser is a mean: each pixel becomes the weighted mean of what the
+patches over it should be. The authors take gradient steps of Adam instead, at all scales at once, from noise; on the features of
+a network, where there is no such minimiser, so does this file. More in docs/methods/texture.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -36,17 +32,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from monge.config import Frozen
-from monge.nets.patches import (
-    coarser,
-    enlarge,
-    known_pyramid,
-    matching_blur,
-    patches,
-    random_patches,
-    touching,
-    window,
-    wrapped,
-)
+from monge.nets.patches import coarser, enlarge, known_pyramid, matching_blur, patches, random_patches, touching, window, wrapped
 from monge.ot import SemiDiscrete
 from monge.rng import generator
 
@@ -69,31 +55,21 @@ class Config(Frozen):
     """Texture synthesis by patch transport."""
 
     name: Literal["texture"] = "texture"
-    patch: int = Field(8, ge=2, le=32)
-    """Side of the patches."""
-    window: float = Field(0.2, gt=0)
-    """Standard deviation, in sides of a patch, of the Gaussian that weighs its pixels: less is sharper and less coherent."""
-    sharp: float = Field(0.12, gt=0)
-    """The same for three last steps at the finest scale."""
-    scales: int | None = Field(None, ge=1)
-    """Scales of the pyramid; by default as many as leave the smallest side about four patches."""
-    targets: int = Field(2000, ge=16)
-    """Patches of an exemplar that stand for all of its patches at a scale."""
-    steps: int = Field(30, ge=1)
-    """Steps at the coarsest scale; finer ones take two thirds of the steps of the one before, at least a fifth of these."""
-    rate: float = Field(0.4, gt=0, le=1)
-    """How far a step goes towards the minimiser for the present cells; potentials follow small steps more closely."""
-    batch: int = Field(8192, ge=64)
-    """Patches of x on which a potential is balanced: several for each target, or it learns their accidents."""
-    blur: float = Field(0.25, gt=0)
-    """ε of that balance, in mean squared distances of a target to its third neighbour."""
+    patch: int = Field(8, ge=2, le=32)  # Side of the patches.
+    window: float = Field(0.2, gt=0)  # Standard deviation of a patch's weights, in its sides; less: sharper, less coherent.
+    sharp: float = Field(0.12, gt=0)  # The same for three last steps at the finest scale.
+    scales: int | None = Field(None, ge=1)  # Scales of the pyramid; by default the smallest side is left about four patches.
+    targets: int = Field(2000, ge=16)  # Patches of an exemplar that stand for all of its patches at a scale.
+    steps: int = Field(30, ge=1)  # Steps at the coarsest scale; each finer one has ⅔ of the one before, at least ⅕ of these.
+    rate: float = Field(0.4, gt=0, le=1)  # Share of the way to the minimiser for the present cells; ψ keeps up with small ones.
+    batch: int = Field(8192, ge=64)  # Patches of x that balance a potential: several a target, or it learns their accidents.
+    blur: float = Field(0.25, gt=0)  # ε of that balance, in mean squared distances of a target to its third neighbour.
 
 
 TINY = Config(patch=4, scales=2, steps=5, targets=300, batch=1024)
 
 
-@dataclass(frozen=True)
-class _Stage:
+class _Stage(NamedTuple):
     level: int
     patch: int
     steps: int
@@ -106,31 +82,17 @@ class Texture:
 
     .. math:: \min_x \sum_l \sum_k w_k \max_\psi \frac1n \sum_i \psi^c(P_i S_l x) + \langle b, \psi \rangle
 
-    Parameters
-    ----------
-    exemplars : sequence of Tensor (c, h, w)
-        Pictures with values in about [0, 1], all with the same number of channels.
-    size : (int, int)
-        Height and width of the picture.
-    weights : sequence of float, optional
-        Of the exemplars, sum 1; equal by default.
-    tile : bool
-        Whether the picture continues at its opposite side.
-    image, mask, region : Tensor (c, h, w), bool (h, w), bool (h, w), optional
-        Inpainting: pixels where ``mask`` is True are made, the others are those of ``image``, to the bit. ``image`` is also the
-        exemplar, as far as ``region`` (default: everything outside the mask) goes.
-    extractor : callable, optional
-        (1, c, h, w) to a list of feature maps (1, f, h', w') at any scales. Then their distributions are matched, by Adam.
-    seed : int
-        With the inputs it determines the picture.
+    ``exemplars`` are pictures (c, h, w) of one c, with values in about [0, 1]; ``weights`` are theirs, sum 1, equal by default.
+    ``size`` is the height and width of the picture, which with ``tile`` continues at its opposite side. Call `step` until `done`;
+    `image` is the picture so far. A picture is a function of ``seed`` and inputs, and ``state_dict`` after any step continues to
+    the same bits. ValueError for shapes that do not fit together.
 
-    Notes
-    -----
-    Call `step` until `done`; `image` is the picture so far. A picture is a function of ``seed`` and inputs, and
-    ``state_dict`` after any step continues to the same bits. Raises ValueError for shapes that do not fit together.
+    Inpainting: pixels where ``mask``, bool (h, w), is True are made, the others are those of ``image`` (c, h, w), to the bit.
+    ``image`` is also the exemplar, as far as ``region``, bool (h, w), goes; by default everything outside the mask.
 
-    Examples
-    --------
+    With an ``extractor``, of (1, c, h, w) to a list of feature maps (1, f, h', w') at any scales, the distributions of these are
+    matched instead, by Adam.
+
     >>> exemplar = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
     >>> texture = Texture([exemplar], (40, 24), config=Config(patch=4, steps=2), tile=True)
     >>> while not texture.done:
@@ -156,13 +118,13 @@ class Texture:
         self.config, self.size, self.tile, self.seed, self.extractor = config or Config(), size, tile, seed, extractor
         self.exemplars = list(exemplars)
         self.weights = list(weights) if weights is not None else [1 / len(self.exemplars)] * len(self.exemplars)
-        _require(self.exemplars, self.weights, size, image, mask, region)
+        _require(self.exemplars, self.weights, size, image=image, mask=mask, region=region)
         known = None if mask is None else ~mask & (torch.ones_like(mask) if region is None else region)
         scales = _scales(self.config, [tuple(x.shape[1:]) for x in self.exemplars], size, known)
         self._levels = [known_pyramid(x, known, scales) for x in self.exemplars]
         self._fixed = None if mask is None or image is None else known_pyramid(image, ~mask, scales)
         self._image, self._mask = image, mask
-        self._free_levels = None if mask is None else [~level for level in coarser(~mask, scales)]
+        self._free = [] if mask is None else [~level for level in coarser(~mask, scales)]  # pixels (h, w) that are to be made
         self.stages = _stages(self.config, scales) if extractor is None else [_Stage(0, 0, _ADAM_STEPS, 0, 0)]
         self._stage, self._step = 0, 0
         self._x = self._noise(self.stages[0].level)
@@ -235,18 +197,17 @@ class Texture:
             whole = None if known is None else ~touching(~known, stage.patch)
             draw = generator(self.seed, _TARGETS, self._stage, k)
             self._laws.append(self._law(random_patches(pixels, stage.patch, self.config.targets, draw, whole) * self._window))
-        self._wanted = None if self._mask is None else touching(self._free(stage.level), stage.patch)
+        self._wanted = None if self._mask is None else touching(self._free[stage.level], stage.patch)
 
     def _law(self, y: Tensor) -> SemiDiscrete:
         """ν_k, of points y (m, d)."""
-        if len(y) == 1:
-            return SemiDiscrete(y, epsilon=1.0)
-        return SemiDiscrete(y, epsilon=matching_blur(y, self.config.blur))
+        return SemiDiscrete(y, epsilon=matching_blur(y, self.config.blur) if len(y) > 1 else 1.0)
 
     def _patch_step(self, stage: _Stage) -> float:
         p, torus = stage.patch, self.tile
         x = functional.pad(self._x[None], (0, p - 1, 0, p - 1), mode="circular")[0] if torus else self._x
-        batch = self._draw(x, p) * self._window
+        draw = generator(self.seed, _DRAW, self._stage, self._step)
+        batch = random_patches(x, p, self.config.batch, draw, self._wanted) * self._window
         loss = 0.0
         for w, law in zip(self.weights, self._laws, strict=True):  # max over ψ
             law.balance(batch, n_iter=_SWEEPS, relaxation=_RELAXATION, n_levels=_LEVELS if self._step == 0 else 0)
@@ -257,10 +218,6 @@ class Texture:
         made = torch.where(count > 0, total / count.clamp_min(1e-6), self._x)
         self._x = self._constrained(self._x + stage.rate * (made - self._x), stage.level)
         return loss
-
-    def _draw(self, x: Tensor, p: int) -> Tensor:
-        """Patches of x at random places, a function of (seed, stage, step)."""
-        return random_patches(x, p, self.config.batch, generator(self.seed, _DRAW, self._stage, self._step), self._wanted)
 
     def _assembled(self, x: Tensor, p: int) -> tuple[Tensor, Tensor]:
         """Σ_i P_iᵀ Σ_k w_k T_k(P_i x), and how many patches each pixel has; a band of rows at a time."""
@@ -310,14 +267,9 @@ class Texture:
     def _shape(self, level: int) -> tuple[int, int]:
         return self.size[0] >> level, self.size[1] >> level
 
-    def _free(self, level: int) -> Tensor:
-        """Pixels (h, w) that are to be made."""
-        assert self._free_levels is not None
-        return self._free_levels[level]
-
     def _constrained(self, x: Tensor, level: int) -> Tensor:
         """x, with the pixels that are given."""
-        return x if self._fixed is None else torch.where(self._free(level), x, self._fixed[level][0])
+        return x if self._fixed is None else torch.where(self._free[level], x, self._fixed[level][0])
 
     def _noise(self, level: int) -> Tensor:
         """Each pixel is one of an exemplar's."""
@@ -365,21 +317,15 @@ def _some_rows(x: Tensor, most: int, draw: torch.Generator) -> Tensor:
     return x[torch.randperm(len(x), generator=draw)[:most].to(x.device)]
 
 
-def _require(
-    exemplars: Sequence[Tensor],
-    weights: Sequence[float],
-    size: tuple[int, int],
-    image: Tensor | None,
-    mask: Tensor | None,
-    region: Tensor | None,
-) -> None:
+def _require(exemplars: Sequence[Tensor], weights: Sequence[float], size: tuple[int, int], **known: Tensor | None) -> None:
     if not exemplars or any(x.ndim != 3 or len(x) != len(exemplars[0]) for x in exemplars):
         raise ValueError(f"exemplars must be (c, h, w) with one c, got {[tuple(x.shape) for x in exemplars]}")
     if len(weights) != len(exemplars) or min(weights) < 0 or not abs(sum(weights) - 1) < 1e-6:
         raise ValueError(f"weights must be {len(exemplars)} numbers >= 0 with sum 1, got {list(weights)}")
-    if (image is None) != (mask is None):
+    mask = known["mask"]
+    if (known["image"] is None) != (mask is None):
         raise ValueError("image and mask belong together: give both to inpaint, or neither")
-    for name, of in (("image", image), ("mask", mask), ("region", region)):
+    for name, of in known.items():
         if of is not None and tuple(of.shape[-2:]) != tuple(size):
             raise ValueError(f"{name} has size {tuple(of.shape[-2:])}, and size is {tuple(size)}: they must agree")
     if mask is not None and (mask.all() or not mask.any()):

@@ -5,17 +5,14 @@ r"""A generator of textures: noise in, a picture of any size out, in one pass, t
     Ulyanov, Lebedev, Vedaldi, Lempitsky, "Texture networks", ICML 2016                       [ulyanov2016]  the network
 
 ==========  ======================================================================================
-symbol      here
-==========  ======================================================================================
 g_θ         ``generator``, a `monge.nets.TextureNet`; ``average`` of its weights samples
 S_l, P_i    scale l and patch i of a picture, see `monge.nets.patches`
 ν_l         ``config.targets`` patches y of the exemplar at scale l
 ψ_l         potential of ν_l, in ``matchings[l].law``, a `monge.ot.SemiDiscrete`
 ==========  ======================================================================================
 
-The objective is min_θ Σ_l OT(patches of S_l g_θ(z), ν_l), with OT written as a maximum over ψ_l. In each step ψ_l is balanced on
-the patches at hand, by fixed-point steps at a small ε in place of the authors' averaged gradient ascent, and θ goes down the cost
-of carrying each patch to the target in whose Laguerre cell it lies.
+In each step ψ_l is balanced on the patches at hand, by fixed-point steps at a small ε in place of the authors' averaged gradient
+ascent, and θ goes down the cost of carrying each patch to the target in whose Laguerre cell it lies.
 """
 
 from __future__ import annotations
@@ -47,34 +44,20 @@ class Config(Frozen):
     """Texture generator by patch transport."""
 
     name: Literal["texture_generator"] = "texture_generator"
-    patch: int = Field(8, ge=2, le=32)
-    """Side of the patches."""
-    detail: int = Field(3, ge=0, le=32)
-    """Side of further patches at the two finest scales, 0 for none: small ones have the grain that large ones smooth."""
-    scales: int = Field(4, ge=1)
-    """Scales of the pyramid at which patches are matched."""
-    targets: int = Field(1500, ge=16)
-    """Patches of the exemplar that stand for all of its patches at a scale."""
-    points: int = Field(960, ge=16)
-    """Patches on which ψ is balanced in a step, at each scale; where the pictures have fewer, with those of earlier steps."""
-    sweeps: int = Field(5, ge=1)
-    """Fixed-point steps on ψ for one of θ."""
-    blur: float = Field(0.5, gt=0)
-    """ε of those steps, in mean squared distances of a target to its third neighbour."""
-    batch: int = Field(2, ge=1)
-    """Pictures in a step."""
-    side: int = Field(128, ge=8)
-    """Side of those pictures."""
-    lr: float = Field(5e-3, gt=0)
-    """Adam learning rate; decays linearly over the second half."""
-    ema: float = Field(0.99, ge=0, lt=1)
-    """Decay of the generator average that samples."""
-    levels: int = Field(5, ge=1, le=10)
-    """Levels of noise, each of half the size of the next; sides of tiles are multiples of 2^(levels − 1) pixels."""
-    width: int = Field(16, ge=1)
-    """Features of the generator's finest level."""
-    noise: int = Field(4, ge=1)
-    """Numbers of noise for a place, at each level."""
+    patch: int = Field(8, ge=2, le=32)  # Side of the patches.
+    detail: int = Field(3, ge=0, le=32)  # Side of more patches at the two finest scales: grain that large ones smooth; 0: none.
+    scales: int = Field(4, ge=1)  # Scales of the pyramid at which patches are matched.
+    targets: int = Field(1500, ge=16)  # Patches of the exemplar that stand for all of its patches at a scale.
+    points: int = Field(960, ge=16)  # Patches on which ψ is balanced in a step at each scale, if need be with earlier ones.
+    sweeps: int = Field(5, ge=1)  # Fixed-point steps on ψ for one of θ.
+    blur: float = Field(0.5, gt=0)  # ε of those steps, in mean squared distances of a target to its third neighbour.
+    batch: int = Field(2, ge=1)  # Pictures in a step.
+    side: int = Field(128, ge=8)  # Side of those pictures.
+    lr: float = Field(5e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
+    ema: float = Field(0.99, ge=0, lt=1)  # Decay of the generator average that samples.
+    levels: int = Field(5, ge=1, le=10)  # Levels of noise, each half the next; sides of tiles are multiples of 2^(levels − 1).
+    width: int = Field(16, ge=1)  # Features of the generator's finest level.
+    noise: int = Field(4, ge=1)  # Numbers of noise for a place, at each level.
 
 
 TINY = Config(patch=4, detail=2, scales=2, side=32, levels=3, width=4, targets=100, points=64, batch=1)
@@ -85,16 +68,8 @@ class TextureGenerator(nn.Module):
 
     .. math:: \min_\theta \sum_l \max_{\psi_l} \mathbb{E}\,\psi_l^c(P S_l g_\theta(z)) + \langle b, \psi_l \rangle
 
-    Parameters
-    ----------
-    config : Config
-    exemplar : Tensor (c, h, w)
-        Values in about [0, 1].
-    seed : int
-        Which patches of it are targets.
+    The exemplar (c, h, w) has values in about [0, 1]; the seed says which of its patches are targets.
 
-    Examples
-    --------
     >>> from monge.data import Draw, load
     >>> config = Config(patch=4, detail=0, scales=2, side=16, levels=3, width=4, targets=50)
     >>> method = build(config, torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)))
@@ -137,7 +112,6 @@ class TextureGenerator(nn.Module):
     def sample(self, n: int, seed: int = 0, *, size: tuple[int, int] | None = None, tile: bool = False) -> Tensor:
         """Return n pictures (n, c, h, w) of the averaged generator, a function of the seed; see `make`."""
         net = self.average.net.eval()
-        assert isinstance(net, TextureNet)
         side = self.config.side
         return torch.stack([make(net, size or (side, side), seed, k, tile=tile) for k in range(n)])
 
@@ -154,7 +128,9 @@ class _Matching(nn.Module):
 
     def __init__(self, x: Tensor, side: int, patch: int, config: Config, draw: torch.Generator) -> None:
         super().__init__()
-        self.patch, self.sweeps, self.law = patch, config.sweeps, (law := _law(x, patch, config, draw))
+        y = random_patches(x[0], patch, config.targets, draw)  # none twice
+        self.law = law = SemiDiscrete(y, epsilon=matching_blur(y, config.blur, rows=len(y)))
+        self.patch, self.sweeps = patch, config.sweeps
         strides = (s for s in range(1, side + 1) if config.batch * (-(-side // s)) ** 2 >= config.points)
         self.stride = max(strides, default=1)
         missing = max(0, config.points - config.batch * (-(-side // self.stride)) ** 2)
@@ -185,8 +161,7 @@ def make(net: TextureNet, size: tuple[int, int], seed: int = 0, index: int = 0, 
     whole = size if tile else (-(-h // net.unit) * net.unit, -(-w // net.unit) * net.unit)
     like = net.colours.weight
     noise = [torch.randn(1, *s, generator=generator(seed, index, k)).to(like) for k, s in enumerate(net.noise_shapes(whole))]
-    made: Tensor = net(noise)[0, :, :h, :w]
-    return made
+    return net(noise)[0, :, :h, :w]
 
 
 def sampling_memory(net: TextureNet, size: tuple[int, int]) -> int:
@@ -200,12 +175,6 @@ def build(config: Config, exemplar: Tensor, seed: int = 0) -> TextureGenerator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return TextureGenerator(config, exemplar, seed)
-
-
-def _law(x: Tensor, p: int, config: Config, draw: torch.Generator) -> SemiDiscrete:
-    """ν_l, of patches of a picture (1, c, h, w), none twice."""
-    y = random_patches(x[0], p, config.targets, draw)
-    return SemiDiscrete(y, epsilon=matching_blur(y, config.blur, rows=len(y)))
 
 
 def _require(config: Config, exemplar: Tensor) -> None:

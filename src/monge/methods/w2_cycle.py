@@ -4,8 +4,6 @@ r"""Unpaired image-to-image translation with two networks: the gradient of one c
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023                          [amos2023]
 
 ==========  ======================================================================================
-symbol      here
-==========  ======================================================================================
 A, B        two collections of pictures, unpaired: the origin and the target of a `monge.data.Pair`
 ψ_θ         ``potential``; ∇ψ turns pictures of A into pictures of B
 ψ̄_ω         ``conjugate``; ∇ψ̄ turns B into A, and is the inverse of ∇ψ when both are optimal
@@ -40,16 +38,11 @@ class Config(Frozen):
     """Two-network unpaired image-to-image."""
 
     name: Literal["w2_cycle"] = "w2_cycle"
-    cycle: float = Field(1.0, ge=0)
-    """λ, weight of the cycle A → B → A; the cycle B → A → B always has weight 1."""
-    refine: int = Field(1, ge=0)
-    """Descent steps from ∇ψ̄(y) to the conjugate's point, in training."""
-    sharpen: int = Field(10, ge=0)
-    """The same in the map from B to A."""
-    start: Literal["colours", "identity"] = "colours"
-    """The map to begin with: the optimal one between Gaussians of the pixels' colours, or x itself."""
-    batch: int = Field(8, ge=2)
-    """Global batch of each collection."""
+    cycle: float = Field(1.0, ge=0)  # λ, weight of the cycle A → B → A; the cycle B → A → B always has weight 1.
+    refine: int = Field(1, ge=0)  # Descent steps from ∇ψ̄(y) to the conjugate's point, in training.
+    sharpen: int = Field(10, ge=0)  # The same in the map from B to A.
+    start: Literal["colours", "identity"] = "colours"  # First map: optimal between Gaussians of pixels' colours, or x itself.
+    batch: int = Field(8, ge=2)  # Global batch of each collection.
     adam: PotentialAdam = PotentialAdam(lr=5e-3)
     nets: ConvPotentialNets = ConvPotentialNets()
     ema: Decay = 0.99
@@ -80,7 +73,8 @@ class W2Cycle(nn.Module):
         c = self.config
         c.adam.decay(self.optimizers["potentials"], draw.progress)
         if draw.step == 0 and c.start == "colours":
-            self._start(*(parallel.gather(pictures(_LOOK)) for pictures in (draw.origin, draw.data)))
+            A, B = (_colours(parallel.gather(pictures(_LOOK))) for pictures in (draw.origin, draw.data))
+            self.pair.start_at(ot.gaussian_map(*A, *B), ot.gaussian_map(*B, *A))
         x, y = draw.origin(c.batch), draw.data(c.batch)
 
         guess = self.conjugate.gradient(y)
@@ -90,17 +84,14 @@ class W2Cycle(nn.Module):
         with torch.no_grad():
             moved = self.potential.gradient(x)
         cycle = (self.conjugate.gradient(moved) - x).square().flatten(1).sum(1)  # cycle A → B → A
-        means = [parallel.gather(term).mean() / x[0].numel() for term in (duality, amortisation, cycle)]
+        terms = {"loss": duality, "amortisation": amortisation, "cycle": cycle}
+        means = {name: parallel.gather(term).mean() / x[0].numel() for name, term in terms.items()}
 
-        norm = parallel.descend(self.optimizers["potentials"], means[0] + means[1] + c.cycle * means[2])
+        loss = means["loss"] + means["amortisation"] + c.cycle * means["cycle"]
+        norm = parallel.descend(self.optimizers["potentials"], loss)
         self.pair.update()
-        return {
-            "loss": means[0].detach(),
-            "amortisation": means[1].detach(),
-            "cycle": means[2].detach(),
-            "residual": parallel.gather(residual).mean(),
-            "generator_grad": norm,
-        }
+        logged = {name: mean.detach() for name, mean in means.items()}
+        return {**logged, "residual": parallel.gather(residual).mean(), "generator_grad": norm}
 
     def transform(self, x: Tensor) -> Tensor:
         """∇ψ(x): pictures of A, (n, c, s, s) in [−1, 1], as pictures of B; a few values lie outside [−1, 1]."""
@@ -110,12 +101,6 @@ class W2Cycle(nn.Module):
         """∇ψ*(y): pictures of B as pictures of A, found by ``config.sharpen`` descent steps from ∇ψ̄(y)."""
         guess = self.inverse_map.net.gradient(y)
         return _inverted(self.forward_map.net, y, guess, self.config.sharpen)[0]
-
-    @torch.no_grad()
-    def _start(self, x: Tensor, y: Tensor) -> None:
-        """Begin with the optimal map between Gaussians of the colours of x and y."""
-        A, B = _colours(x), _colours(y)
-        self.pair.start_at(ot.gaussian_map(*A, *B), ot.gaussian_map(*B, *A))
 
 
 def _inverted(net: ConvICNN, y: Tensor, guess: Tensor, steps: int) -> tuple[Tensor, Tensor]:

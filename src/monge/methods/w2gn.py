@@ -3,8 +3,6 @@
     Korotin, Egiazarian, Asadulaev, Safin, Burnaev, "Wasserstein-2 generative networks", ICLR 2021    [korotin2021]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 P, Q        the origin, normal noise unless the data are a `Pair`, and the data
 ψ_θ         ``potential``; ∇ψ_θ moves P to Q
 ψ̄_ω        ``conjugate``; ∇ψ̄_ω moves Q to P, and is the inverse of ∇ψ_θ when both are optimal
@@ -34,18 +32,14 @@ class Config(Frozen):
     """Wasserstein-2 generative network."""
 
     name: Literal["w2gn"] = "w2gn"
-    cycle: float = Field(1.0, gt=0)
-    """λ, weight of the cycle term."""
-    two_sided: bool = False
-    """Ask for the cycle P → Q → P too."""
-    start: Literal["gaussian", "identity"] = "gaussian"
-    """The map to begin with: the optimal one between Gaussians of the data's moments, or x itself."""
+    cycle: float = Field(1.0, gt=0)  # λ, weight of the cycle term.
+    two_sided: bool = False  # Ask for the cycle P → Q → P too.
+    start: Literal["gaussian", "identity"] = "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets(rank=3)
     ema: Decay = 0.999
-    sharpen: int = Field(0, ge=0)
-    """Descent steps by which ∇ψ(t) = y is solved from the conjugate network's guess in the inverse map; 0 is the paper's."""
+    sharpen: int = Field(0, ge=0)  # Descent steps from the conjugate network's guess to ∇ψ(t) = y in the inverse map; paper: 0.
 
 
 TINY = Config(batch=16, two_sided=True, nets={"widths": (8, 4)})
@@ -56,10 +50,8 @@ class W2GN(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0)))
-    ['cycle', 'generator_grad', 'loss']
-    >>> method.inverse_transform(method.sample(5)).shape
-    torch.Size([5, 2])
+    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0))), method.inverse_transform(method.sample(5)).shape
+    (['cycle', 'generator_grad', 'loss'], torch.Size([5, 2]))
     """
 
     def __init__(self, config: Config, potential: DenseICNN, conjugate: DenseICNN) -> None:

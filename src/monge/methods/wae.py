@@ -3,10 +3,8 @@ r"""WAE: an autoencoder whose codes, taken together, are pulled to a prior by a 
     Tolstikhin, Bousquet, Gelly, Schölkopf, "Wasserstein auto-encoders", ICLR 2018    [tolstikhin2018], algorithms 1 and 2
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 Q_φ, G_θ    encoder and decoder of ``autoencoder``
-D_γ         ``discriminator`` of codes, for WAE-GAN
+D_γ         ``discriminator`` of codes, to one number, for WAE-GAN
 P_Z         ``prior``
 λ           ``config.weight``
 k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}; 2dσ² is the mean squared distance of two prior points
@@ -15,8 +13,7 @@ d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interp
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda\, \mathcal{D}(Q_Z, P_Z)
 
-The MMD leaves out the pairs of a code with itself, so it is 0 in the mean for codes that follow the prior, and as often
-negative as positive; clipping it at 0 would hide half of its gradient.
+The MMD leaves out the pairs of a code with itself and may be negative. More in docs/methods/wae.md.
 """
 
 from __future__ import annotations
@@ -44,15 +41,12 @@ class Config(Frozen):
     name: Literal["wae"] = "wae"
     penalty: Literal["imq", "rbf", "gan"] = "imq"
     """MMD of multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a discriminator of codes (algorithm 1)."""
-    weight: float = Field(100.0, ge=0)
-    """Weight λ of the penalty, in units of the squared error of one sample."""
-    prior: str = "normal"
-    """normal, uniform, sphere, or points of any data set or file."""
+    weight: float = Field(100.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
+    prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    discriminator: Adam = Adam(lr=1e-3, beta1=0.5)
-    """Adam of the discriminator of codes, for WAE-GAN."""
+    discriminator: Adam = Adam(lr=1e-3, beta1=0.5)  # Adam of the discriminator of codes, for WAE-GAN.
     interpolation: Interpolation = Interpolation()
 
 
@@ -61,8 +55,6 @@ TINY = Config(penalty="gan", batch=16, nets={"kind": "mlp", "latent": 3, "width"
 
 class WAE(nn.Module):
     """Minimise the reconstruction error and the distance of the codes to the prior.
-
-    For WAE-GAN, ``discriminator`` maps codes to one number.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
@@ -96,7 +88,8 @@ class WAE(nn.Module):
         r = self.autoencoder.reconstruct(x)
         if self.discriminator is not None:  # algorithm 1: ascend λ (log D(z) + log(1 − D(z̃)))
             c.discriminator.decay(self.optimizers["discriminator"], draw.progress)
-            found["discriminator"] = self._told_apart(prior, r.codes.detach())
+            real, fake = self.discriminator(prior), self.discriminator(r.codes.detach())
+            found["discriminator"] = softplus(-real).mean() + softplus(fake).mean()
             parallel.descend(self.optimizers["discriminator"], found["discriminator"] / parallel.world())
 
         penalty = self.penalty(r.codes, prior)
@@ -105,19 +98,13 @@ class WAE(nn.Module):
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
         found |= {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty, "generator_grad": norm}
-        found |= mixed.answer(x, r.made)
-        return {name: value.detach() for name, value in found.items()}
+        return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
 
     def penalty(self, codes: Tensor, prior: Tensor) -> Tensor:
         """D(Q_Z, P_Z): the unbiased MMD, or −log D(z̃) of the discriminator."""
         if self.discriminator is not None:
             return softplus(-self.discriminator(codes)).mean()
         return ot.mmd(codes, prior, kernel=self.config.penalty, scales=self.scales)
-
-    def _told_apart(self, prior: Tensor, codes: Tensor) -> Tensor:
-        """−log D(z) − log(1 − D(z̃))."""
-        assert self.discriminator is not None
-        return softplus(-self.discriminator(prior)).mean() + softplus(self.discriminator(codes)).mean()
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from the prior, a function of the seed."""

@@ -3,14 +3,12 @@
     Arjovsky, Chintala, Bottou, "Wasserstein generative adversarial networks", ICML 2017    [arjovsky2017], Algorithm 1
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
-g_θ         ``generator``
-f_w         ``critic``, K-Lipschitz for a K that depends on c and the network
+g_θ         ``generator``, of noise (n, latent)
+f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that depends on c and the network
 c           ``config.clip``
 m           ``config.batch``
 n_critic    ``config.critic_steps``
-α           ``config.lr``, ``config.critic_lr``, RMSprop
+α           ``config.rmsprop``
 ==========  ============================================================
 """
 
@@ -33,17 +31,12 @@ class Config(Frozen):
     """WGAN with weight clipping."""
 
     name: Literal["wgan"] = "wgan"
-    clip: float = Field(0.01, gt=0)
-    """c: the critic's weights stay in [−c, c]."""
+    clip: float = Field(0.01, gt=0)  # c: the critic's weights stay in [−c, c].
     batch: Batch = 64
-    critic_steps: int = Field(5, ge=1)
-    """n_critic, updates of w for one of θ."""
-    long_steps: int = Field(100, ge=1)
-    """Updates of w for one of θ in the long rounds of the authors' code."""
-    long_first: int = Field(25, ge=0)
-    """The first so many rounds are long."""
-    long_every: int = Field(500, ge=1)
-    """So is one round in so many."""
+    critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
+    long_steps: int = Field(100, ge=1)  # Updates of w for one of θ in the long rounds of the authors' code.
+    long_first: int = Field(25, ge=0)  # The first so many rounds are long.
+    long_every: int = Field(500, ge=1)  # So is one round in so many.
     rmsprop: GameRMSprop = GameRMSprop(lr=5e-5, critic_lr=5e-5)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
@@ -54,8 +47,6 @@ TINY = Config(batch=16, critic_steps=2, long_steps=3, long_first=1, nets={"width
 
 class WGAN(nn.Module):
     """Minimise over θ the maximum over clipped w of E f_w(x) − E f_w(g_θ(z)).
-
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to any real numbers (n, 1).
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
@@ -78,21 +69,17 @@ class WGAN(nn.Module):
             made = without_grad(self.generator, draw.noise(c.batch, c.nets.latent))  # line 4
             fx, fy = parallel.gather(self.critic(x)), parallel.gather(self.critic(made))
             estimate = fx.mean() - fy.mean()  # line 5
-            critic_grad = parallel.descend(self.optimizers["critic"], -estimate)  # line 6
+            norm = parallel.descend(self.optimizers["critic"], -estimate)  # line 6
             with torch.no_grad():
                 torch._foreach_clamp_min_(list(self.critic.parameters()), -c.clip)  # line 7
                 torch._foreach_clamp_max_(list(self.critic.parameters()), c.clip)
+        scalars = {"critic_grad": norm, "critic_estimate": estimate.detach()}
+        scalars["critic_spread"] = metrics.relative_spread(torch.cat([fx, fy]))
 
         loss = -parallel.gather(self.critic(self.generator(draw.noise(c.batch, c.nets.latent)))).mean()  # lines 9–10
-        generator_grad = parallel.descend(self.optimizers["generator"], loss)  # line 11
+        norm = parallel.descend(self.optimizers["generator"], loss)  # line 11
         self.average.update(self.generator)
-        return {
-            "loss": loss.detach(),
-            "critic_grad": critic_grad,
-            "critic_estimate": estimate.detach(),
-            "critic_spread": metrics.relative_spread(torch.cat([fx, fy])),
-            "generator_grad": generator_grad,
-        }
+        return {"loss": loss.detach(), **scalars, "generator_grad": norm}
 
     def estimate(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """The critic's estimate, K times too large for an unknown K, beside the exact distance of these samples."""

@@ -4,10 +4,8 @@
     Algorithm 1
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
-G_θ         ``generator``; x̃ = G_θ(z)
-D_w         ``critic``, an almost 1-Lipschitz function
+G_θ         ``generator``, of noise (n, latent); x̃ = G_θ(z)
+D_w         ``critic``, to numbers (n, 1), almost 1-Lipschitz
 λ           ``config.penalty``
 n_critic    ``config.critic_steps``
 m           ``config.batch``
@@ -34,11 +32,9 @@ class Config(Frozen):
     """WGAN with gradient penalty."""
 
     name: Literal["wgan_gp"] = "wgan_gp"
-    penalty: float = Field(10, ge=0)
-    """λ; the paper takes 10 for pictures, 0.1 for toys."""
+    penalty: float = Field(10, ge=0)  # λ; the paper takes 10 for pictures, 0.1 for toys.
     batch: Batch = 64
-    critic_steps: int = Field(5, ge=1)
-    """n_critic, updates of w for one of θ."""
+    critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
     adam: GameAdam = GameAdam(lr=1e-4, critic_lr=1e-4, beta1=0.0, beta2=0.9)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
@@ -50,12 +46,10 @@ TINY = Config(batch=16, critic_steps=2, nets={"width": 8, "critic_width": 8})
 class WGANGP(nn.Module):
     """Minimise over θ the maximum over w of E D(x) − E D(x̃) − λ E(‖∇D(x̂)‖ − 1)².
 
-    ``generator`` maps noise (n, latent) to samples (n, ...), ``critic`` samples to (n, 1). No layer of the critic may couple the
-    samples of a batch, so it has no batch normalisation.
+    No layer of the critic may couple the samples of a batch, so it has no batch normalisation.
 
     >>> from monge.data import load
-    >>> scalars = build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0))
-    >>> sorted(scalars)
+    >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))
     ['critic_grad', 'critic_spread', 'generator_grad', 'loss', 'penalty', 'w1_estimate']
     """
 

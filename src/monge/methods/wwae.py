@@ -3,8 +3,6 @@ r"""WWAE: an autoencoder whose codes have the mean and covariance of N(0, I), by
     Zhang, Gao, Jiao, Liu, Wang, Yang, "Wasserstein-Wasserstein auto-encoders", arXiv:1902.09323, 2019    [zhang2019]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 Q, G        encoder and decoder of ``autoencoder``
 m, λᵢ       mean of the codes of a batch and eigenvalues of their covariance
 λ           ``config.weight``
@@ -12,8 +10,6 @@ d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interp
 ==========  ============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda \Bigl( |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2 \Bigr)
-
-The penalty sees moments only: codes on a sphere of radius √d pass, too. It needs no samples of the prior and no kernel.
 """
 
 from __future__ import annotations
@@ -34,10 +30,8 @@ class Config(Frozen):
     """Wasserstein-Wasserstein autoencoder."""
 
     name: Literal["wwae"] = "wwae"
-    weight: float = Field(10.0, ge=0)
-    """Weight λ of the penalty, in units of the squared error of one sample."""
-    batch: int = Field(128, ge=2)
-    """Global batch; below ``latent`` the covariance has no full rank, which the penalty cannot change."""
+    weight: float = Field(10.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
+    batch: int = Field(128, ge=2)  # Global batch; below ``latent`` the covariance has no full rank, and no penalty changes that.
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
     interpolation: Interpolation = Interpolation()
@@ -51,8 +45,7 @@ class WWAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> scalars = method.step(Draw(load("digits"), seed=0, step=0))
-    >>> "penalty" in scalars, method.sample(5).shape
+    >>> "penalty" in method.step(Draw(load("digits"), seed=0, step=0)), method.sample(5).shape
     (True, torch.Size([5, 1, 8, 8]))
     """
 

@@ -41,35 +41,20 @@ class Prior(Protocol):
 class Reconstruction(NamedTuple):
     """A batch that was encoded and decoded: what the losses of autoencoder methods begin with."""
 
-    z: Tensor
-    """Codes (n, latent) of this process."""
-    codes: Tensor
-    """Those of all processes."""
-    made: Tensor
-    """Reconstructions x̂ (n, ...) of this process."""
-    error: Tensor
-    """Mean of `Autoencoder.errors` over all processes."""
-    entries: int
-    """How many errors it adds up for one sample."""
+    z: Tensor  # Codes (n, latent) of this process.
+    codes: Tensor  # Those of all processes.
+    made: Tensor  # Reconstructions x̂ (n, ...) of this process.
+    error: Tensor  # Mean of `Autoencoder.errors` over all processes.
+    entries: int  # How many errors it adds up for one sample.
 
 
 class Autoencoder(nn.Module):
     r"""Codes z = e(x) of dimension d, and reconstructions x̂ = d(z).
 
-    Parameters
-    ----------
-    encoder : Module
-        Samples (n, ...) to codes (n, latent).
-    decoder : Module
-        Codes to samples; to logits if ``classes``.
-    latent : int
-        Dimension of the codes.
-    classes : bool
-        Samples are one-hot over their second axis, (n, voices, classes, frames): the decoder's output goes through a softmax and
-        errors are cross-entropies in nats. Otherwise errors are squares.
+    ``encoder`` takes samples (n, ...) to codes (n, latent), ``decoder`` codes to samples; errors are squares. With ``classes``
+    samples are one-hot over their second axis, (n, voices, classes, frames): the decoder gives logits, which go through a
+    softmax, and errors are cross-entropies in nats.
 
-    Examples
-    --------
     >>> ae = build_autoencoder("mlp", (1, 8, 8), latent=3, width=16)
     >>> x = torch.zeros(5, 1, 8, 8)
     >>> z = ae.encode(x)
@@ -152,15 +137,14 @@ class Autoencoder(nn.Module):
 
 def build_autoencoder(net: AutoencoderNet, shape: tuple[int, ...], latent: int, width: int) -> Autoencoder:
     """Return an autoencoder of samples of ``shape`` with codes of ``latent`` numbers."""
-    if net == "dcgan":
-        channels, size = _square(shape)
-        return Autoencoder(ConvEncoder(channels, size, latent, width), ConvDecoder(latent, channels, size, width), latent)
-    if net == "acai":
-        channels, size = _square(shape)
-        return Autoencoder(ACAIEncoder(channels, size, latent, width), ACAIDecoder(latent, channels, size, width), latent)
     if net == "sequence":
         return Autoencoder(SequenceEncoder(shape, latent, width), SequenceDecoder(latent, shape, width), latent, classes=True)
-    return Autoencoder(build_critic(net, shape, width, latent), build_generator(net, latent, shape, width), latent)
+    encoder = build_encoder(net, shape, width, latent)
+    if net == "dcgan":
+        return Autoencoder(encoder, ConvDecoder(latent, *_square(shape), width), latent)
+    if net == "acai":
+        return Autoencoder(encoder, ACAIDecoder(latent, *_square(shape), width), latent)
+    return Autoencoder(encoder, build_generator(net, latent, shape, width), latent)
 
 
 def build_encoder(net: AutoencoderNet, shape: tuple[int, ...], width: int, features: int) -> nn.Module:
@@ -182,12 +166,12 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, channels: int, size: int, features: int, width: int = 16) -> None:
         super().__init__()
+        sizes = _halved(size)
+        depths = [channels, *(width * 2**scale for scale in range(len(sizes) - 1))]
         layers: list[nn.Module] = []
-        sizes, n_in = _halved(size), channels
-        for scale in range(len(sizes) - 1):
-            layers += [nn.Conv2d(n_in, width * 2**scale, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-            n_in = width * 2**scale
-        head = [nn.Linear(n_in * sizes[-1] ** 2, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, features)]
+        for n_in, n_out in pairwise(depths):
+            layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        head = [nn.Linear(depths[-1] * sizes[-1] ** 2, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, features)]
         self.body = nn.Sequential(*layers, nn.Flatten(), *head)
         _start(self)
 
@@ -242,8 +226,7 @@ class ACAIDecoder(nn.Module):
     def __init__(self, latent: int, channels: int, size: int, width: int = 16) -> None:
         super().__init__()
         padded, scales = _padded(size)
-        self.crop, self.depth = (padded - size) // 2, width * 2 ** (scales - 1)
-        self.out = size
+        self.out, self.crop, self.depth = size, (padded - size) // 2, width * 2 ** (scales - 1)
         self.stem = nn.Linear(latent, self.depth * _SMALLEST**2)
         layers: list[nn.Module] = []
         for scale in range(scales - 1, -1, -1):

@@ -4,8 +4,6 @@ r"""A convolutional input-convex network for pictures, and its gradient in one f
     Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the convolutional architecture
 
 ==========  ======================================================================================================
-symbol      here
-==========  ======================================================================================================
 x_i         the picture under overlapping tents of p_i pixels, the product of the strides before layer i
 q_i(x)      Σ_r (A_i ∗ x_i)²_r + B_i ∗ x_i + b_i, convex in x for any A_i, B_i
 z_i         W_i ∗ h_{i−1} + q_i(x), convex for W_i ≥ 0
@@ -24,7 +22,7 @@ the map, the transpose of tents is a bilinear enlargement. The gradient is writt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import prod, sqrt
 from operator import mul
 
@@ -32,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import celu, conv2d, conv_transpose2d, interpolate
 
-from .icnn import DenseICNN
+from .icnn import DenseICNN, root
 
 _FAINT = 1e-4  # largest initial entry of w_i, and the head's share of the identity
 
@@ -45,28 +43,11 @@ class ConvICNN(nn.Module):
 
     A gradient of this form recolours, relights and changes contrast and texture near each pixel; it moves and draws no objects.
 
-    Parameters
-    ----------
-    channels, size : int
-        c and s.
-    widths : sequence of int
-        Channels of h_0 to h_L.
-    strides : sequence of int
-        Stride of each layer, 1 or even. Stride 1 has filters of 3×3 on the picture, and mixes channels alone on the hidden path;
-        a larger stride has filters of twice its size.
-    rank : int
-        Squares in each entry of q_i.
-    head : sequence of int
-        Widths of φ.
-    grid : int
-        Side of the averaged picture that φ sees.
-    strong : float
-        s, the modulus of strong convexity.
-    spread : float
-        Standard deviation of an initial filter's answer to a white picture.
+    ``channels`` and ``size`` are c and s, ``widths`` the channels of h_0 to h_L. A layer with stride 1 has filters of 3×3 on the
+    picture, and mixes channels alone on the hidden path; an even stride has filters of twice its size. q_i has ``rank`` squares,
+    φ has the widths ``head`` and sees a picture of side ``grid``. ``strong`` is s, the modulus of strong convexity, and
+    ``spread`` the standard deviation of an initial filter's answer to a white picture.
 
-    Examples
-    --------
     >>> net = ConvICNN(3, 16, widths=[8, 8], strides=[1, 2])
     >>> x = torch.randn(5, 3, 16, 16)
     >>> net(x).shape, net.gradient(x).shape
@@ -102,17 +83,12 @@ class ConvICNN(nn.Module):
         self.widths, self.strides = tuple(widths), tuple(strides)
         self.sides, self._side = tuple(accumulate(strides, mul)), size // grid  # k_i, k
         kernels = [3 if t == 1 else 2 * t for t in strides]
-        self.AB = nn.ParameterList(
-            [
-                spread / sqrt(channels) / k * torch.randn((rank + 1) * n, channels, k, k)
-                for n, k in zip(widths, kernels, strict=True)
-            ]
-        )
+        shapes = [((rank + 1) * n, channels, k, k) for n, k in zip(widths, kernels, strict=True)]
+        self.AB = nn.ParameterList([spread / sqrt(channels) / shape[-1] * torch.randn(shape) for shape in shapes])
         self.b = nn.ParameterList([spread * torch.randn(n) for n in widths])
         hidden = [1 if t == 1 else 2 * t for t in strides]
-        self.W = nn.ParameterList(
-            [torch.rand(n, m, k, k) * 2 / (m * k * k) for m, n, k in zip(widths[:-1], widths[1:], hidden[1:], strict=True)]
-        )
+        shapes = [(n, m, k, k) for (m, n), k in zip(pairwise(widths), hidden[1:], strict=True)]
+        self.W = nn.ParameterList([torch.rand(shape) * 2 / prod(shape[1:]) for shape in shapes])
         self.w = nn.ParameterList([_FAINT * torch.rand(n) for n in widths])
         self.L, self.c = nn.Parameter(torch.eye(channels)), nn.Parameter(torch.zeros(channels))
         for i, t in enumerate(strides[:-1]):
@@ -128,7 +104,7 @@ class ConvICNN(nn.Module):
         for i, (_, q) in enumerate(self._quadratics(x)):
             h = celu(self._hidden(i, h) + q) if i else q
             value = value + self.sides[i] ** 2 * (h.sum((2, 3)) @ self.w[i])
-        return value + self._side**2 * self.head(self._regions(x))
+        return value + self._side**2 * self.head(_averaged(x, self.tents).flatten(1))
 
     def gradient(self, x: Tensor) -> Tensor:
         """∇ψ(x), (n, c, s, s), differentiable in x and the parameters."""
@@ -151,12 +127,12 @@ class ConvICNN(nn.Module):
             delta = (delta + self.w[i][:, None, None]) * slopes[i]
             squares = 2 * projections[i].unflatten(1, (self.rank, -1)) * delta[:, None]
             answers = torch.cat([squares.flatten(1, 2), delta], 1)
-            fine = t**2 * conv_transpose2d(answers, self.AB[i], stride=t, padding=_padding(t))
+            fine = t**2 * conv_transpose2d(answers, self.AB[i], stride=t, padding=max(1, t // 2))
             gradient = fine + (_enlarged(gradient, self._tents_after(i)) if i + 1 < len(self.widths) else 0)
             if i:
                 delta = t**2 * conv_transpose2d(delta, self.W[i - 1], stride=t, padding=t // 2)
 
-        phi, regions = self.head.value_and_gradient(self._regions(x))
+        phi, regions = self.head.value_and_gradient(_averaged(x, self.tents).flatten(1))
         regions = _enlarged(regions.view(len(x), self.channels, self.grid, self.grid), self.tents)
         ends = torch.einsum("ij,njhw->nihw", self.L.T @ self.L, x) + self.c[:, None, None] + self.strong * x
         return value + self._side**2 * phi, gradient + regions + ends
@@ -170,14 +146,14 @@ class ConvICNN(nn.Module):
     @torch.no_grad()
     def start_at(self, A: Tensor, b: Tensor) -> None:
         """Make ∇ψ begin near the map of colours v ↦ A v + b in each pixel, for a symmetric positive semi-definite A."""
-        self.L.copy_(_root(A.to(self.L)))
+        self.L.copy_(root(A.to(self.L)))
         self.c.copy_(b)
 
     def _quadratics(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """A_i ∗ x_i, (n, rank · width, …), and q_i(x) of each layer in turn."""
         for i, (AB, b, t) in enumerate(zip(self.AB, self.b, self.strides, strict=True)):
             x = _averaged(x, self._tents_after(i - 1)) if i else x
-            answers = conv2d(x, AB, stride=t, padding=_padding(t))
+            answers = conv2d(x, AB, stride=t, padding=max(1, t // 2))
             projected, q = answers.split([self.rank * self.widths[i], self.widths[i]], 1)
             q = q + b[:, None, None]
             for square in projected.unflatten(1, (self.rank, -1)).unbind(1):
@@ -188,12 +164,8 @@ class ConvICNN(nn.Module):
         """W_i ∗ h_{i−1}."""
         return conv2d(h, self.W[i - 1], stride=self.strides[i], padding=self.strides[i] // 2)
 
-    def _regions(self, x: Tensor) -> Tensor:
-        return _averaged(x, self.tents).flatten(1)
-
     def _tents_after(self, i: int) -> Tensor:
-        tents: Tensor = getattr(self, f"tents_{i}")
-        return tents
+        return getattr(self, f"tents_{i}")
 
     def _ends(self, x: Tensor) -> Tensor:
         """½ Σ ‖L x‖² + c·x + (s/2)‖x‖² over the pixels."""
@@ -201,17 +173,6 @@ class ConvICNN(nn.Module):
             raise ValueError(f"expected pictures (n, {self.channels}, {self.size}, {self.size}), got {tuple(x.shape)}")
         L_x = torch.einsum("ij,njhw->nihw", self.L, x)
         return (L_x.square() / 2 + self.c[:, None, None] * x + self.strong / 2 * x.square()).sum((1, 2, 3))
-
-
-def _root(A: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(A)
-    if values.min() < -1e-6 * values.abs().max():
-        raise ValueError(f"A must be positive semi-definite, its smallest eigenvalue is {values.min():.3g}")
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-
-
-def _padding(stride: int) -> int:
-    return max(1, stride // 2)
 
 
 def _tents(fine: int, coarse: int) -> Tensor:

@@ -15,10 +15,8 @@ from torch.nn.functional import glu, relu, rms_norm
 
 def _check_size(size: int) -> int:
     if size < 8 or size % 4:
-        raise ValueError(
-            f"picture size must be a multiple of 4 and at least 8, got {size}: "
-            "resize the pictures (a folder of them with --data.size 32), or choose net 'mlp'"
-        )
+        advice = "resize the pictures (a folder of them with --data.size 32), or choose net 'mlp'"
+        raise ValueError(f"picture size must be a multiple of 4 and at least 8, got {size}: {advice}")
     return size // 4
 
 

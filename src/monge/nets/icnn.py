@@ -4,8 +4,6 @@ r"""Input-convex networks and their gradients in one forward pass.
     Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the dense architecture
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 q_i(x)      Σ_r (A_i x)²_r + B_i x + b_i, convex in x for any A_i, B_i
 z_i         W_i h_{i−1} + q_i(x), convex for W_i ≥ 0
 h_0, h_i    q_0(x), celu(z_i)
@@ -39,21 +37,10 @@ class DenseICNN(nn.Module):
     It begins with L = 1, c = 0 and small w, so that ∇ψ begins near the identity; `start_at` begins with any affine map instead.
     Call `project` after each optimizer step: it sets the negative entries of W_i and w to 0, without which ψ need not be convex.
 
-    Parameters
-    ----------
-    dim : int
-        d.
-    widths : sequence of int
-        Widths of h_0 to h_L.
-    rank : int
-        Squares in each entry of q_i.
-    strong : float
-        s, the modulus of strong convexity.
-    spread : float
-        Standard deviation, at the start, of the projections A x and B x of points with variance 1 in each coordinate, and of b.
+    ``dim`` is d, ``widths`` are those of h_0 to h_L, each entry of q_i has ``rank`` squares, and ``strong`` is s, the modulus of
+    strong convexity. ``spread`` is the standard deviation, at the start, of b and of the projections A x and B x of points with
+    variance 1 in each coordinate.
 
-    Examples
-    --------
     >>> net = DenseICNN(2, [8, 8, 4])
     >>> x = torch.randn(5, 2)
     >>> net(x).shape, net.gradient(x).shape
@@ -112,10 +99,7 @@ class DenseICNN(nn.Module):
     @torch.no_grad()
     def start_at(self, A: Tensor, b: Tensor) -> None:
         """Make ∇ψ begin near x ↦ A x + b for a symmetric positive semi-definite A, such as a Gaussian's optimal map."""
-        values, vectors = torch.linalg.eigh(A.to(self.L))
-        if values.min() < -1e-6 * values.abs().max():
-            raise ValueError(f"A must be positive semi-definite, its smallest eigenvalue is {values.min():.3g}")
-        self.L.copy_((vectors * values.clamp_min(0).sqrt()) @ vectors.T)
+        self.L.copy_(root(A.to(self.L)))
         self.c.copy_(b)
 
     def _quadratic(self, x: Tensor) -> Tensor:
@@ -148,3 +132,11 @@ class DenseICNN(nn.Module):
             return (projected * (2 * delta).unsqueeze(1)).view(len(x), -1) @ self.A.T + delta @ self.B.T
 
         return q, pulled_back
+
+
+def root(A: Tensor) -> Tensor:
+    """Square root of a symmetric positive semi-definite matrix; ValueError for others."""
+    values, vectors = torch.linalg.eigh(A)
+    if values.min() < -1e-6 * values.abs().max():
+        raise ValueError(f"A must be positive semi-definite, its smallest eigenvalue is {values.min():.3g}")
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T

@@ -4,17 +4,13 @@ r"""The critic of interpolations: it tells how far a decoded mixture of two code
     regularizer", ICLR 2019, equations (1) to (3)    [berthelot2019]
 
 ==========  ============================================================
-symbol      here
-==========  ============================================================
 d_ω         ``net``, one number for a sample
 x̂_α         ``decode(mix(z, alpha))``
 α           in [0, ½]: the weight of the partner, (n, 1)
 γ           `REAL`, how much of the datum is in the second kind of example
 ==========  ============================================================
 
-The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept. Any
-autoencoder method can play this game beside what it minimises: `Interpolation` is the part of its configuration, and
-`InterpolationGame` is what its step calls.
+The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept.
 """
 
 from __future__ import annotations
@@ -40,13 +36,8 @@ class InterpolationCritic(nn.Module):
     .. math:: L_d = \|d_\omega(\hat x_\alpha) - \alpha\|^2 + \|d_\omega(\gamma x + (1 - \gamma) \hat x)\|^2, \qquad
               L_{f,g} \ni \lambda \|d_\omega(\hat x_\alpha)\|^2
 
-    Parameters
-    ----------
-    net : Module
-        Samples (n, ...) to (n, 1).
+    ``net`` takes samples (n, ...) to (n, 1).
 
-    Examples
-    --------
     >>> critic = InterpolationCritic(nn.Sequential(nn.Flatten(), nn.Linear(4, 1)))
     >>> z, alpha = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.5], [0.0]])
     >>> critic.mix(z, alpha).tolist()  # α = 0 leaves a code where it is
@@ -86,14 +77,10 @@ class Interpolation(Frozen):
 
     FORMER: ClassVar[Former] = {"interpolate": "weight"}
 
-    weight: float = Field(0.0, ge=0)
-    """Weight λ of the critic's term, per entry of a sample; 0 leaves the game out."""
-    warmup: float = Field(0.0, ge=0, lt=1)
-    """Share of the run over which that weight rises from 0, so that there are codes before mixtures of them are judged."""
-    critic_width: int = Field(16, ge=2)
-    """Width of the critic."""
-    critic_lr: float = Field(1e-3, gt=0)
-    """Adam learning rate of the critic; decays linearly over the second half."""
+    weight: float = Field(0.0, ge=0)  # Weight λ of the critic's term, per entry of a sample; 0 leaves the game out.
+    warmup: float = Field(0.0, ge=0, lt=1)  # Share of the run over which that weight rises from 0: first codes, then mixtures.
+    critic_width: int = Field(16, ge=2)  # Width of the critic.
+    critic_lr: float = Field(1e-3, gt=0)  # Adam learning rate of the critic; decays linearly over the second half.
 
     def critic(self, kind: AutoencoderNet, shape: tuple[int, ...]) -> InterpolationCritic | None:
         """A critic of decoded samples (n, *shape), or None where the weight is 0."""
@@ -101,12 +88,10 @@ class Interpolation(Frozen):
 
 
 class InterpolationGame:
-    """Plays one round of the game in each step of an autoencoder; without a critic a round adds nothing.
+    """Plays one round in each step of any autoencoder method; without a critic a round adds nothing.
 
     It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or empty, among its own.
 
-    Examples
-    --------
     >>> from monge.nets import build_autoencoder
     >>> autoencoder, settings = build_autoencoder("mlp", (1, 8, 8), 3, 8), Interpolation(weight=0.5)
     >>> game = InterpolationGame(settings, autoencoder, settings.critic("mlp", (1, 8, 8)))

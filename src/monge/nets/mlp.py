@@ -15,14 +15,8 @@ class MLP(nn.Module):
     The biases of the first layer are uniform in [−1, 1], so that its kinks lie across the latent space: a generator that
     starts with smooth maps takes many times longer to separate modes.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Widths from input to output, e.g. ``[2, 128, 128, 1]``.
-    shape : tuple of int, optional
-        Shape of one output; ``prod(shape)`` must equal ``sizes[-1]``.
-    squash : bool
-        End with tanh, for pictures in [−1, 1].
+    ``sizes`` are the widths from input to output; an output takes ``shape``, whose product is ``sizes[-1]``. With ``squash`` the
+    last layer is tanh, for pictures in [−1, 1].
 
     >>> import torch
     >>> MLP([2, 8, 12], shape=(3, 2, 2))(torch.zeros(5, 2)).shape

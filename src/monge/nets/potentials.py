@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torch import Tensor
 
@@ -13,32 +13,17 @@ from .ema import EMA
 from .icnn import DenseICNN
 from .parts import by_blocks
 
+if TYPE_CHECKING:
+    from monge.ot import AffineMap
+
 Net = TypeVar("Net", DenseICNN, ConvICNN)
-
-
-class Affine(Protocol):
-    """An affine map x ↦ A x + b, such as `monge.ot.AffineMap`."""
-
-    @property
-    def matrix(self) -> Tensor: ...
-
-    @property
-    def shift(self) -> Tensor: ...
 
 
 class Potentials(Generic[Net]):
     """A potential ψ whose gradient moves P to Q, one whose gradient moves Q to P, and their averages, which map and sample.
 
-    It is no module: a method registers the four networks under names of its own.
+    It is no module: a method registers the four networks under names of its own. ``decay`` is that of the averages.
 
-    Parameters
-    ----------
-    forward, back : DenseICNN or ConvICNN
-    decay : float
-        Of the averages.
-
-    Examples
-    --------
     >>> import torch
     >>> pair = Potentials(DenseICNN(2, [4]), DenseICNN(2, [4]), decay=0.9)
     >>> pair.update()
@@ -50,7 +35,7 @@ class Potentials(Generic[Net]):
         self.nets: tuple[Net, Net] = (forward, back)
         self.averages: tuple[EMA[Net], EMA[Net]] = (EMA(forward, decay), EMA(back, decay))
 
-    def start_at(self, forward: Affine, back: Affine) -> None:
+    def start_at(self, forward: AffineMap, back: AffineMap) -> None:
         """Begin with an affine map P → Q and its inverse, both symmetric."""
         for net, average, affine in zip(self.nets, self.averages, (forward, back), strict=True):
             net.start_at(affine.matrix, affine.shift)

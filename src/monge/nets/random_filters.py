@@ -3,8 +3,6 @@ r"""Features of pictures from filters that nobody trained.
     Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR 2017    [ustyuzhaninov2017]
 
 ==========  ======================================================================
-symbol      here
-==========  ======================================================================
 w_k         filter k, ``size`` × ``size`` × channels: Gaussian, of mean 0 in each channel and norm 1
 S_l x       the picture at scale l, see `monge.nets.pyramid`
 f_l         feature map at scale l: max(0, w_k ∗ S_l x) for each k, then S_l x itself
@@ -28,22 +26,11 @@ class RandomFilters(nn.Module):
 
     .. math:: f_l(x) = \bigl(\max(0, w_1 * S_l x), \dots, \max(0, w_K * S_l x),\ S_l x\bigr)
 
-    Parameters
-    ----------
-    channels : int
-        Of the pictures.
-    scales, filters, size : int
-        Number of scales, number K of filters at each of them, and their side in pixels; the same filters serve all scales.
-    seed : int
-        Of the filters.
-    torus : bool
-        Whether pictures go round: then maps are as large as the picture, otherwise ``size - 1`` pixels smaller.
+    K is ``filters``, ``size`` their side in pixels; the same ones serve all ``scales``. On a ``torus`` pictures go round, and
+    maps are as large as the picture, otherwise ``size - 1`` pixels smaller. ValueError if the smallest scale has no room for one.
 
-    Notes
-    -----
     A filter whose mean is not zero in each channel would see little but the mean colour, and be always or never cut off by ReLU.
-    These see no colour, therefore the picture itself, cut to the same places, comes last.
-    Raises ValueError when the smallest scale has no room for a filter. Source: [ustyuzhaninov2017].
+    These see no colour, therefore the picture itself, cut to the same places, comes last. Source: [ustyuzhaninov2017].
 
     >>> [tuple(f.shape) for f in RandomFilters(3, scales=2, filters=16, size=5)(torch.zeros(1, 3, 64, 40))]
     [(1, 19, 60, 36), (1, 19, 28, 16)]
@@ -79,10 +66,9 @@ class RandomFilters(nn.Module):
         return f"{self.channels}, scales={self.scales}, filters={len(self.weight)}, size={self.size}, torus={self.torus}"
 
     def _features(self, x: Tensor) -> Tensor:
-        before = (self.size - 1) // 2
-        after = self.size - 1 - before
-        h, w = x.shape[2:]
+        before, after, (h, w) = (self.size - 1) // 2, self.size // 2, x.shape[2:]
         if self.torus:
-            found = conv2d(pad(x, (before, after, before, after), mode="circular"), self.weight.to(x))
-            return torch.cat([found.relu(), x], 1)
-        return torch.cat([conv2d(x, self.weight.to(x)).relu(), x[..., before : h - after, before : w - after]], 1)
+            wide, middle = pad(x, (before, after, before, after), mode="circular"), x
+        else:
+            wide, middle = x, x[..., before : h - after, before : w - after]
+        return torch.cat([conv2d(wide, self.weight.to(x)).relu(), middle], 1)

@@ -25,12 +25,9 @@ class GeneratorNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: Net = "mlp"
-    """mlp, or conv for square pictures."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise z."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
+    kind: Net = "mlp"  # mlp, or conv for square pictures.
+    latent: int = Field(2, ge=1)  # Dimension of the noise z.
+    width: int = Field(256, ge=1)  # Width of the generator.
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Noise (n, latent) to samples (n, *shape)."""
@@ -47,14 +44,10 @@ class GameNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: Net = "mlp"
-    """mlp, or conv for square pictures; both networks."""
-    latent: int = Field(2, ge=1)
-    """Dimension of the noise z."""
-    width: int = Field(256, ge=1)
-    """Width of the generator."""
-    critic_width: int = Field(32, ge=1)
-    """Width of the critic."""
+    kind: Net = "mlp"  # mlp, or conv for square pictures; both networks.
+    latent: int = Field(2, ge=1)  # Dimension of the noise z.
+    width: int = Field(256, ge=1)  # Width of the generator.
+    critic_width: int = Field(32, ge=1)  # Width of the critic.
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Noise (n, latent) to samples (n, *shape)."""
@@ -75,12 +68,9 @@ class AutoencoderNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: AutoencoderNet = "conv"
-    """mlp, conv, dcgan, acai (its paper's blocks) for pictures, sequence for scores; see `monge.nets.autoencoder`."""
-    latent: int = Field(32, ge=1)
-    """Dimension of the codes."""
-    width: int = Field(32, ge=2)
-    """Width of encoder and decoder."""
+    kind: AutoencoderNet = "conv"  # mlp, conv, dcgan, acai for pictures, sequence for scores; see `monge.nets.autoencoder`.
+    latent: int = Field(32, ge=1)  # Dimension of the codes.
+    width: int = Field(32, ge=2)  # Width of encoder and decoder.
 
     def autoencoder(self, shape: tuple[int, ...]) -> Autoencoder:
         """Encoder and decoder of samples (n, *shape)."""
@@ -94,23 +84,18 @@ class PotentialNets(Frozen):
     [3, 3]
     """
 
-    widths: tuple[int, ...] = (128, 128, 64)
-    """Widths of the layers."""
-    rank: int = Field(1, ge=1)
-    """Squares in each quadratic skip layer."""
-    strong: float = Field(1e-6, ge=0)
-    """Modulus of strong convexity."""
-    spread: float = Field(0.7, gt=0)
-    """Standard deviation of the projections of standardised points, at the start."""
+    widths: tuple[int, ...] = (128, 128, 64)  # Widths of the layers.
+    rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
+    strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
+    spread: float = Field(0.7, gt=0)  # Standard deviation of the projections of standardised points, at the start.
 
     def pair(self, shape: tuple[int, ...]) -> tuple[DenseICNN, DenseICNN]:
         """Two potentials of points of ``shape`` (d,). ValueError for other shapes."""
         if len(shape) != 1:
-            raise ValueError(
-                f"these potentials move points (d,), got samples of shape {shape}: flatten them, or move their codes"
-            )
-        first, second = (DenseICNN(shape[0], self.widths, self.rank, self.strong, self.spread) for _ in range(2))
-        return first, second
+            advice = "flatten them, or move their codes"
+            raise ValueError(f"these potentials move points (d,), got samples of shape {shape}: {advice}")
+        settings = (shape[0], self.widths, self.rank, self.strong, self.spread)
+        return DenseICNN(*settings), DenseICNN(*settings)
 
 
 class ConvPotentialNets(Frozen):
@@ -122,20 +107,13 @@ class ConvPotentialNets(Frozen):
     torch.Size([5])
     """
 
-    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)
-    """Channels of the convolutional layers."""
-    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
-    """Their strides, 1 or even; their product divides the size of the pictures."""
-    rank: int = Field(1, ge=1)
-    """Squares in each quadratic skip layer."""
-    head: tuple[int, ...] = Field((64, 32), min_length=1)
-    """Widths of the dense network that sees the averaged picture."""
-    grid: int = Field(4, ge=1)
-    """Side of the averaged picture, a divisor of the size."""
-    strong: float = Field(1e-6, ge=0)
-    """Modulus of strong convexity."""
-    spread: float = Field(0.5, gt=0)
-    """Size of the initial filters."""
+    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)  # Channels of the convolutional layers.
+    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)  # 1 or even; their product divides the size of the pictures.
+    rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
+    head: tuple[int, ...] = Field((64, 32), min_length=1)  # Widths of the dense network that sees the averaged picture.
+    grid: int = Field(4, ge=1)  # Side of the averaged picture, a divisor of the size.
+    strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
+    spread: float = Field(0.5, gt=0)  # Size of the initial filters.
 
     @model_validator(mode="after")
     def _one_stride_for_each_width(self) -> ConvPotentialNets:
@@ -146,11 +124,7 @@ class ConvPotentialNets(Frozen):
     def pair(self, shape: tuple[int, ...]) -> tuple[ConvICNN, ConvICNN]:
         """Two potentials of pictures of ``shape`` (c, s, s). ValueError for other shapes."""
         if len(shape) != 3 or shape[1] != shape[2]:
-            raise ValueError(
-                f"these potentials move square pictures (c, s, s), got samples of shape {shape}: crop or resize them"
-            )
-        c = self
-        first, second = (
-            ConvICNN(shape[0], shape[1], c.widths, c.strides, c.rank, c.head, c.grid, c.strong, c.spread) for _ in range(2)
-        )
-        return first, second
+            advice = "crop or resize them"
+            raise ValueError(f"these potentials move square pictures (c, s, s), got samples of shape {shape}: {advice}")
+        settings = (shape[0], shape[1], self.widths, self.strides, self.rank, self.head, self.grid, self.strong, self.spread)
+        return ConvICNN(*settings), ConvICNN(*settings)

@@ -3,13 +3,7 @@
     Ulyanov, Lebedev, Vedaldi, Lempitsky, "Texture networks: feed-forward synthesis of textures and stylized images",
     ICML 2016    [ulyanov2016]
 
-==========  ===================================================================================
-symbol      here
-==========  ===================================================================================
-z_k         ``noise[k]``, the k-th of them with one number for 2^(K − 1 − k) × 2^(K − 1 − k) pixels
-K           ``levels``
-==========  ===================================================================================
-
+The k-th of the K ``levels`` of noise, z_k, has one number for 2^(K − 1 − k) × 2^(K − 1 − k) pixels.
 From coarse to fine: features are doubled in size, joined by noise of that size, and filtered. Borders are those of a torus, so
 that the network commutes with shifts: a picture of a torus tiles the plane, and a part of it is a picture as good as any.
 """
@@ -70,8 +64,7 @@ class TextureNet(nn.Module):
             x = z if x is None else torch.cat([_doubled(x), z], 1)
             for layer in block:  # type: ignore[attr-defined]
                 x = layer(x)
-        made: Tensor = self.colours(x)
-        return made
+        return self.colours(x)
 
 
 def _doubled(x: Tensor) -> Tensor:
