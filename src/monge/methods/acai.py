@@ -4,6 +4,8 @@ r"""ACAI: an autoencoder whose interpolations a critic cannot tell from data.
     regularizer", ICLR 2019    [berthelot2019]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 f, g        encoder and decoder of ``autoencoder``
 d_ω, γ      ``critic``, see `monge.nets.InterpolationCritic`
 λ           ``config.interpolation.weight``; 0 leaves the plain autoencoder

@@ -3,6 +3,8 @@
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023, algorithm 1    [amos2023]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 α, β        P, the origin (normal noise unless the data are a `Pair`), and Q, the data
 f_θ         ``potential``; ∇f moves P to Q
 ỹ_φ(y)      ``guess``, the gradient of a second potential: a first guess of where f*(y) is attained

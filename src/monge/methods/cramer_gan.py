@@ -4,6 +4,8 @@
     Bińkowski et al., "Demystifying MMD GANs", ICLR 2018    [binkowski2018], section 2.4 on what the surrogate critic misses
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 h           ``critic``, to R^k; k = ``config.features``
 f           the witness, E‖h(x) − h(x̃′)‖ − E‖h(x) − h(x′)‖
 x, x̃        data and samples; the batch gives x′ and x̃′ as well

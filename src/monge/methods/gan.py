@@ -3,6 +3,8 @@
     Goodfellow et al., "Generative adversarial nets", NeurIPS 2014    [goodfellow2014], Algorithm 1
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 G           ``generator``, of noise (n, latent)
 D           σ(``critic``); the critic gives logits (n, 1)
 m           ``config.batch``

@@ -4,6 +4,8 @@
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023                                       [amos2023]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 e, d        ``encoder`` and ``decoder``
 P, Q        normal noise, and the codes e(x) with mean 0 and mean variance 1 by one shift and one scale
 ψ           ``potential``; d ∘ ∇ψ draws pictures

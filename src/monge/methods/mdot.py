@@ -6,6 +6,8 @@ r"""MDOT-Net: from sequences of one domain to sequences of another, by optimal t
     Redko, Vayer, Flamary, Courty, "CO-optimal transport", NeurIPS 2020                                             [redko2020]
 
 ==========  ================================================================================
+symbol      here
+==========  ================================================================================
 y, y′       two independent batches of source sequences (m, S, k)
 x, x′       two independent batches of target sequences (m, T, d); they need not belong to y, y′
 x̃, x̃′       targets g_θ(y, z), g_θ(y′, z′) that the generator makes

@@ -3,6 +3,8 @@
     Salimans, Zhang, Radford, Metaxas, "Improving GANs using optimal transport", ICLR 2018    [salimans2018], Algorithm 1
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 g_θ         ``generator``, of noise (n, latent)
 v_η         ``critic``, to features; the cost is 1 − cos(v_η(x), v_η(y))
 X, X′       two independent half-batches of data

@@ -3,6 +3,8 @@ r"""RAE: a deterministic autoencoder with small codes and a smooth decoder, and 
     Ghosh, Sajjadi, Vergari, Black, Schölkopf, "From variational to deterministic autoencoders", ICLR 2020    [ghosh2020]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 β           ``config.code_penalty``
 λ           ``config.decoder_decay``, the paper's L2 form of L_REG
 ==========  ============================================================

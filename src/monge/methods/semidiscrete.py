@@ -6,6 +6,8 @@ r"""Generators without a discriminator: the data are finite, so the dual of opti
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018                 [genevay2018]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 g_θ         ``generator``, from normal noise ζ, (n, latent), to (n, *shape)
 y_j, b_j    targets, with equal weights 1/m; m is ``config.targets``
 ψ           ``transport.potential``; ``transport`` is an `ot.SemiDiscrete`

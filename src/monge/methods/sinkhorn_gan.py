@@ -3,6 +3,8 @@
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018    [genevay2018]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 g_θ         ``generator``, from noise ζ
 f_φ         ``critic``, to features; the cost is learned through it,
             c(f_φ(x), f_φ(y)); None for a fixed cost on the samples

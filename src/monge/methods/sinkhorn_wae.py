@@ -4,6 +4,8 @@ r"""Sinkhorn autoencoder: codes are transported onto any prior that can be sampl
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018                     [genevay2018]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 Q, G        encoder and decoder of ``autoencoder``
 P_Z         ``prior``
 ε           ``config.epsilon`` times the mean squared distance of two points of the prior

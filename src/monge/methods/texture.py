@@ -8,6 +8,8 @@ r"""Textures from the patches of an exemplar: synthesis, inpainting and mixing.
                                                                                                     [rabin2011]    mixing
 
 ==========  ======================================================================================
+symbol      here
+==========  ======================================================================================
 x           `Texture.image`, the picture that is made; a pyramid level of it until the last stages
 P_i x       the i-th patch of x, see `monge.nets.patches`, its pixels weighed by a Gaussian window
 ν_k         patches y of exemplar k at the scale at hand, ``config.targets`` of them

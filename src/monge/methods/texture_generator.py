@@ -5,6 +5,8 @@ r"""A generator of textures: noise in, a picture of any size out, in one pass, t
     Ulyanov, Lebedev, Vedaldi, Lempitsky, "Texture networks", ICML 2016                       [ulyanov2016]  the network
 
 ==========  ======================================================================================
+symbol      here
+==========  ======================================================================================
 g_θ         ``generator``, a `monge.nets.TextureNet`; ``average`` of its weights samples
 S_l, P_i    scale l and patch i of a picture, see `monge.nets.patches`
 ν_l         ``config.targets`` patches y of the exemplar at scale l

@@ -4,6 +4,8 @@ r"""Unpaired image-to-image translation with two networks: the gradient of one c
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023                          [amos2023]
 
 ==========  ======================================================================================
+symbol      here
+==========  ======================================================================================
 A, B        two collections of pictures, unpaired: the origin and the target of a `monge.data.Pair`
 ψ_θ         ``potential``; ∇ψ turns pictures of A into pictures of B
 ψ̄_ω         ``conjugate``; ∇ψ̄ turns B into A, and is the inverse of ∇ψ when both are optimal

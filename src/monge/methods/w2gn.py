@@ -3,6 +3,8 @@
     Korotin, Egiazarian, Asadulaev, Safin, Burnaev, "Wasserstein-2 generative networks", ICLR 2021    [korotin2021]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 P, Q        the origin, normal noise unless the data are a `Pair`, and the data
 ψ_θ         ``potential``; ∇ψ_θ moves P to Q
 ψ̄_ω        ``conjugate``; ∇ψ̄_ω moves Q to P, and is the inverse of ∇ψ_θ when both are optimal

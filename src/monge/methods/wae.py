@@ -3,6 +3,8 @@ r"""WAE: an autoencoder whose codes, taken together, are pulled to a prior by a 
     Tolstikhin, Bousquet, Gelly, Schölkopf, "Wasserstein auto-encoders", ICLR 2018    [tolstikhin2018], algorithms 1 and 2
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 Q_φ, G_θ    encoder and decoder of ``autoencoder``
 D_γ         ``discriminator`` of codes, to one number, for WAE-GAN
 P_Z         ``prior``

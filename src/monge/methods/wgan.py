@@ -3,6 +3,8 @@
     Arjovsky, Chintala, Bottou, "Wasserstein generative adversarial networks", ICML 2017    [arjovsky2017], Algorithm 1
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 g_θ         ``generator``, of noise (n, latent)
 f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that depends on c and the network
 c           ``config.clip``

@@ -4,6 +4,8 @@
     Algorithm 1
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 G_θ         ``generator``, of noise (n, latent); x̃ = G_θ(z)
 D_w         ``critic``, to numbers (n, 1), almost 1-Lipschitz
 λ           ``config.penalty``

@@ -3,6 +3,8 @@ r"""WWAE: an autoencoder whose codes have the mean and covariance of N(0, I), by
     Zhang, Gao, Jiao, Liu, Wang, Yang, "Wasserstein-Wasserstein auto-encoders", arXiv:1902.09323, 2019    [zhang2019]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 Q, G        encoder and decoder of ``autoencoder``
 m, λᵢ       mean of the codes of a batch and eigenvalues of their covariance
 λ           ``config.weight``

@@ -4,6 +4,8 @@ r"""A convolutional input-convex network for pictures, and its gradient in one f
     Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the convolutional architecture
 
 ==========  ======================================================================================================
+symbol      here
+==========  ======================================================================================================
 x_i         the picture under overlapping tents of p_i pixels, the product of the strides before layer i
 q_i(x)      Σ_r (A_i ∗ x_i)²_r + B_i ∗ x_i + b_i, convex in x for any A_i, B_i
 z_i         W_i ∗ h_{i−1} + q_i(x), convex for W_i ≥ 0

@@ -4,6 +4,8 @@ r"""Input-convex networks and their gradients in one forward pass.
     Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the dense architecture
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 q_i(x)      Σ_r (A_i x)²_r + B_i x + b_i, convex in x for any A_i, B_i
 z_i         W_i h_{i−1} + q_i(x), convex for W_i ≥ 0
 h_0, h_i    q_0(x), celu(z_i)

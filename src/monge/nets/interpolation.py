@@ -4,6 +4,8 @@ r"""The critic of interpolations: it tells how far a decoded mixture of two code
     regularizer", ICLR 2019, equations (1) to (3)    [berthelot2019]
 
 ==========  ============================================================
+symbol      here
+==========  ============================================================
 d_ω         ``net``, one number for a sample
 x̂_α         ``decode(mix(z, alpha))``
 α           in [0, ½]: the weight of the partner, (n, 1)
