@@ -17,12 +17,7 @@ PRIORS = ("normal", "uniform", "sphere")
 
 def load_prior(name: str, dimension: int, root: str | Path | None = None) -> EndlessSource | FiniteSource:
     """Return a source of codes: ``"normal"`` N(0, I), ``"uniform"`` of mean 0 and variance 1 in each coordinate, ``"sphere"`` of
-    radius √d, or points of any data set or file.
-
-    Raises
-    ------
-    MongeError
-        Data that are not points of that dimension.
+    radius √d, or points of any data set or file. MongeError for data that are not points of that dimension.
 
     >>> load_prior("sphere", 4).train(3).norm(dim=1).round(decimals=4)
     tensor([2., 2., 2.])

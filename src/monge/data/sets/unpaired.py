@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from monge.data.sources import FiniteSource, Pair, from_array
+from monge.data.sources import FiniteSource, Pair, from_array, mixed_sizes
 from monge.errors import MongeError
 
 UNPAIRED = {
@@ -66,10 +66,7 @@ def _same_sizes(pictures: Pictures) -> None:
     (first, one), *others = pictures.items()
     for member, other in others:
         if other.shape != one.shape:
-            sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (one, other)]
-            raise MongeError(
-                f"pictures of mixed sizes: '{first}' is {sizes[0]}, '{member}' {sizes[1]}: add --data.size {one.shape[1]}"
-            )
+            raise mixed_sizes(first, one, member, other)
 
 
 def _pictures(files: Mapping[str, Read], folder: str, place: str, size: int | None) -> Pictures:
