@@ -29,25 +29,12 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     ``y`` in `fit` is a second set of samples, not labels. A feature that is constant in both domains is shifted, and takes no
     part in the map. The map begins as the one between two Gaussians with shrunk covariances, and with ``steps=0`` stays that: a
-    baseline that is hard to beat where samples are few.
+    baseline that is hard to beat where samples are few. The parameters are those of `monge.maps.W2Map`. The learning rate is
+    smaller than there: in many dimensions a fast fit learns the samples rather than the distribution.
 
-    Parameters
-    ----------
-    steps, batch, lr, widths, rank, seed, device
-        Those of `monge.maps.W2Map`. The learning rate is smaller than there: in many dimensions a fast fit learns the
-        samples rather than the distribution.
+    Fitted, ``n_features_in_`` is d, ``varying_`` (d,) tells which features vary in at least one of the domains, and ``map_`` is
+    the `W2Map` of these; None if none does.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        d.
-    map_ : W2Map or None
-        The map of the features that vary; None if none does.
-    varying_ : array (d,) of bool
-        Which features vary in at least one of the domains.
-
-    Examples
-    --------
     >>> Xs, Xt = np.random.default_rng(0).normal(size=(2, 400, 2))
     >>> adapter = DomainAdapter(steps=5, batch=64).fit(Xs, 2 * Xt + 7)
     >>> adapter.transform(Xs).mean().round()
@@ -66,13 +53,8 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.steps = steps
-        self.batch = batch
-        self.lr = lr
-        self.widths = widths
-        self.rank = rank
-        self.seed = seed
-        self.device = device
+        self.steps, self.batch, self.lr, self.widths = steps, batch, lr, widths
+        self.rank, self.seed, self.device = rank, seed, device
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> DomainAdapter:
         """Find the map of X (n, d), the source, onto y (m, d), the target.
@@ -81,9 +63,8 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has no more samples than features: its covariance is then mostly a guess.
         """
         if y is None:
-            raise ValueError(
-                "DomainAdapter requires y to be passed, but the target y is None: give the samples of the target domain"
-            )
+            needed = "DomainAdapter requires y to be passed, but the target y is None"
+            raise ValueError(f"{needed}: give the samples of the target domain")
         source = validate_data(self, X, dtype=_KINDS, ensure_min_samples=2)
         target = check_array(y, dtype=_KINDS, ensure_min_samples=2, input_name="y, the target domain,")
         d = source.shape[1]

@@ -44,23 +44,12 @@ _BATCH, _LR, _WIDTHS = 512, 3e-3, (128, 128, 64)  # of S
 
 
 class Interpolator:
-    """Decode the paths between the codes of two samples.
+    """Decode the paths between the codes of two samples, by the autoencoder of a trained ``method``.
 
-    Parameters
-    ----------
-    method : Autoencoding
-        A trained method with an autoencoder.
-    codes : Tensor (n, d), optional
-        Codes of training data, from which ``transport`` learns where codes are. By default the moments that the autoencoder has
-        seen in training.
-    steps : int
-        Training steps of S; 0 takes codes to be Gaussian, which is the closed form above. 500 take a quarter of a minute of one
-        processor for codes of 32 numbers.
-    seed : int
-        Seed of S.
+    ``codes`` (n, d) of training data are what ``transport`` learns from where codes are, in ``steps`` of training of S, from
+    ``seed``. By default it takes the moments that the autoencoder has seen in training. 0 steps take codes to be Gaussian, which
+    is the closed form above; 500 take a quarter of a minute of one processor for codes of 32 numbers.
 
-    Examples
-    --------
     >>> from monge.data import load
     >>> from monge.methods import acai
     >>> digits = load("digits")

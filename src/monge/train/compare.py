@@ -109,10 +109,8 @@ def columns(known: Sequence[Metric]) -> list[Column]:
 def read_groups(paths: Sequence[str | Path]) -> list[Group]:
     """Read run folders and group the seeds of each recipe, in the order given.
 
-    Raises
-    ------
-    MongeError
-        A folder that is not a run, lacks its log or its metrics.json, holds other data than the first, or the same run twice.
+    MongeError for a folder that is no run, lacks its log or its metrics.json, holds other data than the first, or the same run
+    twice.
     """
     runs = [_read(RunFolder(path)) for path in paths]
     for run in runs[1:]:

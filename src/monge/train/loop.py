@@ -28,12 +28,8 @@ from .runner import Bar, Clock, Runner
 def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluation | None:
     """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
 
-    Raises
-    ------
-    Interrupted
-        After SIGINT or SIGTERM, with a checkpoint written.
-    MongeError
-        Non-finite loss or gradient, another configuration in the folder, a full disk.
+    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written. MongeError for a loss or gradient that is not finite,
+    another configuration in the folder, a full disk.
     """
     with parallel.processes() as part, _threads(recipe.run.threads):
         main = part[0] == 0
@@ -51,14 +47,8 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluati
         record = _Record(folder, method, source, clock)
         where = {"part": part, "device": device, "dtype": getattr(torch, recipe.run.dtype)}
         job = Training(method, source, recipe.run.seed, recipe.run.steps, **where)
-        runner = Runner(
-            job,
-            folder.checkpoints,
-            every=recipe.run.every,
-            clock=clock,
-            bar=Bar(recipe.method.name),
-            not_finite=partial(_not_finite, folder),
-        )
+        shown: dict[str, Any] = {"bar": Bar(recipe.method.name), "not_finite": partial(_not_finite, folder)}
+        runner = Runner(job, folder.checkpoints, every=recipe.run.every, clock=clock, **shown)
         if state:
             runner.restore(state)
         if main:
@@ -74,9 +64,8 @@ class Training:
 
     ``method`` is a `Method`, which need not sample; ``where`` are part, device and dtype of the draws.
 
-    >>> from monge.methods.ot_gan import Config
     >>> from monge.methods import ot_gan
-    >>> job = Training(ot_gan.build(Config(batch=8, width=8, critic_width=8), (2,)), load("8gaussians"), seed=0, steps=4)
+    >>> job = Training(ot_gan.build(ot_gan.TINY, (2,)), load("8gaussians"), seed=0, steps=4)
     >>> scalars = job.step()
     >>> job.progress, job.done, sorted(job.state_dict())
     (0.25, False, ['method', 'optimizers', 'position'])

@@ -151,20 +151,11 @@ class Bar:
 class Runner:
     """Takes the steps of a job, to its end, to the end of a budget, or until a signal.
 
-    Parameters
-    ----------
-    job : Job
-    checkpoints : path, optional
-        Folder of the checkpoints; without one nothing is kept, and a signal ends the run as Ctrl-C ends any program.
-    every : int, optional
-        Steps between two checkpoints, and lines of the log; by default they are some seconds apart.
-    time_budget : float, optional
-        Wall seconds, earlier sittings included, after which the job is left as it is.
-    clock : Clock, optional
-        One that runs already counts what went before the first step.
-    bar : Bar, optional
-    not_finite : callable, optional
-        (step, term, value) to what is said of a scalar that is NaN or infinite: what to do about it.
+    ``checkpoints`` is their folder; without one nothing is kept, and a signal ends the run as Ctrl-C ends any program. There are
+    ``every`` steps between two checkpoints, and lines of the log; by default they are some seconds apart. ``time_budget`` are
+    wall seconds, earlier sittings included, after which the job is left as it is. A ``clock`` that runs already counts what went
+    before the first step. ``not_finite`` makes of (step, term, value) what is said of a scalar that is NaN or infinite: what to
+    do about it.
     """
 
     def __init__(
@@ -203,22 +194,13 @@ class Runner:
     ) -> bool:
         """Take the steps that are left; returns whether the time budget cut them off.
 
-        Parameters
-        ----------
-        on_step : callable, optional
-            Called with the number of the step and its scalars; its time counts.
-        log : callable, optional
-            Called before each checkpoint, on the first process, with the number of the step and the means of the scalars since
-            the last one; what it returns is shown beside the bar. A line of a log that has no checkpoint is dropped on resuming.
-        saved : callable, optional
-            Called after each checkpoint, on the first process: the place to write weights and pictures.
+        ``on_step`` is called with the number of the step and its scalars; its time counts. The others are called on the first
+        process: ``log`` before each checkpoint, with the number of the step and the means of the scalars since the last one, and
+        ``saved`` after it, to write weights and pictures. What ``log`` returns is shown beside the bar; a line of a log that has
+        no checkpoint is dropped on resuming.
 
-        Raises
-        ------
-        Interrupted
-            After SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where checkpoints have no folder.
-        MongeError
-            A scalar that is not finite, a full disk.
+        `Interrupted` after SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where checkpoints have no folder.
+        MongeError for a scalar that is not finite, a full disk.
         """
         seen: dict[str, list[float]] = {}
         over = False
