@@ -25,7 +25,6 @@ class Kind(Protocol):
 
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         """PNG of samples, beside held-out data as far as that helps; ``inputs`` are what a map made the samples of."""
-        ...
 
     def as_points(self, samples: Tensor) -> Tensor:
         """Samples as points (n, d), between which distances are measured."""
@@ -34,7 +33,6 @@ class Kind(Protocol):
     @property
     def evaluators(self) -> tuple[Evaluator, ...]:
         """What is measured of this kind, beside what is measured of every method."""
-        ...
 
 
 @dataclass(frozen=True)

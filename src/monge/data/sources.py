@@ -108,26 +108,6 @@ class FiniteSource:
         return indices[_permutation(len(indices), seed, -1)[:n]]
 
 
-@dataclass(frozen=True, eq=False)
-class MappedSource:
-    """The samples of another source, each moved by ``map``."""
-
-    name: str
-    shape: tuple[int, ...]
-    source: EndlessSource | FiniteSource = field(repr=False)
-    map: Callable[[Tensor], Tensor] = field(repr=False)
-    kind: Kind | None = None
-
-    def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-        return self.map(self.source.batch(seed, position, n, part))
-
-    def train(self, n: int, seed: int = 0) -> Tensor:
-        return self.map(self.source.train(n, seed))
-
-    def held_out(self, n: int, seed: int = 0) -> Tensor:
-        return self.map(self.source.held_out(n, seed))
-
-
 _APART = 1 << 40  # added to the seed of a pair's origin: two sources of one kind must not draw the same numbers
 
 
@@ -142,7 +122,7 @@ class Pair:
 
     name: str
     origin: EndlessSource | FiniteSource
-    target: EndlessSource | FiniteSource | MappedSource
+    target: EndlessSource | FiniteSource
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     examples: Callable[[int, int], tuple[Tensor, Tensor]] | None = field(default=None, repr=False)
     domains: Domains | None = field(default=None, repr=False)

@@ -58,10 +58,8 @@ def drawn(method: Any, data: Source, n: int, seed: int = 0) -> Tensor:
     if isinstance(data, Pair) and isinstance(method, Map):
         return moved(method, origin(data, n, seed), seed)
     if not isinstance(method, Generator):
-        name = method.config.name
-        raise MongeError(
-            f"method '{name}' moves given samples and generates none, and data '{data.name}' is no pair: give it a pair"
-        )
+        moves = f"method '{method.config.name}' moves given samples and generates none"
+        raise MongeError(f"{moves}, and data '{data.name}' is no pair: give it a pair")
     return method.sample(n, seed)
 
 

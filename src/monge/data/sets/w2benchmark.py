@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import elu
 
-from monge.data.sources import EndlessSource, MappedSource, Pair
+from monge.data.sources import EndlessSource, Pair
 from monge.errors import MongeError
 
 W2BENCHMARK = {f"w2benchmark-{d}": d for d in (2, 4, 8, 16, 32, 64)}
@@ -36,11 +36,11 @@ def read_w2benchmark(name: str, root: Path) -> Pair:
         with np.load(path, allow_pickle=False) as content:
             arrays = {key: torch.from_numpy(content[key]).float() for key in content}
         d = len(arrays["out_shift"])
-        origin = EndlessSource(f"{name}-origin", (d,), partial(_three_gaussians, arrays))
-        truth = _truth(arrays)
+        draw, truth = partial(_three_gaussians, arrays), _truth(arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): replace it") from error
-    return Pair(name, origin, MappedSource(f"{name}-target", (d,), origin, truth), truth)
+    target = EndlessSource(f"{name}-target", (d,), lambda n, generator: truth(draw(n, generator)))
+    return Pair(name, EndlessSource(f"{name}-origin", (d,), draw), target, truth)
 
 
 def _three_gaussians(arrays: Arrays, n: int, generator: Generator) -> Tensor:
