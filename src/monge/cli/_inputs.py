@@ -1,4 +1,4 @@
-"""Items that commands take: of a data set by number, or a file of the user's that is fitted to a run."""
+"""What commands take and write: items of a data set by number, files of the user's that are fitted to a run, arrays."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from monge.errors import MongeError
 
+ARRAYS = (".npy", ".npz")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _PARTS = ("held_out", "train")
 
@@ -45,8 +46,17 @@ def numbered(text: str, source: Any) -> Any | None:
         return (source.train if part == "train" else source.held_out)(1, i)[0]
     indices = source.train_indices if part == "train" else source.held_out_indices
     if i >= len(indices):
-        of = "training" if part == "train" else "held-out"
-        raise MongeError(
-            f"there is no {of} sample {i}: data '{source.name}' has {len(indices)}, choose from 0 to {len(indices) - 1}"
-        )
+        missing = f"there is no {'training' if part == 'train' else 'held-out'} sample {i}"
+        raise MongeError(f"{missing}: data '{source.name}' has {len(indices)}, choose from 0 to {len(indices) - 1}")
     return source.fetch(indices[i : i + 1])[0]
+
+
+def write_array(path: Path, array: Any) -> None:
+    """Save an array: .npy, or .npz under the name x; makes the folder."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        np.savez_compressed(path, x=array)

@@ -44,18 +44,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         status = _run(args)
         sys.stdout.flush()
-    except MongeError as error:
-        if debug:
-            raise
-        _say(str(error))
-        status = 1
     except BrokenPipeError:  # the reader of our output, `head` say, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except OSError as error:
+    except (MongeError, OSError) as error:
         if debug:
             raise
-        _say(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        _say(f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error))
         status = 1
     except KeyboardInterrupt:
         _say("interrupted")
