@@ -69,18 +69,17 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         target = check_array(y, dtype=_KINDS, ensure_min_samples=2, input_name="y, the target domain,")
         d = source.shape[1]
         if target.shape[1] != d:
-            raise ValueError(
-                f"the source has {d} features and the target {target.shape[1]}: distances between them need one space. Embed "
-                "both in the same features first, e.g. the last hidden layer of a network trained on the domain with labels"
-            )
+            found = f"the source has {d} features and the target {target.shape[1]}: distances between them need one space"
+            mend = "the last hidden layer of a network trained on the domain with labels"
+            raise ValueError(f"{found}. Embed both in the same features first, e.g. {mend}")
         self.varying_ = ~(_constant(source) & _constant(target))
         fewest = min(len(source), len(target))
         if fewest <= self.varying_.sum():
-            warnings.warn(
-                f"{fewest} samples of {self.varying_.sum()} features do not determine a covariance: it is shrunk towards a "
-                "multiple of the identity. Reduce the features, by PCA say, or take more samples",
-                stacklevel=2,
+            few = f"{fewest} samples of {self.varying_.sum()} features do not determine a covariance"
+            text = (
+                f"{few}: it is shrunk towards a multiple of the identity. Reduce the features, by PCA say, or take more samples"
             )
+            warnings.warn(text, stacklevel=2)
         self.shift_ = np.where(self.varying_, 0.0, target[0] - source[0])
         self.map_ = None
         if self.varying_.any():

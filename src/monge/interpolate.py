@@ -27,6 +27,7 @@ z_t has the law μ at every t. It is made for such pairs: between two codes that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -88,8 +89,9 @@ class Interpolator:
         if mode not in MODES:
             raise MongeError(f"unknown mode '{mode}'{nearest(mode, MODES)}")
         t = torch.linspace(0, 1, n)[1:-1, None].to(a)
-        inner = {"linear": linear, "slerp": slerp, "transport": self._transport}[mode](a[..., None, :], b[..., None, :], t)
-        return torch.cat([a[..., None, :], inner, b[..., None, :]], -2)
+        between: dict[Mode, Callable[..., Tensor]] = {"linear": torch.lerp, "slerp": slerp, "transport": self._transport}
+        first, last = a[..., None, :], b[..., None, :]
+        return torch.cat([first, between[mode](first, last, t), last], -2)
 
     def _transport(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         if self._map is None:
@@ -97,15 +99,6 @@ class Interpolator:
         u, v = (self._map.inverse_transform(end.flatten(0, -2)).reshape(end.shape) for end in (a, b))
         moved = preserving(u, v, t, torch.zeros_like(self._mean).to(a))
         return self._map.transform(moved.flatten(0, -2)).reshape(moved.shape)
-
-
-def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """(1 − t) a + t b for codes (..., d) and positions (..., 1).
-
-    >>> linear(torch.zeros(2), torch.ones(2), torch.tensor([0.25]))
-    tensor([0.2500, 0.2500])
-    """
-    return torch.lerp(a, b, t)
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

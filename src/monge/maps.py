@@ -86,10 +86,8 @@ class W2Map:
         """Find the map of x (n, d) onto y (m, d). MongeError for other shapes, different d, NaN or infinity."""
         x_, y_ = self._checked(x, "x"), self._checked(y, "y")
         if x_.shape[1] != y_.shape[1]:
-            raise MongeError(
-                f"x has {x_.shape[1]} features and y {y_.shape[1]}: distances between them need one space; "
-                "embed both in common features first"
-            )
+            found = f"x has {x_.shape[1]} features and y {y_.shape[1]}"
+            raise MongeError(f"{found}: distances between them need one space; embed both in common features first")
         self._P, self._Q = _Scale.of(x_), _Scale.of(y_)
         x_, y_ = self._P.unit(x_), self._Q.unit(y_)
         with torch.random.fork_rng(devices=[]):

@@ -29,9 +29,8 @@ from .spec import Measured, Measures, Metric
 if TYPE_CHECKING:
     from monge.data import FiniteSource
 
-FRECHET = Metric(
-    "frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=(("floor", "its floor", 1),), headline=True
-)
+_FLOOR = (("floor", "its floor", 1),)
+FRECHET = Metric("frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=_FLOOR, headline=True)
 KID = Metric("kid_lenet", "KID-LeNet", 2, "low", table="KID-LeNet")
 PRECISION = Metric("precision_lenet", "precision", 3, "high", table="precision")
 RECALL = Metric("recall_lenet", "recall", 3, "high", table="recall")

@@ -37,10 +37,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise MongeError(
-            f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit; "
-            "free some space and run the same command again"
-        ) from error
+        full = f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit"
+        raise MongeError(f"{full}; free some space and run the same command again") from error
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:

@@ -39,12 +39,10 @@ class Job(Protocol):
     @property
     def done(self) -> bool:
         """Whether no step is left."""
-        ...
 
     @property
     def progress(self) -> float:
         """Share of the work that is done, in [0, 1]."""
-        ...
 
     def step(self) -> Mapping[str, float | Tensor]: ...
 
@@ -210,7 +208,9 @@ class Runner:
                 before = self.clock.wall if self._budget else 0.0
                 scalars = {name: float(value) for name, value in self.job.step().items()}
                 self.step += 1
-                self._check_finite(scalars)
+                for name, value in scalars.items():
+                    if not math.isfinite(value):
+                        raise MongeError(self._not_finite(self.step, name, value))
                 self._show(scalars)
                 if on_step:
                     on_step(self.step, scalars)
@@ -227,11 +227,6 @@ class Runner:
                 if stop:
                     raise Interrupted(caught[0] if caught else signal.SIGTERM, self.step)
         return over
-
-    def _check_finite(self, scalars: Scalars) -> None:
-        for name, value in scalars.items():
-            if not math.isfinite(value):
-                raise MongeError(self._not_finite(self.step, name, value))
 
     def _show(self, scalars: Scalars) -> None:
         if self._bar:
