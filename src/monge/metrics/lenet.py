@@ -108,8 +108,11 @@ def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, seed: int = 0, ca
     """Return the LeNet for a labelled data set of 28×28 pictures, trained on first use (under a minute for MNIST)."""
     if source.shape != (1, 28, 28):
         raise MongeError(f"the LeNet takes pictures of shape (1, 28, 28), data '{source.name}' has {source.shape}")
+    if source.labels is None:
+        raise MongeError(f"the LeNet needs labels, data '{source.name}' has none")
     trained = f"v{_VERSION}-e{epochs}" + (f"-s{seed}" if seed else "")
-    path = (cache or cache_folder()) / f"lenet-{source.name}-{trained}-{_fingerprint(source)}.safetensors"
+    labels = hashlib.sha256(source.labels[source.train_indices].numpy().tobytes()).hexdigest()[:8]  # a subset has its own LeNet
+    path = (cache or cache_folder()) / f"lenet-{source.name}-{trained}-{labels}.safetensors"
     seal = path.with_suffix(".sha256")
     if path.is_file() and seal.is_file():
         content = path.read_bytes()
@@ -123,13 +126,6 @@ def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, seed: int = 0, ca
     partial.replace(path)
     seal.write_text(hashlib.sha256(content).hexdigest() + "\n")
     return _ready(content, source)
-
-
-def _fingerprint(source: FiniteSource) -> str:
-    """Eight digits that tell a subset of the data, one class of it say, from the whole, so that each has its own LeNet."""
-    if source.labels is None:
-        raise MongeError(f"the LeNet needs labels, data '{source.name}' has none")
-    return hashlib.sha256(source.labels[source.train_indices].numpy().tobytes()).hexdigest()[:8]
 
 
 def _ready(content: bytes, source: FiniteSource) -> Classifier:

@@ -16,7 +16,6 @@ from torch import Tensor
 from .pictures import _INK, Array, flat, plane
 
 History = Sequence[Mapping[str, Any]]
-Picture = NDArray[np.uint8]
 
 _TEXT, _QUIET, _RULE = "#2b2f36", "#6b7480", "#e4e8ec"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#2b2f36")  # after Okabe and Ito
@@ -53,7 +52,12 @@ def comparison(
     figure = Figure(figsize=(columns * side, rows * (side + 0.5) + 3.4), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[rows * (side + 0.5), 3.4], hspace=0.04, squeeze=False).flat
     axes = above.subplots(rows, columns, squeeze=False).flatten()
-    (_points if data.ndim == 2 else _pictures)(axes, data, samples)
+    if data.ndim == 2:
+        _points(axes, data, samples)
+    else:
+        for axis, shown in zip(axes, [data, *samples.values()], strict=False):
+            axis.imshow(shown)
+            axis.spines[:].set_visible(False)
     _titles(axes, list(samples))
     for axis, label in zip(axes, ["data", *samples], strict=False):
         axis.set(xticks=[], yticks=[])
@@ -90,12 +94,6 @@ def _titles(axes: NDArray[Any], labels: Sequence[str]) -> None:
         name, _, settings = label.partition(", ")
         axis.set_title(name, loc="left", fontsize=11, fontweight="bold", color=_style(i - 1)[0] if i else _TEXT, pad=pad)
         axis.text(0, 1.02, settings, transform=axis.transAxes, fontsize=8.5, color=_QUIET)
-
-
-def _pictures(axes: NDArray[Any], data: Picture, samples: Mapping[str, Picture]) -> None:
-    for axis, shown in zip(axes, [data, *samples.values()], strict=False):
-        axis.imshow(shown)
-        axis.spines[:].set_visible(False)
 
 
 def _points(axes: NDArray[Any], data: Tensor, samples: Mapping[str, Tensor]) -> None:

@@ -20,12 +20,11 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto }
 """
 
 
+Rows = Iterable[Sequence[str]]
+
+
 def report_page(
-    title: str,
-    config: Mapping[str, Any],
-    metrics: Iterable[Sequence[str]],
-    pictures: Mapping[str, bytes],
-    warnings: Iterable[str] = (),
+    title: str, config: Mapping[str, Any], metrics: Rows, pictures: Mapping[str, bytes], warnings: Iterable[str] = ()
 ) -> str:
     """Return the page; ``metrics`` are the rows of a table, ``pictures`` maps a caption to PNG bytes, ``warnings`` stand on top.
 

@@ -113,7 +113,10 @@ class _Record:
         line |= diagnose(self.method, self.source, evaluators(self.source))
         if warnings := alarms(means):
             line["warning"] = "; ".join(warnings)
-            self.tell(step, warnings)
+        for warning in warnings:  # each once a run, earlier sittings included
+            if warning not in self.told:
+                tqdm.write(f"step {step}: {warning}")
+        self.told |= set(warnings)
         self.folder.append(line)
         return line
 
@@ -121,13 +124,6 @@ class _Record:
         """Write the weights and the pictures."""
         self.folder.save_weights(self.method.state_dict())
         draw_pictures(self.folder, self.method, self.source)
-
-    def tell(self, step: int, warnings: list[str]) -> None:
-        """Print each warning once a run, earlier sittings included."""
-        for warning in warnings:
-            if warning not in self.told:
-                tqdm.write(f"step {step}: {warning}")
-        self.told |= set(warnings)
 
 
 def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:

@@ -31,6 +31,8 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _SHOWN = ("scale", "loss", "energy_distance", "frechet_lenet")  # beside the bar
 
 Scalars = Mapping[str, float]
+OnStep = Callable[[int, Scalars], None]
+Log = Callable[[int, Scalars], Scalars]
 
 
 class Job(Protocol):
@@ -183,13 +185,7 @@ class Runner:
         how = "was finished" if self.finished else "continues"
         return f"{how} after {self.step} steps and {earlier['wall_seconds']:.0f} s"
 
-    def run(
-        self,
-        *,
-        on_step: Callable[[int, Scalars], None] | None = None,
-        log: Callable[[int, Scalars], Scalars] | None = None,
-        saved: Callable[[], None] | None = None,
-    ) -> bool:
+    def run(self, *, on_step: OnStep | None = None, log: Log | None = None, saved: Callable[[], None] | None = None) -> bool:
         """Take the steps that are left; returns whether the time budget cut them off.
 
         ``on_step`` is called with the number of the step and its scalars; its time counts. The others are called on the first
@@ -244,7 +240,7 @@ class Runner:
             return self.step % self._every == 0
         return time.perf_counter() - self._saved > max(_SAVE_EVERY, _SAVE_SHARE * self._cost)
 
-    def _record(self, means: Scalars, log: Callable[[int, Scalars], Scalars] | None, saved: Callable[[], None] | None) -> None:
+    def _record(self, means: Scalars, log: Log | None, saved: Callable[[], None] | None) -> None:
         if self._checkpoints is None or parallel.rank() > 0:
             return
         with self.clock.paused():

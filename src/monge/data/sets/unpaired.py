@@ -52,7 +52,10 @@ def from_pair_of_folders(folder: Path, size: int | None = None) -> Pair:
 
 def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) -> Pair:
     pictures = {folder: _pictures(files, folder, place, size) for folder in ("trainA", "testA", "trainB", "testB")}
-    _same_sizes({member: picture for folder in pictures.values() for member, picture in folder.items()})
+    (first, one), *others = (item for folder in pictures.values() for item in folder.items())
+    for member, other in others:
+        if other.shape != one.shape:
+            raise mixed_sizes(first, one, member, other)
     origin, target = (_source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB")
     return Pair(name, origin, target)
 
@@ -60,13 +63,6 @@ def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) ->
 def _source(name: str, train: Pictures, test: Pictures) -> FiniteSource:
     array = np.stack([*train.values(), *test.values()])
     return from_array(np.moveaxis(array, 3, 1), name, n_held_out=len(test), ordered_split=True)
-
-
-def _same_sizes(pictures: Pictures) -> None:
-    (first, one), *others = pictures.items()
-    for member, other in others:
-        if other.shape != one.shape:
-            raise mixed_sizes(first, one, member, other)
 
 
 def _pictures(files: Mapping[str, Read], folder: str, place: str, size: int | None) -> Pictures:
