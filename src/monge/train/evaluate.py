@@ -99,11 +99,15 @@ class Evaluation(dict[str, Any]):
 @torch.no_grad()
 def evaluate(method: Any, data: Source, config: EvalConfig) -> Evaluation:
     """Everything that fits the method and the data."""
-    subject, found = Subject(method, data, config), Measures()
-    for one in evaluators(data):
+    return Evaluation(_measured(Subject(method, data, config)))
+
+
+def _measured(subject: Subject) -> Measures:
+    found: Measures = {}
+    for one in evaluators(subject.data):
         if "end" in one.when:
             found |= one(subject)
-    return Evaluation(found)
+    return found
 
 
 @torch.no_grad()
@@ -111,7 +115,7 @@ def evaluate_run(folder: RunFolder, method: Any, data: Source) -> Evaluation:
     """Write metrics.json, report.html and the pictures of a run; returns the metrics."""
     recipe, history = folder.recipe(), folder.history()
     last = history[-1] if history else {}
-    measures = evaluate(method, data, recipe.eval).measures
+    measures = _measured(Subject(method, data, recipe.eval))
     measures |= {metric: Measured(last[metric.key]) for metric in LAST if metric.key in last}
     found = Evaluation(measures, [f"{_when(steps, len(history))}: {warning}" for warning, steps in raised(history).items()])
     write_atomically(folder.metrics, (json.dumps(found, indent=2) + "\n").encode())
