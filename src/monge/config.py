@@ -1,7 +1,5 @@
 """The base of every configuration: frozen, closed to unknown keys, and composed of parts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 

@@ -3,8 +3,6 @@
 What a studio brings is named by its module and imported when it is asked for; nothing here knows what is in it.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import zipfile

@@ -1,7 +1,5 @@
 """What is measured of a method that moves one distribution onto another: its inverse, and how far it is from optimal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor
