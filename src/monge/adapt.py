@@ -113,5 +113,4 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 def _constant(x: Array) -> NDArray[np.bool_]:
     """Whether each column holds one value, but for rounding."""
-    spread: NDArray[np.bool_] = np.ptp(x, axis=0) <= 4 * np.finfo(x.dtype).eps * np.abs(x).max(axis=0)
-    return spread
+    return np.ptp(x, axis=0) <= 4 * np.finfo(x.dtype).eps * np.abs(x).max(axis=0)

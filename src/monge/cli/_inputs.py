@@ -7,7 +7,6 @@ from monge.errors import MongeError
 
 ARRAYS = (".npy", ".npz")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-_PARTS = ("held_out", "train")
 
 
 def picture(path: Path, shape: tuple[int, ...]) -> Any:
@@ -37,7 +36,7 @@ def numbered(text: str, source: Any) -> Any | None:
 
     part, _, number = text.rpartition(":")
     part = part or "held_out"
-    if part not in _PARTS or not number.isdecimal():
+    if part not in ("held_out", "train") or not number.isdecimal():
         return None
     i = int(number)
     if not isinstance(source, FiniteSource):

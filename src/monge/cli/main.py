@@ -67,8 +67,7 @@ def _run(args: list[str]) -> int:
     if command not in COMMANDS:
         _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
         return 2
-    result: int = importlib.import_module(COMMANDS[command][0]).main(rest)
-    return result
+    return importlib.import_module(COMMANDS[command][0]).main(rest)
 
 
 def _say(message: str) -> None:

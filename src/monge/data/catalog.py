@@ -58,8 +58,7 @@ def studio(function: str) -> Load:
     module, name = function.split(":")
 
     def call(path: Path, size: int | None) -> Source:
-        found: Source = getattr(importlib.import_module(module), name)(path, size)
-        return found
+        return getattr(importlib.import_module(module), name)(path, size)
 
     return call
 

@@ -185,9 +185,8 @@ def from_array(
         raise MongeError(f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got {held}")
     if labels is not None and len(labels) != n:
         raise MongeError(f"data '{name}' has {n} samples and {len(labels)} labels: give one label for each sample")
-    order = np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2)
-    shape = tuple(data.shape[1:])
-    return FiniteSource(name, shape, lambda i: _as_float(data[torch.from_numpy(i)]), *_split(order, held), labels)
+    parts = _split(np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2), held)
+    return FiniteSource(name, tuple(data.shape[1:]), lambda i: _as_float(data[torch.from_numpy(i)]), *parts, labels)
 
 
 def from_parts(name: str, train: Part, test: Part) -> FiniteSource:

@@ -59,8 +59,7 @@ def load_latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
         content = path.read_bytes()
         body, digest = content[:-_DIGEST], content[-_DIGEST:]
         if hashlib.sha256(body).digest() == digest:
-            state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-            return state, remarks
+            return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True), remarks
         remarks.append(f"checkpoint {path} is torn or corrupt: falling back to the one before it")
     return None, remarks
 

@@ -33,14 +33,10 @@ def locate(name: str, root: Path) -> Path | None:
 def wanted(name: str, root: Path) -> str:
     """Say which files are expected where."""
     if name == "cifar10_subset":
-        return (
-            f"put {root / 'cifar10_subset' / 'cifar10_5k.npz'} there, with the arrays x_train (n, 32, 32, 3) uint8, y_train, "
-            "x_test and y_test"
-        )
-    return (
-        f"unpack cifar-10-binary.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) in {root}, or put its {_FILES[0]} to "
-        f"{_FILES[4]} and {_FILES[5]} in {root / 'cifar10'}"
-    )
+        arrays = "x_train (n, 32, 32, 3) uint8, y_train, x_test and y_test"
+        return f"put {root / 'cifar10_subset' / 'cifar10_5k.npz'} there, with the arrays {arrays}"
+    archive = "cifar-10-binary.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html)"
+    return f"unpack {archive} in {root}, or put its {_FILES[0]} to {_FILES[4]} and {_FILES[5]} in {root / 'cifar10'}"
 
 
 def read_cifar(name: str, root: Path) -> FiniteSource:

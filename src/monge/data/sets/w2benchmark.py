@@ -60,10 +60,8 @@ def _truth(arrays: Arrays) -> Callable[[Tensor], Tensor]:
 
 def _gradient(arrays: Arrays) -> Callable[[Tensor], Tensor]:
     """∇ of w·h₂ with h₀ = q₀(x), hᵢ = celu(Wᵢ hᵢ₋₁ + qᵢ(x)) and qᵢ(x) = Σᵣ (x·aᵣ)² + Bᵢ x + bᵢ."""
-    layers = [
-        (arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"])
-        for q in (f"quadratic_layers.{i}" for i in range(3))
-    ]
+    names = [f"quadratic_layers.{i}" for i in range(3)]
+    layers = [(arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"]) for q in names]
     W = [arrays[f"convex_layers.{i}.weight"] for i in range(2)]
     w = arrays["final_layer.weight"]
 
