@@ -29,25 +29,12 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     ``y`` in `fit` is a second set of samples, not labels. A feature that is constant in both domains is shifted, and takes no
     part in the map. The map begins as the one between two Gaussians with shrunk covariances, and with ``steps=0`` stays that: a
-    baseline that is hard to beat where samples are few.
+    baseline that is hard to beat where samples are few. The parameters are those of `monge.maps.W2Map`. The learning rate is
+    smaller than there: in many dimensions a fast fit learns the samples rather than the distribution.
 
-    Parameters
-    ----------
-    steps, batch, lr, widths, rank, seed, device
-        Those of `monge.maps.W2Map`. The learning rate is smaller than there: in many dimensions a fast fit learns the
-        samples rather than the distribution.
+    Fitted, ``n_features_in_`` is d, ``varying_`` (d,) tells which features vary in at least one of the domains, and ``map_`` is
+    the `W2Map` of these; None if none does.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        d.
-    map_ : W2Map or None
-        The map of the features that vary; None if none does.
-    varying_ : array (d,) of bool
-        Which features vary in at least one of the domains.
-
-    Examples
-    --------
     >>> Xs, Xt = np.random.default_rng(0).normal(size=(2, 400, 2))
     >>> adapter = DomainAdapter(steps=5, batch=64).fit(Xs, 2 * Xt + 7)
     >>> adapter.transform(Xs).mean().round()
@@ -66,13 +53,8 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.steps = steps
-        self.batch = batch
-        self.lr = lr
-        self.widths = widths
-        self.rank = rank
-        self.seed = seed
-        self.device = device
+        self.steps, self.batch, self.lr, self.widths = steps, batch, lr, widths
+        self.rank, self.seed, self.device = rank, seed, device
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> DomainAdapter:
         """Find the map of X (n, d), the source, onto y (m, d), the target.
@@ -81,25 +63,23 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has no more samples than features: its covariance is then mostly a guess.
         """
         if y is None:
-            raise ValueError(
-                "DomainAdapter requires y to be passed, but the target y is None: give the samples of the target domain"
-            )
+            needed = "DomainAdapter requires y to be passed, but the target y is None"
+            raise ValueError(f"{needed}: give the samples of the target domain")
         source = validate_data(self, X, dtype=_KINDS, ensure_min_samples=2)
         target = check_array(y, dtype=_KINDS, ensure_min_samples=2, input_name="y, the target domain,")
         d = source.shape[1]
         if target.shape[1] != d:
-            raise ValueError(
-                f"the source has {d} features and the target {target.shape[1]}: distances between them need one space. Embed "
-                "both in the same features first, e.g. the last hidden layer of a network trained on the domain with labels"
-            )
+            found = f"the source has {d} features and the target {target.shape[1]}: distances between them need one space"
+            mend = "the last hidden layer of a network trained on the domain with labels"
+            raise ValueError(f"{found}. Embed both in the same features first, e.g. {mend}")
         self.varying_ = ~(_constant(source) & _constant(target))
         fewest = min(len(source), len(target))
         if fewest <= self.varying_.sum():
-            warnings.warn(
-                f"{fewest} samples of {self.varying_.sum()} features do not determine a covariance: it is shrunk towards a "
-                "multiple of the identity. Reduce the features, by PCA say, or take more samples",
-                stacklevel=2,
+            few = f"{fewest} samples of {self.varying_.sum()} features do not determine a covariance"
+            text = (
+                f"{few}: it is shrunk towards a multiple of the identity. Reduce the features, by PCA say, or take more samples"
             )
+            warnings.warn(text, stacklevel=2)
         self.shift_ = np.where(self.varying_, 0.0, target[0] - source[0])
         self.map_ = None
         if self.varying_.any():
@@ -133,5 +113,4 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 def _constant(x: Array) -> NDArray[np.bool_]:
     """Whether each column holds one value, but for rounding."""
-    spread: NDArray[np.bool_] = np.ptp(x, axis=0) <= 4 * np.finfo(x.dtype).eps * np.abs(x).max(axis=0)
-    return spread
+    return np.ptp(x, axis=0) <= 4 * np.finfo(x.dtype).eps * np.abs(x).max(axis=0)

@@ -25,8 +25,7 @@ z_t has the law μ at every t. It is made for such pairs: between two codes that
 ``slerp`` does not.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -44,23 +43,12 @@ _BATCH, _LR, _WIDTHS = 512, 3e-3, (128, 128, 64)  # of S
 
 
 class Interpolator:
-    """Decode the paths between the codes of two samples.
+    """Decode the paths between the codes of two samples, by the autoencoder of a trained ``method``.
 
-    Parameters
-    ----------
-    method : Autoencoding
-        A trained method with an autoencoder.
-    codes : Tensor (n, d), optional
-        Codes of training data, from which ``transport`` learns where codes are. By default the moments that the autoencoder has
-        seen in training.
-    steps : int
-        Training steps of S; 0 takes codes to be Gaussian, which is the closed form above. 500 take a quarter of a minute of one
-        processor for codes of 32 numbers.
-    seed : int
-        Seed of S.
+    ``codes`` (n, d) of training data are what ``transport`` learns from where codes are, in ``steps`` of training of S, from
+    ``seed``. By default it takes the moments that the autoencoder has seen in training. 0 steps take codes to be Gaussian, which
+    is the closed form above; 500 take a quarter of a minute of one processor for codes of 32 numbers.
 
-    Examples
-    --------
     >>> from monge.data import load
     >>> from monge.methods import acai
     >>> digits = load("digits")
@@ -99,8 +87,9 @@ class Interpolator:
         if mode not in MODES:
             raise MongeError(f"unknown mode '{mode}'{nearest(mode, MODES)}")
         t = torch.linspace(0, 1, n)[1:-1, None].to(a)
-        inner = {"linear": linear, "slerp": slerp, "transport": self._transport}[mode](a[..., None, :], b[..., None, :], t)
-        return torch.cat([a[..., None, :], inner, b[..., None, :]], -2)
+        between: dict[Mode, Callable[..., Tensor]] = {"linear": torch.lerp, "slerp": slerp, "transport": self._transport}
+        first, last = a[..., None, :], b[..., None, :]
+        return torch.cat([first, between[mode](first, last, t), last], -2)
 
     def _transport(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         if self._map is None:
@@ -108,15 +97,6 @@ class Interpolator:
         u, v = (self._map.inverse_transform(end.flatten(0, -2)).reshape(end.shape) for end in (a, b))
         moved = preserving(u, v, t, torch.zeros_like(self._mean).to(a))
         return self._map.transform(moved.flatten(0, -2)).reshape(moved.shape)
-
-
-def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """(1 − t) a + t b for codes (..., d) and positions (..., 1).
-
-    >>> linear(torch.zeros(2), torch.ones(2), torch.tensor([0.25]))
-    tensor([0.2500, 0.2500])
-    """
-    return torch.lerp(a, b, t)
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -36,14 +36,9 @@ _FAR = 0.5  # residual, in standard deviations of a coordinate, above which a fi
 class Certificate:
     """How far a fitted map is from optimal, from ``_KEPT`` of the samples it was fitted on.
 
-    Attributes
-    ----------
-    primal : float
-        E‖x − T(x)‖², the cost of the map; W₂² when T is optimal.
-    dual : float
-        The value of the dual at the potential, W₂² when that is optimal. A gap to ``primal`` says that something is not.
-    cycle, inverse_cycle : float
-        E‖T⁻¹(T(x)) − x‖² and E‖T(T⁻¹(y)) − y‖², in per cent of the variance of P and of Q.
+    ``primal`` is E‖x − T(x)‖², the cost of the map; W₂² when T is optimal. ``dual`` is the value of the dual at the potential,
+    W₂² when that is optimal: a gap to ``primal`` says that something is not. ``cycle`` and ``inverse_cycle`` are E‖T⁻¹(T(x)) −
+    x‖² and E‖T(T⁻¹(y)) − y‖², in per cent of the variance of P and of Q.
     """
 
     primal: float
@@ -55,21 +50,10 @@ class Certificate:
 class W2Map:
     """The map of least E‖x − T(x)‖² that moves the distribution of one sample onto that of another, and its inverse.
 
-    Parameters
-    ----------
-    steps, batch, lr : int, int, float
-        Training steps, samples of each side in one, Adam's learning rate.
-    widths, rank : sequence of int, int
-        The potential's layers, see `monge.nets.DenseICNN`.
-    seed : int
-        Seed of weights and of the order of the samples: the same seed gives the same map.
-    device : str
-        Where to compute.
-    progress : bool
-        Show a bar.
+    It takes ``steps`` of training on ``batch`` samples of each side, with Adam's learning rate ``lr``. ``widths`` and ``rank``
+    are those of the potential's layers, see `monge.nets.DenseICNN`. ``seed`` is that of weights and of the order of the samples:
+    the same seed gives the same map. ``device`` says where to compute, ``progress`` shows a bar.
 
-    Examples
-    --------
     >>> x, y = np.random.default_rng(0).normal(size=(2, 500, 2))
     >>> found = W2Map(steps=5, batch=64).fit(x, 3 * y + 1)
     >>> moved = found.transform(x)
@@ -102,10 +86,8 @@ class W2Map:
         """Find the map of x (n, d) onto y (m, d). MongeError for other shapes, different d, NaN or infinity."""
         x_, y_ = self._checked(x, "x"), self._checked(y, "y")
         if x_.shape[1] != y_.shape[1]:
-            raise MongeError(
-                f"x has {x_.shape[1]} features and y {y_.shape[1]}: distances between them need one space; "
-                "embed both in common features first"
-            )
+            found = f"x has {x_.shape[1]} features and y {y_.shape[1]}"
+            raise MongeError(f"{found}: distances between them need one space; embed both in common features first")
         self._P, self._Q = _Scale.of(x_), _Scale.of(y_)
         x_, y_ = self._P.unit(x_), self._Q.unit(y_)
         with torch.random.fork_rng(devices=[]):

@@ -11,8 +11,16 @@ from torch import Tensor, nn
 
 from monge.cli.main import main
 from monge.data import EndlessSource, load
-from monge.data.sets.lines import decoded_paths, draw_lines, interpolated_lines, line_quality, nearest_lines, smoothness
-from monge.data.sets.lines.metrics import DISTANCE, SMOOTHNESS
+from monge.data.sets.lines import (
+    DISTANCE,
+    SMOOTHNESS,
+    decoded_paths,
+    draw_lines,
+    interpolated_lines,
+    line_quality,
+    nearest_lines,
+    smoothness,
+)
 from monge.metrics import EvalConfig
 from monge.nets import Autoencoder
 from monge.train.evaluate import known

@@ -1,14 +1,12 @@
-"""Items that commands take: of a data set by number, or a file of the user's that is fitted to a run."""
-
-from __future__ import annotations
+"""What commands take and write: items of a data set by number, files of the user's that are fitted to a run, arrays."""
 
 from pathlib import Path
 from typing import Any
 
 from monge.errors import MongeError
 
+ARRAYS = (".npy", ".npz")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-_PARTS = ("held_out", "train")
 
 
 def picture(path: Path, shape: tuple[int, ...]) -> Any:
@@ -38,15 +36,24 @@ def numbered(text: str, source: Any) -> Any | None:
 
     part, _, number = text.rpartition(":")
     part = part or "held_out"
-    if part not in _PARTS or not number.isdecimal():
+    if part not in ("held_out", "train") or not number.isdecimal():
         return None
     i = int(number)
     if not isinstance(source, FiniteSource):
         return (source.train if part == "train" else source.held_out)(1, i)[0]
     indices = source.train_indices if part == "train" else source.held_out_indices
     if i >= len(indices):
-        of = "training" if part == "train" else "held-out"
-        raise MongeError(
-            f"there is no {of} sample {i}: data '{source.name}' has {len(indices)}, choose from 0 to {len(indices) - 1}"
-        )
+        missing = f"there is no {'training' if part == 'train' else 'held-out'} sample {i}"
+        raise MongeError(f"{missing}: data '{source.name}' has {len(indices)}, choose from 0 to {len(indices) - 1}")
     return source.fetch(indices[i : i + 1])[0]
+
+
+def write_array(path: Path, array: Any) -> None:
+    """Save an array: .npy, or .npz under the name x; makes the folder."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        np.savez_compressed(path, x=array)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monge.errors import MongeError
+
+from ._inputs import ARRAYS, write_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +27,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the map (0)")
     parser.add_argument("--labels", type=Path, help="labels (n,) of the source, .npy: also label the target by nearest neighbour")
     args = parser.parse_args(argv)
-    if args.out.suffix not in (".npy", ".npz"):
+    if args.out.suffix not in ARRAYS:
         raise MongeError(f"--out must end in .npy or .npz, got '{args.out}'")
-    import warnings
-
-    import numpy as np
-
     from monge.adapt import DomainAdapter
 
     source, target = _features(args.source), _features(args.target)
@@ -46,18 +45,14 @@ def main(argv: list[str]) -> int:
     start, goal = (target, source) if args.inverse else (source, target)
     moved = adapter.inverse_transform(target) if args.inverse else adapter.transform(source)
     print(_distances(start, moved, goal))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    if args.out.suffix == ".npy":
-        np.save(args.out, moved)
-    else:
-        np.savez_compressed(args.out, x=moved)
+    write_array(args.out, moved)
     print(f"{args.out}: {len(moved)} samples with {moved.shape[1]} features")
     if labels is not None:
         from sklearn.neighbors import KNeighborsClassifier
 
         known, asked = (source, moved) if args.inverse else (moved, target)
         file = args.out.with_name(f"{args.out.stem}-labels.npy")
-        np.save(file, KNeighborsClassifier(1).fit(known, labels).predict(asked))
+        write_array(file, KNeighborsClassifier(1).fit(known, labels).predict(asked))
         print(f"{file}: a label for each of the {len(target)} samples of {args.target}")
     return 0
 

@@ -1,8 +1,7 @@
 """`monge compare RUN...`: one table and one figure of several runs; the seeds of a recipe make one row."""
 
-from __future__ import annotations
-
 import argparse
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -40,16 +39,10 @@ def main(argv: list[str]) -> int:
         method, data = load_run(group.runs[0].folder)
         n, metrics = _POINTS if len(data.shape) == 1 else _PICTURES, known(data)
         samples[group.label] = _panel(Subject(method, data, EvalConfig()).samples(n), data)
-    titles = {m.key: m.title for m in metrics}
-    figure = plots.comparison(
-        _panel(data.held_out(n), data),
-        samples,
-        {group.label: [run.history for run in group.runs] for group in groups},
-        [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric],
-        args.against,
-        {group.label: group.headline(metrics) for group in groups},
-        titles,
-    )
+    histories = {group.label: [run.history for run in group.runs] for group in groups}
+    drawn = [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric]
+    captions, titles = {group.label: group.headline(metrics) for group in groups}, {m.key: m.title for m in metrics}
+    figure = plots.comparison(_panel(data.held_out(n), data), samples, histories, drawn, args.against, captions, titles)
     print(table(groups, metrics))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=200, bbox_inches="tight")
@@ -61,8 +54,6 @@ def main(argv: list[str]) -> int:
 
 def _panel(samples: Any, data: Any) -> Any:
     """Points as they are; of any other kind of sample the picture that shows it, (h, w, 3)."""
-    import io
-
     import numpy as np
     from PIL import Image
 

@@ -1,7 +1,5 @@
 """`monge cp RECIPE [FILE]`: a recipe of your own to change."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`monge eval RUN`: measure again, write metrics.json and report.html."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -59,8 +59,9 @@ def main(argv: list[str]) -> int:
     if rate is None:
         args.out.write_bytes(_grid(between, pairs, modes, args.n))
     else:
-        outs = _numbered(args.out, len(pairs)) if args.pairs else files
-        written = [_music.write(between, a, b, modes, args.n, rate, out) for (a, b), out in zip(pairs, outs, strict=True)]
+        if args.pairs:
+            files = [args.out.with_name(f"{args.out.stem}-{k}{args.out.suffix}") for k in range(1, len(pairs) + 1)]
+        written = [_music.write(between, a, b, modes, args.n, rate, out) for (a, b), out in zip(pairs, files, strict=True)]
         files = [file for some in written for file in some]
     print(*files, sep="\n")
     print(f"{len(pairs)} pair{'s' * (len(pairs) > 1)}, {args.n} samples on each path: {', '.join(modes)}")
@@ -128,7 +129,3 @@ def _grid(between: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tupl
 
     rows = [torch.cat([a[None], between.interpolate(a, b, n, mode), b[None]]) for a, b in pairs for mode in modes]
     return plots.grid_png(torch.cat(rows), columns=n + 2, size=_SIZE)
-
-
-def _numbered(out: Path, n: int) -> list[Path]:
-    return [out.with_name(f"{out.stem}-{k}{out.suffix}") for k in range(1, n + 1)]

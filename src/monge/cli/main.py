@@ -3,8 +3,6 @@
 Commands are imported when they are called, so that `monge --help` does not wait for torch.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys
@@ -44,18 +42,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         status = _run(args)
         sys.stdout.flush()
-    except MongeError as error:
-        if debug:
-            raise
-        _say(str(error))
-        status = 1
     except BrokenPipeError:  # the reader of our output, `head` say, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except OSError as error:
+    except (MongeError, OSError) as error:
         if debug:
             raise
-        _say(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        _say(f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error))
         status = 1
     except KeyboardInterrupt:
         _say("interrupted")
@@ -74,8 +67,7 @@ def _run(args: list[str]) -> int:
     if command not in COMMANDS:
         _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
         return 2
-    result: int = importlib.import_module(COMMANDS[command][0]).main(rest)
-    return result
+    return importlib.import_module(COMMANDS[command][0]).main(rest)
 
 
 def _say(message: str) -> None:

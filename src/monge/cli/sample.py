@@ -1,11 +1,11 @@
 """`monge sample RUN -o FILE`: new samples from a trained run."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
 from monge.errors import MongeError
+
+from ._inputs import ARRAYS, write_array
 
 
 def main(argv: list[str]) -> int:
@@ -17,9 +17,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.n < 1:
         raise MongeError(f"--n must be at least 1, got {args.n}")
-    if args.out.suffix not in (".npy", ".npz", ".png"):
+    if args.out.suffix not in (*ARRAYS, ".png"):
         raise MongeError(f"--out must end in .npy, .npz or .png, got '{args.out}'")
-    import numpy as np
     import torch
 
     from monge.data import drawn
@@ -28,12 +27,10 @@ def main(argv: list[str]) -> int:
     method, source = load_run(RunFolder(args.run))
     with torch.no_grad():
         samples = drawn(method, source, args.n, args.seed).float().cpu()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    if args.out.suffix == ".npy":
-        np.save(args.out, samples.numpy())
-    elif args.out.suffix == ".npz":
-        np.savez_compressed(args.out, x=samples.numpy())
+    if args.out.suffix in ARRAYS:
+        write_array(args.out, samples.numpy())
     else:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_bytes(picture_of(samples, source))
     print(f"{args.out}: {args.n} samples of shape {tuple(samples.shape[1:])}")
     return 0

@@ -1,7 +1,5 @@
 """`monge train RECIPE [--preset NAME] [--run.steps N ...]`: every key of the recipe is a flag."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from dataclasses import dataclass, field
@@ -79,9 +77,11 @@ def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
 def override(recipe: Any, flags: list[str]) -> Any:
     """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those of a file are."""
     from monge.train import parse
+    from monge.train.folder import leaves
     from monge.train.recipe import current, dump
 
-    tree, names = dump(recipe), _names(recipe)
+    tree = dump(recipe)
+    names = list(leaves(tree))
     known = {name.replace("_", "-"): name for name in names}
     words = iter(flags)
     for word in words:
@@ -94,19 +94,13 @@ def override(recipe: Any, flags: list[str]) -> Any:
         if not given:
             value = next(words, "")
             if not value or value.startswith("--"):
-                raise MongeError(f"{flag} needs a value, for example {flag}={_get(tree, name)}")
+                raise MongeError(f"{flag} needs a value, for example {flag}={leaves(tree)[name]}")
         *path, last = name.split(".")
         branch = tree
         for part in path:
             branch = branch[part]
         branch[last] = value
     return parse(tree, "flags")
-
-
-def _get(tree: dict[str, Any], name: str) -> Any:
-    for part in name.split("."):
-        tree = tree[part]
-    return tree
 
 
 def _print_help(recipe: Any, prog: str) -> None:
@@ -132,16 +126,6 @@ def _print_help(recipe: Any, prog: str) -> None:
     Options.__annotations__["recipe"] = Annotated[shown, tyro.conf.arg(name="")]
     with contextlib.suppress(SystemExit):
         tyro.cli(Options, args=["--help"], prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
-
-
-def _names(model: Any, prefix: str = "") -> list[str]:
-    names: list[str] = []
-    for name in type(model).model_fields:
-        if name == "presets":
-            continue
-        value = getattr(model, name)
-        names += _names(value, f"{prefix}{name}.") if hasattr(type(value), "model_fields") else [prefix + name]
-    return names
 
 
 def _dry_run(recipe: Any, folder: Any) -> int:

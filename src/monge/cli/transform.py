@@ -1,16 +1,12 @@
 """`monge transform RUN INPUT -o FILE`: move points or a picture by a trained map, or back with --inverse."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any
 
 from monge.errors import MongeError
 
-from ._inputs import PICTURES, picture
-
-_ARRAYS = (".npy", ".npz")
+from ._inputs import ARRAYS, PICTURES, picture, write_array
 
 
 def main(argv: list[str]) -> int:
@@ -20,10 +16,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help=".npy or .npz for points, .png for a picture")
     parser.add_argument("--inverse", action="store_true", help="from the data back to the origin")
     args = parser.parse_args(argv)
-    arrays = args.input.suffix.lower() in _ARRAYS
+    arrays = args.input.suffix.lower() in ARRAYS
     if not arrays and args.input.suffix.lower() not in PICTURES:
         raise MongeError(f"'{args.input}' is neither an array (.npy, .npz) nor a picture ({', '.join(PICTURES)})")
-    if args.out.suffix not in (_ARRAYS if arrays else (".png",)):
+    if args.out.suffix not in (ARRAYS if arrays else (".png",)):
         raise MongeError(f"--out must end in {'.npy or .npz' if arrays else '.png'} for this input, got '{args.out}'")
     if not args.input.is_file():
         raise MongeError(f"there is no file '{args.input}'")
@@ -46,8 +42,15 @@ def main(argv: list[str]) -> int:
             there = on_cpu(in_blocks(method.inverse_transform, placed(x, method)))
         else:
             there = on_cpu(moved(method, x))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    _write(there, args.out)
+    if arrays:
+        write_array(args.out, there.numpy())
+    else:
+        from PIL import Image
+
+        from monge import plots
+
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(plots.grid(there, columns=1)).save(args.out)
     print(f"{args.out}: {len(there)} moved, shape {tuple(there.shape[1:])}")
     return 0
 
@@ -65,18 +68,3 @@ def _points(path: Path, shape: tuple[int, ...]) -> Any:
     if not (np.issubdtype(x.dtype, np.number) and np.isfinite(x).all()):
         raise MongeError(f"'{path}' holds values that are not finite numbers: remove or replace them")
     return torch.from_numpy(x.astype(np.float32))
-
-
-def _write(moved: Any, path: Path) -> None:
-    import numpy as np
-
-    from monge import plots
-
-    if path.suffix == ".npy":
-        np.save(path, moved.numpy())
-    elif path.suffix == ".npz":
-        np.savez_compressed(path, x=moved.numpy())
-    else:
-        from PIL import Image
-
-        Image.fromarray(plots.grid(moved, columns=1)).save(path)

@@ -3,8 +3,6 @@
 What a studio brings is named by its module and imported when it is asked for; nothing here knows what is in it.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import zipfile
@@ -34,21 +32,11 @@ Open = Callable[[Path, int | None], Source | None]
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set.
+    """A data set: ``about`` says in a line what it is, ``remote`` whether `monge data get` downloads it.
 
-    Attributes
-    ----------
-    name : str
-    about : str
-        What it is, in a line.
-    load : callable
-        From the folder of all data sets and a size (None for its own) to the source.
-    folder : str, optional
-        Where its files are to be put, below that folder; None where there are none.
-    place : callable, optional
-        Where its files are below that folder, or None; by default ``folder``, if that is there.
-    remote : bool
-        Whether `monge data get` downloads it.
+    ``load`` takes the folder of all data sets and a size (None for its own) to the source. ``folder`` is where its files are to
+    be put, below that folder; None where there are none. ``place`` is where they are, or None; by default ``folder``, if that is
+    there.
     """
 
     name: str
@@ -65,13 +53,12 @@ class Entry:
         return root / self.folder if self.folder and (root / self.folder).is_dir() else None
 
 
-def studio(function: str) -> Callable[[Path, int | None], Source]:
+def studio(function: str) -> Load:
     """A function of a studio, ``"module:name"``, imported at its first call."""
     module, name = function.split(":")
 
     def call(path: Path, size: int | None) -> Source:
-        found: Source = getattr(importlib.import_module(module), name)(path, size)
-        return found
+        return getattr(importlib.import_module(module), name)(path, size)
 
     return call
 
@@ -85,6 +72,8 @@ def _whole(name: str, root: Path) -> Path | None:
     return root / name if all((root / name / file).is_file() for file in REMOTES[name].files) else None
 
 
+_DANCES = "36 dances and their music, motion capture of 23 joints"
+
 CATALOG = (
     *(Entry(name, "generated", _named(toy, name, rooted=False)) for name in TOYS),
     *(Entry(name, "generated", _named(lines, name, rooted=False)) for name in LINES),
@@ -94,19 +83,10 @@ CATALOG = (
     *(Entry(name, about, _named(read_cifar, name), name, partial(locate, name)) for name, about in CIFARS.items()),
     *(Entry(name, about, _named(read_unpaired, name, sized=True), name) for name, about in UNPAIRED.items()),
     Entry("nesmdb", "4,905 songs of the NES in four voices", studio("monge.music.nesmdb:read_nesmdb"), "nesmdb"),
-    Entry(
-        "dance_melody",
-        "36 dances and their music, motion capture of 23 joints",
-        studio("monge.dance.data:read_dance_melody"),
-        "dance_melody",
-    ),
+    Entry("dance_melody", _DANCES, studio("monge.dance.data:read_dance_melody"), "dance_melody"),
     Entry("usps", "9,298 handwritten digits of 16×16 pixels", read_usps, "usps"),
     *(Entry(name, "a pair with a known optimal map", _named(read_w2benchmark, name), "w2benchmark") for name in W2BENCHMARK),
 )
-
-
-def _arrays(path: Path, _: int | None) -> Source | None:
-    return from_array(read_array(path), path.stem) if path.is_file() else None
 
 
 OPENERS: tuple[Open, ...] = (  # the first that does not return None has opened the file or folder
@@ -114,7 +94,7 @@ OPENERS: tuple[Open, ...] = (  # the first that does not return None has opened 
     studio("monge.dance.data:open_dances"),
     studio("monge.music.midi:open_midi"),
     lambda path, size: from_images(path, size) if path.is_dir() else None,
-    _arrays,
+    lambda path, _: from_array(read_array(path), path.stem) if path.is_file() else None,
 )
 
 

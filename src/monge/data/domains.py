@@ -1,7 +1,5 @@
 """What a method for sequences must be told about its two domains: distances in each, and a network from one to the other."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import torch
@@ -20,27 +18,21 @@ class Domains(Protocol):
     @property
     def pace(self) -> int:
         """Frames of a source to each vector of noise."""
-        ...
 
     def source_distance(self, y: Tensor, y2: Tensor) -> Tensor:
         """Distances (n, m) between sources."""
-        ...
 
     def states(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Points (n, …) and vectors (n, l) of targets (n, t, d); frames may have been left out between one and the next."""
-        ...
 
     def squared_cost(self, p: Tensor, q: Tensor) -> Tensor:
         """Squared distances (n, m) between points."""
-        ...
 
     def rates(self, x: Tensor) -> Tensor:
         """How targets (n, T, d) move in each frame, (n, T − 2, r); velocities and accelerations, say."""
-        ...
 
     def generator(self, *, noise: int, style: int, width: int) -> nn.Module:
         """Network from sources (n, S, k), noise (n, S // pace, noise) and style (n, S // pace, style) to targets (n, T, d)."""
-        ...
 
 
 class EuclideanDomains:

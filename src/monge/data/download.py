@@ -1,7 +1,5 @@
 """Downloads that resume, try several mirrors, and are believed only when the sha256 agrees."""
 
-from __future__ import annotations
-
 import hashlib
 import urllib.error
 import urllib.request
@@ -36,12 +34,7 @@ def get(name: str, root: str | Path | None = None, remote: Remote | None = None)
 
 
 def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slow(stream.read())
-
-
-def _slow(content: bytes) -> str:  # Python 3.10 has no hashlib.file_digest
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _from_mirrors(file: str, digest: str, mirrors: tuple[str, ...], path: Path) -> None:

@@ -4,8 +4,6 @@ A data set says of which kind its samples are. A new kind is a class with these 
 nothing else has to know it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
@@ -21,24 +19,22 @@ _COLUMNS, _SHEET = 16, 80  # of pictures; from so many on a sheet is wide
 
 
 class Kind(Protocol):
-    """The kind of a data set's samples (n, ...)."""
+    """The kind of a data set's samples (n, ...); one that is derived from this takes them as points by flattening them."""
 
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         """PNG of samples, beside held-out data as far as that helps; ``inputs`` are what a map made the samples of."""
-        ...
 
     def as_points(self, samples: Tensor) -> Tensor:
         """Samples as points (n, d), between which distances are measured."""
-        ...
+        return samples.flatten(1)
 
     @property
     def evaluators(self) -> tuple[Evaluator, ...]:
         """What is measured of this kind, beside what is measured of every method."""
-        ...
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(Kind):
     """Points (n, d), shown as a cloud over held-out data."""
 
     evaluators: tuple[Evaluator, ...] = ()
@@ -48,12 +44,9 @@ class Points:
 
         return plots.to_png(plots.clouds(samples, reference))
 
-    def as_points(self, samples: Tensor) -> Tensor:
-        return samples.flatten(1)
-
 
 @dataclass(frozen=True, eq=False)
-class Mixture:
+class Mixture(Kind):
     """Points of equal isotropic Gaussians: ``centers`` (k, d) and one standard deviation. Which modes are found is measured."""
 
     centers: Tensor
@@ -66,12 +59,9 @@ class Mixture:
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         return Points().show(samples, reference, inputs)
 
-    def as_points(self, samples: Tensor) -> Tensor:
-        return samples.flatten(1)
-
 
 @dataclass(frozen=True)
-class Images:
+class Images(Kind):
     """Pictures (n, c, h, w) in [−1, 1], shown on a sheet; those that a map made of others, below them."""
 
     evaluators: tuple[Evaluator, ...] = IMAGE_EVALUATORS
@@ -84,9 +74,6 @@ class Images:
         columns = len(samples) if len(samples) <= _COLUMNS else _COLUMNS // 2
         rows = zip(inputs.split(columns), samples.split(columns), strict=True)
         return plots.grid_png(torch.cat([part for pair in rows for part in pair]), columns)
-
-    def as_points(self, samples: Tensor) -> Tensor:
-        return samples.flatten(1)
 
 
 def kind_of(data: Any) -> Kind:

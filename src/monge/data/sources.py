@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .kinds import Kind
 
 Indices = NDArray[np.int64]
+Part = tuple[np.ndarray, np.ndarray]
 _TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
 
 
@@ -78,9 +79,8 @@ class FiniteSource:
     def __post_init__(self) -> None:
         train, held_out = len(self.train_indices), len(self.held_out_indices)
         if not (train and held_out):
-            raise MongeError(
-                f"data '{self.name}' has {train} samples to train on and {held_out} held out: each must have at least 1"
-            )
+            found = f"{train} samples to train on and {held_out} held out"
+            raise MongeError(f"data '{self.name}' has {found}: each must have at least 1")
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
         at = np.arange(position, position + n)[own_slice(n, part)]
@@ -108,26 +108,6 @@ class FiniteSource:
         return indices[_permutation(len(indices), seed, -1)[:n]]
 
 
-@dataclass(frozen=True, eq=False)
-class MappedSource:
-    """The samples of another source, each moved by ``map``."""
-
-    name: str
-    shape: tuple[int, ...]
-    source: EndlessSource | FiniteSource = field(repr=False)
-    map: Callable[[Tensor], Tensor] = field(repr=False)
-    kind: Kind | None = None
-
-    def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-        return self.map(self.source.batch(seed, position, n, part))
-
-    def train(self, n: int, seed: int = 0) -> Tensor:
-        return self.map(self.source.train(n, seed))
-
-    def held_out(self, n: int, seed: int = 0) -> Tensor:
-        return self.map(self.source.held_out(n, seed))
-
-
 _APART = 1 << 40  # added to the seed of a pair's origin: two sources of one kind must not draw the same numbers
 
 
@@ -142,7 +122,7 @@ class Pair:
 
     name: str
     origin: EndlessSource | FiniteSource
-    target: EndlessSource | FiniteSource | MappedSource
+    target: EndlessSource | FiniteSource
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     examples: Callable[[int, int], tuple[Tensor, Tensor]] | None = field(default=None, repr=False)
     domains: Domains | None = field(default=None, repr=False)
@@ -200,20 +180,19 @@ def from_array(
     """
     data = _samples(torch.as_tensor(array) if isinstance(array, Tensor) else _numeric(array, name), name)
     n = len(data)
-    held = min(1000, max(1, n // 5)) if n_held_out is None else n_held_out
+    held = _some_held(n) if n_held_out is None else n_held_out
     if not 0 < held < n:
         raise MongeError(f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got {held}")
     if labels is not None and len(labels) != n:
         raise MongeError(f"data '{name}' has {n} samples and {len(labels)} labels: give one label for each sample")
-    order = np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2)
-    return FiniteSource(
-        name,
-        tuple(data.shape[1:]),
-        lambda indices: _as_float(data[torch.from_numpy(indices)]),
-        np.sort(order[: n - held]),
-        np.sort(order[n - held :]),
-        labels,
-    )
+    parts = _split(np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2), held)
+    return FiniteSource(name, tuple(data.shape[1:]), lambda i: _as_float(data[torch.from_numpy(i)]), *parts, labels)
+
+
+def from_parts(name: str, train: Part, test: Part) -> FiniteSource:
+    """Make a source of a published data set, (samples, labels) of either part; the test part is held out."""
+    x, y = (np.concatenate(both) for both in zip(train, test, strict=True))
+    return from_array(x, name, n_held_out=len(test[0]), labels=torch.from_numpy(y.astype(np.int64)), ordered_split=True)
 
 
 def from_dataset(dataset: Dataset[Any], name: str = "dataset") -> FiniteSource:
@@ -228,8 +207,7 @@ def from_dataset(dataset: Dataset[Any], name: str = "dataset") -> FiniteSource:
         return _as_float(samples)
 
     shape = tuple(fetch(np.arange(1)).shape[1:])
-    order, held = _permutation(n, _SPLIT, -2), min(1000, max(1, n // 5))
-    return FiniteSource(name, shape, fetch, np.sort(order[: n - held]), np.sort(order[n - held :]))
+    return FiniteSource(name, shape, fetch, *_split(_permutation(n, _SPLIT, -2), _some_held(n)))
 
 
 def from_images(folder: Path, size: int | None = None) -> FiniteSource:
@@ -251,14 +229,27 @@ def from_images(folder: Path, size: int | None = None) -> FiniteSource:
         except (UnidentifiedImageError, OSError) as error:
             raise MongeError(f"'{path}' is not a readable picture ({error}): remove or replace it") from error
         if pictures[-1].shape[:2] != pictures[0].shape[:2]:
-            sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (pictures[0], pictures[-1])]
-            raise MongeError(
-                f"pictures of mixed sizes: '{paths[0].name}' is {sizes[0]}, '{path.name}' {sizes[1]}: "
-                f"add --data.size {pictures[0].shape[1]}"
-            )
+            raise mixed_sizes(paths[0].name, pictures[0], path.name, pictures[-1])
     if len({p.ndim for p in pictures}) > 1:  # grey and colour together: colour for all
         pictures = [p if p.ndim == 3 else np.repeat(p[..., None], 3, 2) for p in pictures]
     return from_array(np.stack(pictures), folder.name)
+
+
+def mixed_sizes(first: str, one: np.ndarray, second: str, other: np.ndarray) -> MongeError:
+    """The error for two pictures (h, w, …) that differ in size."""
+    sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (one, other)]
+    found = f"'{first}' is {sizes[0]}, '{second}' {sizes[1]}"
+    return MongeError(f"pictures of mixed sizes: {found}: add --data.size {one.shape[1]}")
+
+
+def _some_held(n: int) -> int:
+    """How many of n samples are held out where nobody says."""
+    return min(1000, max(1, n // 5))
+
+
+def _split(order: Indices, held: int) -> tuple[Indices, Indices]:
+    """Training and held-out indices."""
+    return np.sort(order[:-held]), np.sort(order[-held:])
 
 
 def _numeric(array: np.ndarray, name: str) -> Tensor:
@@ -286,9 +277,8 @@ def _samples(data: Tensor, name: str) -> Tensor:
     if data.dtype != torch.uint8:
         low, high = data.min().item(), data.max().item()
         if low < -1 or high > 1:
-            raise MongeError(
-                f"pictures '{name}' range over [{low:.3g}, {high:.3g}]: scale them to [0, 1] or [-1, 1], or store uint8"
-            )
+            found = f"pictures '{name}' range over [{low:.3g}, {high:.3g}]"
+            raise MongeError(f"{found}: scale them to [0, 1] or [-1, 1], or store uint8")
         data = data if low < 0 else 2 * data - 1
     return data
 

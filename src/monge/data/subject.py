@@ -1,7 +1,5 @@
 """A method on a data set: the samples that it draws there, and what evaluators look at."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -17,14 +15,9 @@ from .sources import Pair, Source
 
 
 class Subject:
-    """A method and a data set under measurement. What several evaluators need is drawn once.
+    """A method and a data set under measurement; ``config`` says how many samples, from which seed.
 
-    Parameters
-    ----------
-    method : Method
-    data : Source
-    config : EvalConfig
-        How many samples, from which seed.
+    What several evaluators need is drawn once.
     """
 
     def __init__(self, method: Any, data: Source, config: EvalConfig) -> None:
@@ -58,18 +51,13 @@ def origin(data: Source, n: int, seed: int, *, train: bool = False) -> Tensor:
 def drawn(method: Any, data: Source, n: int, seed: int = 0) -> Tensor:
     """``n`` samples of a method: held-out points of a pair's origin, moved by a map, or what the method generates.
 
-    Raises
-    ------
-    MongeError
-        A method that only moves given samples, on data that are no pair.
+    MongeError for a method that only moves given samples, on data that are no pair.
     """
     if isinstance(data, Pair) and isinstance(method, Map):
         return moved(method, origin(data, n, seed), seed)
     if not isinstance(method, Generator):
-        name = method.config.name
-        raise MongeError(
-            f"method '{name}' moves given samples and generates none, and data '{data.name}' is no pair: give it a pair"
-        )
+        moves = f"method '{method.config.name}' moves given samples and generates none"
+        raise MongeError(f"{moves}, and data '{data.name}' is no pair: give it a pair")
     return method.sample(n, seed)
 
 

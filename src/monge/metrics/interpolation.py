@@ -53,16 +53,9 @@ def midpoint_quality(source: FiniteSource, midpoints: Tensor, first: Tensor, las
     """`MIDPOINTS`: confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in the LeNet's features.
 
     Each stands beside that of a cross-fade of the pixels, the confidence also beside that of held-out pictures. Confidence is the
-    mean of the greatest class probability.
-
-    Parameters
-    ----------
-    source : FiniteSource
-        Data that `has_lenet`; Fréchet distances are to its held-out part.
-    midpoints, first, last : Tensor (n, 1, 28, 28)
-        Pictures decoded half-way between the codes of the pictures ``first`` and ``last``.
-    paths : Tensor (m, k, 1, 28, 28)
-        Whole interpolations, ends included, of the first m pairs.
+    mean of the greatest class probability. ``source`` are data that `has_lenet`; Fréchet distances are to its held-out part.
+    ``midpoints`` are decoded half-way between the codes of the pictures ``first`` and ``last``, (n, 1, 28, 28) each; ``paths``
+    (m, k, 1, 28, 28) are whole interpolations, ends included, of the first m pairs.
     """
     lenet = classifier(source)
     data, data_classes = lenet(source.held_out(len(midpoints)))
@@ -74,8 +67,6 @@ def midpoint_quality(source: FiniteSource, midpoints: Tensor, first: Tensor, las
         return frechet(features, data), classes.amax(1).mean().item(), length
 
     ours, faded = judged(midpoints, paths), judged((first + last) / 2, cross_fade(first[:m], last[:m], k))
-    measures = {
-        metric: Measured(value, beside={"crossfade": other}) for metric, value, other in zip(MIDPOINTS, ours, faded, strict=True)
-    }
-    confidence = {**measures[CONFIDENCE].beside, "data": data_classes.amax(1).mean().item()}
-    return measures | {CONFIDENCE: Measured(measures[CONFIDENCE].value, beside=confidence)}
+    beside = [{"crossfade": value} for value in faded]
+    beside[MIDPOINTS.index(CONFIDENCE)]["data"] = data_classes.amax(1).mean().item()
+    return {metric: Measured(value, beside=other) for metric, value, other in zip(MIDPOINTS, ours, beside, strict=True)}

@@ -29,9 +29,8 @@ from .spec import Measured, Measures, Metric
 if TYPE_CHECKING:
     from monge.data import FiniteSource
 
-FRECHET = Metric(
-    "frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=(("floor", "its floor", 1),), headline=True
-)
+_FLOOR = (("floor", "its floor", 1),)
+FRECHET = Metric("frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=_FLOOR, headline=True)
 KID = Metric("kid_lenet", "KID-LeNet", 2, "low", table="KID-LeNet")
 PRECISION = Metric("precision_lenet", "precision", 3, "high", table="precision")
 RECALL = Metric("recall_lenet", "recall", 3, "high", table="recall")
@@ -109,8 +108,11 @@ def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, seed: int = 0, ca
     """Return the LeNet for a labelled data set of 28×28 pictures, trained on first use (under a minute for MNIST)."""
     if source.shape != (1, 28, 28):
         raise MongeError(f"the LeNet takes pictures of shape (1, 28, 28), data '{source.name}' has {source.shape}")
+    if source.labels is None:
+        raise MongeError(f"the LeNet needs labels, data '{source.name}' has none")
     trained = f"v{_VERSION}-e{epochs}" + (f"-s{seed}" if seed else "")
-    path = (cache or cache_folder()) / f"lenet-{source.name}-{trained}-{_fingerprint(source)}.safetensors"
+    labels = hashlib.sha256(source.labels[source.train_indices].numpy().tobytes()).hexdigest()[:8]  # a subset has its own LeNet
+    path = (cache or cache_folder()) / f"lenet-{source.name}-{trained}-{labels}.safetensors"
     seal = path.with_suffix(".sha256")
     if path.is_file() and seal.is_file():
         content = path.read_bytes()
@@ -124,13 +126,6 @@ def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, seed: int = 0, ca
     partial.replace(path)
     seal.write_text(hashlib.sha256(content).hexdigest() + "\n")
     return _ready(content, source)
-
-
-def _fingerprint(source: FiniteSource) -> str:
-    """Eight digits that tell a subset of the data, one class of it say, from the whole, so that each has its own LeNet."""
-    if source.labels is None:
-        raise MongeError(f"the LeNet needs labels, data '{source.name}' has none")
-    return hashlib.sha256(source.labels[source.train_indices].numpy().tobytes()).hexdigest()[:8]
 
 
 def _ready(content: bytes, source: FiniteSource) -> Classifier:

@@ -5,8 +5,6 @@ in the table of a comparison, in the README. `Measured` holds the number itself 
 of real samples reaches. An `Evaluator` measures some metrics of a method on a data set.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -35,35 +33,15 @@ class EvalConfig(Frozen):
 class Metric:
     """The name of a number and the way it is written.
 
-    Attributes
-    ----------
-    key : str
-        Name in ``metrics.json``.
-    title : str
-        Name for people.
-    decimals : int, optional
-        Of the number as it is shown; four significant digits when None.
-    better : "low", "high" or None
-        Which end is better, if either.
-    unit : str
-        What follows the number; with ``"%"`` a share is shown as 100 times itself.
-    scale : float
-        The number is shown times this.
-    ratio : str, optional
-        Key of the number over its floor, which tables then show in place of the number.
-    stem : str, optional
-        What the keys of floor and references begin with, where it is not ``key``.
-    table : str, optional
-        Head of its column in the table of a comparison; no column when None.
-    beside : tuple of (str, str, int)
-        Further columns: the reference of `Measured.beside` (or ``"floor"``), the head of its column, and its decimals.
-    headline : bool
-        Whether it is the one number to write below a picture of samples.
-    brief : bool
-        Whether it is printed at the end of a run; reports show all.
+    ``key`` is its name in ``metrics.json``, ``title`` its name for people, and ``better`` the end that is better, if either. The
+    number is shown times ``scale``, with ``decimals`` (four significant digits when None), and followed by its ``unit``; with
+    ``"%"`` a share is shown as 100 times itself. ``ratio`` is the key of the number over its floor, which tables then show in
+    place of the number; ``stem`` is what the keys of floor and references begin with, where it is not ``key``.
 
-    Examples
-    --------
+    ``table`` is the head of its column in the table of a comparison; no column when None. ``beside`` are further columns: the
+    reference of `Measured.beside` (or ``"floor"``), the head of its column, and its decimals. ``headline`` says whether it is the
+    one number to write below a picture of samples, ``brief`` whether it is printed at the end of a run; reports show all.
+
     >>> share = Metric("share_within_3_sigma", "within 3σ", 1, "high", unit="%", scale=100)
     >>> share.text(0.987)
     '98.7 %'
@@ -137,7 +115,7 @@ def flat(measures: Mapping[Metric, Measured]) -> dict[str, Any]:
     >>> flat({Metric("w2_squared", "W₂²", ratio="w2_ratio"): Measured(3.0, 2.0), Metric("m", "m"): Measured(float("nan"))})
     {'w2_squared': 3.0, 'w2_squared_floor': 2.0, 'w2_ratio': 1.5}
     """
-    found: dict[str, Any] = {}
+    found = dict[str, Any]()
     for metric, measured in measures.items():
         found[metric.key] = measured.value
         if measured.floor is not None:
@@ -187,14 +165,8 @@ When = Literal["end", "log"]
 class Evaluator:
     """Measures some metrics of a subject, a method on a data set; see `monge.data.Subject`.
 
-    Attributes
-    ----------
-    metrics : tuple of Metric
-        All that it may measure, in the order in which tables show them.
-    measure : callable
-        Subject to `Measures`; empty where the subject has nothing of the kind.
-    when : tuple of "end" and "log"
-        At the end of a run, or with every line of the log, which must be cheap.
+    ``metrics`` are all that it may measure, in the order in which tables show them. ``measure`` maps a subject to `Measures`,
+    empty where the subject has nothing of the kind, ``when`` the run ends, or with every line of the log, which must be cheap.
     """
 
     metrics: tuple[Metric, ...]

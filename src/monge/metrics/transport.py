@@ -3,8 +3,6 @@ r"""How far a map is from the optimal one.
 Korotin et al., "Do neural optimal transport solvers work?", NeurIPS 2021    [korotin2021b], section 4.1
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from .spec import Metric
@@ -20,16 +18,10 @@ INVERSE_CYCLE = Metric("inverse_cycle_error", "back and there", None, "low", uni
 def l2_uvp(moved: Tensor, truth: Tensor) -> float:
     r"""Unexplained variance in per cent, :math:`100\, E\|\hat T(x) - T(x)\|^2 / \mathrm{Var}\, T(x)`.
 
-    0 is the optimal map, 100 what the map of everything to the mean of Q has. Also the cycle error, in per cent, of points that
-    went there and back, with the points themselves as the truth.
+    ``moved`` and ``truth`` (n, d) are images of the same points under the map to judge and under the optimal one; n > 1. 0 is the
+    optimal map, 100 what the map of everything to the mean of Q has. Also the cycle error, in per cent, of points that went there
+    and back, with the points themselves as the truth. ValueError for different shapes or a single point.
 
-    Parameters
-    ----------
-    moved, truth : Tensor (n, d)
-        Images of the same points under the map to judge and under the optimal one; n > 1.
-
-    Examples
-    --------
     >>> import torch
     >>> truth = torch.tensor([[0.0], [2.0]])
     >>> l2_uvp(truth, truth), l2_uvp(torch.ones(2, 1), truth)

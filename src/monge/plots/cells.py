@@ -13,9 +13,7 @@ Each function returns a figure of its own, or that of the ``axis`` that it is gi
 equal steps look equal.
 """
 
-from __future__ import annotations
-
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,29 +22,21 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
 from torch import Tensor
 
 from monge.ot import Box, SemiDiscrete, laguerre_cells
 
 from .compare import _TEXT
-from .pictures import _ACCENT
-from .transport import _START, _frame
-
-Array: TypeAlias = NDArray[np.float64]
+from .pictures import _ACCENT, Array
+from .transport import _ARROWS, _START, _frame
 
 _LABELLED = 12  # targets that can have a number beside them
 _TIE = 1e-6  # of the largest cost: what a float32 potential knows
 _FAINT = 0.01  # shares below have no arrow
 _GOLDEN = 0.618034  # hues that are far apart, however many there are
 _TO_CONES = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]])
-_TO_RED_GREEN_BLUE = np.array(
-    [
-        [4.0767416621, -3.3077115913, 0.2309699292],
-        [-1.2684380046, 2.6097574011, -0.3413193965],
-        [-0.0041960863, -0.7034186147, 1.7076147010],
-    ]
-)
+_RED, _GREEN = (4.0767416621, -3.3077115913, 0.2309699292), (-1.2684380046, 2.6097574011, -0.3413193965)
+_TO_RED_GREEN_BLUE = np.array([_RED, _GREEN, (-0.0041960863, -0.7034186147, 1.7076147010)])
 
 
 def laguerre(
@@ -71,7 +61,10 @@ def laguerre(
     ['50 %', '50 %']
     """
     corners = [cell.detach().double().cpu().numpy() for cell in laguerre_cells(y, psi, box)]
-    labels = np.array([_area(cell) for cell in corners]) / box.volume if mass is None else _numbers(mass, "mass", len(y))
+    if mass is not None and mass.shape != (len(y),):
+        raise ValueError(f"mass has shape {tuple(mass.shape)} for {len(y)} targets: give one number a target")
+    areas = np.array([_area(cell) for cell in corners]) / box.volume
+    labels = areas if mass is None else mass.detach().double().cpu().numpy()
     axis = _axis(axis, title, box)
     seen = [j for j, cell in enumerate(corners) if len(cell)]
     colours = _rgb(_cell_colours(len(y)))[seen]
@@ -152,31 +145,17 @@ def _samples(x: Tensor) -> Tensor:
     return x.detach().double().cpu()
 
 
-def _numbers(values: Tensor, name: str, m: int) -> Array:
-    if values.shape != (m,):
-        raise ValueError(f"{name} has shape {tuple(values.shape)} for {m} targets: give one number a target")
-    return values.detach().double().cpu().numpy()
-
-
 def _targets(axis: Axes, y: Array, shares: Array) -> None:
     sizes = 18 + 60 * (shares * len(y)).clip(0, 4) ** 0.5 if len(y) <= _LABELLED else 14
     axis.scatter(y[:, 0], y[:, 1], s=sizes, color=_TEXT, edgecolors="white", linewidths=1.2, zorder=5)
     if len(y) > _LABELLED:
         return
     middle = y[:, 1].mean()
+    look: dict[str, Any] = {"ha": "center", "fontsize": 9, "color": _TEXT, "zorder": 6, "annotation_clip": True}
+    look["path_effects"] = [withStroke(linewidth=2.5, foreground="white", alpha=0.8)]
     for (across, up), share in zip(y, shares, strict=True):  # on the outer side, where no arrows arrive
-        axis.annotate(
-            f"{100 * share:.0f} %",
-            (across, up),
-            xytext=(0, 9 if up >= middle else -18),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-            color=_TEXT,
-            path_effects=[withStroke(linewidth=2.5, foreground="white", alpha=0.8)],
-            zorder=6,
-            annotation_clip=True,
-        )
+        place = (0, 9 if up >= middle else -18)
+        axis.annotate(f"{100 * share:.0f} %", (across, up), xytext=place, textcoords="offset points", **look)
 
 
 def _arrows(axis: Axes, x: Tensor, y: Tensor, shares: Tensor, box: Box, torn: Tensor) -> None:
@@ -187,22 +166,9 @@ def _arrows(axis: Axes, x: Tensor, y: Tensor, shares: Tensor, box: Box, torn: Te
     way = way * (1 - 0.025 * max(np.subtract(box.hi, box.lo)) / length.clamp_min(1e-12)).clamp_min(0)
     few = len(x) <= _LABELLED
     strength = torch.where(torn[i], 1.0, 0.25 + 0.65 * shares[i, j]) * (1 if few else 0.6)
-    inks = np.array([to_rgb(_ACCENT if t else _START) for t in torn[i].tolist()]).reshape(-1, 3)
-    axis.quiver(
-        *x[i].T.numpy(),
-        *way.T.numpy(),
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        width=0.004 if few else 0.0018,
-        headwidth=5,
-        headlength=6,
-        headaxislength=5,
-        minlength=0.1,
-        color=np.column_stack([inks, strength.numpy()]),
-        zorder=3,
-    )
     inks = np.array([to_rgb(_ACCENT if t else _START) for t in torn.tolist()]).reshape(-1, 3)
+    look: dict[str, Any] = {"color": np.column_stack([inks[i], strength.numpy()]), "zorder": 3} | _ARROWS
+    axis.quiver(*x[i].T.numpy(), *way.T.numpy(), width=0.004 if few else 0.0018, minlength=0.1, **look)
     axis.scatter(x[:, 0], x[:, 1], s=42 if few else 10, c=inks, edgecolors="white", linewidths=1.0 if few else 0.3, zorder=4)
 
 

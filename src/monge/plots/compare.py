@@ -1,7 +1,5 @@
 """Methods side by side: what each draws, and how fast it got there."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
@@ -13,11 +11,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .pictures import _INK
+from .pictures import _INK, Array, flat, plane
 
 History = Sequence[Mapping[str, Any]]
-Array = NDArray[np.float64]
-Picture = NDArray[np.uint8]
 
 _TEXT, _QUIET, _RULE = "#2b2f36", "#6b7480", "#e4e8ec"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#2b2f36")  # after Okabe and Ito
@@ -54,7 +50,12 @@ def comparison(
     figure = Figure(figsize=(columns * side, rows * (side + 0.5) + 3.4), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[rows * (side + 0.5), 3.4], hspace=0.04, squeeze=False).flat
     axes = above.subplots(rows, columns, squeeze=False).flatten()
-    (_points if data.ndim == 2 else _pictures)(axes, data, samples)
+    if data.ndim == 2:
+        _points(axes, data, samples)
+    else:
+        for axis, shown in zip(axes, [data, *samples.values()], strict=False):
+            axis.imshow(shown)
+            axis.spines[:].set_visible(False)
     _titles(axes, list(samples))
     for axis, label in zip(axes, ["data", *samples], strict=False):
         axis.set(xticks=[], yticks=[])
@@ -93,48 +94,20 @@ def _titles(axes: NDArray[Any], labels: Sequence[str]) -> None:
         axis.text(0, 1.02, settings, transform=axis.transAxes, fontsize=8.5, color=_QUIET)
 
 
-def _pictures(axes: NDArray[Any], data: Picture, samples: Mapping[str, Picture]) -> None:
-    for axis, shown in zip(axes, [data, *samples.values()], strict=False):
-        axis.imshow(shown)
-        axis.spines[:].set_visible(False)
-
-
 def _points(axes: NDArray[Any], data: Tensor, samples: Mapping[str, Tensor]) -> None:
-    centre, principal = _plane(data)
-    real, *clouds = ((_flat(t) - centre) @ principal for t in (data, *samples.values()))
+    centre, principal = plane(data)
+    real, *clouds = ((flat(t) - centre) @ principal for t in (data, *samples.values()))
     middle, reach = (real.max(0) + real.min(0)) / 2, 0.62 * (real.max(0) - real.min(0)).max()
+    corner: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "top"}
     for i, (axis, cloud) in enumerate(zip(axes, [None, *clouds], strict=False)):
         axis.scatter(*real.T, s=3, color=_INK, alpha=0.75 if cloud is None else 0.45, linewidths=0, rasterized=True)
         if cloud is not None:
             axis.scatter(*cloud.T, s=3.5, color=_style(i - 1)[0], alpha=0.7, linewidths=0, rasterized=True)
             outside = (np.abs(cloud - middle) > reach).any(1).mean()
             if outside > 0:
-                axis.annotate(
-                    f"{outside:.1%} outside",
-                    (1, 0),
-                    xytext=(0, -4),
-                    xycoords="axes fraction",
-                    textcoords="offset points",
-                    ha="right",
-                    va="top",
-                    fontsize=9,
-                    color=_QUIET,
-                )
+                axis.annotate(f"{outside:.1%} outside", (1, 0), xytext=(0, -4), fontsize=9, color=_QUIET, **corner)
         axis.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")
         axis.spines[:].set_color(_RULE)
-
-
-def _plane(data: Tensor) -> tuple[Array, Array]:
-    """Centre and basis (d, 2) of the plane to draw: the space itself in two dimensions, the principal axes in more."""
-    y = _flat(data)
-    d = y.shape[1]
-    if d <= 2:
-        return np.zeros(d), np.eye(d, 2)
-    return y.mean(0), np.linalg.svd(y - y.mean(0), full_matrices=False)[2][:2].T
-
-
-def _flat(points: Tensor) -> Array:
-    return points.detach().cpu().double().flatten(1).numpy()
 
 
 def _curves(axis: Axes, histories: Mapping[str, Sequence[History]], metric: str, against: str, title: str) -> None:
@@ -174,30 +147,15 @@ def _name_lines(axis: Axes, bands: Mapping[str, tuple[Array, Array, Array, Array
     ends = [(label, i, b[0][-1], b[1][-1]) for i, (label, b) in enumerate(bands.items()) if len(b[0])]
     gap = 0.14 if any(", " in label for label in bands) else 0.08
     heights = [float(np.clip(to_axes.transform((x, y))[1], 0, 1)) for _, _, x, y in ends]
+    words: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "axes fraction", "linespacing": 1.0}
+    words |= {"fontsize": 8.5, "va": "center"}
+    line = {"arrowstyle": "-", "linewidth": 0.8, "alpha": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
     for (label, i, x, y), height, place in zip(ends, heights, _apart(heights, gap), strict=True):
         colour = _style(i)[0]
         right = axis.get_xlim()[1]
         axis.plot([x, right], [y, y], color=colour, linewidth=0.8, linestyle=(0, (1, 2)), alpha=0.8)
-        axis.annotate(
-            label.replace(", ", "\n", 1),
-            (1, height),
-            xytext=(1.03, place),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            color=colour,
-            fontsize=8.5,
-            linespacing=1.0,
-            va="center",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.8,
-                "alpha": 0.8,
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-            },
-        )
+        name, leader = label.replace(", ", "\n", 1), line | {"color": colour}
+        axis.annotate(name, (1, height), xytext=(1.03, place), color=colour, arrowprops=leader, **words)
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:

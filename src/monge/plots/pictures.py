@@ -1,7 +1,5 @@
 """Pictures of samples, clouds and curves; every function returns a figure or PNG bytes and draws on no screen."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -9,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+Array = NDArray[np.float64]
 _INK, _ACCENT = "#9aa5b1", "#d1495b"
 
 
@@ -52,13 +52,8 @@ def grid_png(samples: Tensor, columns: int = 16, size: int = 40) -> bytes:
 
 def clouds(samples: Tensor, data: Tensor) -> Figure:
     """Generated points over data points, (n, …) each; of more than two numbers the first two principal axes of the data."""
-    x, y = (t.detach().cpu().double().flatten(1).numpy() for t in (samples, data))
-    if y.shape[1] > 2:
-        centre = y.mean(0)
-        axes = np.linalg.svd(y - centre, full_matrices=False)[2][:2].T
-        x, y = (x - centre) @ axes, (y - centre) @ axes
-    if y.shape[1] == 1:  # also the axes of a single datum
-        x, y = (np.column_stack([t, np.zeros(len(t))]) for t in (x, y))
+    centre, axes = plane(data)
+    x, y = ((flat(t) - centre) @ axes for t in (samples, data))
     figure = Figure(figsize=(6, 6))
     axis = figure.subplots()
     axis.scatter(y[:, 0], y[:, 1], s=5, color=_INK, alpha=0.5, linewidths=0, label="data")
@@ -67,6 +62,21 @@ def clouds(samples: Tensor, data: Tensor) -> Figure:
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, markerscale=3, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def plane(data: Tensor) -> tuple[Array, Array]:
+    """Centre and basis (d, 2) of the plane to draw: the space itself in two dimensions, the principal axes in more."""
+    y = flat(data)
+    d = y.shape[1]
+    if d <= 2:
+        return np.zeros(d), np.eye(d, 2)
+    axes = np.linalg.svd(y - y.mean(0), full_matrices=False)[2][:2]
+    return y.mean(0), np.pad(axes, ((0, 2 - len(axes)), (0, 0))).T  # a single datum has one axis
+
+
+def flat(points: Tensor) -> Array:
+    """Samples (n, …) as an array (n, d)."""
+    return points.detach().cpu().double().flatten(1).numpy()
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:

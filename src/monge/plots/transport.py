@@ -4,8 +4,6 @@ Points are (n, d), tensors or arrays. In more than two dimensions everything is 
 target, or of the moved points where no target is given.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from math import cos, pi
@@ -19,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 from torch import Tensor
 
-from .compare import _QUIET, _RULE, _TEXT, _flat, _plane
-from .pictures import _ACCENT, _INK
+from .compare import _QUIET, _RULE, _TEXT
+from .pictures import _ACCENT, _INK, Array, flat, plane
 
 Points = Tensor | NDArray[Any]
-Array = NDArray[np.float64]
 
 _START = "#33658a"  # where mass comes from; _ACCENT is where it arrives, _INK where it should
+_ARROWS: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "headwidth": 5, "headlength": 6, "headaxislength": 5}
 _FINER = 3  # frames are drawn so many times larger and reduced, which smooths the dots
 _COLOURS = 32  # of a frame: dots, their smoothed rims, paper
 _PAUSE = 12  # the two ends last as long as so many frames
@@ -43,29 +41,15 @@ def arrows(x: Points, moved: Points, *, target: Points | None = None, n: int = 2
     starts, ends, goal = _seen(x, moved, target)
     chosen = np.unique(np.linspace(0, len(starts) - 1, n).round().astype(int))
     starts, ends = starts[chosen], ends[chosen]
+    box = _box(starts, ends, goal)
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     axis = figure.subplots()
     if goal is not None:
         axis.scatter(goal[:, 0], goal[:, 1], s=5, color=_INK, alpha=0.4, linewidths=0, label="target", rasterized=True)
-    axis.quiver(
-        starts[:, 0],
-        starts[:, 1],
-        *(ends - starts).T,
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        width=0.0022,
-        headwidth=5,
-        headlength=6,
-        headaxislength=5,
-        minlength=0.5,
-        color=_ACCENT,
-        alpha=0.55,
-        zorder=2,
-    )
+    axis.quiver(*starts.T, *(ends - starts).T, width=0.0022, minlength=0.5, color=_ACCENT, alpha=0.55, zorder=2, **_ARROWS)
     axis.scatter(starts[:, 0], starts[:, 1], s=9, color=_START, linewidths=0, label="x", zorder=3)
     axis.scatter(ends[:, 0], ends[:, 1], s=9, color=_ACCENT, linewidths=0, label="T(x)", zorder=4)
-    _frame(axis, "transport", _box(starts, ends, *([] if goal is None else [goal])))
+    _frame(axis, "transport", box)
     axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.6, frameon=False, fontsize=9)
     return figure
 
@@ -89,9 +73,8 @@ def level_sets(
     with torch.no_grad():
         heights = potential(places).detach().cpu().double().reshape(resolution, resolution).T.numpy()
     if not np.isfinite(heights).all():
-        raise ValueError(
-            f"the potential is not finite everywhere in the box {left:.3g} to {right:.3g}, {bottom:.3g} to {top:.3g}"
-        )
+        box = f"{left:.3g} to {right:.3g}, {bottom:.3g} to {top:.3g}"
+        raise ValueError(f"the potential is not finite everywhere in the box {box}")
     low, high = heights.min(), heights.max()
     if low == high:
         raise ValueError(f"the potential is {low:.3g} everywhere in the box: a constant has no level sets")
@@ -115,11 +98,10 @@ def before_after(x: Points, moved: Points, y: Points) -> Figure:
     starts, ends, goal = _seen(x, moved, y)
     assert goal is not None
     box = _box(starts, ends, goal)
+    drawn = (("source", _START, starts), ("moved", _ACCENT, ends), ("target", _QUIET, goal))
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    for axis, name, colour, cloud in zip(
-        panels, ("source", "moved", "target"), (_START, _ACCENT, _QUIET), (starts, ends, goal), strict=True
-    ):
+    for axis, (name, colour, cloud) in zip(panels, drawn, strict=True):
         if name == "moved":
             axis.scatter(goal[:, 0], goal[:, 1], s=4, color=_INK, alpha=0.4, linewidths=0, rasterized=True)
         axis.scatter(cloud[:, 0], cloud[:, 1], s=4, color=colour, alpha=0.6, linewidths=0, rasterized=True)
@@ -139,12 +121,10 @@ def displacement_gif(
     (40, 40)
     """
     if frames < 2 or size < 16 or milliseconds < 20:
-        raise ValueError(
-            f"frames must be at least 2, size 16 and milliseconds 20 (shorter ones are slowed by viewers), "
-            f"got {frames}, {size} and {milliseconds}"
-        )
+        least = "frames must be at least 2, size 16 and milliseconds 20 (shorter ones are slowed by viewers)"
+        raise ValueError(f"{least}, got {frames}, {size} and {milliseconds}")
     starts, ends, goal = _seen(x, moved, target)
-    left, right, bottom, top = _box(starts, ends, *([] if goal is None else [goal]))
+    left, right, bottom, top = _box(starts, ends, goal)
     edge = size * _FINER
 
     def pixels(points: Array) -> Array:
@@ -178,7 +158,7 @@ def _seen(x: Points, moved: Points, target: Points | None) -> tuple[Array, Array
     d = clouds["x"].shape[1]
     if reference.shape[1] != d:
         raise ValueError(f"target must have the {d} coordinates of x, got {reference.shape[1]}")
-    centre, axes = _plane(torch.from_numpy(reference))
+    centre, axes = plane(torch.from_numpy(reference))
     seen = {name: (points - centre) @ axes for name, points in clouds.items()}
     return seen["x"], seen["moved"], seen.get("target")
 
@@ -187,7 +167,7 @@ def _cloud(points: Points, name: str) -> Array:
     tensor = torch.as_tensor(points)
     if tensor.ndim != 2 or len(tensor) < 2:
         raise ValueError(f"{name} must be at least two points (n, d), got shape {tuple(tensor.shape)}")
-    cloud = _flat(tensor)
+    cloud = flat(tensor)
     if not np.isfinite(cloud).all():
         raise ValueError(f"{name} holds NaN or Inf: remove those points before drawing")
     return cloud
@@ -205,9 +185,9 @@ def _region(where: Points | Sequence[float]) -> tuple[Array | None, tuple[float,
     return points, _box(points)
 
 
-def _box(*clouds: Array) -> tuple[float, float, float, float]:
+def _box(*clouds: Array | None) -> tuple[float, float, float, float]:
     """A square around everything, with a margin."""
-    points = np.concatenate(clouds)
+    points = np.concatenate([cloud for cloud in clouds if cloud is not None])
     middle = (points.max(0) + points.min(0)) / 2
     reach = 0.54 * float((points.max(0) - points.min(0)).max()) or 1.0
     return middle[0] - reach, middle[0] + reach, middle[1] - reach, middle[1] + reach

@@ -4,8 +4,6 @@ A file is the bytes of `torch.save` followed by their sha256. It is written unde
 last two are kept, and a file that does not agree with its digest is passed over for the one before.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import io
@@ -37,10 +35,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise MongeError(
-            f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit; "
-            "free some space and run the same command again"
-        ) from error
+        full = f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit"
+        raise MongeError(f"{full}; free some space and run the same command again") from error
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -63,8 +59,7 @@ def load_latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
         content = path.read_bytes()
         body, digest = content[:-_DIGEST], content[-_DIGEST:]
         if hashlib.sha256(body).digest() == digest:
-            state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-            return state, remarks
+            return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True), remarks
         remarks.append(f"checkpoint {path} is torn or corrupt: falling back to the one before it")
     return None, remarks
 

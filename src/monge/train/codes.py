@@ -1,14 +1,12 @@
 """What is measured of a method around an autoencoder: its reconstructions, and what its codes tell."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from monge import metrics
-from monge.data import FiniteSource, Source, Subject
+from monge.data import FiniteSource, Subject
 from monge.methods.protocols import Autoencoding
 from monge.metrics import Measured, Measures, evaluator
 from monge.metrics.codes import CLUSTERING, CODES_MMD, CODES_W2, LINEAR_PROBE, RECONSTRUCTION
@@ -30,7 +28,10 @@ def codes(subject: Subject) -> Measures:
     autoencoder, held_out = method.autoencoder, data.held_out(config.samples, config.seed)
     found = {RECONSTRUCTION: Measured(autoencoder.error_all(held_out).mean().item() / autoencoder.entries(held_out))}
     if method.prior is not None:
-        found |= _to_prior(autoencoder.encode_all(held_out), method.prior, config.seed)
+        z, prior = autoencoder.encode_all(held_out), method.prior
+        drawn, other = prior.held_out(len(z), config.seed), prior.train(len(z), config.seed)
+        n = min(len(z), len(drawn), len(other))
+        found |= metrics.prior_distances(z[:n], drawn[:n], other[:n]) if n > 1 else {}
     if isinstance(data, FiniteSource) and data.labels is not None:
         found |= _labelled(autoencoder, data, data.labels, config.seed)
     return found
@@ -40,12 +41,6 @@ def encoded_part(autoencoder: Autoencoder, data: FiniteSource, indices: NDArray[
     """Codes (n, d) of the samples of a data set at ``indices``, few of which are in memory at a time."""
     blocks = np.split(indices, range(_BLOCK, len(indices), _BLOCK))
     return torch.cat([autoencoder.encode_all(data.fetch(block)) for block in blocks])
-
-
-def _to_prior(found: Tensor, prior: Source, seed: int) -> Measures:
-    drawn, other = prior.held_out(len(found), seed), prior.train(len(found), seed)
-    n = min(len(found), len(drawn), len(other))
-    return metrics.prior_distances(found[:n], drawn[:n], other[:n]) if n > 1 else {}
 
 
 def _labelled(autoencoder: Autoencoder, data: FiniteSource, labels: Tensor, seed: int) -> Measures:

@@ -1,7 +1,5 @@
 """Runs side by side: seeds of one recipe become one group, and groups become rows of a table."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ from typing import Any
 from monge.errors import MongeError, nearest
 from monge.metrics import Metric
 
-from .folder import RunFolder, _flat
+from .folder import RunFolder, leaves
 from .recipe import Recipe, dump
 
 _FREE = ("run.seed", "run.out", "about.", "data.root")  # what runs of one group may differ in
@@ -109,27 +107,22 @@ def columns(known: Sequence[Metric]) -> list[Column]:
 def read_groups(paths: Sequence[str | Path]) -> list[Group]:
     """Read run folders and group the seeds of each recipe, in the order given.
 
-    Raises
-    ------
-    MongeError
-        A folder that is not a run, lacks its log or its metrics.json, holds other data than the first, or the same run twice.
+    MongeError for a folder that is no run, lacks its log or its metrics.json, holds other data than the first, or the same run
+    twice.
     """
     runs = [_read(RunFolder(path)) for path in paths]
     for run in runs[1:]:
         names = [r.recipe.data.name for r in (runs[0], run)]
         if names[0] != names[1]:
-            raise MongeError(
-                f"runs on different data cannot be compared: {runs[0].folder.path} is on '{names[0]}', "
-                f"{run.folder.path} on '{names[1]}'"
-            )
+            found = f"{runs[0].folder.path} is on '{names[0]}', {run.folder.path} on '{names[1]}'"
+            raise MongeError(f"runs on different data cannot be compared: {found}")
     together: dict[str, list[Run]] = {}
     for run in runs:
         same = together.setdefault(json.dumps(_settings(run.recipe), sort_keys=True), [])
         twin = next((r for r in same if r.recipe.run.seed == run.recipe.run.seed), None)
         if twin is not None:
-            raise MongeError(
-                f"{twin.folder.path} and {run.folder.path} hold the same run (recipe and seed {run.recipe.run.seed}): name one"
-            )
+            same_run = f"hold the same run (recipe and seed {run.recipe.run.seed})"
+            raise MongeError(f"{twin.folder.path} and {run.folder.path} {same_run}: name one")
         same.append(run)
     groups = [tuple(sorted(group, key=lambda r: r.recipe.run.seed)) for group in together.values()]
     return [Group(label, group) for label, group in zip(_labels(groups), groups, strict=True)]
@@ -148,7 +141,7 @@ def _read(folder: RunFolder) -> Run:
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
     """The flat configuration without what runs of one group may differ in."""
-    return {k: v for k, v in _flat(dump(recipe)).items() if not k.startswith(_FREE)}
+    return {k: v for k, v in leaves(dump(recipe)).items() if not k.startswith(_FREE)}
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
@@ -168,20 +161,18 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
 def table(groups: Sequence[Group], known: Sequence[Metric]) -> str:
     """The groups as aligned text, one a row, with ``*`` at the best of each column; ``known`` says how numbers are written."""
     shown = [c for c in columns(known) if any(c.key in g.figures for g in groups)]
-    rows = [["method", *(c.title for c in shown), "seeds"]]
-    best = {c.key: _best(c, groups) for c in shown}
+    rows = [["method", *(f"{c.title}  " for c in shown), "seeds"]]
     for group in groups:
-        cells = [
-            c.cell(group.figures[c.key]) + (" *" if group.label in best[c.key] else "  ") if c.key in group.figures else ""
-            for c in shown
-        ]
-        rows.append([group.label, *cells, str(len(group.runs))])
-    rows[0] = [rows[0][0], *(f"{title}  " for title in rows[0][1:-1]), rows[0][-1]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
+        row = [group.label]
+        for c in shown:
+            mark = " *" if group.label in _best(c, groups) else "  "
+            row.append(c.cell(group.figures[c.key]) + mark if c.key in group.figures else "")
+        rows.append([*row, str(len(group.runs))])
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for label, *cells in rows:
+        aligned = (cell.rjust(width) for cell, width in zip(cells, others, strict=True))
+        lines.append("  ".join([label.ljust(first), *aligned]))
     return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
 
 

@@ -1,7 +1,5 @@
 """The numbers of a log line: how far the samples are at this step, cheaply, and whether the game still goes on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
@@ -24,20 +22,10 @@ _STALLED = "the critic gives the generator no gradient (generator_grad below 1e-
 
 @torch.no_grad()
 def diagnose(method: Any, data: Source, evaluators: Iterable[Evaluator]) -> dict[str, float]:
-    """Measure a method in training, by those evaluators that are cheap enough and by its own estimate.
+    """Measure a method in training: numbers by name, from the evaluators for "log", which are cheap enough, and its own estimate.
 
-    Parameters
-    ----------
-    method : Method
-        With an ``estimate``, see `monge.methods.protocols.CriticEstimate`, what it returns is added.
-    data : Source
-    evaluators : iterable of Evaluator
-        Those for "log" are used.
-
-    Returns
-    -------
-    dict
-        Numbers by name; one that is not finite is left out, since JSON has no word for it.
+    With an ``estimate``, see `monge.methods.protocols.CriticEstimate`, what it returns is added. A number that is not finite is
+    left out, since JSON has no word for it.
     """
     n = _CLOUD if prod(data.shape) <= _LARGE else _FEW
     subject = Subject(method, data, EvalConfig(samples=n, lenet_samples=_PICTURES))

@@ -1,9 +1,6 @@
 """Measuring and picturing a run: what every method is measured by, and what the kind of the data adds."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterator, Mapping
 from statistics import mean as average
 from typing import Any
 
@@ -28,11 +25,7 @@ from .recipe import dump
 _GRID, _CLOUD, _PAIRS = 80, 2000, 24  # samples that are shown: most kinds, points, and those that a map made
 _NEIGHBORS = 16  # samples shown beside their nearest training data
 _TRAINING = 60_000  # data among which those are looked for
-_CAPTIONS = {
-    "samples": "samples",
-    "neighbours": "neighbours: samples above, the nearest training picture below each",
-    "curves": "curves",
-}
+_BELOW = "neighbours: samples above, the nearest training picture below each"
 
 SAMPLES = Metric("samples", "samples", brief=False)
 HELD_OUT = Metric("held_out", "held-out samples", brief=False)
@@ -88,21 +81,12 @@ def known(data: Source) -> list[Metric]:
     return list(dict.fromkeys(metric for one in evaluators(data) for metric in one.metrics))
 
 
-class Evaluation(Mapping[str, Any]):
+class Evaluation(dict[str, Any]):
     """What was measured of a run: the content of ``metrics.json``, which also knows how its numbers are written."""
 
     def __init__(self, measures: Measures, warnings: list[str] | None = None) -> None:
+        super().__init__(flat(measures) | ({"warnings": warnings} if warnings else {}))
         self.measures = measures
-        self._flat = flat(measures) | ({"warnings": warnings} if warnings else {})
-
-    def __getitem__(self, key: str) -> Any:
-        return self._flat[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._flat)
-
-    def __len__(self) -> int:
-        return len(self._flat)
 
     def summary(self) -> str:
         """One line for each metric, then the warnings."""
@@ -132,14 +116,14 @@ def evaluate_run(folder: RunFolder, method: Any, data: Source) -> Evaluation:
     measures = _measured(Subject(method, data, recipe.eval))
     measures |= {metric: Measured(last[metric.key]) for metric in LAST if metric.key in last}
     found = Evaluation(measures, [f"{_when(steps, len(history))}: {warning}" for warning, steps in raised(history).items()])
-    write_atomically(folder.metrics, (json.dumps(dict(found), indent=2) + "\n").encode())
+    write_atomically(folder.metrics, (json.dumps(found, indent=2) + "\n").encode())
     draw_pictures(folder, method, data)
     if NEAREST in measures:
         write_atomically(folder.neighbours, _neighbors(method, data))
     if history:
         write_atomically(folder.curves, plots.to_png(plots.curves(history)))
-    files = [file for file in (folder.samples, folder.neighbours, folder.curves) if file.is_file()]
-    pictures = {_CAPTIONS[file.stem]: file.read_bytes() for file in files}
+    captions = {"samples": folder.samples, _BELOW: folder.neighbours, "curves": folder.curves}
+    pictures = {caption: file.read_bytes() for caption, file in captions.items() if file.is_file()}
     rows = [(metric.title, *_cells(metric, measured)) for metric, measured in measures.items()]
     page = plots.report_page(recipe.about.title, dump(recipe), rows, pictures, found.get("warnings", ()))
     write_atomically(folder.report, page.encode())

@@ -1,7 +1,5 @@
 """A run folder: config.yaml, log.jsonl, checkpoints/, model.safetensors and pictures."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping
@@ -43,14 +41,12 @@ class RunFolder:
         if cleared:
             self._clear()
         if self.config.is_file():
-            ours, theirs = _flat(dump(recipe)), _flat(dump(self.recipe()))
+            ours, theirs = leaves(dump(recipe)), leaves(dump(self.recipe()))
             changed = [k for k in sorted({*ours, *theirs}) if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)]
             if changed:
                 shown = ", ".join(f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4])
-                raise MongeError(
-                    f"{self.path} holds a run of another configuration ({shown}): "
-                    "choose another --run.out, or --fresh to start over"
-                )
+                held = f"{self.path} holds a run of another configuration ({shown})"
+                raise MongeError(f"{held}: choose another --run.out, or --fresh to start over")
         elif not cleared and self.path.is_dir() and any(self.path.iterdir()):
             raise MongeError(f"{self.path} exists and is not a run folder: choose another --run.out")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -82,9 +78,8 @@ class RunFolder:
             with self.log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
-            raise MongeError(
-                f"cannot write {self.log} ({error.strerror}): correct that and run the same command again"
-            ) from error
+            said = f"cannot write {self.log} ({error.strerror})"
+            raise MongeError(f"{said}: correct that and run the same command again") from error
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of the log; a line that was cut off by a crash is left out."""
@@ -138,11 +133,12 @@ def delete(checkpoints: Path, *files: Path) -> None:
         checkpoints.parent.rmdir()
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of a tree of mappings under dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
 
 
 def device_of(name: str) -> torch.device:

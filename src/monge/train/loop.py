@@ -3,8 +3,6 @@
 A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers and two integers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -28,12 +26,8 @@ from .runner import Bar, Clock, Runner
 def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluation | None:
     """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
 
-    Raises
-    ------
-    Interrupted
-        After SIGINT or SIGTERM, with a checkpoint written.
-    MongeError
-        Non-finite loss or gradient, another configuration in the folder, a full disk.
+    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written. MongeError for a loss or gradient that is not finite,
+    another configuration in the folder, a full disk.
     """
     with parallel.processes() as part, _threads(recipe.run.threads):
         main = part[0] == 0
@@ -51,14 +45,8 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluati
         record = _Record(folder, method, source, clock)
         where = {"part": part, "device": device, "dtype": getattr(torch, recipe.run.dtype)}
         job = Training(method, source, recipe.run.seed, recipe.run.steps, **where)
-        runner = Runner(
-            job,
-            folder.checkpoints,
-            every=recipe.run.every,
-            clock=clock,
-            bar=Bar(recipe.method.name),
-            not_finite=partial(_not_finite, folder),
-        )
+        shown: dict[str, Any] = {"bar": Bar(recipe.method.name), "not_finite": partial(_not_finite, folder)}
+        runner = Runner(job, folder.checkpoints, every=recipe.run.every, clock=clock, **shown)
         if state:
             runner.restore(state)
         if main:
@@ -123,7 +111,10 @@ class _Record:
         line |= diagnose(self.method, self.source, evaluators(self.source))
         if warnings := alarms(means):
             line["warning"] = "; ".join(warnings)
-            self.tell(step, warnings)
+        for warning in warnings:  # each once a run, earlier sittings included
+            if warning not in self.told:
+                tqdm.write(f"step {step}: {warning}")
+        self.told |= set(warnings)
         self.folder.append(line)
         return line
 
@@ -132,19 +123,10 @@ class _Record:
         self.folder.save_weights(self.method.state_dict())
         draw_pictures(self.folder, self.method, self.source)
 
-    def tell(self, step: int, warnings: list[str]) -> None:
-        """Print each warning once a run, earlier sittings included."""
-        for warning in warnings:
-            if warning not in self.told:
-                tqdm.write(f"step {step}: {warning}")
-        self.told |= set(warnings)
-
 
 def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:
-    return (
-        f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: "
-        "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
-    )
+    mend = "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
+    return f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: {mend}"
 
 
 @contextmanager

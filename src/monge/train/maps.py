@@ -1,11 +1,5 @@
 """What is measured of a method that moves one distribution onto another: its inverse, and how far it is from optimal."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from torch import Tensor
-
 from monge import metrics, ot
 from monge.data import Pair, Subject, origin
 from monge.data.subject import in_blocks, on_cpu, placed
@@ -30,7 +24,7 @@ def inverse(subject: Subject) -> Measures:
 def _there_and_back(subject: Subject, seed: int) -> Measures:
     method, data, n = subject.method, subject.data, subject.config.samples
     x, y = origin(data, n, seed), data.held_out(n, seed)
-    there, back = (_blocks(f, t, method) for f, t in ((method.transform, x), (method.inverse_transform, y)))
+    there, back = (in_blocks(f, placed(t, method)) for f, t in ((method.transform, x), (method.inverse_transform, y)))
     apart = metrics.w2_squared(on_cpu(back), x, origin(data, n, seed, train=True))
     return {
         INVERSE: Measured(apart.value, apart.floor, {"ratio": apart.ratio}),
@@ -54,8 +48,8 @@ def optimality(subject: Subject) -> Measures:
         truth = data.truth(x)
         beside = {"linear": metrics.l2_uvp(linear_map(data)(x), truth)}
         if isinstance(method, InvertibleMap):
-            beside["inverse"] = metrics.l2_uvp(on_cpu(_blocks(method.inverse_transform, truth, method)), x)
-        found[L2_UVP] = Measured(metrics.l2_uvp(on_cpu(_blocks(method.transform, x, method)), truth), beside=beside)
+            beside["inverse"] = metrics.l2_uvp(on_cpu(in_blocks(method.inverse_transform, placed(truth, method))), x)
+        found[L2_UVP] = Measured(metrics.l2_uvp(on_cpu(in_blocks(method.transform, placed(x, method))), truth), beside=beside)
     return found
 
 
@@ -63,7 +57,3 @@ def linear_map(data: Pair, n: int = _JUDGED) -> ot.AffineMap:
     """The optimal map between Gaussians with the moments of P and Q, the best linear one."""
     x, y = data.origin_train(n), data.train(n)
     return ot.gaussian_map(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())
-
-
-def _blocks(f: Any, x: Tensor, method: Any) -> Tensor:
-    return in_blocks(f, placed(x, method))

@@ -4,8 +4,6 @@ The steps of a `Job` are functions of its inputs and the number of the step, so 
 that a checkpoint needs, and the continuation equals the uninterrupted run to the bit on the same machine.
 """
 
-from __future__ import annotations
-
 import math
 import signal
 import sys
@@ -31,6 +29,8 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _SHOWN = ("scale", "loss", "energy_distance", "frechet_lenet")  # beside the bar
 
 Scalars = Mapping[str, float]
+OnStep = Callable[[int, Scalars], None]
+Log = Callable[[int, Scalars], Scalars]
 
 
 class Job(Protocol):
@@ -39,12 +39,10 @@ class Job(Protocol):
     @property
     def done(self) -> bool:
         """Whether no step is left."""
-        ...
 
     @property
     def progress(self) -> float:
         """Share of the work that is done, in [0, 1]."""
-        ...
 
     def step(self) -> Mapping[str, float | Tensor]: ...
 
@@ -151,20 +149,11 @@ class Bar:
 class Runner:
     """Takes the steps of a job, to its end, to the end of a budget, or until a signal.
 
-    Parameters
-    ----------
-    job : Job
-    checkpoints : path, optional
-        Folder of the checkpoints; without one nothing is kept, and a signal ends the run as Ctrl-C ends any program.
-    every : int, optional
-        Steps between two checkpoints, and lines of the log; by default they are some seconds apart.
-    time_budget : float, optional
-        Wall seconds, earlier sittings included, after which the job is left as it is.
-    clock : Clock, optional
-        One that runs already counts what went before the first step.
-    bar : Bar, optional
-    not_finite : callable, optional
-        (step, term, value) to what is said of a scalar that is NaN or infinite: what to do about it.
+    ``checkpoints`` is their folder; without one nothing is kept, and a signal ends the run as Ctrl-C ends any program. There are
+    ``every`` steps between two checkpoints, and lines of the log; by default they are some seconds apart. ``time_budget`` are
+    wall seconds, earlier sittings included, after which the job is left as it is. A ``clock`` that runs already counts what went
+    before the first step. ``not_finite`` makes of (step, term, value) what is said of a scalar that is NaN or infinite: what to
+    do about it.
     """
 
     def __init__(
@@ -194,31 +183,16 @@ class Runner:
         how = "was finished" if self.finished else "continues"
         return f"{how} after {self.step} steps and {earlier['wall_seconds']:.0f} s"
 
-    def run(
-        self,
-        *,
-        on_step: Callable[[int, Scalars], None] | None = None,
-        log: Callable[[int, Scalars], Scalars] | None = None,
-        saved: Callable[[], None] | None = None,
-    ) -> bool:
+    def run(self, *, on_step: OnStep | None = None, log: Log | None = None, saved: Callable[[], None] | None = None) -> bool:
         """Take the steps that are left; returns whether the time budget cut them off.
 
-        Parameters
-        ----------
-        on_step : callable, optional
-            Called with the number of the step and its scalars; its time counts.
-        log : callable, optional
-            Called before each checkpoint, on the first process, with the number of the step and the means of the scalars since
-            the last one; what it returns is shown beside the bar. A line of a log that has no checkpoint is dropped on resuming.
-        saved : callable, optional
-            Called after each checkpoint, on the first process: the place to write weights and pictures.
+        ``on_step`` is called with the number of the step and its scalars; its time counts. The others are called on the first
+        process: ``log`` before each checkpoint, with the number of the step and the means of the scalars since the last one, and
+        ``saved`` after it, to write weights and pictures. What ``log`` returns is shown beside the bar; a line of a log that has
+        no checkpoint is dropped on resuming.
 
-        Raises
-        ------
-        Interrupted
-            After SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where checkpoints have no folder.
-        MongeError
-            A scalar that is not finite, a full disk.
+        `Interrupted` after SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where checkpoints have no folder.
+        MongeError for a scalar that is not finite, a full disk.
         """
         seen: dict[str, list[float]] = {}
         over = False
@@ -228,7 +202,9 @@ class Runner:
                 before = self.clock.wall if self._budget else 0.0
                 scalars = {name: float(value) for name, value in self.job.step().items()}
                 self.step += 1
-                self._check_finite(scalars)
+                for name, value in scalars.items():
+                    if not math.isfinite(value):
+                        raise MongeError(self._not_finite(self.step, name, value))
                 self._show(scalars)
                 if on_step:
                     on_step(self.step, scalars)
@@ -246,11 +222,6 @@ class Runner:
                     raise Interrupted(caught[0] if caught else signal.SIGTERM, self.step)
         return over
 
-    def _check_finite(self, scalars: Scalars) -> None:
-        for name, value in scalars.items():
-            if not math.isfinite(value):
-                raise MongeError(self._not_finite(self.step, name, value))
-
     def _show(self, scalars: Scalars) -> None:
         if self._bar:
             self._bar.show(self.job.progress, self.step, scalars)
@@ -267,7 +238,7 @@ class Runner:
             return self.step % self._every == 0
         return time.perf_counter() - self._saved > max(_SAVE_EVERY, _SAVE_SHARE * self._cost)
 
-    def _record(self, means: Scalars, log: Callable[[int, Scalars], Scalars] | None, saved: Callable[[], None] | None) -> None:
+    def _record(self, means: Scalars, log: Log | None, saved: Callable[[], None] | None) -> None:
         if self._checkpoints is None or parallel.rank() > 0:
             return
         with self.clock.paused():

@@ -5,15 +5,12 @@
 A record of the binary version is one byte for the label, then 1,024 bytes each of red, green and blue, row by row.
 """
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from monge.data.sources import FiniteSource, from_array
+from monge.data.sources import FiniteSource, Part, from_parts
 from monge.errors import MongeError
 
 CIFARS = {
@@ -36,14 +33,10 @@ def locate(name: str, root: Path) -> Path | None:
 def wanted(name: str, root: Path) -> str:
     """Say which files are expected where."""
     if name == "cifar10_subset":
-        return (
-            f"put {root / 'cifar10_subset' / 'cifar10_5k.npz'} there, with the arrays x_train (n, 32, 32, 3) uint8, y_train, "
-            "x_test and y_test"
-        )
-    return (
-        f"unpack cifar-10-binary.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) in {root}, or put its {_FILES[0]} to "
-        f"{_FILES[4]} and {_FILES[5]} in {root / 'cifar10'}"
-    )
+        arrays = "x_train (n, 32, 32, 3) uint8, y_train, x_test and y_test"
+        return f"put {root / 'cifar10_subset' / 'cifar10_5k.npz'} there, with the arrays {arrays}"
+    archive = "cifar-10-binary.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html)"
+    return f"unpack {archive} in {root}, or put its {_FILES[0]} to {_FILES[4]} and {_FILES[5]} in {root / 'cifar10'}"
 
 
 def read_cifar(name: str, root: Path) -> FiniteSource:
@@ -54,9 +47,7 @@ def read_cifar(name: str, root: Path) -> FiniteSource:
         if name == "cifar10" and pickled is not None:
             raise MongeError(f"{pickled} is CIFAR-10's python version, and monge loads no pickles: {wanted(name, root)}")
         raise MongeError(f"data set '{name}' is not on this machine: {wanted(name, root)}")
-    train_x, train_y, test_x, test_y = _subset(place) if name == "cifar10_subset" else _binary(place)
-    labels = torch.from_numpy(np.concatenate([train_y, test_y]).astype(np.int64))
-    return from_array(np.concatenate([train_x, test_x]), name, n_held_out=len(test_x), labels=labels, ordered_split=True)
+    return from_parts(name, *(_subset(place) if name == "cifar10_subset" else _binary(place)))
 
 
 def _folders(root: Path, version: str) -> tuple[Path, ...]:
@@ -64,13 +55,13 @@ def _folders(root: Path, version: str) -> tuple[Path, ...]:
     return root / "cifar10", root / unpacked, root / "cifar10" / unpacked
 
 
-def _binary(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    batches = [_records(folder / file) for file in _FILES]
-    x, y = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))
-    return x, y, *batches[-1]
+def _binary(folder: Path) -> tuple[Part, Part]:
+    *train, test = (_records(folder / file) for file in _FILES)
+    x, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
+    return (x, y), test
 
 
-def _records(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _records(path: Path) -> Part:
     size, due = path.stat().st_size, _RECORDS * _RECORD
     if size != due:
         raise MongeError(f"'{path}' is corrupt: it has {size:,} bytes, not {due:,}; take it from the archive again")
@@ -80,15 +71,15 @@ def _records(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
-def _subset(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _subset(path: Path) -> tuple[Part, Part]:
     try:
         with np.load(path, allow_pickle=False) as content:
             train_x, train_y, test_x, test_y = (content[key] for key in _ARRAYS)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' cannot be read ({error}): it must hold {', '.join(_ARRAYS)}") from error
-    for x, y in ((train_x, train_y), (test_x, test_y)):
+    train, test = (train_x, train_y), (test_x, test_y)
+    for x, y in (train, test):
         if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3) or y.shape != x.shape[:1]:
-            raise MongeError(
-                f"'{path}' holds pictures {x.shape} {x.dtype} with labels {y.shape}, not (n, 32, 32, 3) uint8 with (n,)"
-            )
-    return train_x, train_y, test_x, test_y
+            held = f"pictures {x.shape} {x.dtype} with labels {y.shape}"
+            raise MongeError(f"'{path}' holds {held}, not (n, 32, 32, 3) uint8 with (n,)")
+    return train, test

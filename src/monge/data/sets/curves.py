@@ -17,8 +17,6 @@ up to the offset o, which moves a target as a whole and is independent of the so
 a and b have skewed and unequal distributions, only one map between the domains keeps distances and distribution: `counterpart`.
 """
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from math import exp, pi
@@ -26,6 +24,7 @@ from math import exp, pi
 import torch
 from torch import Generator, Tensor
 
+from monge.data.kinds import Kind
 from monge.data.sources import EndlessSource, Pair
 from monge.metrics import Evaluator
 
@@ -38,7 +37,7 @@ _OFFSET = 0.1  # standard deviation of o in each direction
 
 
 @dataclass(frozen=True)
-class Curves:
+class Curves(Kind):
     """Curves (n, T, 2) in the plane; those that a map made of others, below them."""
 
     evaluators: tuple[Evaluator, ...] = ()
@@ -46,9 +45,6 @@ class Curves:
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:  # noqa: ARG002
         made = samples[:_SHOWN].cpu()
         return plot_curves(made if inputs is None else torch.cat([inputs[:_SHOWN].cpu(), made]), _SHOWN)
-
-    def as_points(self, samples: Tensor) -> Tensor:
-        return samples.flatten(1)
 
 
 def curves() -> Pair:

@@ -6,8 +6,6 @@ One zip, or a folder of your own, holds four folders of pictures, trainA, trainB
 B is Q.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 import zlib
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from monge.data.sources import FiniteSource, Pair, from_array
+from monge.data.sources import FiniteSource, Pair, from_array, mixed_sizes
 from monge.errors import MongeError
 
 UNPAIRED = {
@@ -52,7 +50,10 @@ def from_pair_of_folders(folder: Path, size: int | None = None) -> Pair:
 
 def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) -> Pair:
     pictures = {folder: _pictures(files, folder, place, size) for folder in ("trainA", "testA", "trainB", "testB")}
-    _same_sizes({member: picture for folder in pictures.values() for member, picture in folder.items()})
+    (first, one), *others = (item for folder in pictures.values() for item in folder.items())
+    for member, other in others:
+        if other.shape != one.shape:
+            raise mixed_sizes(first, one, member, other)
     origin, target = (_source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB")
     return Pair(name, origin, target)
 
@@ -60,16 +61,6 @@ def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) ->
 def _source(name: str, train: Pictures, test: Pictures) -> FiniteSource:
     array = np.stack([*train.values(), *test.values()])
     return from_array(np.moveaxis(array, 3, 1), name, n_held_out=len(test), ordered_split=True)
-
-
-def _same_sizes(pictures: Pictures) -> None:
-    (first, one), *others = pictures.items()
-    for member, other in others:
-        if other.shape != one.shape:
-            sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (one, other)]
-            raise MongeError(
-                f"pictures of mixed sizes: '{first}' is {sizes[0]}, '{member}' {sizes[1]}: add --data.size {one.shape[1]}"
-            )
 
 
 def _pictures(files: Mapping[str, Read], folder: str, place: str, size: int | None) -> Pictures:

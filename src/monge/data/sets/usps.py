@@ -6,18 +6,15 @@ The file holds train/data (7291, 256) and test/data (2007, 256) in [0, 1], and t
 frame, while MNIST's fill 20 of 28 pixels and have their centre of mass in the middle: enlarged, these are laid out like those.
 """
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from monge.data.sources import FiniteSource, from_array
+from monge.data.sources import FiniteSource, from_parts
 from monge.errors import MongeError
 
 USPS = "usps"
@@ -36,14 +33,12 @@ def read_usps(root: Path, size: int | None = None) -> FiniteSource:
     path = root / "usps" / "usps.h5"
     if not path.is_file():
         raise MongeError(f"data set 'usps' is not at {path}: set MONGE_DATA to the folder that holds usps/usps.h5")
-    (train_x, train_y), (test_x, test_y) = _read(path)
-    x = np.concatenate([train_x, test_x]).reshape(-1, _SIDE, _SIDE)
+    parts = [(x.reshape(-1, _SIDE, _SIDE), y) for x, y in _read(path)]
     if size is not None and size != _SIDE:
         if size < _SIDE:
             raise MongeError(f"size must be at least {_SIDE} for data set 'usps', got {size}: its pictures are not reduced")
-        x = np.stack([like_mnist(picture, size) for picture in x])
-    labels = torch.from_numpy(np.concatenate([train_y, test_y]).astype(np.int64))
-    return from_array(x, USPS, n_held_out=len(test_x), labels=labels, ordered_split=True)
+        parts = [(np.stack([like_mnist(picture, size) for picture in x]), y) for x, y in parts]
+    return from_parts(USPS, *parts)
 
 
 def like_mnist(picture: Array, size: int) -> Array:
@@ -58,14 +53,10 @@ def like_mnist(picture: Array, size: int) -> Array:
     side = round(size * _FILLED)
     small = np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
     weight = small.sum()
-    up, across = (np.arange(side) + 0.5 for _ in range(2))
-    if weight == 0:
-        top = left = (size - side) // 2
-    else:
-        top, left = (
-            int(np.clip(round(size / 2 - float((small.sum(axis) * place).sum() / weight)), 0, size - side))
-            for axis, place in ((1, up), (0, across))
-        )
+    top = left = (size - side) // 2
+    if weight > 0:
+        middles = ((small.sum(axis) * (np.arange(side) + 0.5)).sum() / weight for axis in (1, 0))
+        top, left = (int(np.clip(round(size / 2 - float(middle)), 0, size - side)) for middle in middles)
     frame = np.zeros((size, size), np.float32)
     frame[top : top + side, left : left + side] = small
     return frame

@@ -7,8 +7,6 @@ P is a mixture of three Gaussians, and Q its image under T = (∇(v₁ + v₂) �
 that the authors trained towards mixtures of ten. A gradient of a convex function is optimal, so T is the truth.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import elu
 
-from monge.data.sources import EndlessSource, MappedSource, Pair
+from monge.data.sources import EndlessSource, Pair
 from monge.errors import MongeError
 
 W2BENCHMARK = {f"w2benchmark-{d}": d for d in (2, 4, 8, 16, 32, 64)}
@@ -36,11 +34,11 @@ def read_w2benchmark(name: str, root: Path) -> Pair:
         with np.load(path, allow_pickle=False) as content:
             arrays = {key: torch.from_numpy(content[key]).float() for key in content}
         d = len(arrays["out_shift"])
-        origin = EndlessSource(f"{name}-origin", (d,), partial(_three_gaussians, arrays))
-        truth = _truth(arrays)
+        draw, truth = partial(_three_gaussians, arrays), _truth(arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): replace it") from error
-    return Pair(name, origin, MappedSource(f"{name}-target", (d,), origin, truth), truth)
+    target = EndlessSource(f"{name}-target", (d,), lambda n, generator: truth(draw(n, generator)))
+    return Pair(name, EndlessSource(f"{name}-origin", (d,), draw), target, truth)
 
 
 def _three_gaussians(arrays: Arrays, n: int, generator: Generator) -> Tensor:
@@ -62,10 +60,8 @@ def _truth(arrays: Arrays) -> Callable[[Tensor], Tensor]:
 
 def _gradient(arrays: Arrays) -> Callable[[Tensor], Tensor]:
     """∇ of w·h₂ with h₀ = q₀(x), hᵢ = celu(Wᵢ hᵢ₋₁ + qᵢ(x)) and qᵢ(x) = Σᵣ (x·aᵣ)² + Bᵢ x + bᵢ."""
-    layers = [
-        (arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"])
-        for q in (f"quadratic_layers.{i}" for i in range(3))
-    ]
+    names = [f"quadratic_layers.{i}" for i in range(3)]
+    layers = [(arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"]) for q in names]
     W = [arrays[f"convex_layers.{i}.weight"] for i in range(2)]
     w = arrays["final_layer.weight"]
 
