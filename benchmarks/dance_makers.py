@@ -1,4 +1,4 @@
-"""What makes dances to the held-out songs, learnt or not, and what is measured of them beside `monge.dance.metrics.dance_figures`.
+"""What makes dances to the held-out songs, learnt or not, and what is measured beside `monge.dance.metrics.dance_figures`.
 
 A maker gives takes: for each held-out song, in order, a dance (T, J, 3) and the music (T, 80) it is judged by.
 """

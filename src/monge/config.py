@@ -3,6 +3,8 @@
 A comment behind a field, or where it is long a docstring below, is what ``--help`` prints of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 

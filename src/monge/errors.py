@@ -1,5 +1,7 @@
 """Errors that meet a person: one line that names the thing and the mend."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from difflib import get_close_matches
 

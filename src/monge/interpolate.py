@@ -25,6 +25,8 @@ z_t has the law μ at every t. It is made for such pairs: between two codes that
 ``slerp`` does not.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 

@@ -4,6 +4,8 @@ OT losses couple the batch, so each process computes the loss of the *gathered* 
 the own slice only, `sync_grads` adds the processes' gradients up: together they are exactly the gradient of one process.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

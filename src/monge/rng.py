@@ -1,5 +1,7 @@
 """Random numbers as a function of integers: nothing here reads or changes a global state."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from torch import Tensor

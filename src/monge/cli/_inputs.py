@@ -1,5 +1,7 @@
 """What commands take and write: items of a data set by number, files of the user's that are fitted to a run, arrays."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

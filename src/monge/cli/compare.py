@@ -1,5 +1,7 @@
 """`monge compare RUN...`: one table and one figure of several runs; the seeds of a recipe make one row."""
 
+from __future__ import annotations
+
 import argparse
 import io
 import json

@@ -1,5 +1,7 @@
 """`monge cp RECIPE [FILE]`: a recipe of your own to change."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 

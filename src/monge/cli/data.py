@@ -1,5 +1,7 @@
 """`monge data ls|get NAME`: the data sets."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """`monge eval RUN`: measure again, write metrics.json and report.html."""
 
+from __future__ import annotations
+
 import argparse
 
 

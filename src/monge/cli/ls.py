@@ -1,5 +1,7 @@
 """`monge ls`: the recipes that come with the package. Reads YAML only, so it is quick."""
 
+from __future__ import annotations
+
 import argparse
 from importlib import resources
 

@@ -3,6 +3,8 @@
 Commands are imported when they are called, so that `monge --help` does not wait for torch.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys

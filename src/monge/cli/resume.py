@@ -1,5 +1,7 @@
 """`monge resume RUN`: continue with the configuration that the folder holds."""
 
+from __future__ import annotations
+
 import argparse
 
 

@@ -1,5 +1,7 @@
 """`monge sample RUN -o FILE`: new samples from a trained run."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """`monge train RECIPE [--preset NAME] [--run.steps N ...]`: every key of the recipe is a flag."""
 
+from __future__ import annotations
+
 import contextlib
 import sys
 from dataclasses import dataclass, field

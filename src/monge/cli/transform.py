@@ -1,5 +1,7 @@
 """`monge transform RUN INPUT -o FILE`: move points or a picture by a trained map, or back with --inverse."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 from typing import Any

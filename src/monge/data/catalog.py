@@ -3,6 +3,8 @@
 What a studio brings is named by its module and imported when it is asked for; nothing here knows what is in it.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 import zipfile

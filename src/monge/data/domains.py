@@ -1,5 +1,7 @@
 """What a method for sequences must be told about its two domains: distances in each, and a network from one to the other."""
 
+from __future__ import annotations
+
 from typing import Protocol
 
 import torch

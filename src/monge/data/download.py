@@ -1,5 +1,7 @@
 """Downloads that resume, try several mirrors, and are believed only when the sha256 agrees."""
 
+from __future__ import annotations
+
 import hashlib
 import urllib.error
 import urllib.request

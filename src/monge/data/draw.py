@@ -1,5 +1,7 @@
 """What one training step may draw: data and noise, both functions of (seed, step, position)."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 

@@ -1,5 +1,7 @@
 """What is measured of points of a mixture and of pictures, beside what is measured of every method."""
 
+from __future__ import annotations
+
 from statistics import mean as average
 
 import torch

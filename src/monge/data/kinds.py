@@ -4,6 +4,8 @@ A data set says of which kind its samples are. A new kind is a class with these 
 nothing else has to know it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol

@@ -1,5 +1,7 @@
 """Distributions that codes should have: what an autoencoder's prior may be."""
 
+from __future__ import annotations
+
 from functools import partial
 from pathlib import Path
 

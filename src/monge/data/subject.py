@@ -1,5 +1,7 @@
 """A method on a data set: the samples that it draws there, and what evaluators look at."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

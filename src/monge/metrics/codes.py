@@ -7,6 +7,8 @@ The encoder has seen no labels. For ACAI's codes of MNIST, 32 numbers each, the 
 classifier and 94.38 % for clusters; its k-means took the best of 1,000 beginnings, ours the best of 20.
 """
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 

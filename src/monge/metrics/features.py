@@ -7,6 +7,8 @@
 A figure is comparable only with figures on the same features: name them beside it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch

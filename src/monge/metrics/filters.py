@@ -9,6 +9,8 @@ everywhere. A test split of tens of pictures is too small for the 2,048 features
 for grey.
 """
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d

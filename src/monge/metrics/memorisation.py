@@ -3,6 +3,8 @@
 New data lie at some distance from the training data, copies lie nearer; held-out data say how near is usual.
 """
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 

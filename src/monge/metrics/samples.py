@@ -4,6 +4,8 @@ A finite sample of the data is not at distance 0 from another. The floor is meas
 held-out sample as the figure, because on a 2-D mixture it moves by a tenth from draw to draw.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch

@@ -5,6 +5,8 @@ in the table of a comparison, in the README. `Measured` holds the number itself 
 of real samples reaches. An `Evaluator` measures some metrics of a method on a data set.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite

@@ -3,6 +3,8 @@ r"""How far a map is from the optimal one.
 Korotin et al., "Do neural optimal transport solvers work?", NeurIPS 2021    [korotin2021b], section 4.1
 """
 
+from __future__ import annotations
+
 from torch import Tensor
 
 from .spec import Metric

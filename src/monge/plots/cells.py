@@ -13,6 +13,8 @@ Each function returns a figure of its own, or that of the ``axis`` that it is gi
 equal steps look equal.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Methods side by side: what each draws, and how fast it got there."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any

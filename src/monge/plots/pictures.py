@@ -1,5 +1,7 @@
 """Pictures of samples, clouds and curves; every function returns a figure or PNG bytes and draws on no screen."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Mapping, Sequence
 from math import ceil

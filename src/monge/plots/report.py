@@ -1,5 +1,7 @@
 """A run on one page of HTML that opens from disk: no script, no network."""
 
+from __future__ import annotations
+
 import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence

@@ -4,6 +4,8 @@ Points are (n, d), tensors or arrays. In more than two dimensions everything is 
 target, or of the moved points where no target is given.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Callable, Sequence
 from math import cos, pi

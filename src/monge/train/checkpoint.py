@@ -4,6 +4,8 @@ A file is the bytes of `torch.save` followed by their sha256. It is written unde
 last two are kept, and a file that does not agree with its digest is passed over for the one before.
 """
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import io

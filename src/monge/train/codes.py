@@ -1,5 +1,7 @@
 """What is measured of a method around an autoencoder: its reconstructions, and what its codes tell."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,5 +1,7 @@
 """Runs side by side: seeds of one recipe become one group, and groups become rows of a table."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

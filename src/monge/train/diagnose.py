@@ -1,5 +1,7 @@
 """The numbers of a log line: how far the samples are at this step, cheaply, and whether the game still goes on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any

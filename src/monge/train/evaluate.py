@@ -1,5 +1,7 @@
 """Measuring and picturing a run: what every method is measured by, and what the kind of the data adds."""
 
+from __future__ import annotations
+
 import json
 from statistics import mean as average
 from typing import Any

@@ -1,5 +1,7 @@
 """A run folder: config.yaml, log.jsonl, checkpoints/, model.safetensors and pictures."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Mapping

@@ -3,6 +3,8 @@
 A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers and two integers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial

@@ -1,5 +1,7 @@
 """What is measured of a method that moves one distribution onto another: its inverse, and how far it is from optimal."""
 
+from __future__ import annotations
+
 from monge import metrics, ot
 from monge.data import Pair, Subject, origin
 from monge.data.subject import in_blocks, on_cpu, placed

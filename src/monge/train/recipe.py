@@ -1,5 +1,7 @@
 """Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models, and the method it makes."""
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping

@@ -4,6 +4,8 @@ The steps of a `Job` are functions of its inputs and the number of the step, so 
 that a checkpoint needs, and the continuation equals the uninterrupted run to the bit on the same machine.
 """
 
+from __future__ import annotations
+
 import math
 import signal
 import sys

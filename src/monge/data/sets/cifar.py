@@ -5,6 +5,8 @@
 A record of the binary version is one byte for the label, then 1,024 bytes each of red, green and blue, row by row.
 """
 
+from __future__ import annotations
+
 import zipfile
 from pathlib import Path
 

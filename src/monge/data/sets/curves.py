@@ -17,6 +17,8 @@ up to the offset o, which moves a target as a whole and is independent of the so
 a and b have skewed and unequal distributions, only one map between the domains keeps distances and distribution: `counterpart`.
 """
 
+from __future__ import annotations
+
 import io
 from dataclasses import dataclass
 from math import exp, pi

@@ -1,5 +1,7 @@
 """Handwritten digits of 8×8 pixels, shipped with scikit-learn."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 

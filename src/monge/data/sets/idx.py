@@ -3,6 +3,8 @@
 LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998    [lecun1998]
 """
 
+from __future__ import annotations
+
 import gzip
 from dataclasses import dataclass
 from pathlib import Path

@@ -19,6 +19,8 @@ Centre, length and width are the reference implementation's, on whose pictures t
 is by the share of a pixel that the line covers. Interpolations are measured against every line there is.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
 from math import nan, pi
 

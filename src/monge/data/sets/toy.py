@@ -1,5 +1,7 @@
 """Two-dimensional distributions with a known shape, after the toys of [gulrajani2017] and [korotin2021]."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from math import pi

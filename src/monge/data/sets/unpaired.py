@@ -6,6 +6,8 @@ One zip, or a folder of your own, holds four folders of pictures, trainA, trainB
 B is Q.
 """
 
+from __future__ import annotations
+
 import io
 import zipfile
 import zlib

@@ -6,6 +6,8 @@ The file holds train/data (7291, 256) and test/data (2007, 256) in [0, 1], and t
 frame, while MNIST's fill 20 of 28 pixels and have their centre of mass in the middle: enlarged, these are laid out like those.
 """
 
+from __future__ import annotations
+
 import importlib
 from pathlib import Path
 from typing import Any

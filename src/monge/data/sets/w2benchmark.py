@@ -7,6 +7,8 @@ P is a mixture of three Gaussians, and Q its image under T = (∇(v₁ + v₂) �
 that the authors trained towards mixtures of ten. A gradient of a convex function is optimal, so T is the truth.
 """
 
+from __future__ import annotations
+
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
