@@ -70,8 +70,8 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         d = source.shape[1]
         if target.shape[1] != d:
             found = f"the source has {d} features and the target {target.shape[1]}: distances between them need one space"
-            mend = "the last hidden layer of a network trained on the domain with labels"
-            raise ValueError(f"{found}. Embed both in the same features first, e.g. {mend}")
+            advice = "the last hidden layer of a network trained on the domain with labels"
+            raise ValueError(f"{found}. Embed both in the same features first, e.g. {advice}")
         self.varying_ = ~(_constant(source) & _constant(target))
         fewest = min(len(source), len(target))
         if fewest <= self.varying_.sum():

@@ -1,4 +1,4 @@
-"""Errors that meet a person: one line that names the thing and the mend."""
+"""Errors that meet a person: one line that names the parameter, the value and what to do."""
 
 from __future__ import annotations
 

@@ -212,8 +212,8 @@ def require_logged(groups: Sequence[Group], flag: str, name: str) -> None:
     for run in (run for group in groups for run in group.runs):
         known = {k for line in run.history for k, v in line.items() if _number(v)}
         if name not in known:
-            mend = nearest(name, known) if known else "; its log is empty"
-            raise MongeError(f"{flag} {name}: {run.folder.log} has no '{name}'{mend}")
+            advice = nearest(name, known) if known else "; its log is empty"
+            raise MongeError(f"{flag} {name}: {run.folder.log} has no '{name}'{advice}")
 
 
 def _number(value: Any) -> bool:

@@ -127,8 +127,8 @@ class _Record:
 
 
 def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:
-    mend = "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
-    return f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: {mend}"
+    advice = "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
+    return f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: {advice}"
 
 
 @contextmanager
