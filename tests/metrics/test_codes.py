@@ -200,7 +200,7 @@ def test_the_error_is_that_of_an_entry() -> None:
     assert code_figures(method, scores, CONFIG) == {"reconstruction_error": pytest.approx(np.log(5))}  # it tells nothing apart
 
 
-def test_codes_of_the_prior_reach_the_floor_in_the_engine() -> None:
+def test_codes_of_the_prior_reach_the_floor_in_training() -> None:
     method = Pixels((2,))
     method.prior = load_prior("normal", 2)  # type: ignore[assignment]
     source = from_array(torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)), n_held_out=300)
