@@ -144,11 +144,17 @@ def test_flags_are_listed_with_their_meaning(capsys: pytest.CaptureFixture[str])
 
 
 def test_help_does_not_import_torch() -> None:
-    code = (
-        "import sys\ntry:\n    from monge.cli.main import main; main(['--help'])\n"
-        "except SystemExit: assert 'torch' not in sys.modules"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    code = """
+import sys
+from monge.cli.main import COMMANDS, main
+for command in ([], *([name] for name in COMMANDS)):
+    try:
+        main([*command, "--help"])
+    except SystemExit:
+        assert "torch" not in sys.modules, command
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 class TestRefusals:

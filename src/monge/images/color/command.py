@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from monge.errors import MongeError
 
-from .plots import color_figure
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -81,6 +79,7 @@ def _figure(
 ) -> Figure:
     """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
     from .measures import caption
+    from .plots import color_figure
     from .transfer import ColorTransfer, agreement
 
     before = _distances(source, palettes)
