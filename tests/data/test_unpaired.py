@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from PIL import Image
 from monge.data import Pair, data_root, load
 from monge.errors import MongeError
 from monge.metrics import filter_features, frechet_filters
-from monge.train import Interrupted, Recipe, RunFolder, parse, to_yaml, train
+from monge.train import Interrupted, Recipe, RunFolder, parse, train
+from tests.helpers.ranks import train_on_two
 from tests.train.test_resume import StopAt, assert_bitwise_equal, final_state
 
 FOLDERS = {"trainA": 12, "trainB": 10, "testA": 4, "testB": 5}
@@ -121,14 +120,10 @@ def test_interrupted_equals_uninterrupted(stop: int, tmp_path: Path, monkeypatch
 
 def test_two_ranks_equal_one_process(tmp_path: Path) -> None:
     zipped(tmp_path, FOLDERS)
-    one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    one = RunFolder(tmp_path / "one")
     job = recipe(tmp_path, dtype="float64", every=4)
     train(job, one)
-    file = tmp_path / "job.yaml"
-    file.write_text(to_yaml(job))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "monge"]
-    done = subprocess.run([*command, "train", str(file), "--run.out", str(two.path)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
+    two = train_on_two(job, tmp_path)
     ours, theirs = final_state(one)["method"], final_state(two)["method"]
     for name, weight in ours.items():
         if weight.is_floating_point():

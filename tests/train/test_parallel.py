@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from monge.train import RunFolder, to_yaml, train
+from monge.train import RunFolder, train
+from tests.helpers.ranks import train_on_two
 from tests.train.test_resume import METHODS, final_state, recipe
 
 UNFELT = {("cramer_gan", "critic.layers.5.bias")}  # a shift of all features moves no distance: its gradient is rounding noise
@@ -18,14 +17,10 @@ UNFELT = {("cramer_gan", "critic.layers.5.bias")}  # a shift of all features mov
 
 @pytest.mark.parametrize("method", METHODS)
 def test_two_ranks_equal_one_process(method: str, tmp_path: Path) -> None:
-    one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    one = RunFolder(tmp_path / "one")
     job = recipe(method, steps=20, every=20, dtype="float64")
     train(job, one)
-    file = tmp_path / "job.yaml"
-    file.write_text(to_yaml(job))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "monge"]
-    done = subprocess.run([*command, "train", str(file), "--run.out", str(two.path)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
+    two = train_on_two(job, tmp_path)
     ours, theirs = final_state(one)["method"], final_state(two)["method"]
     for name, weight in ours.items():
         if weight.is_floating_point() and (method, name) not in UNFELT:
