@@ -17,7 +17,7 @@ test-kernels: .venv/cuda  ## the CUDA kernels, in Triton's interpreter
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ot/test_triton.py
 
 lint: .venv/developer
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 

@@ -16,10 +16,9 @@ from monge.dance.metrics import beat_alignment_of
 from monge.dance.motion import MELODY
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+import dance
 import dance_makers
 import dance_tables
-
-import dance
 
 FRAMES = 240
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ot as pot
 import pytest
 import torch
 import torch.distributed as dist
@@ -16,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-import ot as pot
 from monge import ot
 from monge.ot import _loop
 from monge.ot._fused import Fused, _FusedCoupling
