@@ -1,10 +1,13 @@
 r"""Three ways to make a texture from an exemplar, each in its plain form, to compare with.
 
-    Kwatra, Essa, Bobick & Kwatra, "Texture optimization for example-based synthesis", SIGGRAPH 2005    [kwatra2005]
-    Gatys, Ecker & Bethge, "Texture synthesis using convolutional neural networks", NeurIPS 2015        [gatys2015]
-    Efros & Freeman, "Image quilting for texture synthesis and transfer", SIGGRAPH 2001                 [efros2001]
+    Kwatra, Essa, Bobick & Kwatra, "Texture optimization for example-based synthesis", SIGGRAPH 2005
+        [kwatra2005]
+    Gatys, Ecker & Bethge, "Texture synthesis using convolutional neural networks", NeurIPS 2015
+        [gatys2015]
+    Efros & Freeman, "Image quilting for texture synthesis and transfer", SIGGRAPH 2001 [efros2001]
 
-Pictures are (c, h, w) in [0, 1]; each function returns one of ``size`` rows and columns, a function of the seed.
+Pictures are (c, h, w) in [0, 1]; each function returns one of ``size`` rows and columns, a function
+of the seed.
 """
 
 from __future__ import annotations
@@ -15,58 +18,89 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, fold, interpolate
 
-from monge.data import generator
+from monge.data import rng
 from monge.images.texture.copying import nearest_patches
 from monge.nets import RandomFilters, patches, pyramid
 
 _NEAREST, _GRAM, _QUILT = 41, 42, 43  # name the random numbers of each
 _LEVELS = 4
-_SILENT = 0.1  # a channel that ReLU silences on the exemplar counts by this share of the mean of all
+_SILENT = (
+    0.1  # a channel that ReLU silences on the exemplar counts by this share of the mean of all
+)
 _UNIT = 1e4  # of the loss: L-BFGS begins with a step of the gradient's length
 _SWEEPS = ({16: 2, 8: 4}, {16: 6, 8: 8}, {16: 8, 8: 10}, {16: 10, 8: 10})
 
 
-def nearest_neighbour(exemplar: Tensor, size: int, seed: int, *, sweeps: tuple[dict[int, int], ...] = _SWEEPS) -> Tensor:
-    """Each patch is replaced by the exemplar's nearest, overlaps are averaged, again and again, patches on a grid of a quarter.
+def nearest_neighbor(
+    exemplar: Tensor, size: int, seed: int, *, sweeps: tuple[dict[int, int], ...] = _SWEEPS
+) -> Tensor:
+    """Each patch is replaced by the exemplar's nearest, overlaps are averaged, again and again,
+    patches on a grid of a quarter.
 
-    ``sweeps`` holds for each level, the finest first, the sides of patches and how often each is used. The average weighs a patch
-    by its distance to the power −1.2 (the robust norm of the paper, p = 0.8), which blurs less.
+    ``sweeps`` holds for each level, the finest first, the sides of patches and how often each is
+    used. The average weighs a patch by its distance to the power −1.2 (the robust norm of the
+    paper, p = 0.8), which blurs less.
     """
     levels = pyramid(exemplar[None], len(sweeps))
     x: Tensor | None = None
     for level in reversed(range(len(sweeps))):
         v, side = levels[level][0], size >> level
-        x = _mosaic(v, side, max(sweeps[level]), generator(seed, _NEAREST)) if x is None else _doubled(x, side)
+        x = (
+            _mosaic(v, side, max(sweeps[level]), rng(seed, _NEAREST))
+            if x is None
+            else _doubled(x, side)
+        )
         for patch in (patch for patch, times in sweeps[level].items() for _ in range(times)):
             stride = patch // 4
             found, squared = nearest_patches(patches(x[None], patch, stride=stride)[0], v, patch)
-            x = _average(v, found, (squared + 1e-4 * v.shape[0] * patch**2) ** -0.6, side, patch, stride)
+            x = _average(
+                v, found, (squared + 1e-4 * v.shape[0] * patch**2) ** -0.6, side, patch, stride
+            )
     assert x is not None
     return x.clamp(0, 1)
 
 
-def gram(exemplar: Tensor, size: int, seed: int, *, filters: int = 48, steps: tuple[int, ...] = (120, 150, 150, 150)) -> Tensor:
-    """Match the Gram matrices of random-filter features by L-BFGS from noise; ``steps`` of the finest level first.
+def gram(
+    exemplar: Tensor,
+    size: int,
+    seed: int,
+    *,
+    filters: int = 48,
+    steps: tuple[int, ...] = (120, 150, 150, 150),
+) -> Tensor:
+    """Match the Gram matrices of random-filter features by L-BFGS from noise; ``steps`` of the
+    finest level first.
 
-    A level begins with the one before, enlarged. The picture goes round, since filters see little of its border otherwise. The
-    filters are not those that the Gram distance measures with.
+    A level begins with the one before, enlarged. The picture goes round, since filters see little
+    of its border otherwise. The filters are not those that the Gram distance measures with.
     """
     levels = pyramid(exemplar[None], _LEVELS)
     x: Tensor | None = None
     for level in reversed(range(_LEVELS)):
         v, side = levels[level], size >> level
-        noise = torch.randn(1, len(exemplar), side, side, generator=generator(seed, _GRAM, level))
-        x = v.mean((2, 3), keepdim=True) + v.std() * noise if x is None else _doubled(x[0], side)[None] + 0.02 * noise
+        noise = torch.randn(1, len(exemplar), side, side, generator=rng(seed, _GRAM, level))
+        x = (
+            v.mean((2, 3), keepdim=True) + v.std() * noise
+            if x is None
+            else _doubled(x[0], side)[None] + 0.02 * noise
+        )
         scales = _LEVELS + 1 - level if level < _LEVELS - 1 else 1
-        nets = [RandomFilters(len(v[0]), scales=scales, filters=filters, seed=1000 + seed, torus=wrap) for wrap in (True, False)]
+        nets = [
+            RandomFilters(len(v[0]), scales=scales, filters=filters, seed=1000 + seed, torus=wrap)
+            for wrap in (True, False)
+        ]
         x = _match_gram(x, v, *nets, steps[level])
     assert x is not None
     return x[0].clamp(0, 1)
 
 
-def quilting(exemplar: Tensor, size: int, seed: int, *, block: int = 32, overlap: int = 8, slack: float = 0.1) -> Tensor:
-    """Lay blocks row by row, each drawn among those within 1 + ``slack`` of the least error in the overlap; cut where equal."""
-    step, g = block - overlap, generator(seed, _QUILT)
+def quilting(
+    exemplar: Tensor, size: int, seed: int, *, block: int = 32, overlap: int = 8, slack: float = 0.1
+) -> Tensor:
+    """Lay blocks row by row, each drawn among those within 1 + ``slack`` of the least error in the
+    overlap; cut where equal.
+    """
+    step, g = block - overlap, rng(seed, _QUILT)
     n = -(-(size - overlap) // step)
     x = exemplar.new_zeros(len(exemplar), n * step + overlap, n * step + overlap)
     square = exemplar.square().sum(0)[None, None]
@@ -76,7 +110,9 @@ def quilting(exemplar: Tensor, size: int, seed: int, *, block: int = 32, overlap
             known = torch.zeros(block, block)
             known[:overlap] = float(top > 0)
             known[:, :overlap] = torch.maximum(known[:, :overlap], torch.tensor(float(left > 0)))
-            error = conv2d(square, known[None, None]) - 2 * conv2d(exemplar[None], (there * known)[None])
+            error = conv2d(square, known[None, None]) - 2 * conv2d(
+                exemplar[None], (there * known)[None]
+            )
             error = (error[0, 0] + (there.square() * known).sum()).clamp_min(0)
             good = (error <= (1 + slack) * error.min() + 1e-6).nonzero()
             i, j = good[torch.randint(len(good), (1,), generator=g)][0].tolist()
@@ -96,22 +132,30 @@ def _doubled(x: Tensor, side: int) -> Tensor:
 
 
 def _mosaic(v: Tensor, side: int, patch: int, g: torch.Generator) -> Tensor:
-    """Patches from random places, side by side: an average of them would be flat, and the nearest to flat is flat for ever."""
+    """Patches from random places, side by side: an average of them would be flat, and the nearest
+    to flat is flat for ever.
+    """
     n = -(-side // patch)
-    rows, columns = (torch.randint(s - patch + 1, (n * n,), generator=g).tolist() for s in v.shape[1:])
+    rows, columns = (
+        torch.randint(s - patch + 1, (n * n,), generator=g).tolist() for s in v.shape[1:]
+    )
     blocks = [v[:, i : i + patch, j : j + patch] for i, j in zip(rows, columns, strict=True)]
     lines = [torch.cat(blocks[k : k + n], 2) for k in range(0, n * n, n)]
     return torch.cat(lines, 1)[:, :side, :side]
 
 
-def _average(v: Tensor, corners: Tensor, weights: Tensor, side: int, patch: int, stride: int) -> Tensor:
+def _average(
+    v: Tensor, corners: Tensor, weights: Tensor, side: int, patch: int, stride: int
+) -> Tensor:
     width = v.shape[2] - patch + 1
     rows = patches(v[None], patch)[0][corners[:, 0] * width + corners[:, 1]]
     total = fold((rows * weights[:, None]).T, (side, side), patch, stride=stride)
     return total / fold(weights.expand(patch**2, -1), (side, side), patch, stride=stride)
 
 
-def _match_gram(x: Tensor, v: Tensor, net: RandomFilters, exemplars: RandomFilters, steps: int) -> Tensor:
+def _match_gram(
+    x: Tensor, v: Tensor, net: RandomFilters, exemplars: RandomFilters, steps: int
+) -> Tensor:
     with torch.no_grad():
         theirs = exemplars(v)
         units = [f.square().mean((0, 2, 3), keepdim=True).sqrt() for f in theirs]
@@ -119,13 +163,23 @@ def _match_gram(x: Tensor, v: Tensor, net: RandomFilters, exemplars: RandomFilte
         goals = [_gram(f / unit) for f, unit in zip(theirs, units, strict=True)]
     x = x.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [x], max_iter=steps, history_size=20, line_search_fn="strong_wolfe", tolerance_grad=0, tolerance_change=0
+        [x],
+        max_iter=steps,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=0,
+        tolerance_change=0,
     )
 
     def closure() -> Tensor:
         optimizer.zero_grad()
         found = zip(net(x), units, goals, strict=True)
-        loss = torch.stack([(_gram(f / unit) - goal).square().sum() / goal.square().sum() for f, unit, goal in found]).sum()
+        loss = torch.stack(
+            [
+                (_gram(f / unit) - goal).square().sum() / goal.square().sum()
+                for f, unit, goal in found
+            ]
+        ).sum()
         loss = loss + 10 * (x - x.clamp(0, 1)).square().mean()  # what will be clamped must not help
         loss = _UNIT * loss
         loss.backward()
@@ -141,7 +195,9 @@ def _gram(f: Tensor) -> Tensor:
 
 
 def _cut(error: Tensor) -> Tensor:
-    """True right of the path from the first to the last row, one column to a side at most, on which the error is least."""
+    """True right of the path from the first to the last row, one column to a side at most, on which
+    the error is least.
+    """
     rows, columns = error.shape
     total = error.clone()
     for above, here in pairwise(range(rows)):

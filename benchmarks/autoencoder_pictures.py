@@ -1,4 +1,5 @@
-"""Draw docs/autoencoders-*.png: paths between held-out pairs, and samples, of the runs of benchmarks/reproduce.py, seed 0.
+"""Draw docs/autoencoders-*.png: paths between held-out pairs, and samples, of the runs of
+benchmarks/reproduce.py, seed 0.
 
 python benchmarks/autoencoder_pictures.py mnist
 """
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from monge import plots
 from monge.metrics import cross_fade
-from monge.train import RunFolder, load_run
+from monge.training import RunFolder, load_run
 
 _STEPS, _PAIRS, _SAMPLES = 11, 2, 10
 
@@ -25,7 +26,11 @@ def main() -> None:
     parser.add_argument("data", choices=("mnist", "lines"))
     data = parser.parse_args().data
     runs = ROOT / "runs" / "reproduce"
-    rows = {title: row for name, (title, _) in AUTOENCODERS.items() if (row := drawn(runs / f"{name}-{data}-seed0")) is not None}
+    rows = {
+        title: row
+        for name, (title, _) in AUTOENCODERS.items()
+        if (row := drawn(runs / f"{name}-{data}-seed0")) is not None
+    }
     target = ROOT / "docs" / f"autoencoders-{data}.png"
     target.write_bytes(plots.to_png(sheet(rows, samples=data == "mnist")))
     print(f"wrote {target.relative_to(ROOT)}")
@@ -45,7 +50,12 @@ def drawn(folder: object) -> tuple[Tensor, Tensor] | None:
 
 def sheet(rows: dict[str, tuple[Tensor, Tensor]], samples: bool) -> Figure:
     figure = Figure(figsize=(11 if samples else 7, 0.85 * len(rows) + 0.4), layout="constrained")
-    axes = figure.subplots(len(rows), 2 if samples else 1, squeeze=False, width_ratios=[_STEPS, _SAMPLES] if samples else None)
+    axes = figure.subplots(
+        len(rows),
+        2 if samples else 1,
+        squeeze=False,
+        width_ratios=[_STEPS, _SAMPLES] if samples else None,
+    )
     for line, (title, (paths, made)) in zip(axes, rows.items(), strict=True):
         line[0].imshow(plots.grid(paths, columns=_STEPS))
         line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
@@ -56,7 +66,9 @@ def sheet(rows: dict[str, tuple[Tensor, Tensor]], samples: bool) -> Figure:
             axis.spines[:].set_visible(False)
     axes[0][0].set_title("straight paths between the codes of two held-out pairs", fontsize=9)
     if samples:
-        axes[0][1].set_title("decoded from the prior, or from a Gaussian fitted to the codes", fontsize=9)
+        axes[0][1].set_title(
+            "decoded from the prior, or from a Gaussian fitted to the codes", fontsize=9
+        )
     return figure
 
 

@@ -1,4 +1,6 @@
-"""The tables of autoencoders: figures of codes, of what is decoded from the prior, and of what lies between two codes."""
+"""The tables of autoencoders: figures of codes, of what is decoded from the prior, and of what lies
+between two codes.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,13 @@ def digits(results: Results, folder: str) -> str:
         "clusters",
         "codes to the prior, W₂² and MMD",
     ]
-    lines = [row(["Fréchet-LeNet of, and more", *head, "seeds", "training"]), "|---" * (len(head) + 3) + "|"]
-    found = [(name, results[f"{name}-mnist"]) for name in AUTOENCODERS if f"{name}-mnist" in results]
+    lines = [
+        row(["Fréchet-LeNet of, and more", *head, "seeds", "training"]),
+        "|---" * (len(head) + 3) + "|",
+    ]
+    found = [
+        (name, results[f"{name}-mnist"]) for name in AUTOENCODERS if f"{name}-mnist" in results
+    ]
     for name, result in found:
         s, (title, page) = result["summary"], AUTOENCODERS[name]
         cells = [
@@ -65,9 +72,13 @@ def digits(results: Results, folder: str) -> str:
             shown(s, "reconstruction_error", 4),
             percent(s, "linear_probe"),
             percent(s, "clustering_accuracy"),
-            f"{shown(s, 'codes_w2_ratio', 2)} × floor, {s['codes_mmd']['mean']:.3f}" if "codes_w2" in s else "",
+            f"{shown(s, 'codes_w2_ratio', 2)} × floor, {s['codes_mmd']['mean']:.3f}"
+            if "codes_w2" in s
+            else "",
         ]
-        lines.append(row([f"[{title}]({folder}{page}.md)", *cells, str(len(result["runs"])), cost(s)]))
+        lines.append(
+            row([f"[{title}]({folder}{page}.md)", *cells, str(len(result["runs"])), cost(s)])
+        )
     if found:
         s = found[0][1]["summary"]
         faded = [shown(s, f"{FIGURE}_crossfade", 1), shown(s, "confidence_crossfade", 3)]
@@ -79,16 +90,26 @@ def digits(results: Results, folder: str) -> str:
 
 def lines32(results: Results) -> str:
     """ACAI's own task, beside what its paper reports."""
-    table = ["| lines, 32×32 | mean distance × 10³ | smoothness | seeds | training |", "|---|---|---|---|---|"]
+    table = [
+        "| lines, 32×32 | mean distance × 10³ | smoothness | seeds | training |",
+        "|---|---|---|---|---|",
+    ]
     for name in LINES:
         if result := results.get(f"{name}-lines"):
             s = result["summary"]
             mean, sd = (1e3 * s["lines_mean_distance"][key] for key in ("mean", "sd"))
             distance = f"{mean:.2f} ± {sd:.2f}" if sd else f"{mean:.2f}"
-            cells = [AUTOENCODERS[name][0], distance, shown(s, "lines_smoothness", 2), str(len(result["runs"])), cost(s)]
+            cells = [
+                AUTOENCODERS[name][0],
+                distance,
+                shown(s, "lines_smoothness", 2),
+                str(len(result["runs"])),
+                cost(s),
+            ]
             table.append(row(cells))
     table += [
-        row([title, f"{distance:.2f}", f"{smooth:.2f}", "", "a GPU"]) for title, (distance, smooth) in PUBLISHED_LINES.items()
+        row([title, f"{distance:.2f}", f"{smooth:.2f}", "", "a GPU"])
+        for title, (distance, smooth) in PUBLISHED_LINES.items()
     ]
     return "\n".join(table)
 
@@ -97,34 +118,56 @@ def paths(result: dict[str, Any] | None) -> str:
     """Middles of the three kinds of path."""
     if result is None:
         return "Not measured."
-    found, names = result["paths"], {"map": "transport, `--steps 500`", "reconstructions": "the reconstructions"}
+    found = result["paths"]
+    names = {"map": "transport, `--steps 500`", "reconstructions": "the reconstructions"}
     head = [f"{AUTOENCODERS[recipe.rsplit('-', 1)[0]][0]}" for recipe in found]
     seeds = len(result["seeds"])
-    table = [row([f"Fréchet-LeNet, confidence; {seeds} seeds", *head]), "|---" * (len(head) + 1) + "|"]
+    table = [
+        row([f"Fréchet-LeNet, confidence; {seeds} seeds", *head]),
+        "|---" * (len(head) + 1) + "|",
+    ]
     for path in next(iter(found.values())):
-        cells = [f"{runs[path]['frechet_lenet']:.1f}, {runs[path]['confidence']:.3f}" for runs in found.values()]
+        cells = [
+            f"{runs[path]['frechet_lenet']:.1f}, {runs[path]['confidence']:.3f}"
+            for runs in found.values()
+        ]
         table.append(row([names.get(path, path), *cells]))
     return "\n".join(table)
 
 
 def scores(results: Results) -> str:
-    """Autoencoders on NES music: what comes back, and distances to held-out songs of what is decoded."""
-    table = [row(["", "notes right, of those sounding", *MUSIC.values(), "seeds", "training"]), "|---" * (len(MUSIC) + 4) + "|"]
+    """Autoencoders on NES music: what comes back, and distances to held-out songs of what is
+    decoded.
+    """
+    table = [
+        row(["", "notes right, of those sounding", *MUSIC.values(), "seeds", "training"]),
+        "|---" * (len(MUSIC) + 4) + "|",
+    ]
     found = [(name, results[f"{name}-nesmdb"]) for name in SCORES if f"{name}-nesmdb" in results]
     for name, result in found:
         s = result["summary"]
         for kind, what in KINDS.items():
             first = kind == "midpoint"
-            kept = f"{percent(s, 'note_accuracy')}, {percent(s, 'note_accuracy_sounding')}" if first else ""
+            kept = (
+                f"{percent(s, 'note_accuracy')}, {percent(s, 'note_accuracy_sounding')}"
+                if first
+                else ""
+            )
             about = [str(len(result["runs"])), cost(s)] if first else ["", ""]
             table.append(row([f"{AUTOENCODERS[name][0]}: {what}", kept, *music(s, kind), *about]))
     if found:
-        table += [row([what, "", *music(found[0][1]["summary"], kind), "", ""]) for kind, what in FADES.items()]
+        table += [
+            row([what, "", *music(found[0][1]["summary"], kind), "", ""])
+            for kind, what in FADES.items()
+        ]
     return "\n".join(table)
 
 
 def music(summary: dict[str, Any], kind: str) -> list[str]:
-    return [shown(summary, f"score_{name}_{kind}", 3) if f"score_{name}_{kind}" in summary else "" for name in MUSIC]
+    return [
+        shown(summary, f"score_{name}_{kind}", 3) if f"score_{name}_{kind}" in summary else ""
+        for name in MUSIC
+    ]
 
 
 def critic(result: dict[str, Any] | None) -> str:
@@ -133,8 +176,10 @@ def critic(result: dict[str, Any] | None) -> str:
         return "Not measured."
     s = {name: value["mean"] for name, value in result["summary"].items()}
     return (
-        f"On {len(result['runs'])} frozen plain autoencoders of MNIST, after {result['steps']:,} steps: mean squared error "
-        f"{s['alpha_error']:.4f}, a constant's {s['constant']:.4f}, {s['times_below']:.1f} times as much; its α of held-out "
+        f"On {len(result['runs'])} frozen plain autoencoders of MNIST, after {result['steps']:,} "
+        "steps: mean squared error "
+        f"{s['alpha_error']:.4f}, a constant's {s['constant']:.4f}, {s['times_below']:.1f} times "
+        "as much; its α of held-out "
         f"digits is {s['alpha_of_data']:.3f} in the mean."
     )
 

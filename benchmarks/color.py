@@ -1,11 +1,14 @@
-"""Colour transfer on five pairs of photographs: how near the palette, what of the picture is kept, what it costs.
+"""Color transfer on five pairs of photographs: how near the palette, what of the picture is kept,
+what it costs.
 
-    python benchmarks/color.py                 # measure all, write results/color.json, docs/color.md's table and docs/color.jpg
+    python benchmarks/color.py                 # measure all, write results/color.json,
+                                               docs/color.md's table and docs/color.jpg
     python benchmarks/color.py --page          # only write the table from the results
     python benchmarks/color.py --memory        # measure only the memory again
     python benchmarks/color.py --keep FOLDER   # also keep the pictures
 
-One thread. Peak memory is that of a child process above what it held when the source had been decoded.
+One thread. Peak memory is that of a child process above what it held when the source had been
+decoded.
 """
 
 from __future__ import annotations
@@ -38,13 +41,20 @@ PAIRS = {
     "canyon_6mp": "water_dock_4mp",
     "pier_sunset_20mp": "snowcapped_mountain_12mp",
 }
-METHODS = {"w2": "W2 map", "w2, smooth=0": "W2 map, smooth=0", "gaussian": "Gaussian", "exact": "exact plan"}
+METHODS = {
+    "w2": "W2 map",
+    "w2, smooth=0": "W2 map, smooth=0",
+    "gaussian": "Gaussian",
+    "exact": "exact plan",
+}
 SHOWN = "ocean_day"  # drawn in docs/color.jpg, and also mapped without smoothing
 PAGE, PICTURE = ROOT / "docs" / "color.md", ROOT / "docs" / "color.jpg"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--keep", type=Path)
@@ -61,7 +71,10 @@ def main() -> None:
             save(found)
     elif not args.page:
         around = surroundings()
-        pairs = {f"{source} → {palette}": measured(source, palette, args.keep) for source, palette in PAIRS.items()}
+        pairs = {
+            f"{source} → {palette}": measured(source, palette, args.keep)
+            for source, palette in PAIRS.items()
+        }
         save({"pairs": pairs, **around})
     write_page()
 
@@ -75,7 +88,11 @@ def picture(name: str) -> Picture:
 
 
 def transfer(method: str) -> ColorTransfer:
-    return ColorTransfer(method="w2", smooth=0) if method == "w2, smooth=0" else ColorTransfer(method=method)  # type: ignore[arg-type]
+    return (
+        ColorTransfer(method="w2", smooth=0)
+        if method == "w2, smooth=0"
+        else ColorTransfer(method=method)
+    )  # type: ignore[arg-type]
 
 
 def measured(source_name: str, palette_name: str, keep: Path | None) -> dict[str, Any]:
@@ -88,7 +105,9 @@ def measured(source_name: str, palette_name: str, keep: Path | None) -> dict[str
         results[method], transform = timed(fitted.transform, source)
         kept = agreement(source, results[method])
         rows[method] = {
-            "sliced_w2_percent_of_before": 100 * palette_distance(results[method], palette) / before,
+            "sliced_w2_percent_of_before": 100
+            * palette_distance(results[method], palette)
+            / before,
             "gradients_kept": kept.share,
             "steepness": kept.steepness,
             "clipped": results[method].clipped,
@@ -102,18 +121,28 @@ def measured(source_name: str, palette_name: str, keep: Path | None) -> dict[str
             write_picture(result, keep / f"{source_name}-{method.replace(', ', '-')}.png")
     if source_name == SHOWN:
         draw(source, palette, rows, results)
-    megapixels = source.colours.shape[0] * source.colours.shape[1] / 1e6
-    return {"megapixels": megapixels, "sliced_w2_before": before, "peak_mib": memory(source_name, palette_name), "methods": rows}
+    megapixels = source.colors.shape[0] * source.colors.shape[1] / 1e6
+    return {
+        "megapixels": megapixels,
+        "sliced_w2_before": before,
+        "peak_mib": memory(source_name, palette_name),
+        "methods": rows,
+    }
 
 
 def timed(run: Callable[..., Any], *given: Any) -> tuple[Any, dict[str, float]]:
     wall, cpu = time.perf_counter(), time.process_time()
     found = run(*given)
-    return found, {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+    return found, {
+        "wall_seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+    }
 
 
 def peak_mib(source_name: str, palette_name: str) -> float:
-    """MiB of the largest resident set while fitting and mapping, above that after decoding the source."""
+    """MiB of the largest resident set while fitting and mapping, above that after decoding the
+    source.
+    """
     source = picture(source_name)
     held = most_resident_mib()
     ColorTransfer().fit(source, picture(palette_name)).transform(source)
@@ -121,11 +150,15 @@ def peak_mib(source_name: str, palette_name: str) -> float:
 
 
 def most_resident_mib() -> float:
-    """Of this program; Linux' ru_maxrss begins with that of the parent, so that is asked only where there is no /proc."""
+    """Of this program; Linux' ru_maxrss begins with that of the parent, so that is asked only where
+    there is no /proc.
+    """
     status = Path("/proc/self/status")
     if status.is_file():
         return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def memory(source_name: str, palette_name: str) -> int:
@@ -134,15 +167,21 @@ def memory(source_name: str, palette_name: str) -> int:
     return round(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def draw(source: Picture, palette: Picture, rows: dict[str, Any], results: dict[str, Picture]) -> None:
+def draw(
+    source: Picture, palette: Picture, rows: dict[str, Any], results: dict[str, Picture]
+) -> None:
     """The largest JPEG of at most 400 KB."""
     captions = {}
     for method, title in METHODS.items():
         row = rows[method]
         kept = Agreement(row["gradients_kept"], row["steepness"], 0, 0)
         captions[title] = caption([row["sliced_w2_percent_of_before"] / 100], kept)
-    shown = {title: results[method].colours for method, title in METHODS.items() if method != "w2, smooth=0"}
-    figure, raw = color_figure(source.colours, [palette.colours], shown, captions), io.BytesIO()
+    shown = {
+        title: results[method].colors
+        for method, title in METHODS.items()
+        if method != "w2, smooth=0"
+    }
+    figure, raw = color_figure(source.colors, [palette.colors], shown, captions), io.BytesIO()
     figure.savefig(raw, format="png", dpi=100, bbox_inches="tight")
     for quality in range(92, 40, -4):
         made = io.BytesIO()
@@ -161,12 +200,25 @@ def write_page() -> None:
 
 def table() -> str:
     found = json.loads((RESULTS / "color.json").read_text())
-    head = ["pair", "method", "sliced W2", "gradients kept", "steepness", "clipped", "fit", "transform", "memory"]
+    head = [
+        "pair",
+        "method",
+        "sliced W2",
+        "gradients kept",
+        "steepness",
+        "clipped",
+        "fit",
+        "transform",
+        "memory",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for pair, result in found["pairs"].items():
         for method, row in result["methods"].items():
             first = method == "w2"
-            seconds = [f"{row[part]['cpu_seconds']:.1f} s ({row[part]['wall_seconds']:.1f})" for part in ("fit", "transform")]
+            seconds = [
+                f"{row[part]['cpu_seconds']:.1f} s ({row[part]['wall_seconds']:.1f})"
+                for part in ("fit", "transform")
+            ]
             cells = [
                 f"{pair}, {result['megapixels']:.1f} MP" if first else "",
                 METHODS[method],
@@ -179,7 +231,13 @@ def table() -> str:
             ]
             lines.append("| " + " | ".join(cells) + " |")
     machine = found["machine"]
-    return "\n".join([*lines, "", f"{machine['processor']}, {machine['threads']} thread, commit {found['commit']}."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{machine['processor']}, {machine['threads']} thread, commit {found['commit']}.",
+        ]
+    )
 
 
 if __name__ == "__main__":

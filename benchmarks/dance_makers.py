@@ -1,6 +1,8 @@
-"""What makes dances to the held-out songs, learnt or not, and what is measured beside `monge.dance.metrics.dance_figures`.
+"""What makes dances to the held-out songs, learnt or not, and what is measured beside
+`monge.dance.metrics.measure_dances`.
 
-A maker gives takes: for each held-out song, in order, a dance (T, J, 3) and the music (T, 80) it is judged by.
+A maker gives takes: for each held-out song, in order, a dance (T, J, 3) and the music (T, 80) it is
+judged by.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ from torch import Tensor
 
 from monge.dance import audio, motion
 from monge.dance.data import CONTEXT, Dance, context
-from monge.dance.metrics import beat_alignment, dance_figures, motion_beats, multi_modality, windows
+from monge.dance.metrics import (
+    beat_alignment,
+    measure_dances,
+    motion_beats,
+    multi_modality,
+    windows,
+)
 from monge.dance.metrics.music import relation
 from monge.dance.motion import MELODY, TRAVEL
 
@@ -24,7 +32,8 @@ RATE = 25.0
 WINDOW, STRIDE = 96, 8  # frames: what is retrieved, and from one candidate to the next
 FRAMES = 100  # of the windows whose features are compared
 MODES = 8  # dances to a song
-CUT, WARPED = "-shuffled", "-retimed"  # how the names of makers end that have another song's music, or whose dances are retimed
+CUT = "-shuffled"
+WARPED = "-retimed"
 
 Take = tuple[list[Tensor], list[Tensor]]
 
@@ -63,14 +72,25 @@ def mean_pose(songs: Songs) -> list[Take]:
     """The mean direction of every bone at the mean height, standing still."""
     frame = torch.cat([motion.encode(song.positions, MELODY) for song in songs.train]).mean(0)
     frame[: TRAVEL - 1] = 0
-    return [([motion.decode(frame.expand(len(music), -1), MELODY) for music in songs.music], songs.music)]
+    return [
+        (
+            [motion.decode(frame.expand(len(music), -1), MELODY) for music in songs.music],
+            songs.music,
+        )
+    ]
 
 
 class Nearest:
-    """Windows of the dances learnt from whose music is nearest, one after the other; the path goes on where it was."""
+    """Windows of the dances learnt from whose music is nearest, one after the other; the path goes
+    on where it was.
+    """
 
     def __init__(self, songs: Songs) -> None:
-        starts = [(k, s) for k, song in enumerate(songs.train) for s in range(0, len(song.music) - WINDOW + 1, STRIDE)]
+        starts = [
+            (k, s)
+            for k, song in enumerate(songs.train)
+            for s in range(0, len(song.music) - WINDOW + 1, STRIDE)
+        ]
         steps = [motion.encode(song.positions, MELODY) for song in songs.train]
         self.music = torch.stack([songs.train[k].music[s : s + WINDOW] for k, s in starts])
         self.steps = [steps[k][s : s + WINDOW] for k, s in starts]
@@ -81,7 +101,10 @@ class Nearest:
         rest = frames % WINDOW
         if rest:  # the end of the window that ends with the song
             queries.append(music[-WINDOW:])
-        found = [self.steps[k] for k in audio.music_distance(torch.stack(queries), self.music).argmin(1).tolist()]
+        found = [
+            self.steps[k]
+            for k in audio.music_distance(torch.stack(queries), self.music).argmin(1).tolist()
+        ]
         if rest:
             found[-1] = found[-1][-rest:]
         return motion.decode(torch.cat(found), MELODY)
@@ -96,7 +119,13 @@ def retrieval_shuffled(songs: Songs) -> list[Take]:
     """Dances to another song's music, which is cut to the length of this one where it is longer."""
     nearest, music = Nearest(songs), songs.music
     return [
-        ([nearest(other[: len(own)]) for other, own in zip(rolled(music, shift), music, strict=True)], music)
+        (
+            [
+                nearest(other[: len(own)])
+                for other, own in zip(rolled(music, shift), music, strict=True)
+            ],
+            music,
+        )
         for shift in songs.shifts
     ]
 
@@ -104,7 +133,13 @@ def retrieval_shuffled(songs: Songs) -> list[Take]:
 def retimed(takes: list[Take]) -> list[Take]:
     """The same dances with their beats moved onto those of the music."""
     return [
-        ([motion.beat_warp(d, motion_beats(d, RATE), b, MELODY) for d, b in zip(dances, beats_of(music), strict=True)], music)
+        (
+            [
+                motion.beat_warp(d, motion_beats(d, RATE), b, MELODY)
+                for d, b in zip(dances, beats_of(music), strict=True)
+            ],
+            music,
+        )
         for dances, music in takes
     ]
 
@@ -125,7 +160,7 @@ def measured(name: str, takes: list[Take], songs: Songs) -> dict[str, Any]:
     held, train = ([song.positions for song in part] for part in (songs.held, songs.train))
     rows = []
     for dances, music in takes:
-        row = dance_figures(dances, held, train, beats_of(music), MELODY, RATE, frames=FRAMES)
+        row = measure_dances(dances, held, train, beats_of(music), MELODY, RATE, frames=FRAMES)
         rows.append(row | correlations(dances, music))
     found: dict[str, Any] = {"takes": rows, "summary": summary(rows)}
     return found if name.endswith(CUT) else found | {"beats": keeping(takes)}
@@ -142,16 +177,21 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
 
 
 def keeping(takes: Sequence[Take]) -> dict[str, Any]:
-    """Beat alignment of each dance with its own music, minus the mean with the beats of the other songs.
+    """Beat alignment of each dance with its own music, minus the mean with the beats of the other
+    songs.
 
-    Two standard errors: ``se`` counts every dance, ``se_songs`` every song once, which is right where takes of a song are alike.
+    Two standard errors: ``se`` counts every dance, ``se_songs`` every song once, which is right
+    where takes of a song are alike.
     """
     own: list[list[float]] = []
     other: list[list[float]] = []
     for dances, music in takes:
         beats = beats_of(music)
         found = [motion_beats(dance, RATE) for dance in dances]
-        score = [[aligned(b, mine, len(dance)) for b in beats] for mine, dance in zip(found, dances, strict=True)]
+        score = [
+            [aligned(b, mine, len(dance)) for b in beats]
+            for mine, dance in zip(found, dances, strict=True)
+        ]
         own.append([row[k] for k, row in enumerate(score)])
         other.append([mean(row[:k] + row[k + 1 :]) for k, row in enumerate(score)])
     excess = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(own, other, strict=True)]
@@ -176,11 +216,12 @@ def aligned(music: Tensor, mine: Tensor, frames: int) -> float:
 
 
 def correlations(dances: Sequence[Tensor], music: Sequence[Tensor]) -> dict[str, float]:
-    """Pearson's correlation between the distances of windows of music and of dance, over all pairs and over those of two songs.
+    """Pearson's correlation between the distances of windows of music and of dance, over all pairs
+    and over those of two songs.
 
-    Windows follow each other, with the context in which a generator hears them; the distance of dances is the root mean square
-    angle of bones, seen by the body, so that it does not matter which way it looks. A dance that never moves has no correlation
-    and gets none.
+    Windows follow each other, with the context in which a generator hears them; the distance of
+    dances is the root mean square angle of bones, seen by the body, so that it does not matter
+    which way it looks. A dance that never moves has no correlation and gets none.
     """
     heard, poses, song = [], [], []
     for k, (dance, sound) in enumerate(zip(dances, music, strict=True)):
@@ -195,11 +236,15 @@ def correlations(dances: Sequence[Tensor], music: Sequence[Tensor]) -> dict[str,
     apart = torch.tensor(song)[i] != torch.tensor(song)[j]
     if C[i, j].std() < 1e-6:
         return {}
-    return {"correlation": relation(D[i, j], C[i, j]), "correlation_songs": relation(D[i, j][apart], C[i, j][apart])}
+    return {
+        "correlation": relation(D[i, j], C[i, j]),
+        "correlation_songs": relation(D[i, j][apart], C[i, j][apart]),
+    }
 
 
 def learnt_relation(method: Any, songs: Songs) -> dict[str, float]:
-    """The same correlation in the distance that a method was trained with, which also counts movement; and that of real dances.
+    """The same correlation in the distance that a method was trained with, which also counts
+    movement; and that of real dances.
 
     Each window is danced by itself, with a style of its own, as in training.
     """
@@ -214,16 +259,25 @@ def learnt_relation(method: Any, songs: Songs) -> dict[str, float]:
     i, j = torch.triu_indices(len(music), len(music), 1)
     found = {}
     for name, dances in (("made", method.transform(music)), ("real", torch.stack(real))):
-        found[f"learnt_relation_{name}"] = relation(D[i, j], method.cost(dances, dances).double()[i, j])
+        found[f"learnt_relation_{name}"] = relation(
+            D[i, j], method.cost(dances, dances).double()[i, j]
+        )
     return found
 
 
 def modes(dance: Callable[[Tensor, int], Tensor], songs: Songs) -> dict[str, float]:
-    """Multi-modality: how far dances to the same passage are from each other, over the passages of all songs."""
-    made = [torch.stack([windows(dance(music, seed).double(), FRAMES) for seed in range(MODES)]) for music in songs.music]
+    """Multi-modality: how far dances to the same passage are from each other, over the passages of
+    all songs.
+    """
+    made = [
+        torch.stack([windows(dance(music, seed).double(), FRAMES) for seed in range(MODES)])
+        for music in songs.music
+    ]
     passages = torch.cat(made, 1).transpose(0, 1)  # (passages, dances, frames, joints, 3)
     learnt = torch.cat([windows(song.positions.double(), FRAMES) for song in songs.train])
     return {
-        f"multi_modality_{kind}": multi_modality(passages, learnt, kind=kind, skeleton=MELODY, rate=RATE)
+        f"multi_modality_{kind}": multi_modality(
+            passages, learnt, kind=kind, skeleton=MELODY, rate=RATE
+        )
         for kind in ("kinetic", "geometric")
     }

@@ -1,9 +1,10 @@
-"""Features of dances, vectorised against one Python loop per joint and frame; writes benchmarks/results/dance-metrics.json.
+"""Features of dances, vectorized against one Python loop per joint and frame; writes
+benchmarks/results/dance-metrics.json.
 
     python benchmarks/dance_metrics.py
 
-The loops say the same formulas the way the public evaluators do, with numpy on single vectors, in float64. Times are CPU seconds
-on one thread, the best of three for what is fast.
+The loops say the same formulas the way the public evaluators do, with numpy on single vectors, in
+float64. Times are CPU seconds on one thread, the best of three for what is fast.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ def main() -> None:
         x = motions(skeleton, args.windows)
         for kind, fast, slow in (
             ("kinetic", lambda y: kinetic_features(y, _RATE), kinetic_loop),
-            ("geometric", lambda y, s=skeleton: geometric_features(y, s, _RATE), lambda y, s=skeleton: geometric_loop(y, s)),
+            (
+                "geometric",
+                lambda y, s=skeleton: geometric_features(y, s, _RATE),
+                lambda y, s=skeleton: geometric_loop(y, s),
+            ),
         ):
             found[f"{kind}, {skeleton.name}"] = compared(x, fast, slow)
             print(kind, skeleton.name, found[f"{kind}, {skeleton.name}"])
@@ -52,7 +57,9 @@ def main() -> None:
         "max_difference": difference,
         "features": found,
     }
-    (RESULTS / "dance-metrics.json").write_text(json.dumps(result | surroundings(), indent=2) + "\n")
+    (RESULTS / "dance-metrics.json").write_text(
+        json.dumps(result | surroundings(), indent=2) + "\n"
+    )
 
 
 def motions(skeleton: Skeleton, n: int, frames: int = _FRAMES, seed: int = 0) -> Tensor:
@@ -67,10 +74,16 @@ def motions(skeleton: Skeleton, n: int, frames: int = _FRAMES, seed: int = 0) ->
     return x
 
 
-def compared(x: Tensor, fast: Callable[[Tensor], Tensor], slow: Callable[[Motion], list[float]]) -> dict[str, float]:
+def compared(
+    x: Tensor, fast: Callable[[Tensor], Tensor], slow: Callable[[Motion], list[float]]
+) -> dict[str, float]:
     fast(x)
-    fast_seconds, features = min((timed(lambda: fast(x)) for _ in range(3)), key=lambda pair: pair[0])
-    slow_seconds, expected = timed(lambda: torch.tensor([slow(motion) for motion in x.numpy()], dtype=torch.float64))
+    fast_seconds, features = min(
+        (timed(lambda: fast(x)) for _ in range(3)), key=lambda pair: pair[0]
+    )
+    slow_seconds, expected = timed(
+        lambda: torch.tensor([slow(motion) for motion in x.numpy()], dtype=torch.float64)
+    )
     return {
         "loop_cpu_seconds": slow_seconds,
         "cpu_seconds": fast_seconds,
@@ -93,7 +106,11 @@ def kinetic_loop(p: Motion, rate: float = _RATE) -> list[float]:
         horizontal = vertical = expenditure = 0.0
         for t in range(1, last + 1):
             steps = [p[s, j] - p[s - 1, j] for s in range(t - 2, t + 3) if 1 <= s <= last]
-            bends = [p[s + 1, j] - 2 * p[s, j] + p[s - 1, j] for s in range(t - 2, t + 3) if 1 <= s < last]
+            bends = [
+                p[s + 1, j] - 2 * p[s, j] + p[s - 1, j]
+                for s in range(t - 2, t + 3)
+                if 1 <= s < last
+            ]
             v, a = sum(steps) / len(steps) * rate, sum(bends) / len(bends) * rate**2
             horizontal, vertical = horizontal + v[0] ** 2 + v[2] ** 2, vertical + v[1] ** 2
             expenditure += float(np.linalg.norm(a))
@@ -108,7 +125,9 @@ def geometric_loop(p: Motion, skeleton: Skeleton, rate: float = _RATE) -> list[f
     for t in range(1, len(p)):
         for k, (kind, points, (low, high), unit) in enumerate(RELATIONS):
             now, before = [[point(p[s], name, skeleton) for name in points] for s in (t, t - 1)]
-            counts[k] += bool(low * length[unit] < value(kind, now, before, rate) < high * length[unit])
+            counts[k] += bool(
+                low * length[unit] < value(kind, now, before, rate) < high * length[unit]
+            )
     return [count / (len(p) - 1) for count in counts]
 
 
@@ -120,7 +139,11 @@ def value(kind: str, now: Sequence[Motion], before: Sequence[Motion], rate: floa
         cosine = np.dot(b - a, d - c) / (np.linalg.norm(b - a) * np.linalg.norm(d - c))
         return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     across = np.cross(c - a, b - a)
-    way = across / np.linalg.norm(across) if kind in ("plane", "normal") else (b - a) / np.linalg.norm(b - a)
+    way = (
+        across / np.linalg.norm(across)
+        if kind in ("plane", "normal")
+        else (b - a) / np.linalg.norm(b - a)
+    )
     move = {"move": (d - c) - (before[3] - before[2]), "normal": (d - a) - (before[3] - before[0])}
     seen = {"beyond": d - c, "plane": d - a}.get(kind)
     return float(np.dot(way, move[kind] * rate if seen is None else seen))
@@ -142,7 +165,9 @@ def lengths(p: Motion, skeleton: Skeleton) -> dict[str, float]:
         i, j = skeleton.joints.index(one), skeleton.joints.index(other)
         return float(np.mean([np.linalg.norm(pose[i] - pose[j]) for pose in p]))
 
-    humerus = (between("left shoulder", "left elbow") + between("right shoulder", "right elbow")) / 2
+    humerus = (
+        between("left shoulder", "left elbow") + between("right shoulder", "right elbow")
+    ) / 2
     return {
         "hl": humerus,
         "sw": between("left shoulder", "right shoulder"),

@@ -2,7 +2,8 @@
 
     python benchmarks/icnn.py
 
-The network and the batch are those of the reference: widths 128, 128, 64, rank 3, 1,024 points of two dimensions, one thread.
+The network and the batch are those of the reference: widths 128, 128, 64, rank 3, 1,024 points of
+two dimensions, one thread.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from reproduce import RESULTS, surroundings
 from torch import Tensor
 
-from monge.data import Draw, load
+from monge.data import StepInputs, load
 from monge.methods import w2gn
 from monge.nets import DenseICNN
 
@@ -25,7 +26,9 @@ STEPS, REPEATS = 20, 5
 
 
 class Plain(DenseICNN):
-    """The same potential as the reference computes it: rank squares a unit, and the gradient by double backward."""
+    """The same potential as the reference computes it: rank squares a unit, and the gradient by
+    double backward.
+    """
 
     _by_products = DenseICNN._by_projections
 
@@ -45,7 +48,7 @@ def main() -> None:
         def run(method: w2gn.W2GN = method) -> None:
             nonlocal position
             for _ in range(STEPS):
-                draw = Draw(source, 0, 1 + position // 1024, position=position)
+                draw = StepInputs(source, 0, 1 + position // 1024, position=position)
                 method.step(draw)
                 position = draw.position
 
@@ -55,12 +58,23 @@ def main() -> None:
         "cpu_seconds_per_iteration": times,
         "times_faster": times["plain"]["median"] / times["monge"]["median"],
         "largest_difference": differences(),
-        "reference": {"cpu_seconds_per_iteration": 0.176, "machine": "another one: 2 cores of an AMD EPYC"},
+        "reference": {
+            "cpu_seconds_per_iteration": 0.176,
+            "machine": "another one: 2 cores of an AMD EPYC",
+        },
         "net": {"widths": [128, 128, 64], "rank": 3, "batch": 1024},
         **surroundings(),
     }
     (RESULTS / "icnn.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps({key: result[key] for key in ("cpu_seconds_per_iteration", "times_faster", "largest_difference")}, indent=2))
+    print(
+        json.dumps(
+            {
+                key: result[key]
+                for key in ("cpu_seconds_per_iteration", "times_faster", "largest_difference")
+            },
+            indent=2,
+        )
+    )
 
 
 def made(kind: type[DenseICNN]) -> w2gn.W2GN:
@@ -79,11 +93,16 @@ def seconds(run: Callable[[], None]) -> dict[str, float]:
 
 
 def differences() -> dict[str, Any]:
-    """Between the two ways, after one step: loss, gradients of all weights relative to their norm, and the map itself."""
+    """Between the two ways, after one step: loss, gradients of all weights relative to their norm,
+    and the map itself.
+    """
     source = load("8gaussians")
     ours, plain = made(DenseICNN), made(Plain)
-    losses = [method.step(Draw(source, 0, 0))["loss"] for method in (ours, plain)]
-    grads = [torch.cat([p.grad.flatten() for p in method.parameters() if p.grad is not None]) for method in (ours, plain)]
+    losses = [method.step(StepInputs(source, 0, 0))["loss"] for method in (ours, plain)]
+    grads = [
+        torch.cat([p.grad.flatten() for p in method.parameters() if p.grad is not None])
+        for method in (ours, plain)
+    ]
     x = source.held_out(1024)
     maps = [method.potential.gradient(x).detach() for method in (ours, plain)]
     return {

@@ -2,8 +2,8 @@
 
     python benchmarks/reproduce.py ot-gan-25gaussians --seeds 0,1,2
 
-An interrupted call continues where it stopped, and a finished run of the same recipe is not repeated. Figures are means and
-sample standard deviations over the seeds.
+An interrupted call continues where it stopped, and a finished run of the same recipe is not
+repeated. Figures are means and sample standard deviations over the seeds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monge.train import RunFolder, find, read
+from monge.training import RunFolder, find, read
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -42,14 +42,25 @@ def main() -> None:
 
 def one_run(recipe: str, seed: int) -> dict[str, Any]:
     out = ROOT / "runs" / "reproduce" / f"{recipe}-seed{seed}"
-    command = [sys.executable, "-m", "monge", "train", recipe, "--run.seed", str(seed), "--run.out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "monge",
+        "train",
+        recipe,
+        "--run.seed",
+        str(seed),
+        "--run.out",
+        str(out),
+    ]
     note = out / "peak_memory_mib"
     if not (note.is_file() and same_recipe(recipe, seed, out)):
         child = subprocess.Popen(command)
         _, status, usage = os.wait4(child.pid, 0)
         if status:
             raise SystemExit(f"{' '.join(command)} failed")
-        scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+        # ru_maxrss is in bytes there, in KiB elsewhere
+        scale = 1 if sys.platform == "darwin" else 1024
         note.write_text(f"{round(usage.ru_maxrss * scale / 2**20)}\n")
     metrics = json.loads((out / "metrics.json").read_text())
     return {"seed": seed, "peak_memory_mib": int(note.read_text()), "metrics": metrics}
@@ -67,14 +78,24 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     for name, value in runs[0]["metrics"].items():
         if isinstance(value, int | float):
             values = [run["metrics"][name] for run in runs]
-            found[name] = {"mean": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
-    found["peak_memory_mib"] = {"mean": statistics.mean(run["peak_memory_mib"] for run in runs), "sd": 0.0}
+            found[name] = {
+                "mean": statistics.mean(values),
+                "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+            }
+    found["peak_memory_mib"] = {
+        "mean": statistics.mean(run["peak_memory_mib"] for run in runs),
+        "sd": 0.0,
+    }
     return found
 
 
 def surroundings() -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    dirty = subprocess.run(["git", "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    dirty = subprocess.run(
+        ["git", "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "machine": {

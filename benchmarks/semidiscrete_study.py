@@ -1,11 +1,12 @@
-"""What ε does to a semi-discrete generator; writes results/semi-discrete-epsilon.json and docs/semi-discrete-epsilon.png.
+"""What ε does to a semi-discrete generator; writes results/semi-discrete-epsilon.json and
+docs/semi-discrete-epsilon.png.
 
     python benchmarks/semidiscrete_study.py --seed 0 --steps 2000
     python benchmarks/semidiscrete_study.py --figure        # from the results and the finished runs
 
-The recipe semi-discrete-mnist at ε ∈ {0, .005, .01, .05, .1}, in units of mean |y|², the Sinkhorn divergence at the largest, and
-the cost of bare pixels, without the recipe's contrast, at ε = 0.
-An interrupted call continues where it stopped.
+The recipe semi-discrete-mnist at ε ∈ {0, .005, .01, .05, .1}, in units of mean |y|², the Sinkhorn
+divergence at the largest, and the cost of bare pixels, without the recipe's contrast, at ε = 0. An
+interrupted call continues where it stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from matplotlib.figure import Figure
 from reproduce import RESULTS, ROOT, surroundings
 
 from monge import plots
-from monge.train import RunFolder, load_run
+from monge.training import RunFolder, load_run
 
 RECIPE = "semi-discrete-mnist"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -30,22 +31,42 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ε = 0.1, debiased": {"epsilon": 0.1, "debias": True},
     "ε = 0, pixels": {"epsilon": 0.0, "contrast": 1.0},
 }
-FIGURES = ("frechet_lenet", "cell_mass_error", "smallest_class", "confidence", "recall_lenet", "nearest_train_ratio")
-RESULT, PICTURE = RESULTS / "semi-discrete-epsilon.json", ROOT / "docs" / "semi-discrete-epsilon.png"
+FIGURES = (
+    "frechet_lenet",
+    "cell_mass_error",
+    "smallest_class",
+    "confidence",
+    "recall_lenet",
+    "nearest_train_ratio",
+)
+RESULT = RESULTS / "semi-discrete-epsilon.json"
+PICTURE = ROOT / "docs" / "semi-discrete-epsilon.png"
 _SHOWN = 12
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=2000, help="of each run; the recipe has five times as many")
+    parser.add_argument(
+        "--steps", type=int, default=2000, help="of each run; the recipe has five times as many"
+    )
     parser.add_argument("--figure", action="store_true", help="only draw")
     args = parser.parse_args()
     if not args.figure:
         around = surroundings()
         runs = [one_run(name, args.seed, args.steps) for name in SETTINGS]
         RESULT.write_text(
-            json.dumps({"study_of": RECIPE, "seed": args.seed, "steps": args.steps, "runs": runs, **around}, indent=2) + "\n"
+            json.dumps(
+                {
+                    "study_of": RECIPE,
+                    "seed": args.seed,
+                    "steps": args.steps,
+                    "runs": runs,
+                    **around,
+                },
+                indent=2,
+            )
+            + "\n"
         )
     result = json.loads(RESULT.read_text())
     PICTURE.write_bytes(plots.to_png(drawn(result["runs"], result["seed"], result["steps"])))
@@ -66,7 +87,11 @@ def one_run(name: str, seed: int, steps: int) -> dict[str, Any]:
             flags += [f"--method.{key}", str(value)]
         subprocess.run([sys.executable, "-m", "monge", "train", RECIPE, *flags], check=True)
     metrics = json.loads((out / "metrics.json").read_text())
-    return {"name": name, **SETTINGS[name], **{figure: metrics[figure] for figure in (*FIGURES, "cpu_seconds")}}
+    return {
+        "name": name,
+        **SETTINGS[name],
+        **{figure: metrics[figure] for figure in (*FIGURES, "cpu_seconds")},
+    }
 
 
 @torch.no_grad()
@@ -76,7 +101,10 @@ def drawn(runs: list[dict[str, Any]], seed: int, steps: int) -> Figure:
     for axis, run in zip(figure.subplots(len(runs), 1, squeeze=False)[:, 0], runs, strict=True):
         method, _ = load_run(RunFolder(place(run["name"], seed, steps)))
         axis.imshow(plots.grid(method.sample(_SHOWN), columns=_SHOWN))
-        said = f"{run['name']}\nFréchet {run['frechet_lenet']:.0f}, masses ± {run['cell_mass_error']:.0%}"
+        said = (
+            f"{run['name']}\nFréchet {run['frechet_lenet']:.0f}, masses ± "
+            f"{run['cell_mass_error']:.0%}"
+        )
         axis.set_ylabel(said, rotation=0, ha="right", va="center", fontsize=9)
         axis.set(xticks=[], yticks=[])
     return figure

@@ -1,4 +1,6 @@
-"""Time what a person waits for before anything happens; writes benchmarks/results/startup.json (best of seven, seconds)."""
+"""Time what a person waits for before anything happens; writes benchmarks/results/startup.json
+(best of seven, seconds).
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,11 @@ def seconds(arguments: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    found = {name: round(min(seconds(arguments) for _ in range(7)), 3) for name, arguments in COMMANDS.items()}
-    (RESULTS / "startup.json").write_text(json.dumps({"seconds": found, **surroundings()}, indent=2) + "\n")
+    found = {
+        name: round(min(seconds(arguments) for _ in range(7)), 3)
+        for name, arguments in COMMANDS.items()
+    }
+    (RESULTS / "startup.json").write_text(
+        json.dumps({"seconds": found, **surroundings()}, indent=2) + "\n"
+    )
     print(found)

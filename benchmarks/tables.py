@@ -1,4 +1,6 @@
-"""Write the tables of README.md and docs/methods/ from benchmarks/results/*.json; --check only says whether they are current."""
+"""Write the tables of README.md and docs/methods/ from benchmarks/results/*.json; --check only says
+whether they are current.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,11 @@ from monge.metrics.lenet import (
     QUALITY,
     SMALLEST_CLASS,
 )
-from monge.metrics.memorisation import NEAREST
+from monge.metrics.memorization import NEAREST
 from monge.metrics.samples import MODES, ON_MODES, W2
 from monge.metrics.transport import CYCLE, L2_UVP
-from monge.train.evaluate import CELL_MASS, PERPLEXITY
-from monge.train.recipe import shipped
+from monge.training.evaluate import CELL_MASS, PERPLEXITY
+from monge.training.recipe import shipped
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -46,7 +48,16 @@ PUBLISHED = {  # L2-UVP in per cent, as the papers print it
     "W2GN, published, 250,000 steps on a GPU": (0.1, 0.7, 2.6, 3.3, 6.0, 7.2),
     "MM:R, published": (0.1, 0.3, 0.7, 1.9, 2.8, 4.5),
 }
-OF_PICTURES = (KID, CONFIDENCE, SMALLEST_CLASS, LARGEST_CLASS, OF_FITTED, OF_RECONSTRUCTIONS, CELL_MASS, PERPLEXITY)
+OF_PICTURES = (
+    KID,
+    CONFIDENCE,
+    SMALLEST_CLASS,
+    LARGEST_CLASS,
+    OF_FITTED,
+    OF_RECONSTRUCTIONS,
+    CELL_MASS,
+    PERPLEXITY,
+)
 OF_POINTS = (MODES, ON_MODES, transport.INVERSE, CYCLE, FORWARD, BACK, L2_UVP, PERPLEXITY)
 REFERENCES = {
     FRECHET: (("floor", "frechet_lenet_floor"), ("pixel Gaussian", "frechet_lenet_pixel_gaussian")),
@@ -68,7 +79,9 @@ def main() -> None:
     args = parser.parse_args()
     results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     results = {name: result for name, result in results.items() if "recipe" in result}
-    of_role = {role: {n: r for n, r in results.items() if role_of(r["summary"]) == role} for role in ROLES}
+    of_role = {
+        role: {n: r for n, r in results.items() if role_of(r["summary"]) == role} for role in ROLES
+    }
     compared_above = tuple(f"-{data}" for data in COMPARED)
     critic, paths = study("interpolation-critic"), study("interpolation-paths")
     textures, dances = study("textures"), study("dance")
@@ -77,10 +90,14 @@ def main() -> None:
         {
             "25gaussians": mixtures(of_role["generator"], COMPARED[0]),
             "mnist": pictures(of_role["generator"], COMPARED[1]),
-            "maps": recipes({name: r for name, r in of_role["map"].items() if "w2benchmark" not in name}),
+            "maps": recipes(
+                {name: r for name, r in of_role["map"].items() if "w2benchmark" not in name}
+            ),
             "w2benchmark": benchmark(results),
             "autoencoders": code_tables.digits(results, "docs/methods/"),
-            "results": recipes({n: r for n, r in of_role["generator"].items() if not n.endswith(compared_above)}),
+            "results": recipes(
+                {n: r for n, r in of_role["generator"].items() if not n.endswith(compared_above)}
+            ),
             "textures": texture_tables.makers(textures),
             "dances": dance_tables.short(dances),
             "solvers": solvers(),
@@ -97,14 +114,25 @@ def main() -> None:
         },
         args.check,
     )
-    stale += written(ROOT / "docs" / "interpolate.md", {"paths": code_tables.paths(paths)}, args.check)
-    figures = {"exemplars": texture_tables.exemplars(textures), "tasks": texture_tables.tasks(study("texture-tasks"))}
+    stale += written(
+        ROOT / "docs" / "interpolate.md", {"paths": code_tables.paths(paths)}, args.check
+    )
+    figures = {
+        "exemplars": texture_tables.exemplars(textures),
+        "tasks": texture_tables.tasks(study("texture-tasks")),
+    }
     stale += written(ROOT / "docs" / "texture.md", figures, args.check)
-    danced = {"dances": dance_tables.makers(dances), "beats": dance_tables.beats(dances), "speed": dance_tables.speed(dances)}
+    danced = {
+        "dances": dance_tables.makers(dances),
+        "beats": dance_tables.beats(dances),
+        "speed": dance_tables.speed(dances),
+    }
     danced["extraction"] = dance_tables.extraction(study("dance-metrics"))
     stale += written(ROOT / "docs" / "dance.md", danced, args.check)
     stale += written(PAGES / "mdot.md", {"ablation": dance_tables.ablation(dances)}, args.check)
-    stale += written(PAGES / "texture.md", {"textures": texture_tables.makers(textures)}, args.check)
+    stale += written(
+        PAGES / "texture.md", {"textures": texture_tables.makers(textures)}, args.check
+    )
     generators = texture_tables.generators(study("texture-generator"))
     stale += written(PAGES / "texture-generator.md", {"texture_generator": generators}, args.check)
     epsilons = texture_tables.epsilons(study("semi-discrete-epsilon"))
@@ -113,8 +141,14 @@ def main() -> None:
         page = PAGES / f"{dashed(method)}.md"
         if f"<!-- {method}: written by" not in page.read_text():
             continue
-        own = recipes({name: r for name, r in results.items() if recipe_of(name)["method"]["name"] == method})
-        stale += written(page, {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own}, args.check)
+        own = recipes(
+            {name: r for name, r in results.items() if recipe_of(name)["method"]["name"] == method}
+        )
+        stale += written(
+            page,
+            {method: f"{benchmark(results)}\n\n{own}" if method == "amortised_w2" else own},
+            args.check,
+        )
     if stale:
         sys.exit(f"{', '.join(stale)} not as benchmarks/results has it: run 'make tables'")
 
@@ -126,7 +160,9 @@ def study(name: str) -> Any:
 
 
 def written(page: Path, tables: dict[str, str], check: bool) -> list[str]:
-    """Put the tables between their marks; with ``check`` only return the page's name if that would change it."""
+    """Put the tables between their marks; with ``check`` only return the page's name if that would
+    change it.
+    """
     text = made = page.read_text()
     for name, table in tables.items():
         begin, end = f"<!-- {name}: written by `make tables` -->", f"<!-- end of {name} -->"
@@ -163,15 +199,29 @@ def recipe_of(name: str) -> dict[str, Any]:
     return yaml.safe_load((ROOT / "src/monge/recipes" / f"{name}.yaml").read_text())
 
 
-def compared(results: dict[str, Any], data: str, head: list[str], cells: Callable[[dict[str, Any]], list[str]]) -> str:
+def compared(
+    results: dict[str, Any],
+    data: str,
+    head: list[str],
+    cells: Callable[[dict[str, Any]], list[str]],
+) -> str:
     """One row for each method that was measured on the data, in the order of the papers."""
-    lines = ["| " + " | ".join(["method", *head, "seeds", "training"]) + " |", "|---" * (len(head) + 3) + "|"]
+    lines = [
+        "| " + " | ".join(["method", *head, "seeds", "training"]) + " |",
+        "|---" * (len(head) + 3) + "|",
+    ]
     own = [result for name, result in results.items() if name.endswith(f"-{data}")]
-    pages = {result["recipe"]: PAGES / f"{result['recipe'].removesuffix(f'-{data}')}.md" for result in own}
+    pages = {
+        result["recipe"]: PAGES / f"{result['recipe'].removesuffix(f'-{data}')}.md"
+        for result in own
+    }
     for result in sorted(own, key=lambda result: heading(pages[result["recipe"]])[1]):
-        page, cost = pages[result["recipe"]], f"{result['summary']['cpu_seconds']['mean'] / 60:.1f} CPU-min"
+        page = pages[result["recipe"]]
+        cost = f"{result['summary']['cpu_seconds']['mean'] / 60:.1f} CPU-min"
         name = f"[{heading(page)[0]}]({page.relative_to(ROOT)})"
-        lines.append("| " + " | ".join([name, *cells(result), str(len(result["runs"])), cost]) + " |")
+        lines.append(
+            "| " + " | ".join([name, *cells(result), str(len(result["runs"])), cost]) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -187,27 +237,43 @@ def mixtures(results: dict[str, Any], data: str) -> str:
 def pictures(results: dict[str, Any], data: str) -> str:
     def cells(result: dict[str, Any]) -> list[str]:
         shares = [run["metrics"] for run in result["runs"]]
-        classes = f"{min(m['smallest_class'] for m in shares):.1%} to {max(m['largest_class'] for m in shares):.1%}"
+        classes = (
+            f"{min(m['smallest_class'] for m in shares):.1%} to "
+            f"{max(m['largest_class'] for m in shares):.1%}"
+        )
         return [*(cell(result["summary"], metric) for metric in (*judged, NEAREST)), classes]
 
     judged = [metric for metric in QUALITY if metric.table and metric is not SMALLEST_CLASS]
-    return compared(results, data, [*(str(metric.table) for metric in (*judged, NEAREST)), "classes, all seeds"], cells)
+    return compared(
+        results,
+        data,
+        [*(str(metric.table) for metric in (*judged, NEAREST)), "classes, all seeds"],
+        cells,
+    )
 
 
 def benchmark(results: dict[str, Any]) -> str:
     """L2-UVP on the benchmark's pairs: ours beside what was published."""
-    lines = ["| L2-UVP, % | " + " | ".join(f"D = {d}" for d in BENCHMARK) + " |", "|---" * (len(BENCHMARK) + 1) + "|"]
+    lines = [
+        "| L2-UVP, % | " + " | ".join(f"D = {d}" for d in BENCHMARK) + " |",
+        "|---" * (len(BENCHMARK) + 1) + "|",
+    ]
     found = [results.get(f"amortised-w2-w2benchmark-{d}") for d in BENCHMARK]
     ours = {
-        "**amortised conjugates**": "l2_uvp",
+        "**amortized conjugates**": "l2_uvp",
         "its inverse": "l2_uvp_inverse",
         "best linear map, measured here": "l2_uvp_linear",
     }
     for title, figure in ours.items():
         cells = [shown(r["summary"], figure, 2) if r else "not measured" for r in found]
         lines.append(f"| {title} | {' | '.join(cells)} |")
-    lines += [f"| {title} | {' | '.join(f'{v:.1f}' for v in row)} |" for title, row in PUBLISHED.items()]
-    cost = [f"{r['summary']['cpu_seconds']['mean'] / 60:.1f} min, {len(r['runs'])}" if r else "-" for r in found]
+    lines += [
+        f"| {title} | {' | '.join(f'{v:.1f}' for v in row)} |" for title, row in PUBLISHED.items()
+    ]
+    cost = [
+        f"{r['summary']['cpu_seconds']['mean'] / 60:.1f} min, {len(r['runs'])}" if r else "-"
+        for r in found
+    ]
     return "\n".join([*lines, f"| ours: CPU time, seeds | {' | '.join(cost)} |"])
 
 
@@ -220,10 +286,15 @@ def row(result: dict[str, Any]) -> str:
     s, name, seeds = result["summary"], result["recipe"], len(result["runs"])
     cost = f"{s['cpu_seconds']['mean'] / 60:.1f} CPU-min, {s['peak_memory_mib']['mean']:.0f} MiB"
     leading = FRECHET if FRECHET.key in s else W2
-    others = [metric for metric in (OF_PICTURES if leading is FRECHET else OF_POINTS) if metric.key in s]
+    others = [
+        metric for metric in (OF_PICTURES if leading is FRECHET else OF_POINTS) if metric.key in s
+    ]
     figures = ", ".join(f"{metric.title} {figure(s, metric)}" for metric in (leading, *others))
     beside = [f"{word} {s[key]['mean']:.3g}" for word, key in REFERENCES[leading] if key in s]
-    return f"| `{name}`<br>{recipe_of(name)['about']['paper']} | {figures} | {', '.join(beside)} | {seeds} | {cost} |"
+    return (
+        f"| `{name}`<br>{recipe_of(name)['about']['paper']} | {figures} | {', '.join(beside)} | "
+        f"{seeds} | {cost} |"
+    )
 
 
 def figure(summary: dict[str, Any], metric: Metric) -> str:
@@ -234,7 +305,9 @@ def figure(summary: dict[str, Any], metric: Metric) -> str:
     beside = [f"{name} {summary[metric.suffixed(name)]['mean']:.3g}" for name in names]
     if "unmoved" in names:
         beside.append(f"floor {summary[metric.suffixed('floor')]['mean']:.2f}")
-    return f"{cell(summary, metric)} {metric.unit}".rstrip() + (f" ({', '.join(beside)})" if beside else "")
+    return f"{cell(summary, metric)} {metric.unit}".rstrip() + (
+        f" ({', '.join(beside)})" if beside else ""
+    )
 
 
 def cell(summary: dict[str, Any], metric: Metric) -> str:
@@ -245,24 +318,42 @@ def cell(summary: dict[str, Any], metric: Metric) -> str:
 
 
 def solvers() -> str:
-    """Milliseconds of ours, and of the fastest setting of any peer, over the grid and the mini-batches."""
+    """Milliseconds of ours, and of the fastest setting of any peer, over the grid and the
+    mini-batches.
+    """
     found = json.loads((RESULTS / "solvers.json").read_text())["threads"]["1"]
     lines = []
-    for task, sizes, epsilons in (("grid", (256, 1000, 4000, 10_000), (0.1, 0.01)), ("minibatch", (64, 128, 256, 512), (0.05,))):
-        lines += [f"| {'grid' if task == 'grid' else 'mini-batches'} | " + " | ".join(f"n = {n:,}" for n in sizes) + " |"]
+    for task, sizes, epsilons in (
+        ("grid", (256, 1000, 4000, 10_000), (0.1, 0.01)),
+        ("minibatch", (64, 128, 256, 512), (0.05,)),
+    ):
+        lines += [
+            f"| {'grid' if task == 'grid' else 'mini-batches'} | "
+            + " | ".join(f"n = {n:,}" for n in sizes)
+            + " |"
+        ]
         lines += ["|---|" + "---|" * len(sizes)]
         for d in (2, 64, 512) if task == "grid" else (64, 512, 4096):
             for epsilon in epsilons:
-                cells = [milliseconds(found.get(f"{task} n={n} d={d} ε={epsilon:g}", {})) for n in sizes]
+                cells = [
+                    milliseconds(found.get(f"{task} n={n} d={d} ε={epsilon:g}", {})) for n in sizes
+                ]
                 lines.append(f"| d = {d}, ε = {epsilon:g} | {' | '.join(cells)} |")
         lines.append("")
     lines += ["| other solvers | CPU seconds, memory | peers |", "|---|---|---|"]
     for case, what in OTHERS.items():
-        rows = {name: row for name, row in found.get(case, {}).items() if row.get("status") == "reached"}
+        rows = {
+            name: row for name, row in found.get(case, {}).items() if row.get("status") == "reached"
+        }
         ours = rows.pop("monge", None)
         if ours:
-            peers = ", ".join(f"{name} {row['cpu_seconds']:.3g} s{objective(row, case)}" for name, row in rows.items())
-            cells = f"{ours['cpu_seconds']:.3g} s, {ours['peak_mib']:.0f} MiB{objective(ours, case)}"
+            peers = ", ".join(
+                f"{name} {row['cpu_seconds']:.3g} s{objective(row, case)}"
+                for name, row in rows.items()
+            )
+            cells = (
+                f"{ours['cpu_seconds']:.3g} s, {ours['peak_mib']:.0f} MiB{objective(ours, case)}"
+            )
             lines.append(f"| {what.format(**ours)} | {cells} | {peers} |")
     return "\n".join(lines)
 
@@ -272,8 +363,13 @@ def objective(row: dict[str, Any], case: str) -> str:
 
 
 def milliseconds(rows: dict[str, Any]) -> str:
-    reached = {name: row["cpu_seconds"] * 1e3 for name, row in rows.items() if row.get("status") == "reached"}
-    ours, peers = reached.get("monge"), [t for name, t in reached.items() if not name.startswith("monge")]
+    reached = {
+        name: row["cpu_seconds"] * 1e3
+        for name, row in rows.items()
+        if row.get("status") == "reached"
+    }
+    ours = reached.get("monge")
+    peers = [t for name, t in reached.items() if not name.startswith("monge")]
     if ours is None or not peers:
         return "not measured"
     best = min(peers)

@@ -1,13 +1,17 @@
-"""Texture generators trained on exemplars of 256² pixels; writes benchmarks/results/texture-generator.json.
+"""Texture generators trained on exemplars of 256² pixels; writes
+benchmarks/results/texture-generator.json.
 
-    python benchmarks/texture_generator.py                                   # three exemplars, then the table
+    python benchmarks/texture_generator.py                                   # three exemplars, then
+                                                                             the table
     python benchmarks/texture_generator.py --only godot_rock,godot_wood      # others
     python benchmarks/texture_generator.py --table                           # only print the table
-    python benchmarks/texture_generator.py --sheet sheet.png                 # exemplars beside samples
+    python benchmarks/texture_generator.py --sheet sheet.png                 # exemplars beside
+                                                                             samples
 
-Exemplars are averaged down to 256 pixels on the shorter side and cropped in the centre. Each is learned in a process of its own,
-on one thread. Figures are of a sample of 256² pixels as it is written, with 8 bits; ``diversity`` is the mean squared difference
-of two such samples over twice the variance of the exemplar's pixels: 1 for samples that have nothing in common.
+Exemplars are averaged down to 256 pixels on the shorter side and cropped in the center. Each is
+learned in a process of its own, on one thread. Figures are of a sample of 256² pixels as it is
+written, with 8 bits; ``diversity`` is the mean squared difference of two such samples over twice
+the variance of the exemplar's pixels: 1 for samples that have nothing in common.
 """
 
 from __future__ import annotations
@@ -36,7 +40,9 @@ EXEMPLARS = ("demo_texture_1", "godot_stone_bricks", "skimage_gravel_gray")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default=",".join(EXEMPLARS), help="exemplars, comma-separated")
     parser.add_argument("--again", action="store_true", help="also what has been measured")
     parser.add_argument("--steps", type=int, default=app.STEPS)
@@ -59,13 +65,26 @@ def main() -> None:
 
 def fill(args: argparse.Namespace) -> None:
     """Learn and write down, exemplar by exemplar."""
-    found: dict[str, Any] = json.loads(args.results.read_text()) if args.results.is_file() else {"exemplars": {}}
+    found: dict[str, Any] = (
+        json.loads(args.results.read_text()) if args.results.is_file() else {"exemplars": {}}
+    )
     for name in args.only.split(","):
         if name in found["exemplars"] and not args.again:
             continue
         around = surroundings()
-        command = [sys.executable, __file__, "--child", name, "--folder", str(args.folder), "--steps", str(args.steps)]
-        about = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        command = [
+            sys.executable,
+            __file__,
+            "--child",
+            name,
+            "--folder",
+            str(args.folder),
+            "--steps",
+            str(args.steps),
+        ]
+        about = json.loads(
+            subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        )
         found["exemplars"][name] = {**about, "commit": around.pop("commit")}
         found |= {"side": SIDE, "seed": SEED, "steps": args.steps, **around}
         args.results.write_text(json.dumps(found, indent=2) + "\n")
@@ -76,7 +95,10 @@ def learn(name: str, folder: Path, steps: int) -> dict[str, Any]:
     exemplar = picture(path_of(name))
     held, wall, cpu = most_resident_mib(), time.perf_counter(), time.process_time()
     made = app.train(_as_picture(exemplar), folder / name, steps=steps, seed=SEED, fresh=True)
-    cost: dict[str, Any] = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+    cost: dict[str, Any] = {
+        "wall_seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+    }
     cost["peak_mib"] = round(most_resident_mib() - held)
     for seed, size in ((0, SIDE), (1, SIDE), (0, LARGE)):
         write_picture(made.sample(size, seed=seed), _sample(folder, name, seed, size))
@@ -113,10 +135,15 @@ def sheet(folder: Path, names: list[str]) -> Image.Image:
     for row, name in enumerate(names):
         exemplar = picture(path_of(name))
         write_picture(_as_picture(exemplar), folder / f"{name}-exemplar.png")
-        files = [folder / f"{name}-exemplar.png", *(_sample(folder, name, seed, SIDE) for seed in (0, 1))]
+        files = [
+            folder / f"{name}-exemplar.png",
+            *(_sample(folder, name, seed, SIDE) for seed in (0, 1)),
+        ]
         for column, path in enumerate([*files, _sample(folder, name, 0, LARGE)]):
             with Image.open(path) as image:
-                page.paste(image.convert("RGB").crop((0, 0, SIDE, SIDE)), (column * SIDE, row * SIDE))
+                page.paste(
+                    image.convert("RGB").crop((0, 0, SIDE, SIDE)), (column * SIDE, row * SIDE)
+                )
     return page
 
 
@@ -133,8 +160,17 @@ def table(found: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, about in found["exemplars"].items():
         ratios, seconds = ", ".join(f"{x:.2f}" for x in about["ratio"]), about["sample_seconds"]
-        cells = [name, ratios, f"{about['copying']:.1%}", f"{about['gram']:.3f}", f"{about['diversity']:.2f}"]
-        cells += [f"{about['cpu_seconds']:.0f} s", ", ".join(f"{s:.2f} s" for s in seconds.values())]
+        cells = [
+            name,
+            ratios,
+            f"{about['copying']:.1%}",
+            f"{about['gram']:.3f}",
+            f"{about['diversity']:.2f}",
+        ]
+        cells += [
+            f"{about['cpu_seconds']:.0f} s",
+            ", ".join(f"{s:.2f} s" for s in seconds.values()),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -1,12 +1,14 @@
-"""What `monge texture` does beside the table of textures.py: seeds, tiles, holes, mixtures; writes texture-tasks.json.
+"""What `monge texture` does beside the table of textures.py: seeds, tiles, holes, mixtures; writes
+texture-tasks.json.
 
     python benchmarks/texture_tasks.py                         # every part
     python benchmarks/texture_tasks.py --parts seeds,large     # some
-    python benchmarks/texture_tasks.py --sheet                 # docs/texture-*.jpg from the pictures made
+    python benchmarks/texture_tasks.py --sheet                 # docs/texture-*.jpg from the
+                                                               pictures made
 
-Parts: ``seeds`` (demo_texture_1, three seeds), ``large`` (1024², a tile), ``holes`` (the pictures of inpainting_masks, and
-discs cut out of other exemplars), ``mix`` (weights from 0 to 1). Each picture is made in a
-process of its own on one thread; peak memory is that of the whole process.
+Parts: ``seeds`` (demo_texture_1, three seeds), ``large`` (1024², a tile), ``holes`` (the pictures
+of inpainting_masks, and discs cut out of other exemplars), ``mix`` (weights from 0 to 1). Each
+picture is made in a process of its own on one thread; peak memory is that of the whole process.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ JOBS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--parts", default=",".join(JOBS))
     parser.add_argument("--again", action="store_true", help="also what has been measured")
     parser.add_argument("--sheet", action="store_true")
@@ -85,13 +89,21 @@ def made(texture: Texture) -> tuple[Tensor, dict[str, float]]:
     wall, cpu = time.perf_counter(), time.process_time()
     while not texture.done:
         texture.step()
-    cost = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu, "peak_mib": most_resident_mib()}
+    cost = {
+        "wall_seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_mib": most_resident_mib(),
+    }
     return (texture.image.clamp(0, 1) * 255).round() / 255, cost
 
 
 def ratios(image: Tensor, exemplar: Tensor, **settings: Any) -> dict[str, list[float]]:
     found = patch_w2(image, exemplar, **settings)
-    return {"patch_w2": [f.value for f in found], "floor": [f.floor for f in found], "ratio": [f.ratio for f in found]}
+    return {
+        "patch_w2": [f.value for f in found],
+        "floor": [f.floor for f in found],
+        "ratio": [f.ratio for f in found],
+    }
 
 
 def seed(number: str) -> dict[str, Any]:
@@ -106,22 +118,39 @@ def large(name: str) -> dict[str, Any]:
     image, cost = made(Texture([exemplar], (1024, 1024), tile=True))
     save(image, f"large-{name}")
     seam = seam_score(image)
-    return {**ratios(image, exemplar, torus=True), "seam": seam.seam, "interior": seam.interior, "seam_rank": seam.rank, **cost}
+    return {
+        **ratios(image, exemplar, torus=True),
+        "seam": seam.seam,
+        "interior": seam.interior,
+        "seam_rank": seam.rank,
+        **cost,
+    }
 
 
 def hole(name: str) -> dict[str, Any]:
     """The application, as `monge texture inpaint` calls it."""
     before, mask = broken(name)
     wall, cpu = time.perf_counter(), time.process_time()
-    after = inpaint(before, mask).colours
-    cost = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu, "peak_mib": most_resident_mib()}
-    Image.fromarray(np.concatenate([np.where(mask[..., None], 255, before), after], 1).astype(np.uint8)).save(
-        PICTURES / f"hole-{name}.png"
-    )
-    image, missing = torch.from_numpy(after.astype(np.float32) / 255).permute(2, 0, 1), torch.from_numpy(mask)
+    after = inpaint(before, mask).colors
+    cost = {
+        "wall_seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_mib": most_resident_mib(),
+    }
+    Image.fromarray(
+        np.concatenate([np.where(mask[..., None], 255, before), after], 1).astype(np.uint8)
+    ).save(PICTURES / f"hole-{name}.png")
+    image = torch.from_numpy(after.astype(np.float32) / 255).permute(2, 0, 1)
+    missing = torch.from_numpy(mask)
     same = bool((after == before)[~mask].all())
     inside = ratios(image, image, scales=2, mask=missing, region=~missing)
-    return {"size": list(mask.shape), "hole": float(mask.mean()), "outside_identical": same, **inside, **cost}
+    return {
+        "size": list(mask.shape),
+        "hole": float(mask.mean()),
+        "outside_identical": same,
+        **inside,
+        **cost,
+    }
 
 
 def broken(name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -137,16 +166,22 @@ def broken(name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         return pixels, np.asarray(Image.open(MASKS / "mask_1_tile.jpg").convert("L")) < 128
     pixels = (picture(path_of(name)) * 255).round().byte().permute(1, 2, 0).numpy()
     y, x = np.mgrid[:256, :256]
-    return np.repeat(pixels, 4 - pixels.shape[2], 2)[..., :3].copy(), (y - 120) ** 2 + (x - 136) ** 2 < 44**2
+    return np.repeat(pixels, 4 - pixels.shape[2], 2)[..., :3].copy(), (y - 120) ** 2 + (
+        x - 136
+    ) ** 2 < 44**2
 
 
 def mix(what: str) -> dict[str, Any]:
     pair, weight = what.split("@")
     first, second = (picture(path_of(name)) for name in pair.split("+"))
-    image, cost = made(Texture([first, second], (256, 256), weights=[1 - float(weight), float(weight)]))
+    image, cost = made(
+        Texture([first, second], (256, 256), weights=[1 - float(weight), float(weight)])
+    )
     save(image, f"mix-{what}")
     sides = {"to_first": ratios(image, first), "to_second": ratios(image, second)}
-    sliced = {f"sliced_{k}": sliced_patch_w2(image, e) for k, e in (("first", first), ("second", second))}
+    sliced = {
+        f"sliced_{k}": sliced_patch_w2(image, e) for k, e in (("first", first), ("second", second))
+    }
     return {**sides, **sliced, **cost}
 
 
@@ -155,11 +190,15 @@ TASKS = {"seed": seed, "large": large, "hole": hole, "mix": mix}
 
 def save(image: Tensor, name: str) -> None:
     pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(PICTURES / f"{name}.png")
+    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(
+        PICTURES / f"{name}.png"
+    )
 
 
 def draw() -> None:
-    holes = [Image.open(PICTURES / f"hole-{name}.png").resize((512, 256)) for _, name in JOBS["holes"]]
+    holes = [
+        Image.open(PICTURES / f"hole-{name}.png").resize((512, 256)) for _, name in JOBS["holes"]
+    ]
     rows([holes[i : i + 2] for i in range(0, len(holes), 2)], "texture-holes")
     strips = [[Image.open(PICTURES / f"mix-{a}+{b}@{w:g}.png") for w in WEIGHTS] for a, b in MIXED]
     rows(strips, "texture-mix")

@@ -1,14 +1,18 @@
-"""Textures of 256² pixels after seventeen exemplars, ours beside three plain methods; writes benchmarks/results/textures.json.
+"""Textures of 256² pixels after seventeen exemplars, ours beside three plain methods; writes
+benchmarks/results/textures.json.
 
-    python benchmarks/textures.py                                   # all that is not there yet, then the table
+    python benchmarks/textures.py                                   # all that is not there yet,
+                                                                    then the table
     python benchmarks/textures.py --only godot_rock,godot_wood      # some exemplars
     python benchmarks/textures.py --makers ours --again             # measure one maker anew
     python benchmarks/textures.py --table                           # only print the table
-    python benchmarks/textures.py --sheet                           # draw docs/textures.jpg from the pictures made
+    python benchmarks/textures.py --sheet                           # draw docs/textures.jpg from
+                                                                    the pictures made
 
-Exemplars are averaged down to 256 pixels on the shorter side and cropped in the centre. Every picture is made in a process of its
-own, on one thread; its peak memory is that above what the process held when the exemplar had been read. What is measured are the
-pictures as they are written, with 8 bits.
+Exemplars are averaged down to 256 pixels on the shorter side and cropped in the center. Every
+picture is made in a process of its own, on one thread; its peak memory is that above what the
+process held when the exemplar had been read. What is measured are the pictures as they are written,
+with 8 bits.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _texture_peers import gram, nearest_neighbour, quilting
+from _texture_peers import gram, nearest_neighbor, quilting
 from color import most_resident_mib
 from PIL import Image, ImageDraw
 from reproduce import RESULTS, ROOT, surroundings
@@ -50,14 +54,16 @@ def ours(exemplar: Tensor, seed: int) -> Tensor:
 
 MAKERS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "ours": ours,
-    "nearest": lambda exemplar, seed: nearest_neighbour(exemplar, SIDE, seed),
+    "nearest": lambda exemplar, seed: nearest_neighbor(exemplar, SIDE, seed),
     "gram": lambda exemplar, seed: gram(exemplar, SIDE, seed),
     "quilting": lambda exemplar, seed: quilting(exemplar, SIDE, seed),
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", help="exemplars, comma-separated")
     parser.add_argument("--makers", default=",".join(MAKERS), help="comma-separated")
     parser.add_argument("--again", action="store_true", help="also what has been measured")
@@ -80,21 +86,31 @@ def main() -> None:
 
 
 def fill(names: list[str], makers: list[str], results: Path, pictures: Path, again: bool) -> None:
-    """Measure and write down, picture by picture, so that an interrupted call goes on where it stopped."""
+    """Measure and write down, picture by picture, so that an interrupted call goes on where it
+    stopped.
+    """
     found = json.loads(results.read_text()) if results.is_file() else {"exemplars": {}}
     pictures.mkdir(parents=True, exist_ok=True)
     for name in names:
         exemplar = picture(path_of(name))
         about = found["exemplars"].setdefault(name, {"makers": {}})
         if "copying_of_halves" not in about:
-            about["copying_of_halves"] = copying_score(exemplar[:, :, : SIDE // 2], exemplar[:, :, SIDE // 2 :])
+            about["copying_of_halves"] = copying_score(
+                exemplar[:, :, : SIDE // 2], exemplar[:, :, SIDE // 2 :]
+            )
         for maker in makers:
             if maker in about["makers"] and not again:
                 continue
             around, target = surroundings(), pictures / f"{name}-{maker}.png"
             command = [sys.executable, __file__, "--child", name, maker, str(target)]
-            cost = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-            about["makers"][maker] = {**measured(picture(target), exemplar), **cost, "commit": around.pop("commit")}
+            cost = json.loads(
+                subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            )
+            about["makers"][maker] = {
+                **measured(picture(target), exemplar),
+                **cost,
+                "commit": around.pop("commit"),
+            }
             found |= {"side": SIDE, "seed": SEED, **around}
             results.write_text(json.dumps(found, indent=2) + "\n")
             print(name, maker, json.dumps(about["makers"][maker]), flush=True)
@@ -140,14 +156,25 @@ def picture(path: Path) -> Tensor:
         image = image.convert("RGB")
     times = SIDE / min(image.size)
     if times < 1:
-        image = image.resize((round(image.width * times), round(image.height * times)), Image.Resampling.BOX)
+        image = image.resize(
+            (round(image.width * times), round(image.height * times)), Image.Resampling.BOX
+        )
     left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
     pixels = np.array(image.crop((left, top, left + SIDE, top + SIDE)), dtype=np.float32) / 255
     return torch.from_numpy(pixels.reshape(SIDE, SIDE, -1)).permute(2, 0, 1).contiguous()
 
 
 def table(found: dict[str, Any]) -> str:
-    head = ["exemplar", "made by", "patch W2² / floor at scales 0, 1, 2", "sliced · 10³", "copying", "Gram", "CPU", "memory"]
+    head = [
+        "exemplar",
+        "made by",
+        "patch W2² / floor at scales 0, 1, 2",
+        "sliced · 10³",
+        "copying",
+        "Gram",
+        "CPU",
+        "memory",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, about in found["exemplars"].items():
         for maker in (maker for maker in MAKERS if maker in about["makers"]):
@@ -186,7 +213,13 @@ def draw(pictures: Path) -> None:
 def shown(x: Tensor) -> Image.Image:
     """The middle of a picture, pixel for pixel."""
     left = (SIDE - _SHOWN) // 2
-    pixels = (x * 255).round().byte().permute(1, 2, 0).numpy()[left : left + _SHOWN, left : left + _SHOWN]
+    pixels = (
+        (x * 255)
+        .round()
+        .byte()
+        .permute(1, 2, 0)
+        .numpy()[left : left + _SHOWN, left : left + _SHOWN]
+    )
     return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).convert("RGB")
 
 

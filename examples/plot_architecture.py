@@ -1,9 +1,10 @@
 """The plan of the house
 =====================
 
-Which part of `monge` may import which, and how large each part is. A box is a folder or a file, as wide as it has lines (small
-ones are drawn wider); a floor imports from those below it. Blue is the core, orange the studios; the numbers are the walk
-through a training run in `docs/architecture.md`. The test of the imports reads the floors from here.
+Which part of `monge` may import which, and how large each part is. A box is a folder or a file, as
+wide as it has lines (small ones are drawn wider); a floor imports from those below it. Blue is the
+core, orange the studios; the numbers are the walk through a training run in `docs/architecture.md`.
+The test of the imports reads the floors from here.
 
     python examples/plot_architecture.py docs/architecture.png
 """
@@ -17,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+# above it the studios, which are all other folders
 CORE = (  # each may import what stands before it, and itself
     ("errors", "config", "rng", "__init__", "methods.protocols"),  # the last one names types only
     ("parallel", "optim"),
@@ -25,10 +27,10 @@ CORE = (  # each may import what stands before it, and itself
     ("metrics", "plots"),
     ("data",),
     ("methods",),
-    ("train",),
+    ("training",),
     ("maps",),
     ("adapt", "interpolate"),
-)  # above it the studios, which are all other folders
+)
 ROOF = (("cli",), ("__main__",))
 ABOUT = {
     "errors": "one-line errors",
@@ -42,7 +44,7 @@ ABOUT = {
     "plots": "figures, reports",
     "data": "data sets, kinds of samples",
     "methods": "one file a paper",
-    "train": "runner, recipes",
+    "training": "runner, recipes",
     "maps": "optimal maps",
     "adapt": "domain adaptation",
     "interpolate": "paths of codes",
@@ -51,10 +53,23 @@ ABOUT = {
     "dance": "motion, audio, dances",
     "cli": "commands",
 }
-WALK = ("cli", "train", "data", "methods", "nets", "ot", "train", "metrics", "plots")  # what the page follows, in its order
+# what the page follows, in its order
+WALK = (
+    "cli",
+    "training",
+    "data",
+    "methods",
+    "nets",
+    "ot",
+    "training",
+    "metrics",
+    "plots",
+)
 _CORE, _STUDIO, _INK, _QUIET = "#dbe7f3", "#f6dfc8", "#22303c", "#5c6b78"
 _STOP = {"boxstyle": "circle,pad=0.25", "fc": _INK, "ec": "none"}
-_GAP, _HEIGHT, _LEAST = 180, 0.74, 1750  # in lines of code: between boxes, and what a small box is drawn as; in floors: a box
+_GAP = 180
+_HEIGHT = 0.74
+_LEAST = 1750
 
 
 def lines(source: Path) -> dict[str, int]:
@@ -81,7 +96,11 @@ def draw(source: Path) -> Figure:
     """The floors, the ground below."""
     size = lines(source)
     unseen = {"__init__", "__main__", "methods.protocols"}
-    floors = [shown for floor in floors_of(source) if (shown := [part for part in floor if part not in unseen])]
+    floors = [
+        shown
+        for floor in floors_of(source)
+        if (shown := [part for part in floor if part not in unseen])
+    ]
     width = {part: max(size[part], _LEAST) for floor in floors for part in floor}
     widest = max(sum(width[part] + _GAP for part in floor) - _GAP for floor in floors)
     figure = Figure(figsize=(10, 0.62 * len(floors)), layout="constrained")
@@ -89,7 +108,13 @@ def draw(source: Path) -> Figure:
     for level, floor in enumerate(floors):
         left = (widest - sum(width[part] + _GAP for part in floor) + _GAP) / 2
         for part in floor:
-            _box(axis, part, size[part], (left, level, width[part]), _STUDIO if part in studios(source) else _CORE)
+            _box(
+                axis,
+                part,
+                size[part],
+                (left, level, width[part]),
+                _STUDIO if part in studios(source) else _CORE,
+            )
             left += width[part] + _GAP
     axis.set(xlim=(-50, widest + 50), ylim=(-0.1, len(floors) - 0.15))
     axis.axis("off")
@@ -99,12 +124,32 @@ def draw(source: Path) -> Figure:
 def _box(axis: Axes, part: str, size: int, place: tuple[float, float, float], color: str) -> None:
     left, level, width = place
     shape = "round,pad=0,rounding_size=70"
-    axis.add_patch(FancyBboxPatch((left, level), width, _HEIGHT, boxstyle=shape, mutation_aspect=1 / 900, fc=color, ec="none"))
+    axis.add_patch(
+        FancyBboxPatch(
+            (left, level),
+            width,
+            _HEIGHT,
+            boxstyle=shape,
+            mutation_aspect=1 / 900,
+            fc=color,
+            ec="none",
+        )
+    )
     middle, text = left + width / 2, {"ha": "center", "va": "center"}
     axis.text(middle, level + 0.5, part, fontsize=10, fontweight="bold", color=_INK, **text)
-    axis.text(middle, level + 0.21, f"{ABOUT.get(part, '')}  {size:,}", fontsize=7, color=_QUIET, **text)
+    axis.text(
+        middle, level + 0.21, f"{ABOUT.get(part, '')}  {size:,}", fontsize=7, color=_QUIET, **text
+    )
     for nth, stop in enumerate(stop for stop, name in enumerate(WALK, 1) if name == part):
-        axis.text(left + 110 + 200 * nth, level + 0.53, str(stop), fontsize=7.5, color="white", **text, bbox=_STOP)
+        axis.text(
+            left + 110 + 200 * nth,
+            level + 0.53,
+            str(stop),
+            fontsize=7.5,
+            color="white",
+            **text,
+            bbox=_STOP,
+        )
 
 
 if __name__ == "__main__":

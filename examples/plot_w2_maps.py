@@ -2,8 +2,9 @@
 Four pictures of one optimal map
 ================================
 
-Normal noise is moved onto eight Gaussians by the map of least squared distance, the gradient of a convex potential. The pictures
-show where each point goes, the level sets of the potential, the clouds before and after, and the way between.
+Normal noise is moved onto eight Gaussians by the map of least squared distance, the gradient of a
+convex potential. The pictures show where each point goes, the level sets of the potential, the
+clouds before and after, and the way between.
 
     python examples/plot_w2_maps.py --out figures
 """
@@ -16,20 +17,26 @@ from pathlib import Path
 import torch
 
 from monge import plots
-from monge.data import generator
+from monge.data import rng
 from monge.data.sets.toy import draw_toy
-from monge.maps import W2Map
+from monge.maps import OTMap
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Four pictures of the map from normal noise to eight Gaussians.")
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder for the pictures (figures)")
-    parser.add_argument("--steps", type=int, default=2000, help="training steps (2000, under a CPU-minute)")
+    parser = argparse.ArgumentParser(
+        description="Four pictures of the map from normal noise to eight Gaussians."
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("figures"), help="folder for the pictures (figures)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=2000, help="training steps (2000, under a CPU-minute)"
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
-    x, y = torch.randn(20_000, 2, generator=generator(0)), draw_toy("8gaussians", 20_000, generator(1))
-    found = W2Map(steps=args.steps, progress=True).fit(x, y)
+    x, y = torch.randn(20_000, 2, generator=rng(0)), draw_toy("8gaussians", 20_000, rng(1))
+    found = OTMap(steps=args.steps, progress=True).fit(x, y)
     print(f"W2² is {found.w2_squared():.3f}")
 
     points, target = x[:2000], y[:2000]
@@ -41,7 +48,9 @@ def main() -> None:
     }
     for name, figure in figures.items():
         (args.out / f"w2-{name}.png").write_bytes(plots.to_png(figure))
-    (args.out / "w2-displacement.gif").write_bytes(plots.displacement_gif(points, moved, target=target))
+    (args.out / "w2-displacement.gif").write_bytes(
+        plots.displacement_gif(points, moved, target=target)
+    )
     print(f"look at {args.out}")
 
 

@@ -1,4 +1,7 @@
-"""Shared fixtures. Data sets are read from $MONGE_DATA, and what needs them skips by name without it."""
+"""Shared fixtures.
+
+Data sets are read from $MONGE_DATA, and what needs them skips by name without it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from monge.data import FiniteSource, data_root, load
+from monge.data import FiniteDataset, data_root, load
 
 torch.set_num_threads(1)
 settings.register_profile("monge", deadline=None, max_examples=25, derandomize=True)
@@ -17,11 +20,11 @@ settings.load_profile("monge")
 
 
 @pytest.fixture(scope="session")
-def mnist() -> FiniteSource:
+def mnist() -> FiniteDataset:
     if not (data_root() / "mnist").is_dir():
         pytest.skip("MNIST is not on this machine: run 'monge data get mnist' or set MONGE_DATA")
     source = load("mnist")
-    assert isinstance(source, FiniteSource)
+    assert isinstance(source, FiniteDataset)
     return source
 
 

@@ -1,4 +1,6 @@
-"""DomainAdapter: a scikit-learn estimator that moves one domain onto another, and the USPS data it is measured on."""
+"""DomainAdapter: a scikit-learn estimator that moves one domain onto another, and the USPS data it
+is measured on.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,22 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from monge import ot
 from monge.adapt import DomainAdapter
-from monge.data import FiniteSource, data_root, load
+from monge.data import FiniteDataset, data_root, load
 from monge.data.sets.usps import like_mnist
 from monge.errors import MongeError
 
 
 class OntoItself(DomainAdapter):
-    """The checks of scikit-learn pass labels for y, which is a domain here: X takes their place, and all else is tested."""
+    """The checks of scikit-learn pass labels for y, which is a domain here: X takes their place,
+    and all else is tested.
+    """
 
     def fit(self, X: Any, y: Any = None) -> DomainAdapter:
         return super().fit(X, None if y is None else X)
 
 
-ROUNDED = "check_methods_subset_invariance"  # compares to 1e-7; the map is float32, and blocks of other sizes may round otherwise
+# compares to 1e-7; the map is float32, and blocks of other sizes may round otherwise
+ROUNDED = "check_methods_subset_invariance"
 
 
 def name_of(check: Any) -> str:
@@ -39,7 +44,11 @@ CHECKS = list(estimator_checks_generator(OntoItself(steps=2, batch=32)))
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[f"{i}-{name_of(check)}" for i, (_, check) in enumerate(CHECKS)])
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    CHECKS,
+    ids=[f"{i}-{name_of(check)}" for i, (_, check) in enumerate(CHECKS)],
+)
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     try:
         check(estimator)
@@ -66,7 +75,9 @@ def test_moves_the_source_onto_the_target_and_back() -> None:
     Xt[:, 1] += 3 * np.sign(Xt[:, 1] - 10)  # two clusters: no affine map will do
     gaussian, adapter = (DomainAdapter(steps=s, batch=256, lr=3e-3).fit(Xs, Xt) for s in (0, 120))
     y = torch.from_numpy(Xt)
-    far, near = (ot.wasserstein(torch.from_numpy(a.transform(Xs)), y) ** 2 for a in (gaussian, adapter))
+    far, near = (
+        ot.wasserstein(torch.from_numpy(a.transform(Xs)), y) ** 2 for a in (gaussian, adapter)
+    )
     assert near < 0.5 * far
     back = adapter.inverse_transform(adapter.transform(Xs))
     assert np.square(back - Xs).mean() < 1e-4
@@ -79,7 +90,8 @@ def test_without_steps_it_is_the_map_between_gaussians() -> None:
     moved = DomainAdapter(steps=0).fit(Xs, Xt).transform(Xs)
     m1, C1, m2, C2 = (torch.from_numpy(a) for x in (Xs, Xt) for a in (x.mean(0), np.cov(x.T)))
     expected = ot.gaussian_map(m1, C1, m2, C2)(torch.from_numpy(Xs)).numpy()
-    assert np.sqrt(np.square(moved - expected).mean()) < 0.05  # the network's initial weights are small, not nought
+    # the network's initial weights are small, not nought
+    assert np.sqrt(np.square(moved - expected).mean()) < 0.05
 
 
 def test_settings_survive_cloning_and_pipelines() -> None:
@@ -131,7 +143,11 @@ def test_fewer_samples_than_features_warn_and_stay_finite() -> None:
 @pytest.mark.parametrize(
     ("Xs", "Xt", "message"),
     [
-        (np.ones((5, 3)), np.ones((5, 4)), "the source has 3 features and the target 4: .* Embed both in the same features"),
+        (
+            np.ones((5, 3)),
+            np.ones((5, 4)),
+            "the source has 3 features and the target 4: .* Embed both in the same features",
+        ),
         (np.ones((5, 3)), np.ones(5), "Expected 2D array, got 1D array"),
         (np.ones(5), np.ones((5, 1)), "Expected 2D array, got 1D array"),
         (np.ones((0, 3)), np.ones((5, 3)), "0 sample"),
@@ -147,39 +163,40 @@ def test_bad_domains_are_named(Xs: Any, Xt: Any, message: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def usps() -> FiniteSource:
+def usps() -> FiniteDataset:
     pytest.importorskip("h5py", reason="USPS is an HDF5 file: pip install monge[hdf5]")
     if not (data_root() / "usps").is_dir():
         pytest.skip("USPS is not on this machine: set MONGE_DATA")
     source = load("usps")
-    assert isinstance(source, FiniteSource)
+    assert isinstance(source, FiniteDataset)
     return source
 
 
-def test_usps_has_the_published_split(usps: FiniteSource) -> None:
+def test_usps_has_the_published_split(usps: FiniteDataset) -> None:
     assert usps.shape == (1, 16, 16)
-    (x, y), (_, test) = usps.labelled("train"), usps.labelled("held_out")
+    (x, y), (_, test) = usps.labeled("train"), usps.labeled("held_out")
     assert (len(y), len(test)) == (7291, 2007)
     assert (int((y == 0).sum()), int((test == 0).sum())) == (1194, 359)
     assert (x.min(), x.max()) == (-1, 1)
-    assert x[y == 0].mean(0)[0, 7:9, 7:9].max() < x[y == 1].mean(0)[0, 7:9, 7:9].min()  # a nought is hollow, a one is not
+    # a nought is hollow, a one is not
+    assert x[y == 0].mean(0)[0, 7:9, 7:9].max() < x[y == 1].mean(0)[0, 7:9, 7:9].min()
 
 
-def test_usps_enlarged_is_laid_out_like_mnist(usps: FiniteSource) -> None:
+def test_usps_enlarged_is_laid_out_like_mnist(usps: FiniteDataset) -> None:
     large = load("usps", size=28)
-    assert isinstance(large, FiniteSource)
+    assert isinstance(large, FiniteDataset)
     assert large.shape == (1, 28, 28)
     assert torch.equal(large.labels, usps.labels)
     ink = (large.held_out(500)[:, 0] + 1) / 2
     place = torch.arange(28) + 0.5
     for axis in (1, 2):
-        centre = (ink.sum(axis) * place).sum(1) / ink.sum((1, 2))
-        assert (centre - 14).abs().quantile(0.95) < 0.6
+        center = (ink.sum(axis) * place).sum(1) / ink.sum((1, 2))
+        assert (center - 14).abs().quantile(0.95) < 0.6
     with pytest.raises(MongeError, match="size must be at least 16"):
         load("usps", size=8)
 
 
-def test_an_empty_picture_is_centred_without_nan() -> None:
+def test_an_empty_picture_is_centered_without_nan() -> None:
     assert np.array_equal(like_mnist(np.zeros((16, 16), np.float32), 28), np.zeros((28, 28)))
 
 

@@ -58,25 +58,33 @@ def test_paths_begin_and_end_at_their_ends_and_are_continuous(mode: Mode) -> Non
 def test_many_paths_are_single_ones(mode: Mode) -> None:
     between, a, b = Interpolator(Plain(3)), cloud(0, 4, 3).float(), cloud(1, 4, 3).float()
     many = between.path(a, b, 5, mode)
-    torch.testing.assert_close(many, torch.stack([between.path(p, q, 5, mode) for p, q in zip(a, b, strict=True)]))
+    torch.testing.assert_close(
+        many, torch.stack([between.path(p, q, 5, mode) for p, q in zip(a, b, strict=True)])
+    )
 
 
 def test_samples_are_decoded_and_the_mean_is_the_one_seen_in_training() -> None:
     method, a, b = Plain(2), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     t = torch.linspace(0, 1, 5)
-    torch.testing.assert_close(Interpolator(method).interpolate(a, b, 5), torch.stack([1 - t, t], 1))
-    middle = lambda: Interpolator(method).interpolate(a, b, 3, "transport")[1]  # noqa: E731
+    torch.testing.assert_close(
+        Interpolator(method).interpolate(a, b, 5), torch.stack([1 - t, t], 1)
+    )
+    middle = lambda: Interpolator(method).interpolate(a, b, 3, "transport")[1]
     torch.testing.assert_close(middle(), torch.full((2,), 0.5**0.5))
     method.autoencoder.mean.fill_(1.0)  # of codes: half of that in samples
     torch.testing.assert_close(middle(), torch.full((2,), 0.5))
 
 
 def test_slerp_turns_at_constant_speed() -> None:
-    a, b, t = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 4.0]), torch.linspace(0, 1, 5)[:, None]
+    a = torch.tensor([2.0, 0.0, 0.0])
+    b = torch.tensor([0.0, 0.0, 4.0])
+    t = torch.linspace(0, 1, 5)[:, None]
     path = slerp(a, b, t)
     torch.testing.assert_close(path.norm(dim=1), torch.linspace(2, 4, 5))
     unit = nn.functional.normalize(path, dim=1)
-    torch.testing.assert_close((unit[1:] * unit[:-1]).sum(1).acos(), torch.full((4,), pi / 8), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        (unit[1:] * unit[:-1]).sum(1).acos(), torch.full((4,), pi / 8), rtol=1e-4, atol=0
+    )
     p, q = cloud(0, 20, 6), cloud(1, 20, 6)
     u, v = (nn.functional.normalize(end, dim=1) for end in (p, q))
     middle = nn.functional.normalize(u + v, dim=1) * (p.norm(dim=1) + q.norm(dim=1))[:, None] / 2
@@ -116,7 +124,9 @@ def test_a_learned_map_leaves_the_gap_between_two_clusters_empty() -> None:
 
 def test_the_same_seed_gives_the_same_path() -> None:
     codes = cloud(0, 200, 2).float()
-    path = lambda seed: Interpolator(Plain(2), codes, steps=2, seed=seed).path(codes[0], codes[1], 5, "transport")  # noqa: E731
+    path = lambda seed: Interpolator(Plain(2), codes, steps=2, seed=seed).path(
+        codes[0], codes[1], 5, "transport"
+    )
     assert torch.equal(path(1), path(1))
     assert not torch.equal(path(1), path(2))
 

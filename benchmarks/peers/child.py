@@ -31,15 +31,23 @@ class Child:
         status = self.process.wait()
         self.process = None
         if status in (-signal.SIGALRM, -signal.SIGKILL):
-            return {"status": "over limit", "why": "a call took too long" if status == -signal.SIGALRM else "out of memory"}
+            return {
+                "status": "over limit",
+                "why": "a call took too long" if status == -signal.SIGALRM else "out of memory",
+            }
         return {"status": "failed", "why": f"exit status {status}"}
 
     def start(self) -> subprocess.Popen[str]:
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         flags = (
-            f"--xla_cpu_multi_thread_eigen={'true' if self.threads > 1 else 'false'} intra_op_parallelism_threads={self.threads}"
+            f"--xla_cpu_multi_thread_eigen={'true' if self.threads > 1 else 'false'} "
+            f"intra_op_parallelism_threads={self.threads}"
         )
-        environment = os.environ | dict.fromkeys(names, str(self.threads)) | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        environment = (
+            os.environ
+            | dict.fromkeys(names, str(self.threads))
+            | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        )
         command = [sys.executable, "-m", "peers.measure", self.name]
         pipes: dict[str, Any] = {
             "cwd": Path(__file__).parent.parent,
@@ -47,7 +55,9 @@ class Child:
             "stdout": subprocess.PIPE,
             "text": True,
         }
-        return subprocess.Popen(command, env=environment, preexec_fn=lambda: pin(self.threads), **pipes)
+        return subprocess.Popen(
+            command, env=environment, preexec_fn=lambda: pin(self.threads), **pipes
+        )
 
     def close(self) -> None:
         if self.process is not None:

@@ -1,4 +1,6 @@
-"""What is measured of a peer, in a process of its own: ``python -m peers.measure "OTT lse"`` takes jobs from stdin."""
+"""What is measured of a peer, in a process of its own: ``python -m peers.measure "OTT lse"`` takes
+jobs from stdin.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,14 @@ from . import PEERS, Answer, Peer
 
 FLOOR = "monge's floor"  # its setting is the number of iterations that ours took
 TARGET, SLACK = 1e-3, 1.05
-WRONG = 0.02  # relative error of a gradient: kernels that underflow can have the right marginals and a wrong plan
+# relative error of a gradient: kernels that underflow can have the right marginals and a wrong plan
+WRONG = 0.02
 LIMIT = 60.0  # CPU seconds of one call
-VALUE_ERROR = {"float32": 1e-3, "float64": 1e-8}  # relative, at small ε; or else the plan must say that it has not converged
+# relative, at small ε; or else the plan must say that it has not converged
+VALUE_ERROR = {
+    "float32": 1e-3,
+    "float64": 1e-8,
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,16 @@ class Case:
     limit: float = LIMIT
 
     def __str__(self) -> str:
-        return f"{self.task} n={self.n} d={self.d}" + (f" ε={self.epsilon:g}" if self.epsilon else "")
+        return f"{self.task} n={self.n} d={self.d}" + (
+            f" ε={self.epsilon:g}" if self.epsilon else ""
+        )
 
 
 def points(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([n, d])
     x = rng.standard_normal((n, d))
-    centres = rng.standard_normal((5, d))
-    y = centres[rng.integers(5, size=n)] + 0.5 * rng.standard_normal((n, d)) + 0.5
+    centers = rng.standard_normal((5, d))
+    y = centers[rng.integers(5, size=n)] + 0.5 * rng.standard_normal((n, d)) + 0.5
     return x.astype(np.float32), y.astype(np.float32)
 
 
@@ -53,7 +62,9 @@ def mean_cost(x: np.ndarray, y: np.ndarray) -> float:
     return float((x**2).sum(1).mean() + (y**2).sum(1).mean() - 2 * x.mean(0) @ y.mean(0))
 
 
-def cost_rows(x: np.ndarray, y: np.ndarray, rows: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+def cost_rows(
+    x: np.ndarray, y: np.ndarray, rows: int | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """|x − y|² in float64, some rows at a time."""
     x, y = x.astype(float), y.astype(float)
     rows = rows or 10**7 // len(y)
@@ -78,7 +89,9 @@ def marginal_error(coupling: Any, x: np.ndarray, y: np.ndarray, epsilon: float) 
 
 
 def newton(C: np.ndarray, epsilon: float) -> tuple[float, np.ndarray]:
-    """Value and plan in float64: Newton's method on the semi-dual, ε halved from the mean cost down to its value."""
+    """Value and plan in float64: Newton's method on the semi-dual, ε halved from the mean cost down
+    to its value.
+    """
     n, m = C.shape
     f, level = np.zeros(n), max(C.mean(), epsilon)
 
@@ -114,7 +127,11 @@ def reference(x: np.ndarray, y: np.ndarray, epsilon: float) -> tuple[float, np.n
 
 
 def timed(call: Callable[[], Answer], limit: float) -> tuple[float, Answer]:
-    """One call. A limit on CPU time (setrlimit) would make Linux count CPU time in ticks of 4 ms: so the alarm is on the wall."""
+    """One call.
+
+    A limit on CPU time (setrlimit) would make Linux count CPU time in ticks of 4 ms: so the alarm
+    is on the wall.
+    """
     signal.alarm(math.ceil(2 * limit))
     begin = time.process_time()
     answer = call()
@@ -127,7 +144,11 @@ def timed(call: Callable[[], Answer], limit: float) -> tuple[float, Answer]:
 
 def memory(which: str) -> float:
     """VmRSS or VmHWM in MiB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(which))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(which)
+    )
     return int(line.split()[1]) / 1024
 
 
@@ -143,7 +164,9 @@ def with_memory(call: Callable[[], Answer], limit: float) -> tuple[float, float,
 
 
 def cheapest(rungs: int, low: int, start: int, reaches: Callable[[int], bool]) -> int | None:
-    """The lowest rung above ``low`` that reaches the target, if higher rungs are better: gallop from start, then bisect."""
+    """The lowest rung above ``low`` that reaches the target, if higher rungs are better: gallop
+    from start, then bisect.
+    """
     high, step = start, 1
     if reaches(start):
         while high - low > 1:
@@ -171,7 +194,8 @@ class GaveUp(Exception):
 
 def measure(peer: Peer, case: Case, hint: Any, expected: float, truth: Path) -> dict[str, Any]:
     x, y = points(case.n, case.d)
-    # The scale of a task without ε is the length of a Gaussian kernel; Gromov-Wasserstein's costs have mean one.
+    # The scale of a task without ε is the length of a Gaussian kernel; Gromov-Wasserstein's costs
+    # have mean one.
     scale = case.epsilon * (1.0 if case.task == "gromov" else mean_cost(x, y)) or case.d**0.5
     ladder = (hint,) if peer.name == FLOOR else peer.ladder
     seen: dict[int, dict[str, Any]] = {}
@@ -182,13 +206,25 @@ def measure(peer: Peer, case: Case, hint: Any, expected: float, truth: Path) -> 
             promising(ladder, seen, i)
             calls[i] = peer.make(x, y, scale, ladder[i])
             seconds, peak, answer = with_memory(calls[i], case.limit)
-            seen[i] = {"cpu_seconds": seconds, "peak_mib": peak, "setting": ladder[i], "value": float(answer.value)}
+            seen[i] = {
+                "cpu_seconds": seconds,
+                "peak_mib": peak,
+                "setting": ladder[i],
+                "value": float(answer.value),
+            }
             seen[i] |= errors(case, answer, x if answer.x is None else answer.x, y, scale, truth)
             seen[i] |= answer.note | answer.later()
         return good(case, seen[i])
 
-    start = ladder.index(hint) if hint in ladder else 0 if peer.package == "monge" else min(10, len(ladder) // 3)
-    low = start - 1 if expected > 10 else -1  # where a call is long, not below what a smaller case needed
+    start = (
+        ladder.index(hint)
+        if hint in ladder
+        else 0
+        if peer.package == "monge"
+        else min(10, len(ladder) // 3)
+    )
+    # where a call is long, not below what a smaller case needed
+    low = start - 1 if expected > 10 else -1
     try:
         best = cheapest(len(ladder), low, start, reaches)
     except GaveUp as why:
@@ -207,18 +243,30 @@ def measure(peer: Peer, case: Case, hint: Any, expected: float, truth: Path) -> 
 def closest(seen: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """Of the rungs tried, the one with the least marginal error."""
     order = [row.get("marginal_error", math.inf) for row in seen.values()]
-    return min(zip(order, seen.values(), strict=True), key=lambda pair: (math.isnan(pair[0]), pair[0]))[1] if seen else {}
+    return (
+        min(
+            zip(order, seen.values(), strict=True), key=lambda pair: (math.isnan(pair[0]), pair[0])
+        )[1]
+        if seen
+        else {}
+    )
 
 
-def errors(case: Case, answer: Answer, x: np.ndarray, y: np.ndarray, epsilon: float, truth: Path) -> dict[str, float]:
+def errors(
+    case: Case, answer: Answer, x: np.ndarray, y: np.ndarray, epsilon: float, truth: Path
+) -> dict[str, float]:
     found = {}
-    if case.task == "large":  # 10¹⁰ pairs in numpy would take hours: here alone our own word is taken
+    if (
+        case.task == "large"
+    ):  # 10¹⁰ pairs in numpy would take hours: here alone our own word is taken
         found["marginal_error"] = answer.note["claimed_error"]
     elif answer.coupling is not None:
         found["marginal_error"] = marginal_error(answer.coupling(), x, y, epsilon)
     if truth.is_file() and answer.gradient is not None:
         right, gradient = np.load(truth), np.asarray(answer.gradient, dtype=float)
-        found["gradient_error"] = float(np.linalg.norm(gradient - right["gradient"]) / np.linalg.norm(right["gradient"]))
+        found["gradient_error"] = float(
+            np.linalg.norm(gradient - right["gradient"]) / np.linalg.norm(right["gradient"])
+        )
         if case.task.startswith("accuracy"):  # elsewhere the values differ by convention
             found["value_error"] = float(abs(answer.value / right["value"] - 1))
     return found
@@ -244,7 +292,11 @@ def promising(ladder: tuple[Any, ...], seen: dict[int, dict[str, Any]], i: int) 
         if expected > LIMIT:
             raise GaveUp("over limit", f"{expected:.0f} s expected with {ladder[i]} iterations")
         shorter = [row for row in before if 1.3 * row["setting"] < last["setting"]]
-        if last["setting"] > 100 and shorter and last["marginal_error"] > 0.9 * shorter[-1]["marginal_error"]:
+        if (
+            last["setting"] > 100
+            and shorter
+            and last["marginal_error"] > 0.9 * shorter[-1]["marginal_error"]
+        ):
             raise GaveUp("missed", f"stalls at {last['setting']} iterations")
 
 
@@ -265,7 +317,10 @@ def work(name: str) -> None:
             try:
                 row = measure(PEERS[case.peers, name], case, job["hint"], job["expected"], truth)
             except Exception as error:  # whatever a library raises is its result
-                row = {"status": "failed", "why": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+                row = {
+                    "status": "failed",
+                    "why": f"{type(error).__name__}: {error}".splitlines()[0][:200],
+                }
         print(json.dumps(row), file=replies, flush=True)
 
 

@@ -9,7 +9,13 @@ import numpy as np
 from .registry import ITERATIONS, PROJECTIONS, TOLERANCES, Answer, Call, inner_costs, peer
 
 
-def ott(knob: str = "iterations", start: float = 1.0, momentum: bool = False, anderson: bool = False, **options: Any) -> Any:
+def ott(
+    knob: str = "iterations",
+    start: float = 1.0,
+    momentum: bool = False,
+    anderson: bool = False,
+    **options: Any,
+) -> Any:
     def make(x: Any, y: Any, epsilon: float, setting: Any) -> Call:
         import jax
         from ott.geometry import pointcloud
@@ -40,7 +46,9 @@ def ott(knob: str = "iterations", start: float = 1.0, momentum: bool = False, an
         def call() -> Answer:
             (value, (f, g)), gradient = jax.block_until_ready(step(x, y))
             n, m = len(x), len(y)
-            return Answer(float(value), gradient, lambda: (f + epsilon * np.log(n), g + epsilon * np.log(m)))
+            return Answer(
+                float(value), gradient, lambda: (f + epsilon * np.log(n), g + epsilon * np.log(m))
+            )
 
         return call
 
@@ -64,7 +72,8 @@ def ott_gromov(x: Any, y: Any, epsilon: float, tol: float) -> Call:
     from ott.solvers.linear.sinkhorn import Sinkhorn
     from ott.solvers.quadratic.gromov_wasserstein import GromovWasserstein
 
-    solver = GromovWasserstein(Sinkhorn(threshold=tol), epsilon=epsilon / 2, warm_start=True)  # its gradient is half of POT's
+    # its gradient is half of POT's
+    solver = GromovWasserstein(Sinkhorn(threshold=tol), epsilon=epsilon / 2, warm_start=True)
 
     def loss(Cx: Any, Cy: Any) -> Any:
         out = solver(QuadraticProblem(Geometry(Cx), Geometry(Cy)))
@@ -86,7 +95,9 @@ def ott_sliced(x: Any, y: Any, _: float, __: None) -> Call:
     from ott.tools.sliced import sliced_wasserstein
 
     x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
-    step = jax.value_and_grad(lambda x, y: sliced_wasserstein(x, y, n_proj=PROJECTIONS, rng=jax.random.key(0))[0])
+    step = jax.value_and_grad(
+        lambda x, y: sliced_wasserstein(x, y, n_proj=PROJECTIONS, rng=jax.random.key(0))[0]
+    )
     step = jax.jit(step).lower(x, y).compile()
 
     def call() -> Answer:

@@ -25,7 +25,11 @@ def monge(x: Any, y: Any, epsilon: float, tol: float, **options: Any) -> Call:
         x1 = x.clone().requires_grad_()
         plan = ot.sinkhorn(x1, y, epsilon=epsilon, tol=tol, **options)
         (gradient,) = torch.autograd.grad(plan.value, x1)
-        note = {"n_iter": plan.n_iter, "converged": plan.converged, "claimed_error": plan.marginal_error.item()}
+        note = {
+            "n_iter": plan.n_iter,
+            "converged": plan.converged,
+            "claimed_error": plan.marginal_error.item(),
+        }
         return Answer(plan.value.item(), gradient, lambda: (plan.f, plan.g), note)
 
     return call
@@ -41,15 +45,22 @@ def monge_float64(x: Any, y: Any, epsilon: float, tol: float) -> Call:
 
 
 @peer("monge, warm start", "monge", OURS, "warm")
-def monge_warm(x: Any, y: Any, epsilon: float, tol: float, step: float = 0.01, steps: int = 6) -> Call:
-    """The points go to and fro on a random walk, each step 1 % of their scale; a call starts from the plan of the one before."""
+def monge_warm(
+    x: Any, y: Any, epsilon: float, tol: float, step: float = 0.01, steps: int = 6
+) -> Call:
+    """The points go to and fro on a random walk, each step 1 % of their scale; a call starts from
+    the plan of the one before.
+    """
     import torch
 
     from monge import ot
 
     walk, y = [torch.from_numpy(x)], torch.from_numpy(y)
     for _ in range(steps):
-        walk.append(walk[-1] + step * torch.randn(x.shape, generator=torch.Generator().manual_seed(len(walk))))
+        walk.append(
+            walk[-1]
+            + step * torch.randn(x.shape, generator=torch.Generator().manual_seed(len(walk)))
+        )
     path = cycle([*range(1, steps + 1), *range(steps - 1, -1, -1)])
     last = ot.sinkhorn(walk[0], y, epsilon=epsilon, tol=tol)
 
@@ -59,19 +70,31 @@ def monge_warm(x: Any, y: Any, epsilon: float, tol: float, step: float = 0.01, s
         plan = ot.sinkhorn(x1, y, epsilon=epsilon, tol=tol, init=last)
         (gradient,) = torch.autograd.grad(plan.value, x1)
         last = plan
-        return Answer(plan.value.item(), gradient, lambda: (plan.f, plan.g), {"n_iter": plan.n_iter}, x=x1.detach().numpy())
+        return Answer(
+            plan.value.item(),
+            gradient,
+            lambda: (plan.f, plan.g),
+            {"n_iter": plan.n_iter},
+            x=x1.detach().numpy(),
+        )
 
     return call
 
 
 @peer("monge's floor", "torch")
 def floor(x: Any, y: Any, _: float, n_iter: int) -> Call:
-    """What n_iter iterations cannot do without: x yᵀ, one exponential, two reads of the kernel an iteration, P y."""
+    """What n_iter iterations cannot do without: x yᵀ, one exponential, two reads of the kernel an
+    iteration, P y.
+    """
     import torch
 
     x, y = torch.from_numpy(x), torch.from_numpy(y)
-    x = x / (x.norm(dim=1).max() * y.norm(dim=1).max())  # exponents in [−1, 1]: neither overflow nor denormal numbers
-    K, out, u, v = torch.empty(len(x), len(y)), torch.empty_like(x), torch.empty(len(x)), torch.empty(len(y))
+    # exponents in [−1, 1]: neither overflow nor denormal numbers
+    x = x / (x.norm(dim=1).max() * y.norm(dim=1).max())
+    K = torch.empty(len(x), len(y))
+    out = torch.empty_like(x)
+    u = torch.empty(len(x))
+    v = torch.empty(len(y))
     a, b = torch.ones_like(u), torch.ones_like(v)
 
     def call() -> Answer:
@@ -93,7 +116,11 @@ def monge_gromov(x: Any, y: Any, epsilon: float, _: None) -> Call:
 
     def call() -> Answer:
         plan = ot.gromov_wasserstein(*map(torch.from_numpy, inner_costs(x, y)), epsilon=epsilon)
-        return Answer(plan.cost.item(), coupling=plan.matrix, note={"n_iter": plan.n_iter, "converged": plan.converged})
+        return Answer(
+            plan.cost.item(),
+            coupling=plan.matrix,
+            note={"n_iter": plan.n_iter, "converged": plan.converged},
+        )
 
     return call
 
@@ -124,8 +151,13 @@ peer("monge", "monge", task="energy")(in_torch(monge_energy))
 
 
 @peer("monge", "monge", task="semidiscrete")
-def monge_semidiscrete(x: Any, y: Any, _: float, __: None, blur: float = 0.006, n_iter: int = 700) -> Call:
-    """From N(0, I), with ε = 0.6 % of the mean cost. The cells' relative error comes from the unbiased χ² on fresh points."""
+def monge_semidiscrete(
+    x: Any, y: Any, _: float, __: None, blur: float = 0.006, n_iter: int = 700
+) -> Call:
+    """From N(0, I), with ε = 0.6 % of the mean cost.
+
+    The cells' relative error comes from the unbiased χ² on fresh points.
+    """
     import torch
 
     from monge import ot
@@ -142,7 +174,11 @@ def monge_semidiscrete(x: Any, y: Any, _: float, __: None, blur: float = 0.006, 
 
         def later(size: int = 50_000) -> dict[str, Any]:
             chi2 = solver.chi2(source(size)).item()
-            return {"chi2": chi2, "mass_error": math.sqrt(max(chi2, 0.0) * 2 / math.pi)}  # mean |·| of a Gaussian error
+            # mean |·| of a Gaussian error
+            return {
+                "chi2": chi2,
+                "mass_error": math.sqrt(max(chi2, 0.0) * 2 / math.pi),
+            }
 
         return Answer(math.nan, later=later, note={"epsilon": epsilon, "n_iter": n_iter})
 

@@ -27,7 +27,9 @@ def pot_solve_sample(x: Any, y: Any, epsilon: float, k: int) -> Call:
 
 
 def pot_batch(method: str) -> Callable[..., Call]:
-    """grad="envelope" would keep the graph of every iteration: without a graph, and with the gradient by hand, it is faster."""
+    """grad="envelope" would keep the graph of every iteration: without a graph, and with the
+    gradient by hand, it is faster.
+    """
 
     def make(x: Any, y: Any, epsilon: float, k: int) -> Call:
         import torch
@@ -38,7 +40,9 @@ def pot_batch(method: str) -> Callable[..., Call]:
         def call() -> Answer:
             with torch.no_grad():
                 M = dist_batch(x[None], y[None])
-                found = solve_batch(M, reg=epsilon, max_iter=k, tol=0.0, method=method, grad="detach", reg_type="kl")
+                found = solve_batch(
+                    M, reg=epsilon, max_iter=k, tol=0.0, method=method, grad="detach", reg_type="kl"
+                )
                 P = found.plan[0]
                 return Answer(found.value[0], 2 * (x / len(x) - P @ y), lambda: P)
 
@@ -51,14 +55,20 @@ peer("POT batch log, torch", "ot", ITERATIONS)(pot_batch("log_sinkhorn"))
 peer("POT batch kernel, torch", "ot", ITERATIONS)(pot_batch("sinkhorn"))
 
 
-def pot_numpy(solver: str, start: bool = False, own_stop: bool = False, **options: Any) -> Callable[..., Call]:
+def pot_numpy(
+    solver: str, start: bool = False, own_stop: bool = False, **options: Any
+) -> Callable[..., Call]:
     """float32 throughout. ``start``: from the potentials (min over j of C, 0) in place of zero."""
 
     def make(x: Any, y: Any, epsilon: float, setting: Any) -> Call:
         import ot
 
         a, b = (np.full(len(z), 1 / len(z), z.dtype) for z in (x, y))
-        stop = {"numItermax": 4000, "stopThr": setting} if own_stop else {"numItermax": setting, "stopThr": 0.0}
+        stop = (
+            {"numItermax": 4000, "stopThr": setting}
+            if own_stop
+            else {"numItermax": setting, "stopThr": 0.0}
+        )
 
         def call() -> Answer:
             M = ot.dist(x, y)
@@ -71,14 +81,15 @@ def pot_numpy(solver: str, start: bool = False, own_stop: bool = False, **option
     return make
 
 
-# Its default tau = 1e3 absorbs at every iteration from n = 1000 on, and what it returns right after absorbing is no plan.
+# Its default tau = 1e3 absorbs at every iteration from n = 1000 on, and what it returns right after
+# absorbing is no plan.
 STABLE = {"solver": "sinkhorn_stabilized", "tau": 1e6, "print_period": 10**9}
 STOPS = tuple(float(f"{10 ** (-k / 3):.2g}") for k in range(8, 22))  # L2 norms
 peer("POT kernel, numpy", "ot", ITERATIONS)(pot_numpy("sinkhorn_knopp"))
-peer("POT stabilised, numpy", "ot", ITERATIONS)(pot_numpy(**STABLE))
-peer("POT stabilised from row minima, numpy", "ot", ITERATIONS)(pot_numpy(start=True, **STABLE))
+peer("POT stabilized, numpy", "ot", ITERATIONS)(pot_numpy(**STABLE))
+peer("POT stabilized from row minima, numpy", "ot", ITERATIONS)(pot_numpy(start=True, **STABLE))
 peer("POT kernel, numpy, own stop", "ot", STOPS)(pot_numpy("sinkhorn_knopp", own_stop=True))
-peer("POT stabilised from row minima, numpy, own stop", "ot", STOPS)(
+peer("POT stabilized from row minima, numpy, own stop", "ot", STOPS)(
     pot_numpy(start=True, own_stop=True, **STABLE | {"print_period": 20})
 )
 
@@ -89,7 +100,13 @@ def pot_gromov(x: Any, y: Any, epsilon: float, tol: float) -> Call:
 
     def call() -> Answer:
         Cx, Cy = inner_costs(x, y)
-        options = {"epsilon": epsilon, "symmetric": True, "tol": tol, "stopThr": 1e-4}  # stopThr: of the inner Sinkhorn
+        # stopThr: of the inner Sinkhorn
+        options = {
+            "epsilon": epsilon,
+            "symmetric": True,
+            "tol": tol,
+            "stopThr": 1e-4,
+        }
         P, log = ot.gromov.entropic_gromov_wasserstein(Cx, Cy, solver="PGD", log=True, **options)
         return Answer(float(log["gw_dist"]), coupling=lambda: P)
 

@@ -10,7 +10,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """``coupling`` (a plan, or a pair of potentials) and ``later`` (more figures) are asked after the clock has stopped."""
+    """``coupling`` (a plan, or a pair of potentials) and ``later`` (more figures) are asked after
+    the clock has stopped.
+    """
 
     value: Any
     gradient: Any = None
@@ -47,7 +49,9 @@ ITERATIONS = tuple(sorted({round(1.15**k) for k in range(58)}))  # 1 … 2882
 TOLERANCES = (3e-3, 2e-3, 1.5e-3, 1e-3, 7e-4, 5e-4, 3e-4, 1e-4)
 
 
-def peer(name: str, library: str, ladder: tuple[Any, ...] = (None,), task: str = "sinkhorn") -> Callable[..., Any]:
+def peer(
+    name: str, library: str, ladder: tuple[Any, ...] = (None,), task: str = "sinkhorn"
+) -> Callable[..., Any]:
     def enter(make: Callable[..., Call]) -> Callable[..., Call]:
         PEERS[task, name] = Peer(name, library, ladder, make, task)
         return make

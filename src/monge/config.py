@@ -12,17 +12,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Batch: TypeAlias = Annotated[int, Field(ge=2, description="Global batch, over all processes.")]
 Decay: TypeAlias = Annotated[
-    float, Field(ge=0, lt=1, description="Decay of the averaged weights that sample and map; 0: no average.")
+    float,
+    Field(
+        ge=0, lt=1, description="Decay of the averaged weights that sample and map; 0: no average."
+    ),
 ]
-Tolerance: TypeAlias = Annotated[float, Field(gt=0, lt=1, description="L1 marginal error of the plans.")]
+Tolerance: TypeAlias = Annotated[
+    float, Field(gt=0, lt=1, description="L1 marginal error of the plans.")
+]
 Former: TypeAlias = Mapping[str, str | tuple[str, ...]]
 
 
 class Frozen(BaseModel):
     """A pydantic model that refuses unknown keys and cannot be changed after it is made.
 
-    A field whose default is another `Frozen` is a part. Where only some keys of a part are given, the others keep the values of
-    that default, not those of the part's class.
+    A field whose default is another `Frozen` is a part. Where only some keys of a part are given,
+    the others keep the values of that default, not those of the part's class.
 
     >>> class Adam(Frozen):
     ...     lr: float = 1.0
@@ -43,13 +48,21 @@ class Frozen(BaseModel):
     def _completed(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        parts = {name: part.default for name, part in cls.model_fields.items() if isinstance(part.default, Frozen)}
+        parts = {
+            name: part.default
+            for name, part in cls.model_fields.items()
+            if isinstance(part.default, Frozen)
+        }
         given = {name: values[name] for name in parts if isinstance(values.get(name), Mapping)}
-        return {**values, **{name: parts[name].model_dump() | dict(part) for name, part in given.items()}}
+        return {
+            **values,
+            **{name: parts[name].model_dump() | dict(part) for name, part in given.items()},
+        }
 
 
 def renamed(model: type[BaseModel], key: str) -> tuple[str, ...]:
-    """Return where a key of version 0.1.0 is found now: in a part of ``model`` that has a field of that name, or had one.
+    """Return where a key of version 0.1.0 is found now: in a part of ``model`` that has a field of
+    that name, or had one.
 
     >>> class Adam(Frozen):
     ...     lr: float = 1.0

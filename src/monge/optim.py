@@ -1,7 +1,7 @@
 """Optimizers as parts of a configuration, and schedules as functions of a run's progress in [0, 1).
 
-Every learning rate is constant over the first half of a run and falls linearly to 0 over the second. ``decay`` sets it: a method
-calls it at the beginning of a step.
+Every learning rate is constant over the first half of a run and falls linearly to 0 over the
+second. ``decay`` sets it: a method calls it at the beginning of a step.
 """
 
 from __future__ import annotations
@@ -79,9 +79,14 @@ class GameAdam(_Game):
 
     def make(self, generator: nn.Module, critic: nn.Module | None = None) -> dict[str, Optimizer]:
         """Optimizers "generator" and, where there is a critic, "critic"."""
-        players = {"generator": (generator, self.lr)} | ({"critic": (critic, self.critic_lr)} if critic is not None else {})
+        players = {"generator": (generator, self.lr)} | (
+            {"critic": (critic, self.critic_lr)} if critic is not None else {}
+        )
         betas = (self.beta1, self.beta2)
-        return {name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas) for name, (net, lr) in players.items()}
+        return {
+            name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas)
+            for name, (net, lr) in players.items()
+        }
 
 
 class GameRMSprop(_Game):
@@ -94,11 +99,15 @@ class GameRMSprop(_Game):
     def make(self, generator: nn.Module, critic: nn.Module) -> dict[str, Optimizer]:
         """Optimizers "generator" and "critic"."""
         players = {"generator": (generator, self.lr), "critic": (critic, self.critic_lr)}
-        return {name: torch.optim.RMSprop(net.parameters(), lr=lr) for name, (net, lr) in players.items()}
+        return {
+            name: torch.optim.RMSprop(net.parameters(), lr=lr)
+            for name, (net, lr) in players.items()
+        }
 
 
 class PotentialAdam(Frozen):
-    """Adam for a convex potential and the network that inverts its gradient, with the betas that suit each.
+    """Adam for a convex potential and the network that inverts its gradient, with the betas that
+    suit each.
 
     >>> optimizer = PotentialAdam(lr=1e-3).make(nn.Linear(2, 1), nn.Linear(2, 1))
     >>> [group["betas"] for group in optimizer.param_groups]
@@ -110,7 +119,9 @@ class PotentialAdam(Frozen):
     def make(self, potential: nn.Module, inverse: nn.Module) -> Optimizer:
         """One optimizer of both networks."""
         parts = ((potential, _POTENTIAL_BETAS), (inverse, _INVERSE_BETAS))
-        return torch.optim.Adam([{"params": list(net.parameters()), "betas": betas} for net, betas in parts], lr=self.lr)
+        return torch.optim.Adam(
+            [{"params": list(net.parameters()), "betas": betas} for net, betas in parts], lr=self.lr
+        )
 
     def decay(self, optimizer: Optimizer, progress: float) -> None:
         """Set the learning rate for this point of the run."""

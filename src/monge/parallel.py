@@ -1,7 +1,8 @@
 """Many processes as if they were one: the only file that knows `torch.distributed`.
 
-OT losses couple the batch, so each process computes the loss of the *gathered* batch. `gather` sends a gradient back to
-the own slice only, `sync_grads` adds the processes' gradients up: together they are exactly the gradient of one process.
+OT losses couple the batch, so each process computes the loss of the *gathered* batch. `gather`
+sends a gradient back to the own slice only, `sync_grads` adds the processes' gradients up: together
+they are exactly the gradient of one process.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class _Gather(torch.autograd.Function):
 def gather(x: Tensor, *, parts: bool = False) -> Tensor:
     """Return the rows of all processes, (world·n, ...).
 
-    Every process must compute the same loss from them. With ``parts`` each computes a part of its own, such as a penalty on
-    its rows in which the others' rows appear, and the gradients of all parts come back added up.
+    Every process must compute the same loss from them. With ``parts`` each computes a part of its
+    own, such as a penalty on its rows in which the others' rows appear, and the gradients of all
+    parts come back added up.
     """
     return x if world() == 1 else _Gather.apply(x, parts)
 
@@ -92,12 +94,16 @@ def sync_grads(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def descend(optimizer: Optimizer, loss: Tensor) -> Tensor:
-    """Take an optimizer's step on a loss of the gathered batch; returns the norm of the summed gradient.
+    """Take an optimizer's step on a loss of the gathered batch; returns the norm of the summed
+    gradient.
 
-    Only the optimizer's own parameters are differentiated, so the other networks of a game pay nothing and keep no gradient.
+    Only the optimizer's own parameters are differentiated, so the other networks of a game pay
+    nothing and keep no gradient.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+    for parameter, gradient in zip(
+        parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True
+    ):
         parameter.grad = gradient
     norm = sync_grads(parameters)
     optimizer.step()

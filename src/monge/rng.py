@@ -7,17 +7,22 @@ import torch
 from torch import Tensor
 
 
-def generator(*key: int) -> torch.Generator:
+def rng(*key: int) -> torch.Generator:
     """Return a CPU generator seeded by a tuple of integers, well mixed."""
-    words = [len(key), *(k & 0xFFFFFFFFFFFFFFFF for k in key)]  # with the length: (1,) and (1, 0) would else be one stream
+    # with the length: (1,) and (1, 0) would else be one stream
+    words = [
+        len(key),
+        *(k & 0xFFFFFFFFFFFFFFFF for k in key),
+    ]
     state = np.random.SeedSequence(words).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def noise(n: int, dim: int, seed: int, like: Tensor) -> Tensor:
-    """Return standard normal noise (n, dim), a function of the seed, with the dtype and device of ``like``.
+    """Return standard normal noise (n, dim), a function of the seed, with the dtype and device of
+    ``like``.
 
     >>> noise(3, 2, seed=0, like=torch.zeros(1, dtype=torch.float64)).dtype
     torch.float64
     """
-    return torch.randn(n, dim, generator=generator(seed)).to(like)
+    return torch.randn(n, dim, generator=rng(seed)).to(like)

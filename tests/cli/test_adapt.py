@@ -21,7 +21,10 @@ def files(tmp_path: Path) -> list[str]:
     np.save(tmp_path / "labels.npy", labels)
     there = random.integers(0, 2, 400)
     np.save(tmp_path / "truth.npy", there)
-    np.savez(tmp_path / "target.npz", x=3 * (random.normal(size=(400, 3)) + 8 * there[:, None] * [1, 0, 0]) + 50)
+    np.savez(
+        tmp_path / "target.npz",
+        x=3 * (random.normal(size=(400, 3)) + 8 * there[:, None] * [1, 0, 0]) + 50,
+    )
     return [str(tmp_path / "source.npy"), str(tmp_path / "target.npz")]
 
 
@@ -32,9 +35,16 @@ def distances(said: str) -> tuple[float, float, float]:
     return before, after, floor
 
 
-def test_source_is_moved_onto_target(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_source_is_moved_onto_target(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "new" / "moved.npy"
-    assert adapt.main([*files, "-o", str(out), "--steps", "10", "--labels", str(tmp_path / "labels.npy")]) == 0
+    assert (
+        adapt.main(
+            [*files, "-o", str(out), "--steps", "10", "--labels", str(tmp_path / "labels.npy")]
+        )
+        == 0
+    )
     before, after, floor = distances(capsys.readouterr().out)
     assert before > 1000
     assert after < 2 * floor
@@ -45,7 +55,9 @@ def test_source_is_moved_onto_target(files: list[str], tmp_path: Path, capsys: p
     assert (found == np.load(tmp_path / "truth.npy")).mean() > 0.95
 
 
-def test_target_is_moved_back(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_target_is_moved_back(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "moved.npz"
     flags = ["--inverse", "--steps", "10", "--seed", "1", "--labels", str(tmp_path / "labels.npy")]
     assert adapt.main([*files, "-o", str(out), *flags]) == 0
@@ -60,7 +72,16 @@ def test_target_is_moved_back(files: list[str], tmp_path: Path, capsys: pytest.C
 def test_few_samples_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(5, 9)))
-    adapt.main([str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "-o", str(tmp_path / "c.npy"), "--steps", "0"])
+    adapt.main(
+        [
+            str(tmp_path / "a.npy"),
+            str(tmp_path / "b.npy"),
+            "-o",
+            str(tmp_path / "c.npy"),
+            "--steps",
+            "0",
+        ]
+    )
     assert "note: 5 samples of 9 features" in capsys.readouterr().out
 
 

@@ -23,7 +23,18 @@ from monge.data.download import get
 from monge.data.sets.idx import Remote
 from monge.errors import MongeError
 
-QUICK = ["--run.steps", "4", "--run.every", "2", "--method.batch", "16", "--method.nets.width", "8", "--eval.samples", "64"]
+QUICK = [
+    "--run.steps",
+    "4",
+    "--run.every",
+    "2",
+    "--method.batch",
+    "16",
+    "--method.nets.width",
+    "8",
+    "--eval.samples",
+    "64",
+]
 
 
 def monge(*args: object) -> int:
@@ -117,7 +128,20 @@ def test_any_folder_of_pictures_and_any_array(tmp_path: Path) -> None:
     np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(80, 5)))
     for name, data in (("photos", tmp_path / "photos"), ("points", tmp_path / "points.npy")):
         out = tmp_path / f"run-{name}"
-        assert monge("train", "sinkhorn-gan-digits", *QUICK, "--eval.samples", 16, "--data.name", data, "--run.out", out) == 0
+        assert (
+            monge(
+                "train",
+                "sinkhorn-gan-digits",
+                *QUICK,
+                "--eval.samples",
+                16,
+                "--data.name",
+                data,
+                "--run.out",
+                out,
+            )
+            == 0
+        )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -160,21 +184,29 @@ for command in ([], *([name] for name in COMMANDS)):
 class TestRefusals:
     def test_names(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert "did you mean 'train'" in refusal(capsys, "trian")
-        assert "unknown recipe 'ot-gan-minst'; did you mean 'ot-gan-mnist'?" in refusal(capsys, "train", "ot-gan-minst")
-        assert "did you mean '--method.epsilon'" in refusal(capsys, "train", "ot-gan-mnist", "--method.epsilno", 1)
+        assert "unknown recipe 'ot-gan-minst'; did you mean 'ot-gan-mnist'?" in refusal(
+            capsys, "train", "ot-gan-minst"
+        )
+        assert "did you mean '--method.epsilon'" in refusal(
+            capsys, "train", "ot-gan-mnist", "--method.epsilno", 1
+        )
 
     def test_values(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert "method.epsilon = '-1': input should be greater than 0" in refusal(
             capsys, "train", "ot-gan-mnist", "--method.epsilon", -1
         )
         assert "run.steps" in refusal(capsys, "train", "ot-gan-mnist", "--run.steps", "many")
-        assert "device" in refusal(capsys, "train", "sinkhorn-gan-8gaussians", "--run.device", "cuda:7")
+        assert "device" in refusal(
+            capsys, "train", "sinkhorn-gan-8gaussians", "--run.device", "cuda:7"
+        )
         assert "--n must be at least 1" in refusal(capsys, "sample", "x", "--n", 0, "-o", "a.npy")
 
     def test_recipe_files(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "r.yaml"
         file.write_text("data: {name: digits}\nmethod: {name: ot_gan, epsilno: 1}\n")
-        assert "unknown key 'method.epsilno'; did you mean 'epsilon'?" in refusal(capsys, "train", file)
+        assert "unknown key 'method.epsilno'; did you mean 'epsilon'?" in refusal(
+            capsys, "train", file
+        )
         file.write_text("data: {name: digits}\nmethod: {name: otgan}\n")
         assert "unknown method 'otgan'; did you mean 'ot_gan'?" in refusal(capsys, "train", file)
         file.write_text("method: {name: ot_gan}\n")
@@ -184,7 +216,16 @@ class TestRefusals:
 
     def test_data(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         def told(data: object) -> str:
-            return refusal(capsys, "train", "sinkhorn-gan-digits", *QUICK, "--data.name", data, "--run.out", tmp_path / "out")
+            return refusal(
+                capsys,
+                "train",
+                "sinkhorn-gan-digits",
+                *QUICK,
+                "--data.name",
+                data,
+                "--run.out",
+                tmp_path / "out",
+            )
 
         assert "did you mean 'digits'" in told("digit")
         np.save(tmp_path / "nan.npy", np.array([[1.0, 2.0], [np.nan, 1.0], [1.0, 1.0]]))
@@ -207,19 +248,45 @@ class TestRefusals:
         assert "not a readable picture" in told(folder)
         assert not (tmp_path / "out").exists()
 
-    def test_missing_data_set_names_the_command_that_gets_it(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        told = refusal(capsys, "train", "ot-gan-mnist", "--data.root", tmp_path, "--run.out", tmp_path / "out")
+    def test_missing_data_set_names_the_command_that_gets_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        told = refusal(
+            capsys, "train", "ot-gan-mnist", "--data.root", tmp_path, "--run.out", tmp_path / "out"
+        )
         assert "run 'monge data get mnist'" in told
         (tmp_path / "mnist").mkdir()
-        for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        for part in (
+            "train-images-idx3",
+            "train-labels-idx1",
+            "t10k-images-idx3",
+            "t10k-labels-idx1",
+        ):
             (tmp_path / "mnist" / f"{part}-ubyte.gz").write_bytes(gzip.compress(b"\0\0\x08\x03abc"))
-        assert "is corrupt" in refusal(capsys, "train", "ot-gan-mnist", "--data.root", tmp_path, "--run.out", tmp_path / "out")
+        assert "is corrupt" in refusal(
+            capsys, "train", "ot-gan-mnist", "--data.root", tmp_path, "--run.out", tmp_path / "out"
+        )
 
-    def test_run_folders(self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        told = refusal(capsys, "train", "sinkhorn-gan-digits", *QUICK, "--method.adam.lr", 0.5, "--run.out", run)
+    def test_run_folders(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        told = refusal(
+            capsys,
+            "train",
+            "sinkhorn-gan-digits",
+            *QUICK,
+            "--method.adam.lr",
+            0.5,
+            "--run.out",
+            run,
+        )
         assert "method.adam.lr: 0.001 there, 0.5 here" in told
-        assert "is not a run folder" in refusal(capsys, "sample", tmp_path, "-o", tmp_path / "a.npy")
-        assert "must end in .npy, .npz or .png" in refusal(capsys, "sample", run, "-o", tmp_path / "a.jpg")
+        assert "is not a run folder" in refusal(
+            capsys, "sample", tmp_path, "-o", tmp_path / "a.npy"
+        )
+        assert "must end in .npy, .npz or .png" in refusal(
+            capsys, "sample", run, "-o", tmp_path / "a.jpg"
+        )
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -229,8 +296,23 @@ def test_debug_shows_the_traceback() -> None:
 
 def test_ctrl_c_writes_a_checkpoint_and_exits_130(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "monge", "train", "sinkhorn-gan-8gaussians", "--run.steps", "100000", "--run.every", "20"]
-    process = subprocess.Popen([*command, "--run.out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "monge",
+        "train",
+        "sinkhorn-gan-8gaussians",
+        "--run.steps",
+        "100000",
+        "--run.every",
+        "20",
+    ]
+    process = subprocess.Popen(
+        [*command, "--run.out", str(out)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
     while not (out / "log.jsonl").exists() or not (out / "log.jsonl").read_text():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -277,7 +359,8 @@ def test_download_resumes_tries_mirrors_and_checks(mirror: str, tmp_path: Path) 
     folder = get("thing", tmp_path, remote)
     assert (folder / "file.gz").read_bytes() == PAYLOAD
     assert not list(folder.glob("*.part"))
-    (folder / "file.gz").rename(folder / "file.gz.part")  # an interrupted download that is in fact complete
+    # an interrupted download that is in fact complete
+    (folder / "file.gz").rename(folder / "file.gz.part")
     assert get("thing", tmp_path, Remote(files, (f"{mirror}/good/",))).is_dir()
     with pytest.raises(MongeError, match=r"could not get other.gz; tried .*sha256 is"):
         get("thing", tmp_path, Remote({"other.gz": "0" * 64}, (f"{mirror}/good/",)))
@@ -289,9 +372,19 @@ def test_data_ls(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "did you mean 'mnist'" in refusal(capsys, "data", "get", "mnst")
 
 
-def test_pictures_that_the_network_does_not_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_that_the_network_does_not_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     np.save(tmp_path / "odd.npy", np.zeros((50, 30, 30), np.uint8))
-    error = refusal(capsys, "train", "wgan-gp-mnist", "--data.name", tmp_path / "odd.npy", "--run.out", tmp_path / "run")
+    error = refusal(
+        capsys,
+        "train",
+        "wgan-gp-mnist",
+        "--data.name",
+        tmp_path / "odd.npy",
+        "--run.out",
+        tmp_path / "run",
+    )
     assert "picture size must be a multiple of 4 and at least 8, got 30" in error
     assert "batch" in refusal(capsys, "train", "gan-25gaussians", "--method.batch", 1)
     assert "must be even" in refusal(capsys, "train", "ot-gan-25gaussians", "--method.batch", 33)

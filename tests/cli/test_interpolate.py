@@ -12,7 +12,7 @@ from scipy.io import wavfile
 from monge.cli.main import main
 from monge.music.chip import render
 from monge.music.rolls import to_song
-from monge.train import RunFolder, load_run, parse, train
+from monge.training import RunFolder, load_run, parse, train
 
 SMALL = {"nets": {"kind": "mlp", "latent": 4, "width": 8}, "batch": 16}
 ZOOM = 64 // 8  # of the digits, 8 pixels wide
@@ -20,7 +20,15 @@ ZOOM = 64 // 8  # of the digits, 8 pixels wide
 
 def run_of(folder: Path, data: str, method: dict[str, object]) -> Path:
     """A run of two steps."""
-    recipe = parse({"data": {"name": data}, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}}, "test")
+    recipe = parse(
+        {
+            "data": {"name": data},
+            "method": method,
+            "run": {"steps": 2, "every": 2},
+            "eval": {"samples": 16},
+        },
+        "test",
+    )
     train(recipe, RunFolder(folder))
     return folder
 
@@ -34,7 +42,9 @@ def call(*args: object) -> int:
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_of(
-        tmp_path_factory.mktemp("runs") / "digits", "digits", {"name": "acai", "interpolation": {"critic_width": 4}, **SMALL}
+        tmp_path_factory.mktemp("runs") / "digits",
+        "digits",
+        {"name": "acai", "interpolation": {"critic_width": 4}, **SMALL},
     )
 
 
@@ -43,7 +53,9 @@ def cells(path: Path, columns: int) -> np.ndarray:
     sheet = np.asarray(Image.open(path))[::ZOOM, ::ZOOM, 0]
     rows = (len(sheet) + 1) // 9
     assert sheet.shape == (9 * rows - 1, 9 * columns - 1)
-    return np.array([[sheet[9 * i : 9 * i + 8, 9 * j : 9 * j + 8] for j in range(columns)] for i in range(rows)])
+    return np.array(
+        [[sheet[9 * i : 9 * i + 8, 9 * j : 9 * j + 8] for j in range(columns)] for i in range(rows)]
+    )
 
 
 def test_a_row_begins_and_ends_with_the_samples_themselves(digits: Path, tmp_path: Path) -> None:
@@ -51,8 +63,9 @@ def test_a_row_begins_and_ends_with_the_samples_themselves(digits: Path, tmp_pat
     assert call(digits, "--from", "12", "--to", "train:3", "--n", 4, "-o", out) == 0
     shown = cells(out, 6)
     method, source = load_run(RunFolder(digits))
-    a, b = source.fetch(source.held_out_indices[12:13])[0], source.fetch(source.train_indices[3:4])[0]
-    bytes_of = lambda x: ((x[0].detach().clamp(-1, 1) + 1) * 127.5).round().numpy()  # noqa: E731
+    a = source.fetch(source.held_out_indices[12:13])[0]
+    b = source.fetch(source.train_indices[3:4])[0]
+    bytes_of = lambda x: ((x[0].detach().clamp(-1, 1) + 1) * 127.5).round().numpy()
     np.testing.assert_array_equal(shown[0, 0], bytes_of(a))
     np.testing.assert_array_equal(shown[0, -1], bytes_of(b))
     z = method.autoencoder.encode(a[None]), method.autoencoder.encode(b[None])
@@ -61,7 +74,9 @@ def test_a_row_begins_and_ends_with_the_samples_themselves(digits: Path, tmp_pat
         np.testing.assert_allclose(shown[0, 1 + k], bytes_of(made), atol=1)
 
 
-def test_all_modes_of_several_pairs(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_modes_of_several_pairs(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "grid.png"
     assert call(digits, "--pairs", 2, "--mode", "all", "--n", 3, "-o", out) == 0
     assert "2 pairs, 3 samples on each path: linear, slerp, transport" in capsys.readouterr().out
@@ -73,7 +88,22 @@ def test_all_modes_of_several_pairs(digits: Path, tmp_path: Path, capsys: pytest
     assert (shown[0, 0] != shown[3, 0]).any()
     assert (shown[0, 0] != shown[0, 4]).any()
     assert (shown[0, 2] != shown[2, 2]).any()
-    assert call(digits, "--pairs", 2, "--mode", "all", "--n", 3, "--seed", 1, "-o", tmp_path / "other.png") == 0
+    assert (
+        call(
+            digits,
+            "--pairs",
+            2,
+            "--mode",
+            "all",
+            "--n",
+            3,
+            "--seed",
+            1,
+            "-o",
+            tmp_path / "other.png",
+        )
+        == 0
+    )
     assert (cells(tmp_path / "other.png", 5)[0, 0] != shown[0, 0]).any()
 
 
@@ -90,7 +120,18 @@ def test_transport_by_a_learned_map(digits: Path, tmp_path: Path) -> None:
 def test_pictures_of_ones_own(digits: Path, tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), (255, 255, 255)).save(tmp_path / "white.png")
     Image.new("L", (5, 5), 0).save(tmp_path / "black.jpg")
-    assert call(digits, "--from", tmp_path / "white.png", "--to", tmp_path / "black.jpg", "-o", tmp_path / "grid.png") == 0
+    assert (
+        call(
+            digits,
+            "--from",
+            tmp_path / "white.png",
+            "--to",
+            tmp_path / "black.jpg",
+            "-o",
+            tmp_path / "grid.png",
+        )
+        == 0
+    )
     shown = cells(tmp_path / "grid.png", 11)
     assert (shown[0, 0] == 255).all()
     assert (shown[0, -1] == 0).all()
@@ -113,16 +154,34 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "bad.png").write_text("no picture")
     between = ("--from", 1, "--to", 2)
     cases = [
-        ((*between, "-o", tmp_path / "grid.gif"), "--out must end in .png, or for scores .wav or .mid, got"),
-        ((*between, "-o", tmp_path / "grid.wav"), "--out must end in .png for data 'digits', which are pictures, got"),
+        (
+            (*between, "-o", tmp_path / "grid.gif"),
+            "--out must end in .png, or for piano rolls .wav or .mid, got",
+        ),
+        (
+            (*between, "-o", tmp_path / "grid.wav"),
+            "--out must end in .png for data 'digits', which are pictures, got",
+        ),
         ((*between, "--n", 1, "-o", out), "--n must be at least 2, got 1"),
         (("--pairs", 0, "-o", out), "--pairs must be at least 1, got 0"),
-        (("--pairs", 399, "-o", out), "--pairs 399 needs 798 held-out samples, data 'digits' has 797: at most 398"),
+        (
+            ("--pairs", 399, "-o", out),
+            "--pairs 399 needs 798 held-out samples, data 'digits' has 797: at most 398",
+        ),
         (("--pairs", 2, *between, "-o", out), "leave out --from and --to, or --pairs"),
         (("--from", 1, "-o", out), "give --from and --to"),
-        (("--from", 797, "--to", 2, "-o", out), "no held-out sample 797: data 'digits' has 797, choose from 0 to 796"),
-        (("--from", 1, "--to", "train:1000", "-o", out), "no training sample 1000: data 'digits' has 1000"),
-        (("--from", "absent.png", "--to", 2, "-o", out), "'absent.png' is neither a sample nor a file"),
+        (
+            ("--from", 797, "--to", 2, "-o", out),
+            "no held-out sample 797: data 'digits' has 797, choose from 0 to 796",
+        ),
+        (
+            ("--from", 1, "--to", "train:1000", "-o", out),
+            "no training sample 1000: data 'digits' has 1000",
+        ),
+        (
+            ("--from", "absent.png", "--to", 2, "-o", out),
+            "'absent.png' is neither a sample nor a file",
+        ),
         (("--from", "test:1", "--to", 2, "-o", out), "'test:1' is neither a sample nor a file"),
         (("--from", tmp_path / "song.mid", "--to", 2, "-o", out), "is no picture (.png, .jpg"),
         (("--from", tmp_path / "bad.png", "--to", 2, "-o", out), "is not a readable picture"),
@@ -136,9 +195,14 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_runs_without_pictures_or_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gan = run_of(tmp_path / "gan", "digits", {"name": "gan", "nets": {"kind": "mlp", "width": 8}, "batch": 8})
+    gan = run_of(
+        tmp_path / "gan", "digits", {"name": "gan", "nets": {"kind": "mlp", "width": 8}, "batch": 8}
+    )
     points = run_of(tmp_path / "points", "8gaussians", {"name": "acai", **SMALL})
-    for run, message in ((gan, "has no autoencoder: train acai"), (points, "was trained on points of shape (2,)")):
+    for run, message in (
+        (gan, "has no autoencoder: train acai"),
+        (points, "was trained on points of shape (2,)"),
+    ):
         assert call(run, "--from", 1, "--to", 2, "-o", tmp_path / "grid.png") == 1
         assert message in capsys.readouterr().err
 
@@ -149,12 +213,30 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("music")
     (root / "nesmdb").mkdir()
     for split, shift in (("train", 0), ("valid", 1)):
-        notes = np.stack([60 + np.arange(64) // 4 % 8 + shift, np.full(64, 64), np.full(64, 40), np.arange(64) % 5], 1)
+        notes = np.stack(
+            [
+                60 + np.arange(64) // 4 % 8 + shift,
+                np.full(64, 64),
+                np.full(64, 40),
+                np.arange(64) % 5,
+            ],
+            1,
+        )
         scores = np.stack([notes, 0 * notes, 0 * notes], 2).astype(np.uint8)
-        np.savez(root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz", scores=scores, lengths=np.array([64]))
-    method = {"name": "acai", "nets": {"kind": "sequence", "latent": 4, "width": 8}, "batch": 4, "interpolation": {"weight": 0}}
+        np.savez(
+            root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz", scores=scores, lengths=np.array([64])
+        )
+    method = {
+        "name": "acai",
+        "nets": {"kind": "sequence", "latent": 4, "width": 8},
+        "batch": 4,
+        "interpolation": {"weight": 0},
+    }
     data = {"name": "nesmdb", "root": str(root), "size": 16}
-    recipe = parse({"data": data, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}}, "test")
+    recipe = parse(
+        {"data": data, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}},
+        "test",
+    )
     train(recipe, RunFolder(root / "run"))
     return root / "run"
 
@@ -177,7 +259,9 @@ def test_pairs_of_scores_are_heard_beside_their_cross_fades(music: Path, tmp_pat
     np.testing.assert_allclose(faded[0], first, atol=1e-4)
 
 
-def test_scores_as_midi_and_as_piano_rolls(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_as_midi_and_as_piano_rolls(
+    music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("symusic", reason="MIDI needs the extra midi")
     from monge.music.midi import read_midi, write_midi
 
@@ -192,13 +276,18 @@ def test_scores_as_midi_and_as_piano_rolls(music: Path, tmp_path: Path, capsys: 
     source = load_run(RunFolder(music))[1]
     goal = to_song(source.fetch(source.held_out_indices[1:2])[0])
     np.testing.assert_array_equal(faded[32:], goal)
-    assert {f"out-{mode}.mid" for mode in ("linear", "slerp", "transport")} <= {file.name for file in tmp_path.iterdir()}
+    assert {f"out-{mode}.mid" for mode in ("linear", "slerp", "transport")} <= {
+        file.name for file in tmp_path.iterdir()
+    }
     assert call(music, *args, "-o", tmp_path / "roll.png") == 0
     with Image.open(tmp_path / "roll.png") as roll:
         assert roll.width > roll.height > 400
     capsys.readouterr()
     (tmp_path / "empty.mid").write_bytes(b"MThd")
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
-    for file, message in (("x.png", "is no MIDI file (.mid, .midi)"), ("empty.mid", "is not a readable MIDI file")):
+    for file, message in (
+        ("x.png", "is no MIDI file (.mid, .midi)"),
+        ("empty.mid", "is not a readable MIDI file"),
+    ):
         assert call(music, "--from", tmp_path / file, "--to", 1, "-o", tmp_path / "y.wav") == 1
         assert message in capsys.readouterr().err

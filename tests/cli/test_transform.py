@@ -9,13 +9,15 @@ import pytest
 from PIL import Image
 
 from monge.cli.main import main
-from monge.train import RunFolder, parse, train
+from monge.training import RunFolder, parse, train
 
 
 def run_of(tmp_path: Path, data: Path, method: dict[str, object]) -> Path:
     """A run of two steps."""
     run = {"steps": 2, "every": 2}
-    recipe = parse({"data": {"name": str(data)}, "method": method, "run": run, "eval": {"samples": 16}}, "test")
+    recipe = parse(
+        {"data": {"name": str(data)}, "method": method, "run": run, "eval": {"samples": 16}}, "test"
+    )
     folder = RunFolder(tmp_path / "run")
     train(recipe, folder)
     return folder.path
@@ -35,7 +37,11 @@ def call(*args: object) -> int:
 @pytest.fixture
 def points(tmp_path: Path) -> Path:
     data = 5 + 2 * np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
-    return run_of(tmp_path, saved(tmp_path, data), {"name": "amortised_w2", "batch": 32, "nets": {"widths": [8, 4]}})
+    return run_of(
+        tmp_path,
+        saved(tmp_path, data),
+        {"name": "amortised_w2", "batch": 32, "nets": {"widths": [8, 4]}},
+    )
 
 
 def test_points_there_and_back(points: Path, tmp_path: Path) -> None:
@@ -54,8 +60,14 @@ def test_a_picture_of_any_size_is_cropped_to_the_run(tmp_path: Path) -> None:
         (tmp_path / "mine" / name).mkdir(parents=True)
         for i, picture in enumerate(five):
             Image.fromarray(picture).save(tmp_path / "mine" / name / f"{i}.png")
-    method = {"name": "w2_cycle", "batch": 4, "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2}}
-    folder = run_of(tmp_path, tmp_path / "mine", {**method, "start": "identity", "adam": {"lr": 1e-9}})
+    method = {
+        "name": "w2_cycle",
+        "batch": 4,
+        "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2},
+    }
+    folder = run_of(
+        tmp_path, tmp_path / "mine", {**method, "start": "identity", "adam": {"lr": 1e-9}}
+    )
     Image.fromarray(np.full((20, 30, 3), (10, 120, 240), np.uint8)).save(tmp_path / "x.png")
     assert call(folder, tmp_path / "x.png", "-o", tmp_path / "y.png") == 0
     moved = np.asarray(Image.open(tmp_path / "y.png"))

@@ -1,4 +1,6 @@
-"""AIST++: files of every NumPy and protocol, positions against a loop over joints, and files that mean harm."""
+"""AIST++: files of every NumPy and protocol, positions against a loop over joints, and files that
+mean harm.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def motion(frames: int = 31, seed: int = 0) -> dict[str, Any]:
         "smpl_loss": 1.5,
         "smpl_poses": (random.normal(size=72) + steps.cumsum(0)).astype(np.float32),
         "smpl_scaling": np.array([93.7], np.float32),
-        "smpl_trans": (np.array([10.0, 120.0, -30.0]) + 93.7 * steps[:, :3].cumsum(0)).astype(np.float32),
+        "smpl_trans": (np.array([10.0, 120.0, -30.0]) + 93.7 * steps[:, :3].cumsum(0)).astype(
+            np.float32
+        ),
     }
 
 
@@ -49,7 +53,10 @@ def as_numpy_1(content: bytes) -> bytes:
     shorter = content.replace(b"cnumpy._core", b"cnumpy.core")  # protocols 2, 3
     for module in (b"multiarray", b"numeric"):
         new, old = (b"numpy." + core + b"." + module for core in (b"core", b"_core"))
-        shorter = shorter.replace(b"\x8c" + bytes([len(old)]) + old, b"\x8c" + bytes([len(new)]) + new)  # protocols 4, 5
+        # protocols 4, 5
+        shorter = shorter.replace(
+            b"\x8c" + bytes([len(old)]) + old, b"\x8c" + bytes([len(new)]) + new
+        )
     assert b"numpy._core" not in shorter
     return shorter
 
@@ -62,7 +69,14 @@ def turned(points: NDArray[Any], by: Rotation) -> NDArray[Any]:
 @pytest.mark.parametrize("numpy_1", [True, False], ids=["numpy 1", "numpy 2"])
 def test_arrays_are_those_that_pickle_reads(protocol: int, numpy_1: bool, tmp_path: Path) -> None:
     fortran = np.asfortranarray(np.arange(12, dtype=">i4").reshape(3, 4))
-    value = {**motion(), "f": fortran, "n": np.float64(2.5), "b": np.array([True, False]), "s": np.arange(12.0)[::3], "i": 7}
+    value = {
+        **motion(),
+        "f": fortran,
+        "n": np.float64(2.5),
+        "b": np.array([True, False]),
+        "s": np.arange(12.0)[::3],
+        "i": 7,
+    }
     content = pickle.dumps(value, protocol)
     (tmp_path / "a.pkl").write_bytes(as_numpy_1(content) if numpy_1 else content)
     found = read_arrays(tmp_path / "a.pkl")
@@ -77,7 +91,9 @@ def test_positions_are_those_of_a_walk_down_the_tree(tmp_path: Path) -> None:
     content = motion()
     found = read_motion(written(tmp_path / f"{NAME}.pkl", content), rate=60.0).double()
     assert found.shape == (31, 24, 3)
-    still = read_motion(written(tmp_path / "rest.pkl", {**content, "smpl_poses": np.zeros((31, 72))}), rate=60.0)
+    still = read_motion(
+        written(tmp_path / "rest.pkl", {**content, "smpl_poses": np.zeros((31, 72))}), rate=60.0
+    )
     offsets = (still[0] - still[0, list(SMPL.parents)]).double().numpy()
     for t in (0, 17):
         local = Rotation.from_rotvec(content["smpl_poses"][t].reshape(24, 3))
@@ -97,7 +113,11 @@ def test_positions_are_those_of_a_walk_down_the_tree(tmp_path: Path) -> None:
 
 
 def test_the_body_at_rest_stands_with_its_arms_held_out(tmp_path: Path) -> None:
-    still = {"smpl_poses": np.zeros((2, 24, 3)), "smpl_trans": np.zeros((2, 3)), "smpl_scaling": 100.0}
+    still = {
+        "smpl_poses": np.zeros((2, 24, 3)),
+        "smpl_trans": np.zeros((2, 3)),
+        "smpl_scaling": 100.0,
+    }
     found = read_motion(written(tmp_path / "a.pkl", still), rate=60.0)
     alike = (directions(found[0], SMPL) * directions(rest(SMPL), SMPL)).sum(-1)
     assert alike.min() > 0.5
@@ -105,15 +125,23 @@ def test_the_body_at_rest_stands_with_its_arms_held_out(tmp_path: Path) -> None:
     assert 1.3 < at["head"][1] < 1.8
     assert 1.2 < (at["left hand"] - at["right hand"])[0] < 1.8
     assert at["left toe"][2] > at["left ankle"][2] + 0.05
-    torch.testing.assert_close(found[0, SMPL.mirrored, :] * torch.tensor([-1.0, 1, 1]), found[0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        found[0, SMPL.mirrored, :] * torch.tensor([-1.0, 1, 1]), found[0], atol=1e-6, rtol=0
+    )
 
 
 def test_turning_the_dance_turns_the_positions(tmp_path: Path) -> None:
     content, by = motion(), Rotation.from_rotvec([0, 1.2, 0])
     pelvis = np.array([0.0, -0.223, 0.028])
-    other = {**content, "smpl_trans": (turned(content["smpl_trans"] / 93.7 + pelvis, by) - pelvis + [1, 2, 3]) * 93.7}
+    other = {
+        **content,
+        "smpl_trans": (turned(content["smpl_trans"] / 93.7 + pelvis, by) - pelvis + [1, 2, 3])
+        * 93.7,
+    }
     other["smpl_poses"] = content["smpl_poses"].copy()
-    other["smpl_poses"][:, :3] = (by * Rotation.from_rotvec(content["smpl_poses"][:, :3])).as_rotvec()
+    other["smpl_poses"][:, :3] = (
+        by * Rotation.from_rotvec(content["smpl_poses"][:, :3])
+    ).as_rotvec()
     a, b = (read_motion(written(tmp_path / "a.pkl", c)) for c in (content, other))
     np.testing.assert_allclose(b, turned(a.numpy(), by) + np.array([1, 0, 3]), atol=1e-4)
 
@@ -122,15 +150,22 @@ def test_turning_the_dance_turns_the_positions(tmp_path: Path) -> None:
 def test_frames_are_resampled(rate: float, frames: int, tmp_path: Path) -> None:
     found = read_motion(written(tmp_path / "a.pkl", motion()), rate)
     assert found.shape == (frames, 24, 3)
-    length = torch.stack([(found[:, j] - found[:, SMPL.parents[j]]).norm(dim=-1) for j in SMPL.bones], 1)
-    torch.testing.assert_close(length, torch.tensor([SMPL.lengths[j] for j in SMPL.bones]).expand_as(length), atol=1e-5, rtol=0)
+    length = torch.stack(
+        [(found[:, j] - found[:, SMPL.parents[j]]).norm(dim=-1) for j in SMPL.bones], 1
+    )
+    torch.testing.assert_close(
+        length,
+        torch.tensor([SMPL.lengths[j] for j in SMPL.bones]).expand_as(length),
+        atol=1e-5,
+        rtol=0,
+    )
 
 
-def test_keypoints_are_metres_above_the_floor(tmp_path: Path) -> None:
+def test_keypoints_are_meters_above_the_floor(tmp_path: Path) -> None:
     raw = np.random.default_rng(0).normal(size=(31, 17, 3)) * 100
     file = written(tmp_path / "a.pkl", {"keypoints3d": raw, "keypoints3d_optim": raw + 5.0})
-    for optimised, shift in ((True, 0.05), (False, 0.0)):
-        found = read_keypoints(file, 60.0, optimised=optimised)
+    for optimized, shift in ((True, 0.05), (False, 0.0)):
+        found = read_keypoints(file, 60.0, optimized=optimized)
         assert found.shape == (31, len(COCO), 3)
         np.testing.assert_allclose(found[..., [0, 2]], raw[..., [0, 2]] / 100 + shift, atol=1e-5)
         assert found[..., 1].min(1).values.quantile(0.01).abs() < 1e-6
@@ -157,12 +192,18 @@ def test_a_folder_is_read_but_for_the_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"smpl_poses": np.zeros((31, 156))}, r"'smpl_poses' of shape \(31, 156\), not \(T, 24, 3\): it is of another skeleton"),
+        (
+            {"smpl_poses": np.zeros((31, 156))},
+            r"'smpl_poses' of shape \(31, 156\), not \(T, 24, 3\): it is of another skeleton",
+        ),
         ({"smpl_poses": np.zeros((31, 23, 3))}, r"'smpl_poses' of shape \(31, 23, 3\)"),
         ({"smpl_poses": np.zeros((0, 72))}, r"'smpl_poses' of shape \(0, 72\)"),
         ({"smpl_poses": np.zeros(72)}, r"'smpl_poses' of shape \(72,\)"),
         ({"smpl_trans": np.zeros((30, 3))}, "31 poses and 30 translations"),
-        ({"smpl_trans": np.where(np.arange(31)[:, None] == 7, np.nan, np.zeros((31, 3)))}, "nan or inf in 'smpl_trans', frame 7"),
+        (
+            {"smpl_trans": np.where(np.arange(31)[:, None] == 7, np.nan, np.zeros((31, 3)))},
+            "nan or inf in 'smpl_trans', frame 7",
+        ),
         ({"smpl_scaling": np.zeros(1)}, r"smpl_scaling \[0.0\], not one positive number"),
         ({"smpl_scaling": np.ones(2)}, "not one positive number"),
         ({"smpl_scaling": np.array([np.nan])}, "not one positive number"),
@@ -177,7 +218,9 @@ def test_other_contents_are_named(change: dict[str, Any], says: str, tmp_path: P
 
 def test_mistakes_of_the_caller(tmp_path: Path) -> None:
     file = written(tmp_path / "a.pkl", motion())
-    with pytest.raises(MongeError, match="rate must be a positive number of frames a second, got 0"):
+    with pytest.raises(
+        MongeError, match="rate must be a positive number of frames a second, got 0"
+    ):
         read_motion(file, 0)
     with pytest.raises(MongeError, match="has no 'keypoints3d_optim'"):
         read_keypoints(file)
@@ -206,14 +249,24 @@ def test_nothing_is_executed(protocol: int, tmp_path: Path) -> None:
         Reduces(np.fromfile, str(marker)),
     ]
     for k, value in enumerate(harmful):
-        for content in (value, {**motion(), "smpl_poses": value}, {**motion(), "smpl_loss": [value]}, {"a": (value, value)}):
-            with pytest.raises(MongeError, match=r"a\.pkl' refused: .*only NumPy arrays of numbers are read"):
+        for content in (
+            value,
+            {**motion(), "smpl_poses": value},
+            {**motion(), "smpl_loss": [value]},
+            {"a": (value, value)},
+        ):
+            with pytest.raises(
+                MongeError, match=r"a\.pkl' refused: .*only NumPy arrays of numbers are read"
+            ):
                 read_arrays(written(tmp_path / "a.pkl", content, protocol))
             assert not any(tmp_path.glob("executed*")), k
     if protocol >= 2:
-        with pytest.raises(MongeError, match=r"it asks for 'posix\.system', which could run a programme"):
+        with pytest.raises(
+            MongeError, match=r"it asks for 'posix\.system', which could run a program"
+        ):
             read_arrays(written(tmp_path / "a.pkl", harmful[0], protocol))
-    pickle.loads(pickle.dumps(harmful[0], protocol))  # the test's file does what it says when it is executed
+    # the test's file does what it says when it is executed
+    pickle.loads(pickle.dumps(harmful[0], protocol))
     assert marker.exists()
 
 
@@ -246,7 +299,10 @@ def test_every_cut_is_refused_and_no_flipped_byte_crashes(tmp_path: Path) -> Non
             damaged[random.integers(len(content))] = random.integers(256)
             (tmp_path / "a.pkl").write_bytes(damaged)
             with suppress(MongeError):
-                assert all(isinstance(value, np.ndarray) for value in read_arrays(tmp_path / "a.pkl").values())
+                assert all(
+                    isinstance(value, np.ndarray)
+                    for value in read_arrays(tmp_path / "a.pkl").values()
+                )
 
 
 def reconstructed(shape: bytes) -> bytes:
@@ -268,7 +324,9 @@ BOMBS = {
     "negative": reconstructed(b"J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86"),
     "dimensions": reconstructed(b"(" + b"K\x01" * 100 + b"t"),
     "nested": b"\x80\x04" + b"}" * 50_000 + b".",
-    "doubled": b"\x80\x04}K\x01" + b"".join(b"q" + bytes([k]) + b"h" + bytes([k]) + b"\x86" for k in range(100)) + b"K\x01s.",
+    "doubled": b"\x80\x04}K\x01"
+    + b"".join(b"q" + bytes([k]) + b"h" + bytes([k]) + b"\x86" for k in range(100))
+    + b"K\x01s.",
     "deep key": b"\x80\x04})" + b"\x85" * 50_000 + b"K\x01s.",
     "calls itself": b"\x80\x04cnumpy\ndtype\n" + b"\x85R" * 10 + b".",
     "build": b"\x80\x04K\x01K\x02b.",

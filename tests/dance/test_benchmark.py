@@ -1,4 +1,6 @@
-"""The comparison of dances: what makes them without training, what they gain from their own music, and the tables."""
+"""The comparison of dances: what makes them without training, what they gain from their own music,
+and the tables.
+"""
 
 import math
 import re
@@ -30,7 +32,9 @@ def song(k: int, period: float, frames: int = FRAMES) -> Dance:
     bend = motion.exp(torch.stack([angle, 0 * angle, 0 * angle], -1))
     positions = motion.rest(MELODY) @ bend.mT
     generator = torch.Generator().manual_seed(k)
-    music = torch.cat([torch.randn(1, 77, generator=generator).expand(frames, -1), torch.zeros(frames, 3)], 1)
+    music = torch.cat(
+        [torch.randn(1, 77, generator=generator).expand(frames, -1), torch.zeros(frames, 3)], 1
+    )
     music[:, 76:77] = torch.rand(frames, 1, generator=generator)
     music[:, 77:] = beat_columns(torch.arange(0, frames, period), frames)
     return Dance(f"song {k}", "waltz", motion.retarget(positions, MELODY), music)
@@ -38,13 +42,18 @@ def song(k: int, period: float, frames: int = FRAMES) -> Dance:
 
 @pytest.fixture(scope="module")
 def songs() -> dance_makers.Songs:
-    return dance_makers.Songs([song(k, 15.0 + k) for k in range(3)], [song(k + 9, 14.0 + 3 * k) for k in range(3)])
+    return dance_makers.Songs(
+        [song(k, 15.0 + k) for k in range(3)], [song(k + 9, 14.0 + 3 * k) for k in range(3)]
+    )
 
 
 @pytest.fixture(scope="module")
 def found(songs: dance_makers.Songs) -> dict[str, dict]:
     names = ("real", "real-shuffled", "retrieval-shuffled", "mean")
-    return {name: dance_makers.measured(name, dance_makers.UNTRAINED[name](songs), songs) for name in names}
+    return {
+        name: dance_makers.measured(name, dance_makers.UNTRAINED[name](songs), songs)
+        for name in names
+    }
 
 
 def test_retrieval_finds_what_it_knows(songs: dance_makers.Songs) -> None:
@@ -112,7 +121,11 @@ def test_the_mean_pose_stands_still(found: dict[str, dict]) -> None:
 
 def test_rows_of_the_table_differ_in_the_loss_alone(tmp_path: Path) -> None:
     whole = dance.dump(dance.recipe("ot-gw", 1, tmp_path))
-    for what, weights in {"ot": (True, False, False), "gw": (False, True, False), "gan": (False, False, True)}.items():
+    for what, weights in {
+        "ot": (True, False, False),
+        "gw": (False, True, False),
+        "gan": (False, False, True),
+    }.items():
         method = dance.dump(dance.recipe(what, 1, tmp_path))["method"]
         assert tuple(method[key] > 0 for key in ("ot", "gw", "gan")) == weights
         changed = {key for key, value in method.items() if value != whole["method"][key]}
@@ -135,12 +148,21 @@ def test_tables(found: dict[str, dict]) -> None:
         "songs": [{}] * 3,
         "makers": {**found, "ot": ot},
         "speed": {
-            **{key: {"cpu_seconds": 1.0, "wall_seconds": 2.0} for key in ("features_of_3_minutes", "dance_of_3_minutes")},
+            **{
+                key: {"cpu_seconds": 1.0, "wall_seconds": 2.0}
+                for key in ("features_of_3_minutes", "dance_of_3_minutes")
+            },
             "5_minutes_finite": True,
             "5_minutes_bone_length_error": 1e-6,
         },
     }
-    for table in (dance_tables.makers, dance_tables.short, dance_tables.beats, dance_tables.ablation, dance_tables.speed):
+    for table in (
+        dance_tables.makers,
+        dance_tables.short,
+        dance_tables.beats,
+        dance_tables.ablation,
+        dance_tables.speed,
+    ):
         assert table(None) == dance_tables.MISSING
         lines = [line for line in table(result).splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == 1
@@ -152,4 +174,6 @@ def test_tables(found: dict[str, dict]) -> None:
 
 
 def test_beats_of_the_music_are_read_back(songs: dance_makers.Songs) -> None:
-    assert audio.beats_of(songs.held[0].music).diff().allclose(torch.tensor(14.0, dtype=torch.float64))
+    assert (
+        audio.beats_of(songs.held[0].music).diff().allclose(torch.tensor(14.0, dtype=torch.float64))
+    )

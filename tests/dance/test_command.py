@@ -40,7 +40,9 @@ def test_one_command_makes_a_page(song: Path, capsys: pytest.CaptureFixture[str]
     assert "2.0 s of dance" in said
 
 
-def test_several_files_and_the_song_anywhere(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_files_and_the_song_anywhere(
+    song: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call(song, "-o", "a.bvh", "b/c.glb", "-o", "d.html", "-o", "a.bvh") == 0
     assert all(Path(name).is_file() for name in ("a.bvh", "b/c.glb", "d.html"))
     assert capsys.readouterr().out.startswith("a.bvh, b/c.glb, d.html: ")
@@ -60,7 +62,9 @@ def test_without_ffmpeg_it_warns_and_succeeds(
     assert said.out.startswith("a.html: ")
 
 
-def test_a_song_that_is_silence_is_remarked_on(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_song_that_is_silence_is_remarked_on(
+    song: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import soundfile
 
     soundfile.write("quiet.wav", [0.0] * 22050 * 5, 22050)
@@ -81,7 +85,9 @@ def test_a_song_that_is_silence_is_remarked_on(song: Path, capsys: pytest.Captur
         (["SONG", "-o", "x/../same.gif"], "would overwrite the song"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(song: Path, args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_answered_in_one_line(
+    song: Path, args: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     if "would overwrite" in words:
         song = song.rename("same.gif")
         Path("x").mkdir()
@@ -98,7 +104,8 @@ def test_a_run_is_named_or_its_making_explained(
     song = write_song(Path("song.wav"), seconds=4, rate=22050)
     assert call(song) == 1
     assert (
-        "no trained run at 'runs/mdot-dance-melody': make one with 'monge train mdot-dance-melody' (" in capsys.readouterr().err
+        "no trained run at 'runs/mdot-dance-melody': make one with 'monge train mdot-dance-melody' "
+        "(" in capsys.readouterr().err
     )
     run = trained(tmp_path / "own", {"name": "mdot", "width": 8})
     assert call(song, "--run", run, "-o", "a.html") == 0

@@ -1,4 +1,6 @@
-"""Dances with their music: which windows there are, what is held out, and what happens to files that are broken."""
+"""Dances with their music: which windows there are, what is held out, and what happens to files
+that are broken.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,20 @@ import pytest
 import torch
 
 from monge.dance import audio
-from monge.dance.data import CONTEXT, FRAMES, STRIDE, Dance, context, dance_files, from_dances, level, read_dances, split
+from monge.dance.data import (
+    CONTEXT,
+    FRAMES,
+    STRIDE,
+    Dance,
+    context,
+    dance_files,
+    from_dances,
+    level,
+    read_dances,
+    split,
+)
 from monge.dance.motion import MELODY, decode, encode, mirror, rest
-from monge.data import FiniteSource, Pair, data_root, load
+from monge.data import FiniteDataset, SourceTarget, data_root, load
 from monge.errors import MongeError
 from tests.helpers.dances import write_dances
 
@@ -21,13 +34,15 @@ STILL = rest(MELODY)
 
 
 def songs(count: int = 10, frames: int = 40, styles: tuple[str, ...] = ("waltz",)) -> list[Dance]:
-    """Song k holds k everywhere in its music, and walks k millimetres a frame."""
+    """Song k holds k everywhere in its music, and walks k millimeters a frame."""
     time = torch.arange(frames)[:, None, None]
     return [
         Dance(
             f"song {k}",
             styles[k % len(styles)],
-            STILL + 0.001 * k * time * torch.tensor([0.0, 0.0, 1.0]) + 0.01 * (time / 3).sin() * torch.tensor([1.0, 0.0, 0.0]),
+            STILL
+            + 0.001 * k * time * torch.tensor([0.0, 0.0, 1.0])
+            + 0.01 * (time / 3).sin() * torch.tensor([1.0, 0.0, 0.0]),
             torch.full((frames, audio.MUSIC), float(k)),
         )
         for k in range(count)
@@ -46,11 +61,14 @@ def step(windows: torch.Tensor) -> torch.Tensor:
 def test_no_song_is_on_both_sides_and_windows_never_cross_songs() -> None:
     pair = from_dances(songs(), size=16)
     for part in ("train", "held_out"):
-        music, dance = everything(pair.origin, part), everything(pair.target, part)
-        assert torch.equal(music, music[:, :1, :1].expand_as(music))  # of one song from the first frame to the last
-        torch.testing.assert_close(dance[:, 1:, 2] * 1000, step(dance)[:, None].expand(-1, 15), atol=1e-2, rtol=0)
+        music, dance = everything(pair.source, part), everything(pair.target, part)
+        # of one song from the first frame to the last
+        assert torch.equal(music, music[:, :1, :1].expand_as(music))
+        torch.testing.assert_close(
+            dance[:, 1:, 2] * 1000, step(dance)[:, None].expand(-1, 15), atol=1e-2, rtol=0
+        )
     heard, seen = ({part: set(f(part).tolist()) for part in ("train", "held_out")} for f in (
-        lambda part: everything(pair.origin, part)[:, 0, 0], lambda part: step(everything(pair.target, part))))  # fmt: skip
+        lambda part: everything(pair.source, part)[:, 0, 0], lambda part: step(everything(pair.target, part))))  # fmt: skip
     assert heard == seen
     assert not heard["train"] & heard["held_out"]
     assert heard["train"] | heard["held_out"] == set(range(10))
@@ -62,13 +80,14 @@ def test_mirrored_dances_are_in_training_alone() -> None:
     windows = (40 - 16) // STRIDE + 1
     assert len(train) == 2 * 8 * windows
     assert len(held) == 2 * windows
-    assert len(everything(pair.origin, "train")) == 8 * windows
+    assert len(everything(pair.source, "train")) == 8 * windows
     first = songs()[0].positions
     for k, dance in enumerate((first, mirror(first, MELODY))):
         own = next(s for s in (0, 1, 2) if s in set(step(train).tolist()))
         if own == 0:
             torch.testing.assert_close(train[k], encode(dance, MELODY)[:16])
-    torch.testing.assert_close(train[1::2, 1:, 1], -train[::2, 1:, 1], atol=1e-6, rtol=0)  # steps to the other side
+    # steps to the other side
+    torch.testing.assert_close(train[1::2, 1:, 1], -train[::2, 1:, 1], atol=1e-6, rtol=0)
     assert train[::2, 1:, 1].abs().max() > 1e-3
 
 
@@ -77,17 +96,18 @@ def test_windows_of_music_belong_to_those_of_dance_with_context_around_them() ->
     for dance in dances:
         dance.music[:, 0] = torch.arange(40)
     pair = from_dances(dances, size=16)
-    assert isinstance(pair.origin, FiniteSource)
-    assert isinstance(pair.target, FiniteSource)
-    assert pair.origin.shape == (16 + 2 * CONTEXT, 80)
+    assert isinstance(pair.source, FiniteDataset)
+    assert isinstance(pair.target, FiniteDataset)
+    assert pair.source.shape == (16 + 2 * CONTEXT, 80)
     assert pair.shape == (16, 70)
     assert pair.kind.rate == 25
-    music = everything(pair.origin, "held_out")
+    music = everything(pair.source, "held_out")
     starts = music[:, CONTEXT, 0]
     assert starts.tolist() == [*range(0, 25, 4), *range(0, 25, 4)]
     expected = (starts[:, None] + torch.arange(-CONTEXT, 16 + CONTEXT)).clamp(0, 39)
     torch.testing.assert_close(music[..., 0], expected)
-    assert music[:, 0, 1].tolist() == step(everything(pair.target, "held_out")).tolist()  # in one order
+    # in one order
+    assert music[:, 0, 1].tolist() == step(everything(pair.target, "held_out")).tolist()
 
 
 def test_each_style_gives_a_fifth_and_small_ones_none() -> None:
@@ -102,9 +122,14 @@ def test_each_style_gives_a_fifth_and_small_ones_none() -> None:
 
 
 def test_too_little_and_lengths_that_do_not_fit_are_named() -> None:
-    with pytest.raises(MongeError, match=r"data\.size must be a multiple of 8 frames for dances, got 20: choose 16"):
+    with pytest.raises(
+        MongeError, match=r"data\.size must be a multiple of 8 frames for dances, got 20: choose 16"
+    ):
         from_dances(songs(), size=20)
-    with pytest.raises(MongeError, match="data 'mine' has 0 dances of 48 frames or more: bring at least four of one style"):
+    with pytest.raises(
+        MongeError,
+        match="data 'mine' has 0 dances of 48 frames or more: bring at least four of one style",
+    ):
         from_dances(songs(), "mine", size=48)
     with pytest.raises(MongeError, match="has 3 dances of 16 frames"):
         from_dances(songs(3), size=16)
@@ -127,18 +152,20 @@ def test_level_removes_a_floor_that_wanders_and_leaves_jumps() -> None:
     assert lowest[:230].abs().mean() < 0.05
     assert 0.3 < lowest[250] < 0.5
     torch.testing.assert_close(flat[..., [0, 2]], dance[..., [0, 2]])
-    torch.testing.assert_close(level(flat + 5 * up, MELODY, 25.0), level(flat, MELODY, 25.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        level(flat + 5 * up, MELODY, 25.0), level(flat, MELODY, 25.0), atol=1e-5, rtol=0
+    )
 
 
 def test_a_folder_of_ones_own_is_a_source(tmp_path: Path) -> None:
     folder = write_dances(tmp_path / "mine")
     pair = load(str(folder), size=8)
-    assert isinstance(pair, Pair)
-    assert (pair.name, pair.shape, pair.origin.shape) == ("mine", (8, 70), (104, 80))
+    assert isinstance(pair, SourceTarget)
+    assert (pair.name, pair.shape, pair.source.shape) == ("mine", (8, 70), (104, 80))
     assert pair.train(10_000).isfinite().all()
-    assert pair.origin_train(10_000).isfinite().all()
+    assert pair.source_train(10_000).isfinite().all()
     positions = decode(pair.train(4), MELODY)
-    assert 0.5 < positions[..., 1].amax() < 2.2  # metres, of files in centimetres
+    assert 0.5 < positions[..., 1].amax() < 2.2  # meters, of files in centimeters
     (folder / "notes.txt").write_text("not a dance")
     assert len(dance_files(folder)) == 5
     (tmp_path / "arrays").mkdir()
@@ -207,7 +234,9 @@ def test_dance_melody() -> None:
         assert len(dance.music) == len(dance.positions) >= FRAMES
         assert dance.positions.isfinite().all()
         parents = [MELODY.parents[j] for j in MELODY.bones]
-        lengths = (dance.positions[:, list(MELODY.bones)] - dance.positions[:, parents]).norm(dim=-1)
+        lengths = (dance.positions[:, list(MELODY.bones)] - dance.positions[:, parents]).norm(
+            dim=-1
+        )
         assert (lengths / own - 1).abs().max() < 1e-4
         lowest = dance.positions[:, list(MELODY.feet), 1].min(1).values
         assert lowest.median().abs() < 0.05

@@ -1,4 +1,6 @@
-"""The dance generator: what a frame depends on, and that a song in one piece is the song window by window."""
+"""The dance generator: what a frame depends on, and that a song in one piece is the song window by
+window.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def inputs(frames: int, n: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     g = torch.Generator().manual_seed(1)
     cells = (frames + 2 * CONTEXT) // PACE
     shapes = (frames + 2 * CONTEXT, 80), (cells, 3), (cells, 2)
-    music, noise, style = (torch.randn(n, *shape, generator=g, dtype=torch.float64) for shape in shapes)
+    music, noise, style = (
+        torch.randn(n, *shape, generator=g, dtype=torch.float64) for shape in shapes
+    )
     return music, noise, style[:, :1].expand(-1, cells, -1)
 
 
@@ -31,7 +35,9 @@ def test_a_song_in_one_piece_is_the_song_window_by_window() -> None:
     assert whole.shape == (1, 64, channels(MELODY))
     for start, frames in ((0, 16), (16, 32), (48, 16), (20, 4)):
         cells = slice(start // PACE, (start + frames + 2 * CONTEXT) // PACE)
-        part = generator(music[:, start : start + frames + 2 * CONTEXT], noise[:, cells], style[:, cells])
+        part = generator(
+            music[:, start : start + frames + 2 * CONTEXT], noise[:, cells], style[:, cells]
+        )
         torch.testing.assert_close(part, whole[:, start : start + frames], atol=1e-5, rtol=0)
 
 
@@ -74,7 +80,9 @@ def test_music_noise_and_style_all_matter_and_rows_are_apart() -> None:
 
 
 def test_it_cannot_shake() -> None:
-    """Splines with a knot every four frames: what swings faster than a knot's half is a small share of the movement."""
+    """Splines with a knot every four frames: what swings faster than a knot's half is a small share
+    of the movement.
+    """
     generator, given = net(32), inputs(256)
     with torch.no_grad():
         travel = generator(*given)[0, :, 3] - STILL[3]
@@ -84,14 +92,19 @@ def test_it_cannot_shake() -> None:
 
 def test_the_spline_of_constant_points_is_constant() -> None:
     spline = net().spline[0, 0]
-    torch.testing.assert_close(spline.unflatten(0, (4, PACE)).sum(0), torch.ones(PACE, dtype=spline.dtype))
+    torch.testing.assert_close(
+        spline.unflatten(0, (4, PACE)).sum(0), torch.ones(PACE, dtype=spline.dtype)
+    )
     torch.testing.assert_close(spline, spline.flip(0))
 
 
 @pytest.mark.parametrize("change", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
 def test_other_lengths_are_named(change: tuple[int, int, int]) -> None:
     given = [t[:, : t.shape[1] - less] for t, less in zip(inputs(16), change, strict=True)]
-    with pytest.raises(ValueError, match=rf"a multiple of 4 frames.*got {given[0].shape[1]}, {given[1].shape[1]} and"):
+    with pytest.raises(
+        ValueError,
+        match=rf"a multiple of 4 frames.*got {given[0].shape[1]}, {given[1].shape[1]} and",
+    ):
         net()(*given)
 
 

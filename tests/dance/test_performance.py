@@ -1,4 +1,7 @@
-"""Dances to songs: what is danced, what is written, what is refused. A stand-in dances, so that nothing is trained."""
+"""Dances to songs: what is danced, what is written, what is refused.
+
+A stand-in dances, so that nothing is trained.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,14 @@ from monge.dance.domains import DanceDomains
 from monge.dance.motion import MELODY, SMPL, Skeleton, read_bvh, rest
 from monge.errors import MongeError
 from monge.methods import mdot
-from monge.train import RunFolder, parse
-from monge.train.checkpoint import write_atomically
-from monge.train.recipe import to_yaml
+from monge.training import RunFolder, parse
+from monge.training.checkpoint import write_atomically
+from monge.training.recipe import to_yaml
 from tests.dance.audio.songs import write_song
 
-soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: pip install 'monge[audio]'")
+soundfile = pytest.importorskip(
+    "soundfile", reason="soundfile is not installed: pip install 'monge[audio]'"
+)
 
 PERIOD = 0.55  # seconds of the stand-in's sway
 
@@ -50,7 +55,9 @@ class Swaying:
 
 @pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_song(tmp_path_factory.mktemp("songs") / "a song.wav", seconds=8, bpm=120, rate=22050, channels=1)
+    return write_song(
+        tmp_path_factory.mktemp("songs") / "a song.wav", seconds=8, bpm=120, rate=22050, channels=1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +71,12 @@ def sound_of(page: Path) -> tuple[str, bytes]:
     return found[1], base64.b64decode(found[2])
 
 
-@pytest.mark.parametrize(("name", "rate", "channels"), [("a.mp3", 44100, 2), ("a.wav", 48000, 2), ("a.flac", 44100, 1)])
-def test_a_song_of_any_kind_is_danced_to_on_the_beat(tmp_path: Path, name: str, rate: int, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "rate", "channels"), [("a.mp3", 44100, 2), ("a.wav", 48000, 2), ("a.flac", 44100, 1)]
+)
+def test_a_song_of_any_kind_is_danced_to_on_the_beat(
+    tmp_path: Path, name: str, rate: int, channels: int
+) -> None:
     song = write_song(tmp_path / name, seconds=8, bpm=120, rate=rate, channels=channels)
     dancer = Swaying()
     made = dance.perform(dancer, song, seed=3, style=5)
@@ -99,9 +110,15 @@ def test_the_beginning_of_a_song_carries_its_own_sound(tmp_path: Path, song: Pat
 
 @pytest.mark.parametrize(
     ("name", "rate", "channels", "kind"),
-    [("a.aiff", 22050, 1, "audio/mpeg"), ("a.wav", 22050, 5, "audio/mpeg"), ("a.w64", 96000, 1, "audio/ogg")],
+    [
+        ("a.aiff", 22050, 1, "audio/mpeg"),
+        ("a.wav", 22050, 5, "audio/mpeg"),
+        ("a.w64", 96000, 1, "audio/ogg"),
+    ],
 )
-def test_what_browsers_do_not_play_is_encoded_again(tmp_path: Path, name: str, rate: int, channels: int, kind: str) -> None:
+def test_what_browsers_do_not_play_is_encoded_again(
+    tmp_path: Path, name: str, rate: int, channels: int, kind: str
+) -> None:
     song = write_song(tmp_path / name, seconds=2, rate=rate, channels=channels)
     found, content = _dance_song.embedded(song)
     assert found == kind
@@ -110,7 +127,9 @@ def test_what_browsers_do_not_play_is_encoded_again(tmp_path: Path, name: str, r
     assert info.channels == min(channels, 2)
 
 
-def test_large_songs_without_loss_are_made_smaller(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_songs_without_loss_are_made_smaller(
+    song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert _dance_song.embedded(song) == ("audio/wav", song.read_bytes())
     monkeypatch.setattr(_dance_song, "_LARGE", 1000)
     kind, content = _dance_song.embedded(song)
@@ -143,7 +162,9 @@ def test_motion_files_hold_the_dance(tmp_path: Path, made: dance.Performance) ->
     assert glb.read_bytes()[:4] == b"glTF"
 
 
-def test_a_gif_is_short_unless_asked(tmp_path: Path, made: dance.Performance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gif_is_short_unless_asked(
+    tmp_path: Path, made: dance.Performance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dance, "GIF_SECONDS", 1.0)
     path, notes = dance.write(made, tmp_path / "out.gif")
     with Image.open(path) as image:
@@ -172,12 +193,15 @@ def test_without_ffmpeg_a_page_is_written_in_place_of_a_video(
 
 @pytest.fixture
 def ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in that writes how many bytes it was fed, and what with; it fails where the song is called ``broken``."""
+    """A stand-in that writes how many bytes it was fed, and what with; it fails where the song is
+    called ``broken``.
+    """
     program = tmp_path / "bin" / "ffmpeg"
     program.parent.mkdir()
     program.write_text(
         f"#!{sys.executable}\nimport sys\n"
-        "if any('broken' in a for a in sys.argv): print('first', 'the song is odd', sep='\\n', file=sys.stderr); sys.exit(3)\n"
+        "if any('broken' in a for a in sys.argv): print('first', 'the song is odd', sep='\\n', "
+        "file=sys.stderr); sys.exit(3)\n"
         "open(sys.argv[-1], 'w').write(' '.join([str(len(sys.stdin.buffer.read())), *sys.argv]))\n"
     )
     program.chmod(0o755)
@@ -186,7 +210,9 @@ def ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("ffmpeg")
-def test_ffmpeg_is_given_every_picture_and_the_song(tmp_path: Path, made: dance.Performance) -> None:
+def test_ffmpeg_is_given_every_picture_and_the_song(
+    tmp_path: Path, made: dance.Performance
+) -> None:
     path, notes = dance.write(made.first(0.4), tmp_path / "out.mp4")
     assert not notes
     count, *words = path.read_text().split(" ")
@@ -209,7 +235,9 @@ def test_what_ffmpeg_complains_of_is_passed_on(tmp_path: Path, made: dance.Perfo
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _dance_video.write_video(tmp_path / "out.mp4", (interrupted() for _ in range(1)), (8, 8), 25, made.song, 1)
+        _dance_video.write_video(
+            tmp_path / "out.mp4", (interrupted() for _ in range(1)), (8, 8), 25, made.song, 1
+        )
     assert not list(tmp_path.glob("out*"))
 
 
@@ -223,7 +251,9 @@ def test_a_real_ffmpeg_writes_a_video(tmp_path: Path, made: dance.Performance) -
 
 
 @pytest.mark.parametrize("name", ["out.avi", "out", "out.mp5"])
-def test_other_files_are_refused_with_the_five_that_can_be_written(tmp_path: Path, made: dance.Performance, name: str) -> None:
+def test_other_files_are_refused_with_the_five_that_can_be_written(
+    tmp_path: Path, made: dance.Performance, name: str
+) -> None:
     with pytest.raises(MongeError, match=r"\.html, \.gif, \.mp4, \.bvh or \.glb") as refused:
         dance.write(made, tmp_path / name)
     assert ("'.mp4'?" in str(refused.value)) == (name == "out.mp5")
@@ -249,7 +279,10 @@ def test_skeletons_are_known_by_their_joints(song: Path) -> None:
         dance.perform(Shaped(torch.full((23, 3), math.nan)), song)
 
 
-@pytest.mark.parametrize("wrong", [{"seed": -1}, {"style": -2}, {"seconds": 0.0}, {"seconds": math.nan}, {"seconds": math.inf}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seed": -1}, {"style": -2}, {"seconds": 0.0}, {"seconds": math.nan}, {"seconds": math.inf}],
+)
 def test_numbers_out_of_range_are_refused(song: Path, wrong: dict[str, float]) -> None:
     with pytest.raises(MongeError, match=f"{next(iter(wrong))} must be at least"):
         dance.perform(Swaying(), song, **wrong)  # type: ignore[arg-type]
@@ -271,11 +304,15 @@ def trained(folder: Path, method: dict[str, object]) -> Path:
     folder.mkdir(parents=True)
     write_atomically(folder / "config.yaml", to_yaml(recipe).encode())
     if isinstance(recipe.method, mdot.Config):
-        RunFolder(folder).save_weights(mdot.build(recipe.method, (96, 70), DanceDomains()).state_dict())
+        RunFolder(folder).save_weights(
+            mdot.build(recipe.method, (96, 70), DanceDomains()).state_dict()
+        )
     return folder
 
 
-def test_a_run_dances_without_its_data(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_dances_without_its_data(
+    tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MONGE_DATA", str(tmp_path / "nowhere"))
     dancer = load_dancer(trained(tmp_path / "run", {"name": "mdot", "width": 8}))
     first, second, other = (dance.perform(dancer, song, seed=seed).positions for seed in (1, 1, 2))
@@ -285,7 +322,9 @@ def test_a_run_dances_without_its_data(tmp_path: Path, song: Path, monkeypatch: 
 
 
 def test_runs_that_do_not_dance_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MongeError, match=r"no trained run at .*'monge train mdot-dance-melody' \(.*minutes\)"):
+    with pytest.raises(
+        MongeError, match=r"no trained run at .*'monge train mdot-dance-melody' \(.*minutes\)"
+    ):
         load_dancer(tmp_path / "nothing")
     with pytest.raises(MongeError, match="is of gan, which does not dance"):
         load_dancer(trained(tmp_path / "gan", {"name": "gan"}))

@@ -23,7 +23,16 @@ from monge.dance.motion import MELODY, SMPL, rest
 from monge.dance.plots.body import body_of
 from monge.dance.plots.player import player_page
 from monge.dance.plots.stage import Stage
-from monge.dance.plots.strips import GIF_RATE, MUSIC, dance_frame, dance_frames, dance_strip, followed, front, to_gif
+from monge.dance.plots.strips import (
+    GIF_RATE,
+    MUSIC,
+    dance_frame,
+    dance_frames,
+    dance_strip,
+    followed,
+    front,
+    to_gif,
+)
 
 RATE = 25.0
 HAND = MELODY.joints.index("left hand")
@@ -56,7 +65,9 @@ def waving(frames: int = 50) -> Tensor:
 
 
 @pytest.mark.parametrize("skeleton", [MELODY, SMPL])
-def test_a_body_seen_from_before_has_its_left_side_on_the_right_of_the_picture(skeleton: Any) -> None:
+def test_a_body_seen_from_before_has_its_left_side_on_the_right_of_the_picture(
+    skeleton: Any,
+) -> None:
     picture = dance_frame(rest(skeleton), skeleton, azimuth=0.0, **SIZE)
     assert picture.shape == (270, 240, 3)
     assert picture.dtype == np.uint8
@@ -69,10 +80,12 @@ def test_a_body_seen_from_before_has_its_left_side_on_the_right_of_the_picture(s
 
 def test_a_camera_that_turns_with_the_dancer_sees_the_same_body() -> None:
     pose = rest(MELODY)
-    first = dance_frame(pose, MELODY, azimuth=0.3, centre=(0, 0), **SIZE)
-    second = dance_frame(turned(pose, 1.1), MELODY, azimuth=1.4, centre=(0, 0), **SIZE)
+    first = dance_frame(pose, MELODY, azimuth=0.3, center=(0, 0), **SIZE)
+    second = dance_frame(turned(pose, 1.1), MELODY, azimuth=1.4, center=(0, 0), **SIZE)
     assert (orange(first) == orange(second)).mean() > 0.999
-    assert front(turned(pose, 1.1)[None], MELODY) - front(pose[None], MELODY) == pytest.approx(1.1, abs=1e-5)
+    assert front(turned(pose, 1.1)[None], MELODY) - front(pose[None], MELODY) == pytest.approx(
+        1.1, abs=1e-5
+    )
 
 
 def test_a_step_by_cells_of_the_grid_changes_nothing() -> None:
@@ -81,14 +94,15 @@ def test_a_step_by_cells_of_the_grid_changes_nothing() -> None:
     second = dance_frame(pose + torch.tensor([1.0, 0.0, -2.5]), MELODY, **SIZE)
     assert np.abs(first.astype(int) - second.astype(int)).max() <= 2
     third = dance_frame(pose + torch.tensor([0.2, 0.0, 0.0]), MELODY, **SIZE)
-    assert np.abs(first.astype(int) - third.astype(int)).max() > 20  # the floor moves below the dancer
+    # the floor moves below the dancer
+    assert np.abs(first.astype(int) - third.astype(int)).max() > 20
 
 
 def test_lines_of_the_floor_stay_where_they_are_in_the_world() -> None:
     stage, body = Stage(240, 270, 0.0), body_of(MELODY)
     above = body.points(rest(MELODY).double().numpy() + np.array([0, 5.0, 0]))  # nobody in the way
     sheet = stage._floor(body, above, np.array([0.1, 0.0]), 0.0).sum(2)
-    for x in (-0.5, 0.0, 0.5):  # every half metre is a line
+    for x in (-0.5, 0.0, 0.5):  # every half meter is a line
         (place,), _, _ = stage._project(np.array([[x - 0.1, 0.0, 0.7]]))
         column, row = place.astype(int)
         assert abs(int(sheet[row, column - 6 : column + 7].argmax()) - 6) <= 1
@@ -104,8 +118,11 @@ def test_joints_are_drawn_where_a_pinhole_camera_sees_them() -> None:
     np.testing.assert_allclose(depth, along)
     np.testing.assert_allclose(scale, focal / along)
     np.testing.assert_allclose(points[:, 0], 120 + focal * pose[:, 0] / along)
-    np.testing.assert_allclose(points[:, 1], 270 * 0.48 - focal * (y * math.cos(elevation) - z * math.sin(elevation)) / along)
-    drawn = orange(dance_frame(torch.from_numpy(pose), MELODY, azimuth=0.0, centre=(0, 0), **SIZE))
+    np.testing.assert_allclose(
+        points[:, 1],
+        270 * 0.48 - focal * (y * math.cos(elevation) - z * math.sin(elevation)) / along,
+    )
+    drawn = orange(dance_frame(torch.from_numpy(pose), MELODY, azimuth=0.0, center=(0, 0), **SIZE))
     for joint in ("left elbow", "left knee", "left wrist"):
         x, y = points[MELODY.joints.index(joint)].astype(int)
         assert drawn[y, x], joint
@@ -113,7 +130,9 @@ def test_joints_are_drawn_where_a_pinhole_camera_sees_them() -> None:
 
 def test_the_shadow_lies_on_the_floor_and_softens_with_height() -> None:
     stage, body, pose = Stage(240, 270, 0.0), body_of(MELODY), rest(MELODY).double().numpy()
-    low, high = (stage._shadow(body, body.points(pose + np.array([0, lift, 0]))) for lift in (0.0, 0.6))
+    low, high = (
+        stage._shadow(body, body.points(pose + np.array([0, lift, 0]))) for lift in (0.0, 0.6)
+    )
     assert low.max() > high.max() > 0
     rows = np.flatnonzero(low.max(1) > 0.3)
     foot = stage._project(pose[list(MELODY.feet)])[0][:, 1]
@@ -121,9 +140,13 @@ def test_the_shadow_lies_on_the_floor_and_softens_with_height() -> None:
 
 
 def test_beats_light_the_floor_and_pass_the_middle_on_time() -> None:
-    dark, bright = (dance_frame(rest(MELODY), MELODY, flash=flash, **SIZE)[200:].mean() for flash in (0.0, 1.0))
+    dark, bright = (
+        dance_frame(rest(MELODY), MELODY, flash=flash, **SIZE)[200:].mean() for flash in (0.0, 1.0)
+    )
     assert bright > 1.1 * dark
-    frames = list(dance_frames(waving(30), MELODY, RATE, beats=[5.0, 25.0], motion_beats=[15.0], **SIZE))
+    frames = list(
+        dance_frames(waving(30), MELODY, RATE, beats=[5.0, 25.0], motion_beats=[15.0], **SIZE)
+    )
     assert len(frames) == 30
 
     def ticks(k: int, rows: slice) -> list[int]:
@@ -131,7 +154,9 @@ def test_beats_light_the_floor_and_pass_the_middle_on_time() -> None:
         return sorted(np.flatnonzero((strip[..., 0] > 150).any(0)).tolist())
 
     above = slice(270 - 22, 270 - 19)
-    yellow = [np.flatnonzero((frames[k][above].astype(int) @ [1, 0, -1] > 100).any(0)) for k in range(30)]
+    yellow = [
+        np.flatnonzero((frames[k][above].astype(int) @ [1, 0, -1] > 100).any(0)) for k in range(30)
+    ]
     per_frame = 240 / (2 * 2.0) / RATE  # the lane shows four seconds
     for k in (0, 10, 20):
         wanted = 120 + (np.array([5.0, 25.0]) - k) * per_frame
@@ -153,7 +178,7 @@ def test_frames_at_another_rate_lie_between_those_of_the_dance() -> None:
     np.testing.assert_array_equal(all_of_them[13][:240], pose[:240])  # the beats lie below
 
 
-def test_a_gif_moves_at_its_rate_and_keeps_the_colours() -> None:
+def test_a_gif_moves_at_its_rate_and_keeps_the_colors() -> None:
     seen: list[NDArray[np.uint8]] = []
 
     def progress(pictures: Any) -> Any:
@@ -161,7 +186,13 @@ def test_a_gif_moves_at_its_rate_and_keeps_the_colours() -> None:
             seen.append(picture)
             yield picture
 
-    gif = to_gif(progress(dance_frames(waving(50), MELODY, RATE, beats=[10, 20, 30], width=320, height=360, fps=GIF_RATE)))
+    gif = to_gif(
+        progress(
+            dance_frames(
+                waving(50), MELODY, RATE, beats=[10, 20, 30], width=320, height=360, fps=GIF_RATE
+            )
+        )
+    )
     with Image.open(io.BytesIO(gif)) as image:
         assert image.n_frames == len(seen) == 25
         assert image.info["duration"] == 80
@@ -211,7 +242,7 @@ def stored(page: str) -> dict[str, Any]:
     return content
 
 
-def test_a_page_holds_the_dance_to_the_millimetre_however_far_it_wanders() -> None:
+def test_a_page_holds_the_dance_to_the_millimeter_however_far_it_wanders() -> None:
     dance = waving(40) + torch.linspace(0, 500, 40)[:, None, None] * torch.tensor([1.0, 0.0, -1.0])
     page = stored(player_page(dance, MELODY, RATE, beats=[0.0, 12.5], motion_beats=[6.25]))
     pose = np.frombuffer(base64.b64decode(page["pose"]), "<i2").reshape(40, 23, 3) * page["unit"]
@@ -221,12 +252,22 @@ def test_a_page_holds_the_dance_to_the_millimetre_however_far_it_wanders() -> No
     assert (page["beats"], page["motion"]) == ([0.0, 0.5], [0.25])
     assert (page["frames"], page["joints"], page["rate"]) == (40, 23, 25.0)
     follow = np.frombuffer(base64.b64decode(page["follow"]), "<f4").reshape(40, 2)
-    assert np.linalg.norm(np.diff(follow, axis=0), axis=1).max() < 1.01 * np.linalg.norm(np.diff(path, axis=0), axis=1).max()
+    assert (
+        np.linalg.norm(np.diff(follow, axis=0), axis=1).max()
+        < 1.01 * np.linalg.norm(np.diff(path, axis=0), axis=1).max()
+    )
 
 
 def test_a_page_carries_the_song_and_shows_names_as_they_are() -> None:
     song = bytes(range(256))
-    page = player_page(waving(3), MELODY, RATE, title="</script><b>{{dance}}", note='"1 & 2"', audio=("audio/flac", song))
+    page = player_page(
+        waving(3),
+        MELODY,
+        RATE,
+        title="</script><b>{{dance}}",
+        note='"1 & 2"',
+        audio=("audio/flac", song),
+    )
     assert f'src="data:audio/flac;base64,{base64.b64encode(song).decode()}"' in page
     assert "<b>" not in page
     assert "&lt;/script&gt;&lt;b&gt;{{dance}}" in page
@@ -236,14 +277,29 @@ def test_a_page_carries_the_song_and_shows_names_as_they_are() -> None:
 
 
 def screenshot(page: Path, fragment: str) -> NDArray[np.uint8]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if program is None:
         pytest.skip("chromium is not on this machine: the player's page was not opened")
     out = page.with_suffix(".png")
     out.unlink(missing_ok=True)
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=640,560", f"--screenshot={out}"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--window-size=640,560",
+        f"--screenshot={out}",
+    ]
     address = f"{page.as_uri()}#{fragment}"
-    subprocess.run([program, *flags, f"--user-data-dir={page.parent / 'profile'}", address], capture_output=True, timeout=120)
+    subprocess.run(
+        [program, *flags, f"--user-data-dir={page.parent / 'profile'}", address],
+        capture_output=True,
+        timeout=120,
+    )
     with Image.open(out) as image:
         return np.asarray(image.convert("RGB"))
 

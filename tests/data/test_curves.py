@@ -1,4 +1,6 @@
-"""Flowers and eights: distances agree across the two domains, rows do not correspond, and the truth is known."""
+"""Flowers and eights: distances agree across the two domains, rows do not correspond, and the truth
+is known.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.data import Pair, load
+from monge.data import SourceTarget, load
 from monge.data.sets.curves import counterpart, eights, flowers, plot_curves
 
 
@@ -16,20 +18,20 @@ def distances(x: Tensor) -> Tensor:
     return (x[:, None] - x).square().sum(-1).mean(-1).sqrt()
 
 
-def curves() -> Pair:
+def curves() -> SourceTarget:
     source = load("curves")
-    assert isinstance(source, Pair)
+    assert isinstance(source, SourceTarget)
     return source
 
 
 def test_distances_between_flowers_are_those_between_their_eights() -> None:
-    y = curves().origin_held_out(50)
+    y = curves().source_held_out(50)
     torch.testing.assert_close(distances(counterpart(y)), distances(y), atol=1e-5, rtol=1e-4)
 
 
 def test_targets_are_moved_counterparts_of_sources_that_are_not_in_the_same_row() -> None:
     source = curves()
-    y, x = source.origin_train(4000), source.train(4000)
+    y, x = source.source_train(4000), source.train(4000)
     still = x - x.mean(1, keepdim=True)
     offset = x.mean(1)
     torch.testing.assert_close(offset.std(0), torch.full((2,), 0.1), atol=0.01, rtol=0)

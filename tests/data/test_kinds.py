@@ -1,4 +1,6 @@
-"""Kinds of samples: every data set names one or has the one that its shape suggests, and each can be shown and measured."""
+"""Kinds of samples: every data set names one or has the one that its shape suggests, and each can
+be shown and measured.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from PIL import Image
 
 from monge.data import CATALOG, Images, Mixture, Points, from_array, kind_of, load
 from monge.errors import MongeError
-from monge.metrics.memorisation import NEAREST
+from monge.metrics.memorization import NEAREST
 from monge.metrics.samples import MODES
-from monge.train.evaluate import known
+from monge.training.evaluate import known
 
 
 def test_shapes_suggest_kinds_and_data_sets_name_theirs() -> None:
@@ -46,7 +48,8 @@ def test_every_data_set_can_be_shown_and_taken_as_points(name: str) -> None:
 def test_pictures_that_were_made_of_others_stand_below_them() -> None:
     above, below = torch.full((24, 1, 8, 8), -1.0), torch.ones(24, 1, 8, 8)
     sheet = np.asarray(Image.open(io.BytesIO(Images().show(below, below, above))))[..., 0]
-    rows = [sheet[round((k + 0.5) * sheet.shape[0] / 6), 5] for k in range(6)]  # three rows of eight, each twice
+    # three rows of eight, each twice
+    rows = [sheet[round((k + 0.5) * sheet.shape[0] / 6), 5] for k in range(6)]
     assert rows == [0, 255, 0, 255, 0, 255]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from monge.cli.main import main
-from monge.data import EndlessSource, load
+from monge.data import InfiniteDataset, load
 from monge.data.sets.lines import (
     DISTANCE,
     SMOOTHNESS,
@@ -23,7 +23,7 @@ from monge.data.sets.lines import (
 )
 from monge.metrics import EvalConfig
 from monge.nets import Autoencoder
-from monge.train.evaluate import known
+from monge.training.evaluate import known
 from tests.helpers.measured import measured
 
 EVERY = torch.arange(10_000).double() * (2 * pi / 10_000)
@@ -34,7 +34,11 @@ def sampled(angle: float, size: int, k: int) -> np.ndarray:
     at = (np.arange(size * k) + 0.5) / k - size / 2
     along = at[None] * cos(angle) + at[:, None] * sin(angle)
     across = at[:, None] * cos(angle) - at[None] * sin(angle)
-    inside = (along >= 0) & (along <= size / 2 - 1) & (np.abs(across) <= max(abs(cos(angle)), abs(sin(angle))))
+    inside = (
+        (along >= 0)
+        & (along <= size / 2 - 1)
+        & (np.abs(across) <= max(abs(cos(angle)), abs(sin(angle))))
+    )
     return 2 * inside.reshape(size, k, size, k).mean((1, 3)) - 1
 
 
@@ -42,7 +46,9 @@ def sampled(angle: float, size: int, k: int) -> np.ndarray:
 @pytest.mark.parametrize("angle", [0.0, 5e-4, 0.02, 0.15, 0.3, pi / 4, 1.57, 2.0, 3.5, 5.9])
 def test_a_pixel_is_as_white_as_the_line_covers_it(size: int, angle: float) -> None:
     k = 2048 // size
-    error = np.abs(draw_lines(torch.tensor([angle]).double(), size)[0, 0].numpy() - sampled(angle, size, k))
+    error = np.abs(
+        draw_lines(torch.tensor([angle]).double(), size)[0, 0].numpy() - sampled(angle, size, k)
+    )
     assert (error > 2e-3).sum() <= 12, "only pixels at the four corners of a line are approximate"
     assert error.sum() < 0.2
 
@@ -59,7 +65,8 @@ def test_lines_have_the_symmetries_of_the_square() -> None:
 def test_lines_turn_continuously() -> None:
     angles = torch.linspace(-0.002, 0.002, 401).double()
     steps = draw_lines(torch.cat([angles, angles + pi / 4])).flatten(1).diff(dim=0).abs().amax(1)
-    assert torch.cat([steps[:400], steps[401:]]).max() < 2e-3  # a turn by 1e-5 moves the far end by 1.5e-4 pixels
+    # a turn by 1e-5 moves the far end by 1.5e-4 pixels
+    assert torch.cat([steps[:400], steps[401:]]).max() < 2e-3
 
 
 def test_too_small_a_picture() -> None:
@@ -69,7 +76,7 @@ def test_too_small_a_picture() -> None:
 
 def test_lines32_is_a_stream_at_uniform_angles(capsys: pytest.CaptureFixture[str]) -> None:
     source = load("lines32")
-    assert isinstance(source, EndlessSource)
+    assert isinstance(source, InfiniteDataset)
     assert (source.name, source.shape) == ("lines32", (1, 32, 32))
     x = source.train(800)
     assert x.shape == (800, 1, 32, 32)
@@ -103,7 +110,9 @@ def fade(a: float, b: float, n: int, size: int = 16) -> Tensor:
 
 
 def test_a_turn_at_constant_speed_is_perfect() -> None:
-    turns = torch.stack([draw_lines(torch.linspace(a, b, 16)) for a, b in ((0.3, 2.5), (5.5, 7.5), (1.0, -1.9))])
+    turns = torch.stack(
+        [draw_lines(torch.linspace(a, b, 16)) for a, b in ((0.3, 2.5), (5.5, 7.5), (1.0, -1.9))]
+    )
     found = line_quality(turns)
     assert found[DISTANCE].value < 1e-5
     assert found[SMOOTHNESS].value == pytest.approx(0, abs=2e-3)  # half a step of the dictionary
@@ -133,12 +142,20 @@ def test_a_single_jump_scores_one_but_for_the_mean_step() -> None:
 
 
 def test_smoothness_of_known_angles() -> None:
-    assert smoothness(torch.tensor([[6.0, 6.2, 0.1, 0.3]])) == pytest.approx(0, abs=0.02), "through 2π"
-    assert smoothness(torch.tensor([[0.0, 2.0, 1.0]])) == pytest.approx(2 / 1 - 1 / 2), "a way that turns back"
+    assert smoothness(torch.tensor([[6.0, 6.2, 0.1, 0.3]])) == pytest.approx(0, abs=0.02), (
+        "through 2π"
+    )
+    assert smoothness(torch.tensor([[0.0, 2.0, 1.0]])) == pytest.approx(2 / 1 - 1 / 2), (
+        "a way that turns back"
+    )
     assert smoothness(torch.tensor([[1.0, 0.0, -1.0, -3.0]])) == pytest.approx(2 / 4 - 1 / 3)
     still, even = torch.full((1, 4), 2.0), torch.tensor([[0.0, 1.0, 2.0, 3.0]])
-    assert smoothness(torch.cat([still, even])) == pytest.approx(0), "no mean over a way without an angle"
-    assert smoothness(torch.cat([even, torch.tensor([[0.0, 0.0, 0.0, 1.0]])])) == pytest.approx((0 + 2 / 3) / 2)
+    assert smoothness(torch.cat([still, even])) == pytest.approx(0), (
+        "no mean over a way without an angle"
+    )
+    assert smoothness(torch.cat([even, torch.tensor([[0.0, 0.0, 0.0, 1.0]])])) == pytest.approx(
+        (0 + 2 / 3) / 2
+    )
     assert isnan(smoothness(still))
 
 
@@ -146,7 +163,13 @@ def test_odd_pictures_are_measured_or_refused() -> None:
     distance, _ = nearest_lines(torch.stack([torch.zeros(1, 16, 16), torch.ones(1, 16, 16)]))
     assert distance[0] == 1
     assert distance[1] > 1
-    for shape in ((2, 5, 1, 16, 8), (2, 5, 3, 16, 16), (2, 1, 1, 16, 16), (5, 1, 16, 16), (0, 5, 1, 16, 16)):
+    for shape in (
+        (2, 5, 1, 16, 8),
+        (2, 5, 3, 16, 16),
+        (2, 1, 1, 16, 16),
+        (5, 1, 16, 16),
+        (0, 5, 1, 16, 16),
+    ):
         with pytest.raises(ValueError, match="paths must be"):
             line_quality(torch.zeros(shape))
 
@@ -179,12 +202,15 @@ class Holder:
         self.autoencoder = Autoencoder(encoder, decoder, latent)
 
 
-def test_a_method_that_knows_the_angle_is_perfect_and_pixels_fade(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_that_knows_the_angle_is_perfect_and_pixels_fade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("monge.data.sets.lines._PATHS", 40)
     source, config = load("lines32"), EvalConfig(seed=1)
     perfect = measured(interpolated_lines, Holder(Angle(), Line(), 1), source, config)
     assert perfect["lines_mean_distance"] < 1e-5
-    assert perfect["lines_smoothness"] == pytest.approx(0, abs=0.05)  # a few pairs are near, and the dictionary has steps
+    # a few pairs are near, and the dictionary has steps
+    assert perfect["lines_smoothness"] == pytest.approx(0, abs=0.05)
     pixels = measured(interpolated_lines, Holder(nn.Flatten(), Pixels(), 1024), source, config)
     start, end = source.held_out(80, 1).chunk(2)
     fades = line_quality(torch.stack([torch.lerp(start, end, n / 15) for n in range(16)], 1))
@@ -196,7 +222,11 @@ def test_a_method_that_knows_the_angle_is_perfect_and_pixels_fade(monkeypatch: p
 def test_paths_lead_from_one_half_to_the_other() -> None:
     ends = draw_lines(torch.tensor([0.5, 1.0, 2.5, 2.0]))
     found = decoded_paths(Holder(Angle(), Line(), 1).autoencoder, ends, 3)
-    near = {"atol": 0.03, "rtol": 0}  # float32 does not tell cosines of lines 1e-3 radians apart, which is 0.02 at the rim
+    # float32 does not tell cosines of lines 1e-3 radians apart, which is 0.02 at the rim
+    near = {
+        "atol": 0.03,
+        "rtol": 0,
+    }
     torch.testing.assert_close(found[:, 1], draw_lines(torch.tensor([1.5, 1.5])), **near)
     torch.testing.assert_close(found[0, 0], ends[0], **near)
     torch.testing.assert_close(found[1, 2], ends[3], **near)

@@ -1,4 +1,6 @@
-"""Zips of two picture collections: reading, what can be wrong with them, runs on them, and how far their pictures are apart."""
+"""Zips of two picture collections: reading, what can be wrong with them, runs on them, and how far
+their pictures are apart.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from monge.data import Pair, data_root, load
+from monge.data import SourceTarget, data_root, load
 from monge.errors import MongeError
 from monge.metrics import filter_features, frechet_filters
-from monge.train import Interrupted, Recipe, RunFolder, parse, train
+from monge.training import Interrupted, Recipe, RunFolder, parse, train
 from tests.helpers.ranks import train_on_two
-from tests.train.test_resume import StopAt, assert_bitwise_equal, final_state
+from tests.training.test_resume import StopAt, assert_bitwise_equal, final_state
 
 FOLDERS = {"trainA": 12, "trainB": 10, "testA": 4, "testB": 5}
 
@@ -30,8 +32,8 @@ def zipped(root: Path, folders: dict[str, int], size: int = 16) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for folder, n in folders.items():
             for i in range(n):
-                colour = np.array([60, 160, 60] if folder.endswith("A") else [60, 60, 160])
-                pixels = (colour + rng.normal(0, 30, (size, size, 3))).clip(0, 255).astype(np.uint8)
+                color = np.array([60, 160, 60] if folder.endswith("A") else [60, 60, 160])
+                pixels = (color + rng.normal(0, 30, (size, size, 3))).clip(0, 255).astype(np.uint8)
                 buffer = io.BytesIO()
                 Image.fromarray(pixels).save(buffer, "png")
                 archive.writestr(f"{folder}/{i:03}.png", buffer.getvalue())
@@ -41,11 +43,13 @@ def zipped(root: Path, folders: dict[str, int], size: int = 16) -> Path:
 def test_reads_two_collections_and_keeps_the_test_pictures(tmp_path: Path) -> None:
     zipped(tmp_path, FOLDERS)
     pair = load("summer2winter", tmp_path)
-    assert isinstance(pair, Pair)
+    assert isinstance(pair, SourceTarget)
     assert pair.shape == (3, 16, 16)
-    sizes = [len(f(100)) for f in (pair.origin_train, pair.train, pair.origin_held_out, pair.held_out)]
+    sizes = [
+        len(f(100)) for f in (pair.source_train, pair.train, pair.source_held_out, pair.held_out)
+    ]
     assert sizes == [12, 10, 4, 5]
-    green, blue = pair.origin_held_out(4).mean((0, 2, 3)), pair.held_out(5).mean((0, 2, 3))
+    green, blue = pair.source_held_out(4).mean((0, 2, 3)), pair.held_out(5).mean((0, 2, 3))
     assert green[1] > green[2] + 0.5
     assert blue[2] > blue[1] + 0.5
     small, whole = load("summer2winter", tmp_path, size=4).held_out(5), pair.held_out(5)
@@ -54,10 +58,15 @@ def test_reads_two_collections_and_keeps_the_test_pictures(tmp_path: Path) -> No
 
 
 def test_what_can_be_wrong_with_the_zip(tmp_path: Path) -> None:
-    with pytest.raises(MongeError, match=r"'summer2winter' is not at .*yosemite_128\.zip: set MONGE_DATA"):
+    with pytest.raises(
+        MongeError, match=r"'summer2winter' is not at .*yosemite_128\.zip: set MONGE_DATA"
+    ):
         load("summer2winter", tmp_path)
     path = zipped(tmp_path, {**FOLDERS, "testB": 0})
-    with pytest.raises(MongeError, match="holds no pictures in testB/: it must have trainA, trainB, testA and testB"):
+    with pytest.raises(
+        MongeError,
+        match="holds no pictures in testB/: it must have trainA, trainB, testA and testB",
+    ):
         load("summer2winter", tmp_path)
     zipped(tmp_path, FOLDERS)
     whole = path.read_bytes()
@@ -67,7 +76,9 @@ def test_what_can_be_wrong_with_the_zip(tmp_path: Path) -> None:
     flipped = bytearray(whole)
     flipped[200] ^= 255
     path.write_bytes(flipped)
-    with pytest.raises(MongeError, match=r"'trainA/000\.png' in .* is not a readable picture .*Bad CRC"):
+    with pytest.raises(
+        MongeError, match=r"'trainA/000\.png' in .* is not a readable picture .*Bad CRC"
+    ):
         load("summer2winter", tmp_path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("trainA/words.jpg", b"no picture")
@@ -76,7 +87,9 @@ def test_what_can_be_wrong_with_the_zip(tmp_path: Path) -> None:
     zipped(tmp_path, FOLDERS)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("testB/large.png", _png(32))
-    with pytest.raises(MongeError, match=r"mixed sizes: .*16×16, .*testB/large\.png.* 32×32: add --data\.size 16"):
+    with pytest.raises(
+        MongeError, match=r"mixed sizes: .*16×16, .*testB/large\.png.* 32×32: add --data\.size 16"
+    ):
         load("summer2winter", tmp_path)
     assert load("summer2winter", tmp_path, size=16).shape == (3, 16, 16)
 
@@ -92,20 +105,37 @@ def test_the_real_collections(name: str) -> None:
     if not (data_root() / name).is_dir():
         pytest.skip(f"{name} is not on this machine: set MONGE_DATA")
     pair = load(name, size=32)
-    assert isinstance(pair, Pair)
-    assert [len(f(1000)) for f in (pair.origin_train, pair.train, pair.origin_held_out, pair.held_out)] == [500, 500, 60, 60]
-    apart = frechet_filters(pair.origin_held_out(60), pair.held_out(60), pair.train(500))
+    assert isinstance(pair, SourceTarget)
+    assert [
+        len(f(1000)) for f in (pair.source_train, pair.train, pair.source_held_out, pair.held_out)
+    ] == [500, 500, 60, 60]
+    apart = frechet_filters(pair.source_held_out(60), pair.held_out(60), pair.train(500))
     assert apart.ratio > 1.3
 
 
 def recipe(root: Path, **run: Any) -> Recipe:
-    method = {"name": "w2_cycle", "batch": 4, "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2}, "sharpen": 2}
+    method = {
+        "name": "w2_cycle",
+        "batch": 4,
+        "nets": {"widths": [4, 4], "strides": [1, 2], "head": [4], "grid": 2},
+        "sharpen": 2,
+    }
     data = {"name": "summer2winter", "root": str(root), "size": 16}
-    return parse({"data": data, "method": method, "run": {"steps": 4, "every": 2, **run}, "eval": {"samples": 16}}, "test")
+    return parse(
+        {
+            "data": data,
+            "method": method,
+            "run": {"steps": 4, "every": 2, **run},
+            "eval": {"samples": 16},
+        },
+        "test",
+    )
 
 
 @pytest.mark.parametrize("stop", [0, 2])
-def test_interrupted_equals_uninterrupted(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_equals_uninterrupted(
+    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     zipped(tmp_path, FOLDERS)
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     train(recipe(tmp_path), whole)
@@ -140,7 +170,8 @@ def test_filter_features_see_what_they_name() -> None:
     changed = (filter_features(upper) - plain).abs().mean(0) > 0.05
     assert changed[0]
     assert not changed[3:9].any()  # the other thirds
-    stripes = torch.linspace(0, 20, 32).sin().expand(1, 1, 32, 32)  # along the rows: edges only to the right
+    # along the rows: edges only to the right
+    stripes = torch.linspace(0, 20, 32).sin().expand(1, 1, 32, 32)
     down, right = filter_features(stripes)[0, [4, 5]]
     assert right > down + 3
     mirrored = filter_features(stripes.transpose(2, 3))[0, [4, 5]]

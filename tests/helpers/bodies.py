@@ -15,7 +15,18 @@ from monge.dance.motion import MELODY, SMPL, Skeleton, rest
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from dance_metrics import geometric_loop, kinetic_loop, motions
 
-__all__ = ["BOTH", "RATE", "geometric_loop", "kinetic_loop", "motions", "moved", "pendulum", "reflected", "still", "turned"]
+__all__ = [
+    "BOTH",
+    "RATE",
+    "geometric_loop",
+    "kinetic_loop",
+    "motions",
+    "moved",
+    "pendulum",
+    "reflected",
+    "still",
+    "turned",
+]
 
 RATE = 25.0
 BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=lambda skeleton: skeleton.name)
@@ -44,5 +55,7 @@ def pendulum(frames: int, period: int, first: int = 0) -> Tensor:
 
 
 def reflected(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """x ↦ −x with left and right exchanged, of every joint; `monge.dance.motion.mirror` keeps head markers on their side."""
+    """x ↦ −x with left and right exchanged, of every joint; `monge.dance.motion.mirror` keeps head
+    markers on their side.
+    """
     return positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])

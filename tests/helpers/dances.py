@@ -11,7 +11,9 @@ from monge.dance.motion import MELODY, rest
 
 
 def write_dances(folder: Path, songs: int = 5, frames: int = 40, names: str = "C_{}") -> Path:
-    """Bodies that sway to and fro to a regular beat, in centimetres; each song has a tempo and a chord of its own."""
+    """Bodies that sway to and fro to a regular beat, in centimeters; each song has a tempo and a
+    chord of its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     time = np.arange(frames)
     for k in range(songs):
@@ -19,12 +21,13 @@ def write_dances(folder: Path, songs: int = 5, frames: int = 40, names: str = "C
         beat = np.cos(2 * math.pi * time / (8 + k))
         pose = 100 * np.tile(rest(MELODY).numpy(), (frames, 1, 1))
         pose = pose + 15 * beat[:, None, None] * random.normal(size=(1, 23, 3))
-        centre = 100 * np.stack([0.1 * beat, 0 * beat, 0.02 * time], 1)
+        center = 100 * np.stack([0.1 * beat, 0 * beat, 0.02 * time], 1)
         np.savez(
             folder / f"DANCE_{names.format(k)}.npz",
             pose=pose - pose[:, MELODY.root, None],
-            center=centre + pose[:, MELODY.root],
-            mel=beat[:, None] * random.normal(size=(1, 64)) + 0.1 * random.normal(size=(frames, 64)),
+            center=center + pose[:, MELODY.root],
+            mel=beat[:, None] * random.normal(size=(1, 64))
+            + 0.1 * random.normal(size=(frames, 64)),
             chroma=np.tile(random.uniform(size=(1, 12)), (frames, 1)),
             onset=np.maximum(beat, 0) + 0.05 * random.uniform(size=frames),
             fps=25,

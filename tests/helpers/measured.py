@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from monge.data import Source, Subject
+from monge.data import Dataset, Subject
 from monge.metrics import EvalConfig, Evaluator
 from monge.metrics.spec import flat
 
 
-def measured(evaluator: Evaluator, method: Any, data: Source, config: EvalConfig | None = None) -> dict[str, Any]:
+def measured(
+    evaluator: Evaluator, method: Any, data: Dataset, config: EvalConfig | None = None
+) -> dict[str, Any]:
     return flat(evaluator(Subject(method, data, config or EvalConfig())))

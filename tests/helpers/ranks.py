@@ -6,14 +6,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-from monge.train import Recipe, RunFolder, to_yaml
+from monge.training import Recipe, RunFolder, to_yaml
 
 
 def train_on_two(job: Recipe, folder: Path) -> RunFolder:
-    """Train with ``torchrun --nproc-per-node 2``; the recipe's file and the run are put into ``folder``."""
+    """Train with ``torchrun --nproc-per-node 2``; the recipe's file and the run are put into
+    ``folder``.
+    """
     file, out = folder / "job.yaml", folder / "two"
     file.write_text(to_yaml(job))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "monge"]
-    done = subprocess.run([*command, "train", str(file), "--run.out", str(out)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr  # whole: what a process said before it aborted comes first
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "monge",
+    ]
+    done = subprocess.run(
+        [*command, "train", str(file), "--run.out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    # whole: what a process said before it aborted comes first
+    assert done.returncode == 0, done.stderr
     return RunFolder(out)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from monge import ot
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.methods import cramer_gan, gan, ot_gan, sinkhorn_gan, wgan, wgan_gp
 from monge.nets import MLP
 
@@ -36,13 +36,16 @@ class Shifted:
         self.shift = torch.tensor(shift)
 
     def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
-        return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed * 1_000_003 + position)) + self.shift
+        return (
+            torch.randn(n, 2, generator=torch.Generator().manual_seed(seed * 1_000_003 + position))
+            + self.shift
+        )
 
 
 def play(method: nn.Module, source: Shifted, steps: int) -> None:
     position = 0
     for step in range(steps):
-        draw = Draw(source, 0, step, position=position)
+        draw = StepInputs(source, 0, step, position=position)
         method.step(draw)
         position = draw.position
 
@@ -53,15 +56,19 @@ def critic(features: int = 1) -> MLP:
 
 
 def test_wgan_gp_approaches_w1_from_below() -> None:
-    """λ is large here, because the best penalised critic has slope 1 + W₁/2λ: at λ = 10 it would overshoot by W₁/20."""
+    """λ is large here, because the best penalized critic has slope 1 + W₁/2λ: at λ = 10 it would
+    overshoot by W₁/20.
+    """
     config = wgan_gp.Config(batch=128, adam={"critic_lr": 2e-3, "beta1": 0.5}, penalty=100)
     method = wgan_gp.WGANGP(config, Frozen(), critic())
     source = Shifted(0.6, 0.8)
     play(method, source, 80)
-    x, y = source.batch(1, 0, 4000), torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
+    x = source.batch(1, 0, 4000)
+    y = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         estimate = (method.critic(x).mean() - method.critic(y).mean()).item()
-    truth = (x.mean(0) - y.mean(0)).norm().item()  # two samples that differ by a shift alone have W₁ = |shift| = 1
+    # two samples that differ by a shift alone have W₁ = |shift| = 1
+    truth = (x.mean(0) - y.mean(0)).norm().item()
     assert 0.85 * truth <= estimate <= 1.02 * truth
     beside = method.estimate(x[:500], y[:500])
     cost = torch.cdist(x[:500].double(), y[:500].double()).numpy()
@@ -69,14 +76,21 @@ def test_wgan_gp_approaches_w1_from_below() -> None:
 
 
 def test_wgan_estimates_in_a_constant_unit() -> None:
-    """Clipping leaves an unknown factor K in the estimate; the same critic must see twice the distance as twice as much."""
-    config = wgan.Config(batch=128, clip=0.1, rmsprop={"critic_lr": 1e-3}, long_first=5, long_steps=60)
+    """Clipping leaves an unknown factor K in the estimate; the same critic must see twice the
+    distance as twice as much.
+    """
+    config = wgan.Config(
+        batch=128, clip=0.1, rmsprop={"critic_lr": 1e-3}, long_first=5, long_steps=60
+    )
     method = wgan.WGAN(config, Frozen(), critic())
     play(method, Shifted(1.5, 2.0), 5)
     assert max(p.abs().max().item() for p in method.critic.parameters()) <= 0.1 + 1e-7
     noise = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        once, twice = (method.estimate(Shifted(k * 1.5, k * 2.0).batch(1, 0, 500), noise[:500])["w1_times_k"] for k in (1, 2))
+        once, twice = (
+            method.estimate(Shifted(k * 1.5, k * 2.0).batch(1, 0, 500), noise[:500])["w1_times_k"]
+            for k in (1, 2)
+        )
     assert once > 0
     assert twice / once == pytest.approx(2, rel=0.35)
 
@@ -86,7 +100,7 @@ def test_wgan_follows_the_schedule_of_long_rounds() -> None:
     method = wgan.WGAN(config, Frozen(), critic())
     taken = []
     for step in range(5):
-        draw = Draw(Shifted(0.0, 0.0), 0, step)
+        draw = StepInputs(Shifted(0.0, 0.0), 0, step)
         method.step(draw)
         taken.append(draw.position // 4)
     assert taken == [7, 2, 2, 7, 2]
@@ -100,8 +114,9 @@ def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
     t = torch.linspace(-8, 9, 20_001, dtype=torch.float64)
     p, q = (torch.exp(-((t - m) ** 2) / 2) / (2 * torch.pi) ** 0.5 for m in (1.0, 0.0))
     middle = (p + q) / 2
-    exact = torch.trapezoid((p * (p / middle).log() + q * (q / middle).log()) / 2, t).item()  # 0.111 nats
-    draw = Draw(source, 1, 0)
+    # 0.111 nats
+    exact = torch.trapezoid((p * (p / middle).log() + q * (q / middle).log()) / 2, t).item()
+    draw = StepInputs(source, 1, 0)
     still = config.adam.model_copy(update={"critic_lr": 1e-12})
     measuring = config.model_copy(update={"adam": still, "batch": 100_000, "critic_steps": 1})
     scalars = gan.GAN(measuring, Frozen(), method.critic).step(draw)
@@ -110,10 +125,12 @@ def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
 
 @pytest.mark.parametrize("loss", ["minimax", "nonsaturating"])
 def test_gan_losses_are_those_of_the_paper(loss: str) -> None:
-    method = gan.GAN(gan.Config(loss=loss, batch=16, adam={"critic_lr": 1e-12, "lr": 1e-12}), Frozen(), critic())
-    draw = Draw(Shifted(0.0, 0.0), 0, 0)
+    method = gan.GAN(
+        gan.Config(loss=loss, batch=16, adam={"critic_lr": 1e-12, "lr": 1e-12}), Frozen(), critic()
+    )
+    draw = StepInputs(Shifted(0.0, 0.0), 0, 0)
     scalars = method.step(draw)
-    again = Draw(Shifted(0.0, 0.0), 0, 0)
+    again = StepInputs(Shifted(0.0, 0.0), 0, 0)
     again.data(16), again.noise(16, 2)
     D = torch.sigmoid(method.critic(again.noise(16, 2)))
     expected = (1 - D).log().mean() if loss == "minimax" else -D.log().mean()
@@ -128,15 +145,24 @@ def identity() -> nn.Module:
 
 
 def test_cramer_equals_the_energy_distance() -> None:
-    """With h = identity the loss is the energy distance: 2E|x−y| − E|x−x′| − E|y−y′|, by brute force in float64."""
-    method = cramer_gan.CramerGAN(cramer_gan.Config(batch=40, critic_steps=1, adam={"critic_lr": 1e-12}), Frozen(), identity())
-    scalars = method.step(Draw(Shifted(1.0, 2.0), 0, 0))
-    draw = Draw(Shifted(1.0, 2.0), 0, 0)
+    """With h = identity the loss is the energy distance: 2E|x−y| − E|x−x′| − E|y−y′|, by brute
+    force in float64.
+    """
+    method = cramer_gan.CramerGAN(
+        cramer_gan.Config(batch=40, critic_steps=1, adam={"critic_lr": 1e-12}), Frozen(), identity()
+    )
+    scalars = method.step(StepInputs(Shifted(1.0, 2.0), 0, 0))
+    draw = StepInputs(Shifted(1.0, 2.0), 0, 0)
     x, y = draw.data(40).double(), draw.noise(40, 2).double()
     within = sum(torch.cdist(t, t).sum() / (40 * 39) for t in (x, y))
-    assert scalars["energy_estimate"].item() == pytest.approx((2 * torch.cdist(x, y).mean() - within).item(), rel=1e-4)
+    assert scalars["energy_estimate"].item() == pytest.approx(
+        (2 * torch.cdist(x, y).mean() - within).item(), rel=1e-4
+    )
 
-    on_a_line = torch.cat([x[:, :1], 0 * x[:, :1]], 1).float(), torch.cat([y[:, :1], 0 * y[:, :1]], 1).float()
+    on_a_line = (
+        torch.cat([x[:, :1], 0 * x[:, :1]], 1).float(),
+        torch.cat([y[:, :1], 0 * y[:, :1]], 1).float(),
+    )
     exact = method.estimate(*on_a_line)["energy_exact"]
     biased = ot.energy_distance(*on_a_line).item()
     assert biased == pytest.approx(scipy.stats.energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-3)
@@ -144,7 +170,9 @@ def test_cramer_equals_the_energy_distance() -> None:
 
 
 def test_cramer_witness_attains_the_energy_distance() -> None:
-    """E f(x) − E f(x̃) of the witness is the energy distance itself (biased, since a point meets itself)."""
+    """E f(x) − E f(x̃) of the witness is the energy distance itself (biased, since a point meets
+    itself).
+    """
     method = cramer_gan.CramerGAN(cramer_gan.Config(), Frozen(), critic(8)).double()
     x, y = torch.randn(30, 2, dtype=torch.float64) + 1, torch.randn(30, 2, dtype=torch.float64)
     hx, hy = method.critic(x), method.critic(y)
@@ -153,7 +181,8 @@ def test_cramer_witness_attains_the_energy_distance() -> None:
 
 
 def test_cramer_surrogate_can_be_blind() -> None:
-    """Two different measures between which the paper's one-sided critic sees nothing, and the energy distance does.
+    """Two different measures between which the paper's one-sided critic sees nothing, and the
+    energy distance does.
 
     Data at −1 and 1, samples at 0: f(x) = ‖x − 0‖ − ‖x‖ = 0 everywhere [binkowski2018].
     """
@@ -165,55 +194,80 @@ def test_cramer_surrogate_can_be_blind() -> None:
 def test_ot_gan_loss_equals_pot() -> None:
     """Six entropic plans by POT in float64, four cross costs minus twice the two within."""
     torch.manual_seed(0)
-    method = ot_gan.OTGAN(ot_gan.Config(batch=24, epsilon=0.02, tol=1e-7, max_iter=20_000), Frozen(), critic(6)).double()
-    draw = Draw(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
-    x, x2 = (nn.functional.normalize(t, dim=1).detach().numpy() for t in method.critic(draw.data(24)).chunk(2))
-    y, y2 = (nn.functional.normalize(t, dim=1).detach().numpy() for t in method.critic(draw.noise(24, 2)).chunk(2))
+    method = ot_gan.OTGAN(
+        ot_gan.Config(batch=24, epsilon=0.02, tol=1e-7, max_iter=20_000), Frozen(), critic(6)
+    ).double()
+    draw = StepInputs(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
+    x, x2 = (
+        nn.functional.normalize(t, dim=1).detach().numpy()
+        for t in method.critic(draw.data(24)).chunk(2)
+    )
+    y, y2 = (
+        nn.functional.normalize(t, dim=1).detach().numpy()
+        for t in method.critic(draw.noise(24, 2)).chunk(2)
+    )
 
     def cost(s: object, t: object) -> float:
         C, w = 1 - s @ t.T, [1 / 12] * 12
-        return (pot.sinkhorn(w, w, C, 0.02, method="sinkhorn_log", numItermax=20_000, stopThr=1e-10) * C).sum()
+        return (
+            pot.sinkhorn(w, w, C, 0.02, method="sinkhorn_log", numItermax=20_000, stopThr=1e-10) * C
+        ).sum()
 
-    expected = cost(x, y) + cost(x, y2) + cost(x2, y) + cost(x2, y2) - 2 * cost(x, x2) - 2 * cost(y, y2)
-    loss = method.step(Draw(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64))["loss"].item()
+    expected = (
+        cost(x, y) + cost(x, y2) + cost(x2, y) + cost(x2, y2) - 2 * cost(x, x2) - 2 * cost(y, y2)
+    )
+    loss = method.step(StepInputs(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64))["loss"].item()
     assert loss == pytest.approx(expected, abs=1e-4)
 
 
 def test_ot_gan_loss_is_a_distance_in_the_mean() -> None:
-    """Above 0 for measures that differ; 0 for equal batches; around 0, of either sign, for equal measures."""
+    """Above 0 for measures that differ; 0 for equal batches; around 0, of either sign, for equal
+    measures.
+    """
     net = critic(6)
 
     def loss(shift: float, seed: int) -> float:
-        draw = Draw(Shifted(shift, 0.0), seed, 0)
+        draw = StepInputs(Shifted(shift, 0.0), seed, 0)
         x, x2 = net(draw.data(64)).chunk(2)
         y, y2 = net(draw.noise(64, 2)).chunk(2)
         return ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.02).item()
 
-    differ, equal = (torch.tensor([loss(shift, seed) for seed in range(40)]) for shift in (0.7, 0.0))
+    differ, equal = (
+        torch.tensor([loss(shift, seed) for seed in range(40)]) for shift in (0.7, 0.0)
+    )
     assert differ.mean() > 5 * differ.std() / 40**0.5
     assert equal.mean().abs() < 3 * equal.std() / 40**0.5
     x = net(torch.randn(16, 2)).detach()
     assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.02).abs() < 1e-6
 
 
-def test_slopes_are_penalised_between_data_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """x̂ = εx + (1 − ε)x̃ with ε uniform: data near (100, 0) and samples near 0 put it anywhere in between."""
+def test_slopes_are_penalized_between_data_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x̂ = εx + (1 − ε)x̃ with ε uniform: data near (100, 0) and samples near 0 put it anywhere in
+    between.
+    """
     seen = []
-    monkeypatch.setattr(ot, "gradient_penalty", lambda f, x: seen.append(x) or f(x).flatten().square())
+    monkeypatch.setattr(
+        ot, "gradient_penalty", lambda f, x: seen.append(x) or f(x).flatten().square()
+    )
     for method in (
         wgan_gp.WGANGP(wgan_gp.Config(batch=500, critic_steps=1), Frozen(), critic()),
         cramer_gan.CramerGAN(cramer_gan.Config(batch=500, critic_steps=1), Frozen(), critic(8)),
     ):
-        method.step(Draw(Shifted(100.0, 0.0), 0, 0))
+        method.step(StepInputs(Shifted(100.0, 0.0), 0, 0))
         u = seen.pop()[:, 0].sort().values / 100
         torch.testing.assert_close(u, torch.linspace(0, 1, 500), atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("surrogate", [False, True])
 def test_cramer_critic_ascends(surrogate: bool) -> None:
-    config = cramer_gan.Config(batch=64, critic_steps=1, penalty=0, adam={"critic_lr": 1e-3}, surrogate=surrogate)
+    config = cramer_gan.Config(
+        batch=64, critic_steps=1, penalty=0, adam={"critic_lr": 1e-3}, surrogate=surrogate
+    )
     method = cramer_gan.CramerGAN(config, Frozen(), critic(8))
-    gains = [method.step(Draw(Shifted(1.0, 0.0), 0, 0))["energy_estimate"].item() for _ in range(10)]
+    gains = [
+        method.step(StepInputs(Shifted(1.0, 0.0), 0, 0))["energy_estimate"].item()
+        for _ in range(10)
+    ]
     assert gains[-1] > gains[0]
 
 
@@ -221,13 +275,17 @@ def test_cramer_critic_ascends(surrogate: bool) -> None:
 def test_the_first_step_sets_the_scales_of_both_networks(module: ModuleType) -> None:
     options = {"critic_steps": 1} if module is sinkhorn_gan else {}
     still = {"lr": 1e-12, "critic_lr": 1e-12}
-    config = module.Config(batch=64, nets={"width": 8}, weight_norm=True, adam=still, epsilon=0.1, **options)
+    config = module.Config(
+        batch=64, nets={"width": 8}, weight_norm=True, adam=still, epsilon=0.1, **options
+    )
     method = module.build(config, (2,))
-    method.step(Draw(Shifted(30.0, 40.0), 0, 0))
-    draw = Draw(Shifted(30.0, 40.0), 0, 0)
+    method.step(StepInputs(Shifted(30.0, 40.0), 0, 0))
+    draw = StepInputs(Shifted(30.0, 40.0), 0, 0)
     for out in (method.critic(draw.data(64)), method.generator(draw.noise(64, 2))):
         torch.testing.assert_close(out.mean(0), torch.zeros(out.shape[1]), atol=1e-3, rtol=0)
-        torch.testing.assert_close(out.std(0, correction=0), torch.ones(out.shape[1]), atol=1e-2, rtol=0)
+        torch.testing.assert_close(
+            out.std(0, correction=0), torch.ones(out.shape[1]), atol=1e-2, rtol=0
+        )
 
 
 def test_penalty_is_the_slope_squared_by_finite_differences() -> None:
@@ -235,9 +293,17 @@ def test_penalty_is_the_slope_squared_by_finite_differences() -> None:
     x = torch.randn(50, 2, dtype=torch.float64)
     h = 1e-6
     with torch.no_grad():
-        slope = torch.stack([(net(x + h * e) - net(x - h * e))[:, 0] / (2 * h) for e in torch.eye(2, dtype=torch.float64)], 1)
+        slope = torch.stack(
+            [
+                (net(x + h * e) - net(x - h * e))[:, 0] / (2 * h)
+                for e in torch.eye(2, dtype=torch.float64)
+            ],
+            1,
+        )
     expected = slope.norm(dim=1) - 1
-    torch.testing.assert_close(ot.gradient_penalty(net, x).detach(), expected**2, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        ot.gradient_penalty(net, x).detach(), expected**2, rtol=1e-5, atol=1e-7
+    )
     one_sided = ot.gradient_penalty(net, x, one_sided=True).detach()
     torch.testing.assert_close(one_sided, expected.clamp_min(0) ** 2, rtol=1e-5, atol=1e-7)
     (gradient,) = torch.autograd.grad(ot.gradient_penalty(net, x).mean(), net.layers[1].weight)

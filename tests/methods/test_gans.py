@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from monge import metrics, ot
-from monge.data import Draw, EndlessSource, Mixture, load
+from monge.data import InfiniteDataset, Mixture, StepInputs, load
 from monge.methods import cramer_gan, gan, ot_gan, sinkhorn_gan, wgan, wgan_gp
 from monge.nets import MLP
 
@@ -41,30 +41,56 @@ _CRAMER = {"batch": 64, "adam": {"lr": 0.02, "critic_lr": 0.003}, "ema": 0.95, "
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: sinkhorn_gan.SinkhornGAN(sinkhorn_gan.Config(batch=64, adam={"lr": 0.05}, ema=0.9), Shift()),
         lambda: sinkhorn_gan.SinkhornGAN(
-            sinkhorn_gan.Config(batch=64, adam={"lr": 0.05}, ema=0.9, cost="log", cost_scale=1.0), Shift()
+            sinkhorn_gan.Config(batch=64, adam={"lr": 0.05}, ema=0.9), Shift()
+        ),
+        lambda: sinkhorn_gan.SinkhornGAN(
+            sinkhorn_gan.Config(batch=64, adam={"lr": 0.05}, ema=0.9, cost="log", cost_scale=1.0),
+            Shift(),
         ),
         lambda: ot_gan.OTGAN(
-            ot_gan.Config(batch=64, adam={"lr": 0.05, "critic_lr": 1e-3}, ema=0.9, epsilon=0.01), Shift(), _wide_critic()
+            ot_gan.Config(batch=64, adam={"lr": 0.05, "critic_lr": 1e-3}, ema=0.9, epsilon=0.01),
+            Shift(),
+            _wide_critic(),
         ),
-        lambda: gan.GAN(gan.Config(batch=64, adam={"lr": 0.05, "critic_lr": 0.01}, ema=0.95), Shift(), _critic()),
+        lambda: gan.GAN(
+            gan.Config(batch=64, adam={"lr": 0.05, "critic_lr": 0.01}, ema=0.95), Shift(), _critic()
+        ),
         lambda: wgan.WGAN(
-            wgan.Config(batch=64, rmsprop={"lr": 0.05, "critic_lr": 0.01}, ema=0.95, clip=0.3, long_first=0), Shift(), _critic()
+            wgan.Config(
+                batch=64, rmsprop={"lr": 0.05, "critic_lr": 0.01}, ema=0.95, clip=0.3, long_first=0
+            ),
+            Shift(),
+            _critic(),
         ),
         lambda: wgan_gp.WGANGP(
-            wgan_gp.Config(batch=64, adam={"lr": 0.02, "critic_lr": 0.005, "beta1": 0.5}, ema=0.95), Shift(), _critic()
+            wgan_gp.Config(batch=64, adam={"lr": 0.02, "critic_lr": 0.005, "beta1": 0.5}, ema=0.95),
+            Shift(),
+            _critic(),
         ),
         lambda: cramer_gan.CramerGAN(cramer_gan.Config(**_CRAMER), Shift(), _critic(8)),
-        lambda: cramer_gan.CramerGAN(cramer_gan.Config(**_CRAMER, surrogate=True), Shift(), _critic(8)),
+        lambda: cramer_gan.CramerGAN(
+            cramer_gan.Config(**_CRAMER, surrogate=True), Shift(), _critic(8)
+        ),
     ],
-    ids=["sinkhorn_gan", "sinkhorn_gan log", "ot_gan", "gan", "wgan", "wgan_gp", "cramer_gan", "cramer_gan surrogate"],
+    ids=[
+        "sinkhorn_gan",
+        "sinkhorn_gan log",
+        "ot_gan",
+        "gan",
+        "wgan",
+        "wgan_gp",
+        "cramer_gan",
+        "cramer_gan surrogate",
+    ],
 )
 def test_learns_a_shift(make: Callable[[], nn.Module]) -> None:
     method = make()
     for step in range(200):
-        method.step(Draw(Blob(), 0, step, position=step * 64, steps=200))
-    torch.testing.assert_close(method.average.net.shift, torch.tensor([1.0, -2.0]), atol=0.15, rtol=0)
+        method.step(StepInputs(Blob(), 0, step, position=step * 64, steps=200))
+    torch.testing.assert_close(
+        method.average.net.shift, torch.tensor([1.0, -2.0]), atol=0.15, rtol=0
+    )
 
 
 def _critic(features: int = 1) -> nn.Module:
@@ -79,11 +105,13 @@ def _wide_critic() -> nn.Module:
 
 def test_sinkhorn_gan_finds_all_modes_of_8_gaussians() -> None:
     torch.manual_seed(0)
-    config = sinkhorn_gan.Config(batch=128, nets={"width": 64}, epsilon=0.1, cost="log", cost_scale=0.3, ema=0.9)
+    config = sinkhorn_gan.Config(
+        batch=128, nets={"width": 64}, epsilon=0.1, cost="log", cost_scale=0.3, ema=0.9
+    )
     method, source = sinkhorn_gan.build(config, (2,)), load("8gaussians")
     position = 0
     for step in range(300):
-        draw = Draw(source, 0, step, position=position, steps=300)
+        draw = StepInputs(source, 0, step, position=position, steps=300)
         method.step(draw)
         position = draw.position
     toy = source_mixture(source)
@@ -93,7 +121,7 @@ def test_sinkhorn_gan_finds_all_modes_of_8_gaussians() -> None:
 
 
 def source_mixture(source: object) -> Mixture:
-    assert isinstance(source, EndlessSource)
+    assert isinstance(source, InfiniteDataset)
     assert isinstance(source.kind, Mixture)
     return source.kind
 
@@ -103,29 +131,50 @@ def test_losses_are_the_public_divergences() -> None:
     source = load("8gaussians")
     config = sinkhorn_gan.Config(batch=32, nets={"width": 8}, epsilon=0.5)
     method = sinkhorn_gan.build(config, (2,))
-    draw = Draw(source, 0, 0)
-    expected = 2 * ot.sinkhorn_divergence(method.generator(draw.noise(32, 2)), draw.data(32), epsilon=0.5, tol=1e-2)
-    torch.testing.assert_close(method.step(Draw(source, 0, 0))["loss"], expected.detach())
+    draw = StepInputs(source, 0, 0)
+    expected = 2 * ot.sinkhorn_divergence(
+        method.generator(draw.noise(32, 2)), draw.data(32), epsilon=0.5, tol=1e-2
+    )
+    torch.testing.assert_close(method.step(StepInputs(source, 0, 0))["loss"], expected.detach())
 
     adversary = ot_gan.build(
-        ot_gan.Config(batch=32, nets={"width": 8, "critic_width": 8}, features=4, epsilon=0.1, weight_norm=False), (2,)
+        ot_gan.Config(
+            batch=32,
+            nets={"width": 8, "critic_width": 8},
+            features=4,
+            epsilon=0.1,
+            weight_norm=False,
+        ),
+        (2,),
     )
-    draw = Draw(source, 0, 0)
+    draw = StepInputs(source, 0, 0)
     x, x2 = adversary.critic(draw.data(32)).chunk(2)
     y, y2 = adversary.critic(adversary.generator(draw.noise(32, 2))).chunk(2)
     expected = ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.1, max_iter=500)
-    torch.testing.assert_close(adversary.step(Draw(source, 0, 0))["loss"], expected.detach())
+    torch.testing.assert_close(adversary.step(StepInputs(source, 0, 0))["loss"], expected.detach())
 
 
 def test_ot_gan_alternates_as_the_paper_does() -> None:
     method = ot_gan.build(
-        ot_gan.Config(batch=16, nets={"width": 8, "critic_width": 8}, features=4, generator_steps=3, epsilon=0.1), (2,)
+        ot_gan.Config(
+            batch=16,
+            nets={"width": 8, "critic_width": 8},
+            features=4,
+            generator_steps=3,
+            epsilon=0.1,
+        ),
+        (2,),
     )
     moved = []
     for step in range(8):
         before = [p.clone() for p in method.critic.parameters()]
-        method.step(Draw(load("moons"), 0, step))
-        moved.append(any(not torch.equal(p, q) for p, q in zip(before, method.critic.parameters(), strict=True)))
+        method.step(StepInputs(load("moons"), 0, step))
+        moved.append(
+            any(
+                not torch.equal(p, q)
+                for p, q in zip(before, method.critic.parameters(), strict=True)
+            )
+        )
     assert moved == [True, False, False, False] * 2
 
 
@@ -139,8 +188,12 @@ def test_critic_ascends_and_generator_descends() -> None:
         adam={"critic_lr": 1e-2, "lr": 1e-12},
     )
     method = sinkhorn_gan.build(config, (2,))
-    losses = [method.step(Draw(load("8gaussians"), 0, 0, steps=100))["loss"].item() for _ in range(20)]
-    assert losses[-1] > losses[0]  # a frozen generator: the learned cost tells the measures apart ever better
+    losses = [
+        method.step(StepInputs(load("8gaussians"), 0, 0, steps=100))["loss"].item()
+        for _ in range(20)
+    ]
+    # a frozen generator: the learned cost tells the measures apart ever better
+    assert losses[-1] > losses[0]
 
 
 def test_samples_are_a_function_of_the_seed() -> None:
@@ -151,7 +204,12 @@ def test_samples_are_a_function_of_the_seed() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 8, 8)])
 def test_convolutional_networks_fit_their_shape(shape: tuple[int, ...]) -> None:
-    method = ot_gan.build(ot_gan.Config(nets={"kind": "conv", "width": 8, "critic_width": 4, "latent": 4}, features=8), shape)
+    method = ot_gan.build(
+        ot_gan.Config(
+            nets={"kind": "conv", "width": 8, "critic_width": 4, "latent": 4}, features=8
+        ),
+        shape,
+    )
     samples = method.sample(3)
     assert samples.shape == (3, *shape)
     assert method.critic(samples).shape == (3, 8)

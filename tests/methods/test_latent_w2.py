@@ -1,4 +1,6 @@
-"""Latent transport: codes of a bimodal set are reached by the map and not by the Gaussian it begins with."""
+"""Latent transport: codes of a bimodal set are reached by the map and not by the Gaussian it begins
+with.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from monge.data import Draw, FiniteSource, from_array
+from monge.data import FiniteDataset, StepInputs, from_array
 from monge.methods import latent_w2
 from monge.metrics import energy_distance
 
 
 @pytest.fixture(scope="module")
-def source() -> FiniteSource:
+def source() -> FiniteDataset:
     """Pictures of 8×8 with one bright half, left or right, of varying brightness."""
     random = np.random.default_rng(0)
     pictures = np.zeros((2000, 8, 8), np.float32)
@@ -24,7 +26,7 @@ def source() -> FiniteSource:
 
 
 @pytest.fixture(scope="module")
-def trained(source: FiniteSource) -> latent_w2.LatentW2:
+def trained(source: FiniteDataset) -> latent_w2.LatentW2:
     torch.manual_seed(0)
     config = latent_w2.Config(
         nets={"kind": "mlp", "latent": 2, "width": 64},
@@ -38,16 +40,20 @@ def trained(source: FiniteSource) -> latent_w2.LatentW2:
     )
     method, position = latent_w2.build(config, source.shape), 0
     for step in range(1200):
-        draw = Draw(source, 0, step, position=position, steps=1200)
+        draw = StepInputs(source, 0, step, position=position, steps=1200)
         method.step(draw)
         position = draw.position
     return method
 
 
 @torch.no_grad()
-def test_the_map_reaches_what_a_gaussian_does_not(trained: latent_w2.LatentW2, source: FiniteSource) -> None:
+def test_the_map_reaches_what_a_gaussian_does_not(
+    trained: latent_w2.LatentW2, source: FiniteDataset
+) -> None:
     data = source.held_out(400)
-    ours, gaussian = (energy_distance(draw(400), data) for draw in (trained.sample, trained.sample_baseline))
+    ours, gaussian = (
+        energy_distance(draw(400), data) for draw in (trained.sample, trained.sample_baseline)
+    )
     rebuilt = energy_distance(trained.reconstruct(data), source.train(400))
     assert ours < 0.4 * gaussian
     assert rebuilt < 0.3 * gaussian
@@ -56,16 +62,20 @@ def test_the_map_reaches_what_a_gaussian_does_not(trained: latent_w2.LatentW2, s
 
 
 @torch.no_grad()
-def test_codes_are_standardised_and_the_baseline_has_their_moments(trained: latent_w2.LatentW2, source: FiniteSource) -> None:
+def test_codes_are_standardized_and_the_baseline_has_their_moments(
+    trained: latent_w2.LatentW2, source: FiniteDataset
+) -> None:
     codes = trained.encode(source.train(1600))
     assert codes.mean(0).abs().max() < 0.15
     assert codes.var(0).mean() == pytest.approx(1, abs=0.15)
     torch.testing.assert_close(trained.matrix @ trained.matrix.T, codes.T.cov(), atol=0.2, rtol=0)
 
 
-def test_the_autoencoder_rests_while_the_map_learns(trained: latent_w2.LatentW2, source: FiniteSource) -> None:
+def test_the_autoencoder_rests_while_the_map_learns(
+    trained: latent_w2.LatentW2, source: FiniteDataset
+) -> None:
     before = [p.clone() for p in (*trained.encoder.parameters(), *trained.decoder.parameters())]
-    scalars = trained.step(Draw(source, 0, 1199, steps=1200))
+    scalars = trained.step(StepInputs(source, 0, 1199, steps=1200))
     assert "residual" in scalars
     assert "reconstruction" not in scalars
     after = [*trained.encoder.parameters(), *trained.decoder.parameters()]

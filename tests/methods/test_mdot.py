@@ -1,4 +1,6 @@
-"""MDOT-Net: its transport and relations against other implementations, and tiny problems that it must learn."""
+"""MDOT-Net: its transport and relations against other implementations, and tiny problems that it
+must learn.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from monge import ot
 from monge.dance.data import Dance, from_dances
 from monge.dance.domains import DanceDomains
 from monge.dance.motion import MELODY, angle, channels, decode, directions, place, rest
-from monge.data import Draw, EuclideanDomains, Pair, drawn, generator, load
+from monge.data import EuclideanDomains, SourceTarget, StepInputs, load, rng, sample_from
 from monge.data.sets.curves import counterpart
 from monge.errors import MongeError
 from monge.methods import mdot
 from monge.metrics import w2_squared
-from monge.train import loop, parse
+from monge.training import loop, parse
 
 STILL = rest(MELODY)
 
@@ -32,11 +34,13 @@ def poses() -> Tensor:
     return u
 
 
-def two_kinds(frames: int = 32) -> Pair:
-    """Ten songs; to those of one sound people sway with their arms up, to those of another they bow."""
+def two_kinds(frames: int = 32) -> SourceTarget:
+    """Ten songs; to those of one sound people sway with their arms up, to those of another they
+    bow.
+    """
     dances = []
     for k in range(10):
-        kind, g = k % 2, generator(7, k)
+        kind, g = k % 2, rng(7, k)
         time = torch.arange(frames)[:, None, None]
         sway = 0.1 * (0.4 * time + 6 * torch.rand(1, len(MELODY.bones), 3, generator=g)).sin()
         u = torch.nn.functional.normalize(poses()[kind] + sway, dim=-1)
@@ -54,10 +58,10 @@ def small(seed: int = 0, **settings: Any) -> mdot.MDOT:
     return mdot.build(config, (8, channels(MELODY)), DanceDomains())
 
 
-def train(method: mdot.MDOT, source: Pair, steps: int) -> list[dict[str, float]]:
+def train(method: mdot.MDOT, source: SourceTarget, steps: int) -> list[dict[str, float]]:
     log, position = [], 0
     for step in range(steps):
-        draw = Draw(source, 0, step, position=position, steps=steps)
+        draw = StepInputs(source, 0, step, position=position, steps=steps)
         log.append({name: float(value) for name, value in method.step(draw).items()})
         position = draw.position
     return log
@@ -65,8 +69,8 @@ def train(method: mdot.MDOT, source: Pair, steps: int) -> list[dict[str, float]]
 
 def windows(n: int, seed: int, frames: int = 8) -> Tensor:
     """Features of bodies that move at random, float64."""
-    x = 0.05 * torch.randn(n, frames, channels(MELODY), generator=generator(3, seed), dtype=torch.float64)
-    u = torch.randn(n, frames, len(MELODY.bones), 3, generator=generator(4, seed), dtype=torch.float64)
+    x = 0.05 * torch.randn(n, frames, channels(MELODY), generator=rng(3, seed), dtype=torch.float64)
+    u = torch.randn(n, frames, len(MELODY.bones), 3, generator=rng(4, seed), dtype=torch.float64)
     x[..., 3] += 1.0
     x[..., 4:] = (u / u.norm(dim=-1, keepdim=True)).flatten(-2)
     return x
@@ -110,7 +114,15 @@ def test_transport_equals_another_implementation() -> None:
     for C in costs:
         mass = torch.full((6,), 1 / 6, dtype=torch.float64).numpy()
         plan = torch.from_numpy(
-            pot.sinkhorn(mass, mass, C.numpy(), epsilon, method="sinkhorn_log", numItermax=5000, stopThr=1e-12)
+            pot.sinkhorn(
+                mass,
+                mass,
+                C.numpy(),
+                epsilon,
+                method="sinkhorn_log",
+                numItermax=5000,
+                stopThr=1e-12,
+            )
         )
         assert plan.sum().item() == pytest.approx(1)
         W.append((plan * C).sum().item())
@@ -120,7 +132,9 @@ def test_transport_equals_another_implementation() -> None:
 
 def test_equal_dances_leave_no_transport_on_average() -> None:
     method = small(batch=32).double()
-    same = [method._transport(*(windows(12, 10 * k + j) for j in range(4))).item() for k in range(20)]
+    same = [
+        method._transport(*(windows(12, 10 * k + j) for j in range(4))).item() for k in range(20)
+    ]
     far = windows(12, 0)
     far[..., 3] += 1.0
     apart = method._transport(far, far, windows(12, 1), windows(12, 2)).item()
@@ -128,14 +142,16 @@ def test_equal_dances_leave_no_transport_on_average() -> None:
 
 
 def matrices(m: int = 6) -> tuple[Tensor, Tensor]:
-    D, C = (torch.rand(m, m, generator=generator(9, k), dtype=torch.float64) for k in range(2))
+    D, C = (torch.rand(m, m, generator=rng(9, k), dtype=torch.float64) for k in range(2))
     return D / D.mean(), C / C.mean()
 
 
 def test_relations_are_the_fourfold_sum_at_the_plan() -> None:
     D, C = matrices()
     method = small(pairing=0.0, tol=1e-6).double()
-    P = ot.gromov_wasserstein(D, C, epsilon=method.config.gw_epsilon, tol=1e-6, max_iter=method.config.max_iter).matrix()
+    P = ot.gromov_wasserstein(
+        D, C, epsilon=method.config.gw_epsilon, tol=1e-6, max_iter=method.config.max_iter
+    ).matrix()
     assert P.sum().item() == pytest.approx(1, abs=1e-4)
     four = (D[:, None, :, None] - C[None, :, None, :]).square()  # (i, j, k, l)
     expected = torch.einsum("ijkl,ij,kl->", four, P, P)
@@ -143,14 +159,21 @@ def test_relations_are_the_fourfold_sum_at_the_plan() -> None:
 
 
 def test_pairing_leaves_dances_with_their_music() -> None:
-    """Charged enough, the plan is the identity over m, and what remains is the mean square of D − C."""
+    """Charged enough, the plan is the identity over m, and what remains is the mean square of D −
+    C.
+    """
     D, C = matrices()
     method = small(pairing=10.0, tol=1e-6).double()
     assert method._relations(D, C).item() == pytest.approx((D - C).square().mean().item(), rel=1e-3)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"relation": "one-plan", "pairing": 0.0}, {"relation": "one-plan"}, {"relation": "co-optimal"}]
+    "settings",
+    [
+        {"relation": "one-plan", "pairing": 0.0},
+        {"relation": "one-plan"},
+        {"relation": "co-optimal"},
+    ],
 )
 def test_every_form_of_the_relations_moves_the_dances(settings: dict[str, Any]) -> None:
     D, C = matrices()
@@ -168,7 +191,12 @@ def test_clips_are_pieces_of_the_sequences() -> None:
     assert mdot.clips(x, 8, 100)[..., 0].tolist() == x.reshape(6, 8).tolist()
     assert mdot.clips(x, 8, 3)[:, 0, 0].tolist() == [0, 16, 32]
     assert mdot.clips(x, 96, 100).shape == (2, 24, 1)
-    assert mdot.clips(x, 10, 100)[..., 0].tolist() == [[*range(10)], [*range(10, 20)], [*range(24, 34)], [*range(34, 44)]]
+    assert mdot.clips(x, 10, 100)[..., 0].tolist() == [
+        [*range(10)],
+        [*range(10, 20)],
+        [*range(24, 34)],
+        [*range(34, 44)],
+    ]
 
 
 def test_it_learns_two_kinds_of_poses() -> None:
@@ -176,14 +204,21 @@ def test_it_learns_two_kinds_of_poses() -> None:
     method = small(width=16, lr=0.01, ema=0.8, velocity=0.0, effort=0.0)
     log = train(method, source, 100)
     assert all(value == value for line in log for value in line.values())
-    u = method.transform(source.origin_held_out(10_000))[..., 4:].unflatten(-1, (-1, 3))[:, 4]
+    u = method.transform(source.source_held_out(10_000))[..., 4:].unflatten(-1, (-1, 3))[:, 4]
     distance = torch.stack([angle(u, pose).square().mean(-1).sqrt() for pose in poses()], 1)
     assert distance.min(1).values.mean() < 0.2 * angle(*poses()).square().mean().sqrt()
     assert distance.argmin(1).bincount(minlength=2).min() > 0
 
 
 @pytest.mark.parametrize(
-    "settings", [{"ot": 0, "gw": 0, "gan": 1}, {"gan": 0.1}, {"ot": 0}, {"gw": 0}, {"relation": "co-optimal", "ot": 0}]
+    "settings",
+    [
+        {"ot": 0, "gw": 0, "gan": 1},
+        {"gan": 0.1},
+        {"ot": 0},
+        {"gw": 0},
+        {"relation": "co-optimal", "ot": 0},
+    ],
 )
 def test_every_loss_trains(settings: dict[str, Any]) -> None:
     method = small(**settings)
@@ -191,8 +226,14 @@ def test_every_loss_trains(settings: dict[str, Any]) -> None:
     log = train(method, two_kinds(), 2)
     assert all(value == value and abs(value) < 1e6 for line in log for value in line.values())
     assert log[-1]["generator_grad"] > 0
-    assert any(not torch.equal(a, b) for a, b in zip(before, method.generator.parameters(), strict=True))
-    wanted = {"critic": settings.get("gan", 0), "relations": settings.get("gw", 1), "transport_8": settings.get("ot", 1)}
+    assert any(
+        not torch.equal(a, b) for a, b in zip(before, method.generator.parameters(), strict=True)
+    )
+    wanted = {
+        "critic": settings.get("gan", 0),
+        "relations": settings.get("gw", 1),
+        "transport_8": settings.get("ot", 1),
+    }
     assert {name for name, weight in wanted.items() if weight} == set(wanted) & set(log[0])
 
 
@@ -202,18 +243,28 @@ def test_wrong_settings_and_data_are_named() -> None:
     for wrong in ({"batch": 2}, {"epsilon": 0}, {"clips": ()}, {"relation": "both"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             mdot.Config(**wrong)
-    with pytest.raises(ValueError, match=r"sequences are \(frames, numbers\), got samples of shape \(2,\): use curves"):
+    with pytest.raises(
+        ValueError,
+        match=r"sequences are \(frames, numbers\), got samples of shape \(2,\): use curves",
+    ):
         mdot.build(mdot.Config(), (2,))
     with pytest.raises(ValueError, match="source must have at least 4 frames, got 3"):
         mdot.build(mdot.Config(), (3, 2))
-    with pytest.raises(MongeError, match=r"'8gaussians': mdot goes from sequences to .* use curves or dance_melody"):
-        loop.build(parse({"data": {"name": "8gaussians"}, "method": "mdot"}, "test"), load("8gaussians"))
-    with pytest.raises(MongeError, match=r"method 'mdot' moves given samples .*'8gaussians' is no pair: give it a pair"):
-        drawn(small(), load("8gaussians"), 3)
+    with pytest.raises(
+        MongeError, match=r"'8gaussians': mdot goes from sequences to .* use curves or dance_melody"
+    ):
+        loop.build(
+            parse({"data": {"name": "8gaussians"}, "method": "mdot"}, "test"), load("8gaussians")
+        )
+    with pytest.raises(
+        MongeError,
+        match=r"method 'mdot' moves given samples .*'8gaussians' is no pair: give it a pair",
+    ):
+        sample_from(small(), load("8gaussians"), 3)
 
 
 def test_windows_are_transformed_alike_every_time_and_each_for_itself() -> None:
-    method, music = small(width=32), torch.randn(1, 104, 80, generator=generator(1)).expand(3, -1, -1)
+    method, music = small(width=32), torch.randn(1, 104, 80, generator=rng(1)).expand(3, -1, -1)
     x = method.transform(music, seed=4)
     assert x.shape == (3, 8, 70)
     assert torch.equal(x, method.transform(music, seed=4))
@@ -222,12 +273,22 @@ def test_windows_are_transformed_alike_every_time_and_each_for_itself() -> None:
     assert decode(x, MELODY).isfinite().all()
 
 
-def of_curves(seed: int = 0, **settings: Any) -> tuple[mdot.MDOT, Pair]:
+def of_curves(seed: int = 0, **settings: Any) -> tuple[mdot.MDOT, SourceTarget]:
     torch.manual_seed(seed)
     source = load("curves")
-    assert isinstance(source, Pair)
-    small: dict[str, Any] = {"clips": (64,), "matched": 16, "batch": 16, "width": 16, "max_iter": 1000, "lr": 0.01, "ema": 0.9}
-    return mdot.build_for(mdot.Config(**{**small, "velocity": 0.1, "effort": 0.0, **settings}), source), source
+    assert isinstance(source, SourceTarget)
+    small: dict[str, Any] = {
+        "clips": (64,),
+        "matched": 16,
+        "batch": 16,
+        "width": 16,
+        "max_iter": 1000,
+        "lr": 0.01,
+        "ema": 0.9,
+    }
+    return mdot.build_for(
+        mdot.Config(**{**small, "velocity": 0.1, "effort": 0.0, **settings}), source
+    ), source
 
 
 def test_the_cost_of_plain_sequences_equals_a_loop() -> None:
@@ -246,19 +307,23 @@ def test_the_cost_of_plain_sequences_equals_a_loop() -> None:
             r, s = rates(one), rates(other)
             effort = r.square().mean(0).sqrt() - s.square().mean(0).sqrt()
             state = (one[::4] - other[::4]).square().sum(1).mean()
-            expected[i, j] = (state + 0.6 * (r - s).square().mean() + 2.1 * effort.square().mean()).sqrt()
+            expected[i, j] = (
+                state + 0.6 * (r - s).square().mean() + 2.1 * effort.square().mean()
+            ).sqrt()
     torch.testing.assert_close(method.cost(x, y), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_curves_differ_as_their_sources_do_and_look_like_real_ones(seed: int) -> None:
-    """Measured on seeds 0 to 3: correlations of 0.97 to 0.98 with relations and 0.10 to 0.17 without; W₂² of 0.9 to 1.4, where
-    real curves have 0.6 and the mean curve 5.1; 0.04 to 0.05 from the true counterparts, and 0.25 from those of other sources."""
+    """Measured on seeds 0 to 3: correlations of 0.97 to 0.98 with relations and 0.10 to 0.17
+    without; W₂² of 0.9 to 1.4, where real curves have 0.6 and the mean curve 5.1; 0.04 to 0.05 from
+    the true counterparts, and 0.25 from those of other sources.
+    """
     found = {}
     for gw, steps in ((0.0, 100), (1.0, 320)):
         method, source = of_curves(seed, gw=gw)
         train(method, source, steps)
-        y = source.origin_held_out(256)
+        y = source.source_held_out(256)
         x = method.transform(y)
         D, C = (torch.cdist(t[:128].flatten(1), t[128:].flatten(1)).flatten() for t in (y, x))
         found[gw] = torch.corrcoef(torch.stack([D, C]))[0, 1].item()

@@ -1,4 +1,6 @@
-"""Semi-discrete generators: the gradient formulas against finite differences, a bound from below, eight points learned."""
+"""Semi-discrete generators: the gradient formulas against finite differences, a bound from below,
+eight points learned.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from monge import ot
-from monge.data import Draw, EndlessSource, from_array, load
+from monge.data import InfiniteDataset, StepInputs, from_array, load
 from monge.errors import MongeError
 from monge.methods.semidiscrete import Config, SemiDiscreteGenerator, build
 from monge.nets import MLP
@@ -22,9 +24,9 @@ def cloud(seed: int, n: int, d: int) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
-def points(y: Tensor) -> EndlessSource:
+def points(y: Tensor) -> InfiniteDataset:
     """A source whose training samples are always these."""
-    return EndlessSource("points", tuple(y.shape[1:]), lambda n, _: y[:n])
+    return InfiniteDataset("points", tuple(y.shape[1:]), lambda n, _: y[:n])
 
 
 def circle(m: int) -> Tensor:
@@ -33,7 +35,9 @@ def circle(m: int) -> Tensor:
 
 
 class Affine(nn.Module):
-    """ζ ↦ shift + scale ζ: of ζ spread evenly over the unit square it makes a rectangle, whose cells are known exactly."""
+    """ζ ↦ shift + scale ζ: of ζ spread evenly over the unit square it makes a rectangle, whose
+    cells are known exactly.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +49,9 @@ class Affine(nn.Module):
 
 
 def method_on(y: Tensor, generator: nn.Module, **config: object) -> SemiDiscreteGenerator:
-    method = SemiDiscreteGenerator(Config(targets=len(y), **config), generator, tuple(y.shape[1:])).double()  # type: ignore[arg-type]
+    method = SemiDiscreteGenerator(
+        Config(targets=len(y), **config), generator, tuple(y.shape[1:])
+    ).double()  # type: ignore[arg-type]
     method.read_targets(points(y))
     return method
 
@@ -68,7 +74,9 @@ def slopes(cost: Callable[[], float], generator: nn.Module) -> list[float]:
 
 def by_formula(method: SemiDiscreteGenerator, z: Tensor) -> Tensor:
     loss = method.objective(method.place(method.generator(z)))
-    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(method.generator.parameters()))])
+    return torch.cat(
+        [g.flatten() for g in torch.autograd.grad(loss, list(method.generator.parameters()))]
+    )
 
 
 def test_the_hard_formula_holds_for_a_density() -> None:
@@ -89,7 +97,9 @@ def test_the_hard_formula_holds_for_a_density() -> None:
 
     expected = slopes(cost, generator)
     solve()
-    torch.testing.assert_close(by_formula(method, z), torch.tensor(expected, dtype=F64), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        by_formula(method, z), torch.tensor(expected, dtype=F64), atol=1e-3, rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("debias", [False, True])
@@ -104,10 +114,17 @@ def test_the_entropic_formulas_hold(debias: bool) -> None:
     @torch.no_grad()
     def cost() -> float:
         x, targets = method.place(generator(z)), method.place(y)
-        return (ot.sinkhorn_divergence if debias else lambda *a, **k: ot.sinkhorn(*a, **k).value)(x, targets, **tight).item()
+        return (ot.sinkhorn_divergence if debias else lambda *a, **k: ot.sinkhorn(*a, **k).value)(
+            x, targets, **tight
+        ).item()
 
-    method.transport.fit(method.centred(method.place(generator(z).detach())), tol=1e-9)
-    torch.testing.assert_close(by_formula(method, z), torch.tensor(slopes(cost, generator), dtype=F64), atol=1e-6, rtol=1e-3)
+    method.transport.fit(method.centered(method.place(generator(z).detach())), tol=1e-9)
+    torch.testing.assert_close(
+        by_formula(method, z),
+        torch.tensor(slopes(cost, generator), dtype=F64),
+        atol=1e-6,
+        rtol=1e-3,
+    )
     assert method.objective(method.place(generator(z))).item() == pytest.approx(cost(), abs=1e-6)
 
 
@@ -115,26 +132,34 @@ def test_the_entropic_formulas_hold(debias: bool) -> None:
 def test_the_loss_is_a_lower_bound(epsilon: float) -> None:
     method = method_on(cloud(0, 12, 3), nn.Linear(3, 3), epsilon=epsilon)
     x = method.place(cloud(1, 50, 3) + 1)
-    exact = ot.sinkhorn(x, method.transport.y, epsilon=epsilon, tol=1e-9, max_iter=20_000).value if epsilon else None
+    exact = (
+        ot.sinkhorn(x, method.transport.y, epsilon=epsilon, tol=1e-9, max_iter=20_000).value
+        if epsilon
+        else None
+    )
     exact = ot.wasserstein(x, method.transport.y) ** 2 if exact is None else exact
     for step in range(300):
         if step % 30 == 0:
             method.transport.potential.add_(0.1 * cloud(step, 12, 1)[:, 0])
             assert method.objective(x) <= exact + 1e-9
             method.transport.potential.copy_(method.transport.iterate)
-        method.transport.ascend(method.centred(x))
+        method.transport.ascend(method.centered(x))
     assert method.objective(x) <= exact + 1e-9
     assert method.objective(x) >= 0.97 * exact
 
 
-@pytest.mark.parametrize("extra", [{}, {"epsilon": 0.01}, {"epsilon": 0.05, "debias": True}], ids=str)
+@pytest.mark.parametrize(
+    "extra", [{}, {"epsilon": 0.01}, {"epsilon": 0.05, "debias": True}], ids=str
+)
 def test_learns_eight_points(extra: dict[str, float]) -> None:
     y = circle(8)
     torch.manual_seed(0)
-    method = SemiDiscreteGenerator(Config(targets=8, batch=128, adam={"lr": 3e-3}, ema=0.9, **extra), MLP([2, 64, 64, 2]), (2,))  # type: ignore[arg-type]
+    method = SemiDiscreteGenerator(
+        Config(targets=8, batch=128, adam={"lr": 3e-3}, ema=0.9, **extra), MLP([2, 64, 64, 2]), (2,)
+    )  # type: ignore[arg-type]
     source = points(y)
     for step in range(400):
-        scalars = method.step(Draw(source, 0, step, steps=400))
+        scalars = method.step(StepInputs(source, 0, step, steps=400))
     nearest = torch.cdist(method.sample(4000), y).min(1)
     shares = torch.bincount(nearest.indices, minlength=8) / 4000
     assert scalars["loss"] < 0.2  # 1 for samples that are all in the middle
@@ -159,20 +184,24 @@ def test_epsilon_is_in_units_of_the_mean_squared_norm() -> None:
     method.read_targets(points(2 * pictures - 1))
     unit = pictures.square().flatten(1).sum(1).mean()
     apart = (pictures[0] - pictures[1]).square().sum() / unit
-    torch.testing.assert_close((method.transport.y[0] - method.transport.y[1]).square().sum(), apart)
+    torch.testing.assert_close(
+        (method.transport.y[0] - method.transport.y[1]).square().sum(), apart
+    )
 
 
 def test_targets_do_not_depend_on_the_seed_and_are_read_once() -> None:
     method = build(Config(targets=16, batch=8, nets={"width": 4}), (2,))
     for seed in (1, 2):
-        method.step(Draw(load("8gaussians"), seed, 0))
+        method.step(StepInputs(load("8gaussians"), seed, 0))
         torch.testing.assert_close(method.transport.y, method.place(load("8gaussians").train(16)))
 
 
 def test_more_targets_than_data_are_refused() -> None:
     method = build(Config(targets=50, batch=8, nets={"width": 4}), (2,))
-    with pytest.raises(MongeError, match=r"method.targets is 50, but data 'few' has 32 .*: set it to 32"):
-        method.step(Draw(from_array(cloud(0, 40, 2).numpy(), "few"), 0, 0))
+    with pytest.raises(
+        MongeError, match=r"method.targets is 50, but data 'few' has 32 .*: set it to 32"
+    ):
+        method.step(StepInputs(from_array(cloud(0, 40, 2).numpy(), "few"), 0, 0))
 
 
 def test_debias_without_epsilon_is_refused() -> None:
@@ -181,7 +210,9 @@ def test_debias_without_epsilon_is_refused() -> None:
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.05])
-def test_a_million_targets_are_scored_a_tile_at_a_time(epsilon: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_million_targets_are_scored_a_tile_at_a_time(
+    epsilon: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ψ of a million entries moves, and no more than 2²³ scores are held."""
     m, seen, scores = 1_000_000, [], ot.SemiDiscrete._scores
 
@@ -191,13 +222,17 @@ def test_a_million_targets_are_scored_a_tile_at_a_time(epsilon: float, monkeypat
         return found
 
     monkeypatch.setattr(ot.SemiDiscrete, "_scores", counted)
-    method = build(Config(targets=m, batch=12, nets={"width": 4}, ascents=1, anneal=0, epsilon=epsilon), (2,))
+    method = build(
+        Config(targets=m, batch=12, nets={"width": 4}, ascents=1, anneal=0, epsilon=epsilon), (2,)
+    )
     before = [p.clone() for p in method.generator.parameters()]
-    method.step(Draw(load("8gaussians"), 0, 0))
+    method.step(StepInputs(load("8gaussians"), 0, 0))
     assert max(seen) <= 2**23
     assert sum(seen) == 3 * 12 * m
     assert method.transport.iterate.std() > 0
-    assert any(not torch.equal(a, b) for a, b in zip(before, method.generator.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(before, method.generator.parameters(), strict=True)
+    )
 
 
 def test_an_ascent_in_tiles_is_the_ascent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,16 +260,20 @@ def test_the_first_potential_is_exact_for_one_point() -> None:
     with torch.no_grad():
         method.generator.scale.zero_()
         costs = (method.place(method.generator.shift[None]) - method.transport.y).square().sum(1)
-    scalars = method.step(Draw(points(cloud(0, 9, 2)), 0, 0, dtype=F64))
+    scalars = method.step(StepInputs(points(cloud(0, 9, 2)), 0, 0, dtype=F64))
     assert scalars["loss"] == pytest.approx(costs.mean().item())
 
 
-def test_contrast_favours_the_majority() -> None:
-    """Two white pixels and a black one: the best single grey is 1/3 by pixels, and whiter with contrast."""
+def test_contrast_favors_the_majority() -> None:
+    """Two white pixels and a black one: the best single gray is 1/3 by pixels, and whiter with
+    contrast.
+    """
     y = torch.tensor([1.0, 1.0, -1.0]).reshape(3, 1, 1, 1)
     best = []
     for contrast in (1.0, 3.0):
-        method = SemiDiscreteGenerator(Config(targets=3, contrast=contrast), MLP([1, 2, 1], (1, 1, 1)), (1, 1, 1))
+        method = SemiDiscreteGenerator(
+            Config(targets=3, contrast=contrast), MLP([1, 2, 1], (1, 1, 1)), (1, 1, 1)
+        )
         method.read_targets(points(y))
         x = torch.linspace(-0.99, 0.99, 199).reshape(-1, 1, 1, 1)
         costs = torch.cdist(method.place(x), method.transport.y).square().mean(1)
@@ -244,5 +283,8 @@ def test_contrast_favours_the_majority() -> None:
 
 
 def test_contrast_of_points_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"method.contrast = 2 needs pictures, got samples of shape \(2,\): set it to 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"method.contrast = 2 needs pictures, got samples of shape \(2,\): set it to 1",
+    ):
         build(Config(contrast=2), (2,))

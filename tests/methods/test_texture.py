@@ -31,7 +31,9 @@ def exemplar() -> Tensor:
 
 @pytest.mark.parametrize("tile", [True, False])
 def test_the_patches_are_those_of_the_exemplar(exemplar: Tensor, tile: bool) -> None:
-    texture = Texture([exemplar], (48, 48), config=Config(steps=10, scales=2, targets=400, batch=1600), tile=tile)
+    texture = Texture(
+        [exemplar], (48, 48), config=Config(steps=10, scales=2, targets=400, batch=1600), tile=tile
+    )
     start = texture.image
     made = finished(texture)
     figures, before = (patch_w2(image, exemplar, scales=2, torus=tile) for image in (made, start))
@@ -46,12 +48,16 @@ def test_a_tile_has_no_seam(exemplar: Tensor) -> None:
 
 
 @pytest.mark.parametrize("tile", [True, False])
-def test_a_step_of_rate_one_minimises_the_distance_to_the_targets(exemplar: Tensor, tile: bool) -> None:
-    texture = Texture([exemplar], (24, 20), config=TINY.model_copy(update={"rate": 1.0, "scales": 1}), tile=tile)
+def test_a_step_of_rate_one_minimizes_the_distance_to_the_targets(
+    exemplar: Tensor, tile: bool
+) -> None:
+    texture = Texture(
+        [exemplar], (24, 20), config=TINY.model_copy(update={"rate": 1.0, "scales": 1}), tile=tile
+    )
     before = patches(texture.image[None], 4, torus=tile)[0]
     texture.step()
     w = texture._window
-    aims = texture._laws[0].y[texture._laws[0].assign(before * w)]
+    aims = texture._measures[0].y[texture._measures[0].assign(before * w)]
     x = texture.image.clone().requires_grad_()
     (patches(x[None], 4, torus=tile)[0] * w - aims).square().sum().backward()
     assert x.grad is not None
@@ -82,7 +88,8 @@ def test_inpainting_leaves_what_is_known_to_the_bit(exemplar: Tensor) -> None:
     mask[10:26, 12:30] = True
     broken = torch.where(mask, torch.tensor(5.0), exemplar)
     texture = Texture([broken], (48, 48), config=TINY, image=broken, mask=mask)
-    assert torch.equal(texture.image[:, ~mask], exemplar[:, ~mask])  # a preview too, enlarged from a coarse scale
+    # a preview too, enlarged from a coarse scale
+    assert torch.equal(texture.image[:, ~mask], exemplar[:, ~mask])
     made = finished(texture)
     assert torch.equal(made[:, ~mask], exemplar[:, ~mask])
     assert made[:, mask].max() < 1.1  # nothing of what lay under the mask is left
@@ -97,7 +104,9 @@ def test_only_the_region_is_read() -> None:
     mask, region = torch.zeros(48, 48, dtype=torch.bool), torch.zeros(48, 48, dtype=torch.bool)
     mask[16:32, 34:44] = True
     region[:, :28] = True
-    made = finished(Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region))
+    made = finished(
+        Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region)
+    )
     assert made[0, mask].min() > 0.8 > 0.2 > made[2, mask].max()
 
 
@@ -105,7 +114,11 @@ def test_a_mixture_lies_between(exemplar: Tensor) -> None:
     other = stripes(seed=1).flip(0) * 0.5
     means = []
     for weight in (0.0, 0.5, 1.0):
-        made = finished(Texture([exemplar, other], (32, 32), weights=[1 - weight, weight], config=TINY, tile=True))
+        made = finished(
+            Texture(
+                [exemplar, other], (32, 32), weights=[1 - weight, weight], config=TINY, tile=True
+            )
+        )
         means.append(made.mean((1, 2)))
     assert torch.allclose(means[0], exemplar.mean((1, 2)), atol=0.06)
     assert torch.allclose(means[2], other.mean((1, 2)), atol=0.06)
@@ -129,7 +142,9 @@ def test_progress_and_determinism(exemplar: Tensor) -> None:
     assert seen == sorted(seen)
     assert texture.image.shape == (3, 33, 47)
     assert torch.equal(finished(again), texture.image)
-    assert not torch.equal(finished(Texture([exemplar], (33, 47), config=TINY, seed=6)), texture.image)
+    assert not torch.equal(
+        finished(Texture([exemplar], (33, 47), config=TINY, seed=6)), texture.image
+    )
     with pytest.raises(RuntimeError, match="finished"):
         texture.step()
 

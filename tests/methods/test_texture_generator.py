@@ -1,4 +1,6 @@
-"""Texture generator: statistics learned, shifts, seams, sizes, and a folder that continues and can be told from others."""
+"""Texture generator: statistics learned, shifts, seams, sizes, and a folder that continues and can
+be told from others.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.data import Draw, EndlessSource
+from monge.data import InfiniteDataset, StepInputs
 from monge.errors import MongeError
 from monge.images.texture import generator as app
 from monge.images.texture import pictures as _pictures
@@ -23,7 +25,7 @@ from monge.images.texture.pictures import as_texture, to_tensor
 from monge.methods import texture_generator
 from monge.methods.texture_generator import TINY, Config, TextureGenerator
 from monge.nets import TextureNet
-from monge.train import Interrupted
+from monge.training import Interrupted
 
 
 def stripes(side: int = 32) -> Tensor:
@@ -42,8 +44,10 @@ def trained(config: Config, steps: int, exemplar: Tensor | None = None) -> Textu
     return method
 
 
-def draw(step: int, steps: int) -> Draw:
-    return Draw(EndlessSource("none", (1,), lambda n, _: torch.zeros(n, 1)), 0, step, steps=steps)
+def draw(step: int, steps: int) -> StepInputs:
+    return StepInputs(
+        InfiniteDataset("none", (1,), lambda n, _: torch.zeros(n, 1)), 0, step, steps=steps
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,7 @@ def net() -> TextureNet:
 
 
 @torch.no_grad()
-def test_sampling_normalises_by_the_means_of_training(net: TextureNet) -> None:
+def test_sampling_normalizes_by_the_means_of_training(net: TextureNet) -> None:
     layer, x = cast(Any, net.blocks[0])[0], torch.randn(2, 4, 8, 8)
     y = layer.convolution(torch.nn.functional.pad(x, (1, 1, 1, 1), mode="circular"))
     y = torch.nn.functional.batch_norm(y, layer.mean, layer.var, layer.scale, layer.shift)
@@ -81,7 +85,9 @@ def test_any_size(net: TextureNet, size: tuple[int, int]) -> None:
 
 
 def test_what_is_seen_of_a_large_picture_is_as_of_a_small_one(net: TextureNet) -> None:
-    """Nothing is normalised by the picture: the same noise around a place is the same colour, whatever lies far away."""
+    """Nothing is normalized by the picture: the same noise around a place is the same color,
+    whatever lies far away.
+    """
     noise = [torch.randn(1, *shape) for shape in net.noise_shapes((64, 64))]
     other = [z.clone() for z in noise]
     for k, z in enumerate(other):
@@ -101,7 +107,10 @@ def test_tiles_have_sides_that_divide(net: TextureNet) -> None:
 def test_seeds_and_indices_are_other_pictures(net: TextureNet) -> None:
     one = texture_generator.make(net, (16, 16), 3)
     assert torch.equal(one, texture_generator.make(net, (16, 16), 3))
-    for other in (texture_generator.make(net, (16, 16), 4), texture_generator.make(net, (16, 16), 3, 1)):
+    for other in (
+        texture_generator.make(net, (16, 16), 4),
+        texture_generator.make(net, (16, 16), 3, 1),
+    ):
         assert (one - other).abs().mean() > 0.02
 
 
@@ -110,8 +119,10 @@ def learned() -> TextureGenerator:
     return trained(TINY.model_copy(update={"width": 8, "points": 256, "lr": 0.01}), 200)
 
 
-def test_it_learns_the_patches_of_two_colours(learned: TextureGenerator) -> None:
-    """Stripes turned by noise into a picture: half the pixels red, half blue, none purple; at random W₂² is 3.6."""
+def test_it_learns_the_patches_of_two_colors(learned: TextureGenerator) -> None:
+    """Stripes turned by noise into a picture: half the pixels red, half blue, none purple; at
+    random W₂² is 3.6.
+    """
     made = learned.sample(2, size=(64, 64))
     red = made[:, 0] / 0.9
     assert 0.4 < red.mean() < 0.6
@@ -124,23 +135,27 @@ def test_a_tile_has_no_seam(learned: TextureGenerator) -> None:
     assert seam_score(tile).ratio < 2 < seam_score(tile[:, :-3, :-3]).ratio
 
 
-def test_scalars_say_what_is_minimised() -> None:
+def test_scalars_say_what_is_minimized() -> None:
     method = texture_generator.build(TINY, stripes())
     scalars = {k: float(v) for k, v in method.step(draw(0, 1)).items()}
-    assert scalars["loss"] == pytest.approx(sum(scalars[f"{kind}_{k}"] for kind in ("loss", "detail") for k in (0, 1)))
+    assert scalars["loss"] == pytest.approx(
+        sum(scalars[f"{kind}_{k}"] for kind in ("loss", "detail") for k in (0, 1))
+    )
     assert scalars["generator_grad"] > 0
 
 
 def test_targets_are_patches_of_the_exemplar() -> None:
     exemplar = torch.rand(2, 28, 28, generator=torch.Generator().manual_seed(0))
-    y = cast(Any, texture_generator.build(TINY, exemplar).matchings[0]).law.y
+    y = cast(Any, texture_generator.build(TINY, exemplar).matchings[0]).target_measure.y
     every = exemplar.unfold(1, 4, 1).unfold(2, 4, 1).movedim(0, 2).reshape(-1, 32)
     assert {tuple(row) for row in y.tolist()} <= {tuple(row) for row in every.tolist()}
     assert len(y.unique(dim=0)) == 100
 
 
 def test_coarse_scales_remember() -> None:
-    """8² places at the second scale of one picture of 16²: with those of earlier steps they are as many as are asked for."""
+    """8² places at the second scale of one picture of 16²: with those of earlier steps they are as
+    many as are asked for.
+    """
     method = texture_generator.build(TINY.model_copy(update={"side": 16, "points": 100}), stripes())
     match, seen = cast(Any, method.matchings[1]), []
     for step in range(3):
@@ -193,7 +208,10 @@ def test_continuing_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     app.train(pixels(), tmp_path / "b", steps=6, config=TINY)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert "continues after 3 steps" in made.notes[0]
-    logs = [[json.loads(line) for line in (tmp_path / f / "log.jsonl").read_text().splitlines()] for f in "ab"]
+    logs = [
+        [json.loads(line) for line in (tmp_path / f / "log.jsonl").read_text().splitlines()]
+        for f in "ab"
+    ]
     assert [line["step"] for line in logs[0]] == [2, 3, 4, 6]
     assert logs[0][-1]["loss"] == logs[1][-1]["loss"]
 
@@ -209,7 +227,9 @@ def test_a_crash_loses_no_line_and_doubles_none(tmp_path: Path) -> None:
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 6}\n{"ste')
     app.train(pixels(), tmp_path, steps=6, config=TINY)
-    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [2, 4, 6]
+    assert [
+        json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()
+    ] == [2, 4, 6]
 
 
 def test_a_folder_is_of_one_training(tmp_path: Path) -> None:
@@ -237,10 +257,10 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_kept_samples_what_was_trained(tmp_path: Path) -> None:
     made = app.train(pixels(), tmp_path, steps=2, config=TINY)
     again = app.load(tmp_path).sample((20, 30), seed=5)
-    assert np.array_equal(made.sample((20, 30), seed=5).colours, again.colours)
+    assert np.array_equal(made.sample((20, 30), seed=5).colors, again.colors)
     method = trained(TINY, 2, to_tensor(as_texture(pixels(), ""), made.kind))
     same = method.sample(1, 5, size=(20, 30))[0].clamp(0, 1).permute(1, 2, 0)
-    assert np.abs(same.numpy() * 255 - again.colours).max() <= 0.51
+    assert np.abs(same.numpy() * 255 - again.colors).max() <= 0.51
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -248,13 +268,15 @@ def test_what_is_kept_samples_what_was_trained(tmp_path: Path) -> None:
 def test_pictures_of_every_kind(tmp_path: Path, channels: int, dtype: Any) -> None:
     exemplar = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (16, 16, channels), dtype)
     made = app.train(exemplar, tmp_path, steps=1, config=TINY).sample(8)
-    assert made.colours.dtype == dtype
-    assert made.colours.shape == (8, 8, channels - 1 | 1)
+    assert made.colors.dtype == dtype
+    assert made.colors.shape == (8, 8, channels - 1 | 1)
     assert (made.alpha is not None) == (channels in (2, 4))
 
 
 def test_fewer_scales_for_a_small_exemplar(tmp_path: Path) -> None:
-    made = app.train(pixels()[:10, :10], tmp_path, steps=1, config=TINY.model_copy(update={"scales": 5}))
+    made = app.train(
+        pixels()[:10, :10], tmp_path, steps=1, config=TINY.model_copy(update={"scales": 5})
+    )
     assert made.notes == ("5 scales leave less than a patch of 4 pixels of 10: 2 used",)
 
 
@@ -275,7 +297,9 @@ def test_minutes_end_the_training(tmp_path: Path) -> None:
 )
 def test_bad_input(tmp_path: Path, given: dict[str, Any], words: str) -> None:
     with pytest.raises(MongeError, match=words):
-        app.train(**{"exemplar": pixels(), "folder": tmp_path / "new", "steps": 1, "config": TINY} | given)
+        app.train(
+            **{"exemplar": pixels(), "folder": tmp_path / "new", "steps": 1, "config": TINY} | given
+        )
     assert not (tmp_path / "new").exists()
 
 
@@ -291,28 +315,42 @@ def test_folders_that_hold_no_generator(tmp_path: Path) -> None:
         app.load(tmp_path)
 
 
-def test_memory_is_asked_for_before_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_asked_for_before_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = app.train(pixels(), tmp_path, steps=1, config=TINY)
     monkeypatch.setattr(_pictures, "available_memory", lambda: 2**20)
     with pytest.raises(MongeError, match=r"take about .* take fewer than"):
         made.sample(4096)
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(texture_generator.Config, "__init__", _tiny)
     Image.fromarray(pixels()).save(tmp_path / "a.png")
     folder, out = tmp_path / "a", tmp_path / "out.png"
-    assert main(["train", str(tmp_path / "a.png"), "-o", str(folder), "--steps", "2", "--scales", "1"]) == 0
+    assert (
+        main(["train", str(tmp_path / "a.png"), "-o", str(folder), "--steps", "2", "--scales", "1"])
+        == 0
+    )
     assert "trained in" in capsys.readouterr().out
     assert {path.name for path in folder.iterdir()} == {
         *("log.jsonl", "model.safetensors", "preview.png", "generator.json", "checkpoints")
     }
     for seed in ("1", "1", "2"):
-        assert main(["sample", str(folder), "-o", str(out), "--size", "30x17", "--seed", seed, "--tile"]) == 0
+        assert (
+            main(
+                ["sample", str(folder), "-o", str(out), "--size", "30x17", "--seed", seed, "--tile"]
+            )
+            == 0
+        )
         said = capsys.readouterr().out
         assert "sides of tiles are multiples of 4 pixels: 32×16 in place of 30×17" in said
         out = out.with_stem(out.stem + "+")
-    one, same, other = (np.asarray(Image.open(tmp_path / f"out{plus}.png")) for plus in ("", "+", "++"))
+    one, same, other = (
+        np.asarray(Image.open(tmp_path / f"out{plus}.png")) for plus in ("", "+", "++")
+    )
     assert one.shape == (16, 32, 3)
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
@@ -332,7 +370,9 @@ def _tiny(self: Config, **given: Any) -> None:
         ("sample f -o out.png --size big", "--size must be"),
     ],
 )
-def test_the_command_says_what_is_wrong(line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_what_is_wrong(
+    line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MongeError, match=words):
         main(line.split())

@@ -1,4 +1,6 @@
-"""Wasserstein-2 generative networks between Gaussians, where the map, its inverse and the distance are known."""
+"""Wasserstein-2 generative networks between Gaussians, where the map, its inverse and the distance
+are known.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 from monge import ot
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.methods import w2gn
 
 ROOT = torch.tensor([[1.5, 0.4], [0.4, 0.6]])
@@ -25,9 +27,11 @@ class Ellipse:
 
 def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
     torch.manual_seed(0)
-    method = w2gn.build(w2gn.Config(batch=256, adam={"lr": 0.01}, nets={"widths": (16, 8)}, ema=0.95), (2,))
+    method = w2gn.build(
+        w2gn.Config(batch=256, adam={"lr": 0.01}, nets={"widths": (16, 8)}, ema=0.95), (2,)
+    )
     for step in range(300):
-        method.step(Draw(Ellipse(), 0, step, position=256 * step, steps=300))
+        method.step(StepInputs(Ellipse(), 0, step, position=256 * step, steps=300))
     x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(1))
     y = x @ ROOT + MEAN
     truth = (MEAN.square().sum() + (ROOT - torch.eye(2)).square().sum()).item()  # |m|² + ‖R − 1‖²
@@ -38,7 +42,9 @@ def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
 
 def test_a_sharpened_inverse_is_one() -> None:
     torch.manual_seed(0)
-    plain, sharp = (w2gn.build(w2gn.Config(nets={"widths": (16, 8)}, sharpen=n), (2,)) for n in (0, 50))
+    plain, sharp = (
+        w2gn.build(w2gn.Config(nets={"widths": (16, 8)}, sharpen=n), (2,)) for n in (0, 50)
+    )
     x = torch.randn(500, 2)
     plain.pair.start_at(ot.AffineMap(ROOT, MEAN), ot.AffineMap(torch.eye(2), MEAN))  # a wrong guess
     sharp.load_state_dict(plain.state_dict())

@@ -12,17 +12,19 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from monge import metrics
-from monge.data import FiniteSource, Mixture, from_array, load
+from monge.data import FiniteDataset, Mixture, from_array, load
 from monge.data.sets.toy import TOYS, draw_toy
 from monge.metrics.lenet import pixel_gaussian
-from monge.metrics.memorisation import COPIES, NEAREST
+from monge.metrics.memorization import COPIES, NEAREST
 from tests.ot.test_entropic import cloud
 
 
 def test_frechet_against_scipy() -> None:
     x, y = cloud(0, 200, 6), cloud(1, 300, 6, 0.3) * 1.7
     C_x, C_y = np.cov(x.numpy().T), np.cov(y.numpy().T)
-    expected = ((x.mean(0) - y.mean(0)) ** 2).sum().item() + np.trace(C_x + C_y - 2 * sqrtm(C_x @ C_y).real)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum().item() + np.trace(
+        C_x + C_y - 2 * sqrtm(C_x @ C_y).real
+    )
     assert metrics.frechet(x, y) == pytest.approx(expected, rel=1e-8)
     assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-8)
     assert metrics.frechet(cloud(0, 3, 50), cloud(1, 3, 50)) > 0  # fewer samples than dimensions
@@ -30,8 +32,10 @@ def test_frechet_against_scipy() -> None:
 
 def test_kid_against_brute_force_and_unbiased() -> None:
     x, y = cloud(0, 7, 3), cloud(1, 9, 3)
-    k = lambda s, t: float((s @ t / 3 + 1) ** 3)  # noqa: E731
-    within = lambda z: np.mean([k(z[i], z[j]) for i in range(len(z)) for j in range(len(z)) if i != j])  # noqa: E731
+    k = lambda s, t: float((s @ t / 3 + 1) ** 3)
+    within = lambda z: np.mean(
+        [k(z[i], z[j]) for i in range(len(z)) for j in range(len(z)) if i != j]
+    )
     expected = within(x) + within(y) - 2 * np.mean([k(s, t) for s in x for t in y])
     assert metrics.kid(x, y) == pytest.approx(expected, rel=1e-10)
     draws = torch.tensor([metrics.kid(cloud(s, 30, 3), cloud(s + 500, 30, 3)) for s in range(200)])
@@ -62,9 +66,12 @@ def test_coverage_counts_modes_and_strays() -> None:
 def test_relative_spread(shape: tuple[int, ...]) -> None:
     v = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 0.5
     rows = v.reshape(50, -1).double()
-    expected = ((rows - rows.mean(0)).square().sum(1).mean() / rows.square().sum(1).mean()).sqrt().item()
+    expected = (
+        ((rows - rows.mean(0)).square().sum(1).mean() / rows.square().sum(1).mean()).sqrt().item()
+    )
     assert metrics.relative_spread(v).item() == pytest.approx(expected, rel=1e-10)
-    assert metrics.relative_spread(1e-30 * v).item() == pytest.approx(expected, rel=1e-6)  # a matter of shape, not of size
+    # a matter of shape, not of size
+    assert metrics.relative_spread(1e-30 * v).item() == pytest.approx(expected, rel=1e-6)
     assert metrics.relative_spread(v - v.mean(0)).item() == pytest.approx(1)
     assert metrics.relative_spread(v - v.mean(0)) <= 1
     for value in (0.0, 0.1, -1e-20, 1 / 3):
@@ -74,11 +81,12 @@ def test_relative_spread(shape: tuple[int, ...]) -> None:
 
 
 def test_nearest_against_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = cloud(0, 37, 12).reshape(37, 3, 2, 2).float() + 100, cloud(1, 53, 12).reshape(53, 3, 2, 2).float() + 100
+    x = cloud(0, 37, 12).reshape(37, 3, 2, 2).float() + 100
+    y = cloud(1, 53, 12).reshape(53, 3, 2, 2).float() + 100
     y[40] = x[5]
     pairs = (x.flatten(1).double()[:, None] - y.flatten(1).double()).norm(dim=2)
     for block in (2**23, 40, 1):  # one block, blocks over both, single points
-        monkeypatch.setattr(sys.modules["monge.metrics.memorisation"], "_BLOCK", block)
+        monkeypatch.setattr(sys.modules["monge.metrics.memorization"], "_BLOCK", block)
         distance, index = metrics.nearest(x, y)
         torch.testing.assert_close(distance, pairs.min(1).values, rtol=1e-12, atol=0)
         assert torch.equal(index, pairs.argmin(1))
@@ -102,11 +110,11 @@ def test_no_large_block(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(max(size) for size in sizes) * 8 <= 64 * 2**20
 
 
-def test_memorisation_tells_copies_from_new_data() -> None:
+def test_memorization_tells_copies_from_new_data() -> None:
     train, held_out = cloud(0, 2000, 4), cloud(1, 1000, 4)
 
     def found(samples: Tensor, *of: Tensor) -> tuple[float, float]:
-        measures = metrics.memorisation(samples, *of)
+        measures = metrics.memorization(samples, *of)
         return measures[NEAREST].value, measures[COPIES].value
 
     ratio, copies = found(cloud(2, 1000, 4), train, held_out)
@@ -128,13 +136,21 @@ def test_energy_distance_to_a_single_datum() -> None:
 
 def test_w2_of_data_is_its_floor_in_the_mean() -> None:
     source = load("8gaussians")
-    figures = [metrics.w2_squared(source.train(200, s + 50), source.held_out(200, s), source.train(200, s)) for s in range(20)]
+    figures = [
+        metrics.w2_squared(source.train(200, s + 50), source.held_out(200, s), source.train(200, s))
+        for s in range(20)
+    ]
     assert sum(f.value for f in figures) == pytest.approx(sum(f.floor for f in figures), rel=0.25)
 
 
 @pytest.mark.parametrize(
     ("name", "modes", "sigma"),
-    [("8gaussians", 8, 1 / 6), ("25gaussians", 25, 0.05), ("49gaussians", 49, 1 / 9), ("100gaussians", 100, 1 / 9)],
+    [
+        ("8gaussians", 8, 1 / 6),
+        ("25gaussians", 25, 0.05),
+        ("49gaussians", 49, 1 / 9),
+        ("100gaussians", 100, 1 / 9),
+    ],
 )
 def test_toys_are_what_their_names_say(name: str, modes: int, sigma: float) -> None:
     toy = TOYS[name]
@@ -156,7 +172,7 @@ def test_other_toys_are_finite_and_bounded(name: str) -> None:
     assert data.std(0).min() > 0.3
 
 
-def tiny_pictures(n: int = 400) -> FiniteSource:
+def tiny_pictures(n: int = 400) -> FiniteDataset:
     """Two classes that a LeNet tells apart at once: left or right half bright."""
     labels = torch.arange(n) % 2
     pictures = np.zeros((n, 28, 28), np.uint8)
@@ -176,7 +192,7 @@ def test_lenet_is_cached_checked_and_trained_anew(tmp_path: Path) -> None:
     assert metrics.classifier(source, epochs=3, cache=tmp_path).digest == first.digest
 
 
-def test_lenet_of_mnist_reads_digits(mnist: FiniteSource) -> None:
+def test_lenet_of_mnist_reads_digits(mnist: FiniteDataset) -> None:
     lenet = metrics.classifier(mnist)
     assert lenet.accuracy >= 0.985
     features, probabilities = lenet(mnist.held_out(100))

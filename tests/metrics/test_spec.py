@@ -8,7 +8,7 @@ import pytest
 
 from monge.metrics import Measured, Metric
 from monge.metrics.spec import flat, mean, sentence
-from monge.train.compare import columns
+from monge.training.compare import columns
 
 W2 = Metric("w2_squared", "W2²", 2, "low", ratio="w2_ratio", table="W2²/floor")
 MODES = Metric("modes", "modes", 1, "high", table="modes", beside=(("total", "of", 0),))
@@ -50,7 +50,11 @@ def test_numbers_that_are_not_finite_are_left_out() -> None:
         (W2, Measured(0.03125, 0.0), "W2²: 0.03125, where real data, all equal, reach 0"),
         (MODES, Measured(7, beside={"total": 8}), "modes: 7 (total 8)"),
         (SHARE, Measured(0.9876), "on modes: 98.8 %"),
-        (MUSIC, Measured(0.5, 0.1, {"cross_fade": 0.25}), "silence: 0.500 (floor 0.100, cross fade 0.250)"),
+        (
+            MUSIC,
+            Measured(0.5, 0.1, {"cross_fade": 0.25}),
+            "silence: 0.500 (floor 0.100, cross fade 0.250)",
+        ),
         (Metric("digest", "sha256"), Measured("abc"), "sha256: abc"),
     ],
 )

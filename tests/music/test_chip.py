@@ -1,4 +1,4 @@
-"""The synthesiser: right pitches, exact lengths, no clicks, little aliasing."""
+"""The synthesizer: right pitches, exact lengths, no clicks, little aliasing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from monge.music.chip import DUTIES, render, write_wav
 
 
 def note(voice: int, key: int, frames: int = 48) -> np.ndarray:
-    score = np.zeros((frames, 4), np.uint8)
-    score[:, voice] = key
-    return score
+    piano_roll = np.zeros((frames, 4), np.uint8)
+    piano_roll[:, voice] = key
+    return piano_roll
 
 
 def spectrum(audio: np.ndarray, sample_rate: int = 44100) -> tuple[np.ndarray, np.ndarray]:
-    return np.fft.rfftfreq(len(audio), 1 / sample_rate), np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    return np.fft.rfftfreq(len(audio), 1 / sample_rate), np.abs(
+        np.fft.rfft(audio * np.hanning(len(audio)))
+    )
 
 
 @pytest.mark.parametrize(("voice", "sample_rate"), [(0, 44100), (1, 22050), (2, 44100), (2, 8000)])
@@ -31,11 +33,16 @@ def test_a4_is_440_hertz(voice: int, sample_rate: int) -> None:
 def test_duty_shapes_the_harmonics() -> None:
     def harmonic(k: int, duty: float) -> float:
         frequencies, power = spectrum(render(note(0, 37), duty=(duty, 0.5)))  # A3, 220 Hz
-        return power[np.abs(frequencies - 220 * k) < 3].max() / power[np.abs(frequencies - 220) < 3].max()
+        return (
+            power[np.abs(frequencies - 220 * k) < 3].max()
+            / power[np.abs(frequencies - 220) < 3].max()
+        )
 
     for duty in DUTIES:  # of a pulse wave the k-th is sin(π k δ)/k
         for k in (2, 3, 4):
-            assert harmonic(k, duty) == pytest.approx(abs(np.sin(np.pi * k * duty) / np.sin(np.pi * duty)) / k, abs=0.01)
+            assert harmonic(k, duty) == pytest.approx(
+                abs(np.sin(np.pi * k * duty) / np.sin(np.pi * duty)) / k, abs=0.01
+            )
 
 
 @pytest.mark.parametrize("voice", [0, 1, 2])
@@ -61,16 +68,18 @@ def test_silence_is_silent_and_lengths_are_exact() -> None:
     assert audio.dtype == np.float32
     assert not audio.any()
     for frames, rate, sample_rate in ((7, 24, 44100), (48, 23.976, 22050), (1, 60, 8000)):
-        score = note(0, 40, frames)
-        assert len(render(score, rate, sample_rate)) == round(frames / rate * sample_rate)
+        piano_roll = note(0, 40, frames)
+        assert len(render(piano_roll, rate, sample_rate)) == round(frames / rate * sample_rate)
 
 
 def test_loudness_never_clips_nor_clicks() -> None:
     random = np.random.default_rng(0)
-    score = np.repeat(np.column_stack([random.integers(0, 89, (40, 3)), random.integers(0, 17, 40)]), 2, 0)
-    audio = render(score)
+    piano_roll = np.repeat(
+        np.column_stack([random.integers(0, 89, (40, 3)), random.integers(0, 17, 40)]), 2, 0
+    )
+    audio = render(piano_roll)
     assert 0.3 < np.abs(audio).max() <= 1
-    assert np.array_equal(audio, render(score))
+    assert np.array_equal(audio, render(piano_roll))
     assert np.abs(audio[[0, -1]]).max() < 1e-3
     bass = np.repeat(np.array([[0, 0, 20, 0], [0, 0, 0, 0], [0, 0, 20, 0], [0, 0, 32, 0]]), 3, 0)
     jumps = np.abs(np.diff(render(bass), 2))  # a triangle wave bends, but does not jump
@@ -93,24 +102,30 @@ def test_notes_decay_and_velocity_is_followed() -> None:
 
 @pytest.mark.parametrize("sample_rate", [0, -44100, 7999, 1_000_000])
 def test_wrong_sample_rates(sample_rate: int, tmp_path: Path) -> None:
-    with pytest.raises(MongeError, match=f"sample_rate must be from 8000 to 384000 Hz, got {sample_rate}"):
+    with pytest.raises(
+        MongeError, match=f"sample_rate must be from 8000 to 384000 Hz, got {sample_rate}"
+    ):
         render(note(0, 40), sample_rate=sample_rate)
     with pytest.raises(MongeError, match="sample_rate must be"):
         write_wav(tmp_path / "x.wav", np.zeros(5), sample_rate)
 
 
 def test_what_cannot_be_played() -> None:
-    for score in (np.zeros((0, 4)), np.zeros((4, 5)), np.zeros(8)):
-        with pytest.raises(MongeError, match=r"a score to play is \(frames, 4\)"):
-            render(score)
+    for piano_roll in (np.zeros((0, 4)), np.zeros((4, 5)), np.zeros(8)):
+        with pytest.raises(MongeError, match=r"a piano roll to play is \(frames, 4\)"):
+            render(piano_roll)
     for voice, key in ((0, 89), (3, 17), (2, -1)):
-        score = note(0, 0).astype(int)
-        score[:, voice] = key
-        with pytest.raises(MongeError, match="classes must be from 0 to 88, of the noise voice to 16"):
-            render(score)
+        piano_roll = note(0, 0).astype(int)
+        piano_roll[:, voice] = key
+        with pytest.raises(
+            MongeError, match="classes must be from 0 to 88, of the noise voice to 16"
+        ):
+            render(piano_roll)
     with pytest.raises(MongeError, match="rate must be a positive number"):
         render(note(0, 40), rate=0)
-    with pytest.raises(MongeError, match=r"duty must hold two of 0.125, 0.25, 0.5, got \(0.3, 0.5\)"):
+    with pytest.raises(
+        MongeError, match=r"duty must hold two of 0.125, 0.25, 0.5, got \(0.3, 0.5\)"
+    ):
         render(note(0, 40), duty=(0.3, 0.5))
     for velocity in (np.zeros((3, 4)), np.full((48, 4), 16)):
         with pytest.raises(MongeError, match="velocity must be"):

@@ -1,4 +1,6 @@
-"""Convexity of the convolutional input-convex network, its gradient against autograd, and compilation of both networks."""
+"""Convexity of the convolutional input-convex network, its gradient against autograd, and
+compilation of both networks.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ from monge.nets import ConvICNN, DenseICNN
 
 SHAPES: list[dict[str, Any]] = [
     {"channels": 1, "size": 4, "widths": [4], "strides": [1], "head": [3], "grid": 1},
-    {"channels": 3, "size": 8, "widths": [4, 6, 5], "strides": [1, 1, 2], "rank": 2, "head": [6, 4], "grid": 2},
+    {
+        "channels": 3,
+        "size": 8,
+        "widths": [4, 6, 5],
+        "strides": [1, 1, 2],
+        "rank": 2,
+        "head": [6, 4],
+        "grid": 2,
+    },
     {"channels": 2, "size": 16, "widths": [3, 4, 5], "strides": [2, 4, 2], "head": [4], "grid": 4},
 ]
 
@@ -44,8 +54,12 @@ def test_gradient_equals_autograd(shape: dict[str, Any]) -> None:
     torch.testing.assert_close(value, psi(x), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-10)
     inputs = [x, *psi.parameters()]
-    ours = torch.autograd.grad(gradient.cos().sum(), inputs, materialize_grads=True, allow_unused=True)
-    theirs = torch.autograd.grad(expected.cos().sum(), inputs, materialize_grads=True, allow_unused=True)
+    ours = torch.autograd.grad(
+        gradient.cos().sum(), inputs, materialize_grads=True, allow_unused=True
+    )
+    theirs = torch.autograd.grad(
+        expected.cos().sum(), inputs, materialize_grads=True, allow_unused=True
+    )
     for mine, plain in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, plain, rtol=1e-8, atol=1e-9)
 
@@ -69,7 +83,7 @@ def test_hessian_is_at_least_the_modulus(shape: dict[str, Any]) -> None:
         assert torch.linalg.eigvalsh(hessian.view(x.numel(), -1)).min() >= 0.01 - 1e-9
 
 
-def test_it_begins_at_a_given_map_of_colours() -> None:
+def test_it_begins_at_a_given_map_of_colors() -> None:
     torch.manual_seed(0)
     psi = ConvICNN(3, 16, [8, 8], [1, 2])
     x = 2 * torch.rand(20, 3, 16, 16) - 1
@@ -105,9 +119,12 @@ def test_every_weight_moves_the_map() -> None:
 
 
 @pytest.mark.parametrize(
-    ("psi", "shape"), [(ConvICNN(3, 8, [4, 4], [1, 2], head=[4], grid=2), (3, 8, 8)), (DenseICNN(3, [8, 4]), (3,))]
+    ("psi", "shape"),
+    [(ConvICNN(3, 8, [4, 4], [1, 2], head=[4], grid=2), (3, 8, 8)), (DenseICNN(3, [8, 4]), (3,))],
 )
-def test_compiles_in_one_graph_with_its_second_derivatives(psi: nn.Module, shape: tuple[int, ...]) -> None:
+def test_compiles_in_one_graph_with_its_second_derivatives(
+    psi: nn.Module, shape: tuple[int, ...]
+) -> None:
     x = torch.randn(4, *shape)
     compiled = torch.compile(psi.value_and_gradient, backend="aot_eager", fullgraph=True)
     found = []
@@ -126,7 +143,10 @@ def test_compiles_in_one_graph_with_its_second_derivatives(psi: nn.Module, shape
         ({"widths": []}, "must be positive"),
         ({"widths": [4, 4], "strides": [1]}, "each of the 2 widths needs a stride"),
         ({"widths": [4, 4], "strides": [1, 3]}, r"1 or even, got strides \[1, 3\]"),
-        ({"size": 12, "widths": [4], "strides": [8]}, "size 12 is no multiple of the product of the strides, 8"),
+        (
+            {"size": 12, "widths": [4], "strides": [8]},
+            "size 12 is no multiple of the product of the strides, 8",
+        ),
         ({"size": 16, "grid": 5}, "no multiple of grid, 5"),
         ({"strong": -1.0}, "at least 0, got -1"),
     ],

@@ -15,10 +15,14 @@ def leaf(*values: float) -> Tensor:
     return torch.tensor(values, dtype=F64, requires_grad=True)
 
 
-def test_a_rule_is_asked_for_what_is_wanted_only_and_can_be_differentiated_by_a_second_one() -> None:
+def test_a_rule_is_asked_for_what_is_wanted_only_and_can_be_differentiated_by_a_second_one() -> (
+    None
+):
     x, y, asked = leaf(3.0), torch.ones(1, dtype=F64), []
 
-    def rule(grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+    def rule(
+        grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]
+    ) -> list[Tensor | None]:
         asked.append(wanted)
         return [grad * 3 * inputs[0] ** 2, None]
 
@@ -35,7 +39,9 @@ def test_a_second_derivative_raises_also_where_an_unused_input_is_allowed(attach
     x = leaf(1.0, 2.0)
     value = {
         "gradient": lambda: with_gradient(x.detach().square().sum(), (x, 2 * x.detach())),
-        "rule": lambda: with_rule(x.detach().sum(), lambda grad, *_: [grad.expand(2)], "can be differentiated once", x),
+        "rule": lambda: with_rule(
+            x.detach().sum(), lambda grad, *_: [grad.expand(2)], "can be differentiated once", x
+        ),
         "first order": lambda: first_order(x).square().sum(),
     }[attach]()
     (slope,) = torch.autograd.grad(value, x, create_graph=True)
@@ -64,7 +70,10 @@ def test_parameters_of_a_callable_cost_have_the_gradient_of_the_value(memory: st
     def value(scale: Tensor) -> Tensor:
         options = {"epsilon": 1.0, "tol": 1e-11, "max_iter": 20_000, "memory": memory}
         return ot.sinkhorn(
-            x, y, cost=lambda s, t: scale * (s[..., :, None, :] - t[..., None, :, :]).abs().sum(-1), **options
+            x,
+            y,
+            cost=lambda s, t: scale * (s[..., :, None, :] - t[..., None, :, :]).abs().sum(-1),
+            **options,
         ).value
 
     assert torch.autograd.gradcheck(value, (scale,), atol=1e-6)

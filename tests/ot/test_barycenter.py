@@ -1,4 +1,4 @@
-"""Barycentres: closed forms, equivariance, and POT."""
+"""Barycenters: closed forms, equivariance, and POT."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ seeds = st.integers(0, 10_000)
 LINE = torch.linspace(0, 1, 60, dtype=torch.float64)[:, None]
 
 
-def bump(centre: float, width: float) -> Tensor:
-    h = torch.exp(-(((LINE[:, 0] - centre) / width) ** 2) / 2)
+def bump(center: float, width: float) -> Tensor:
+    h = torch.exp(-(((LINE[:, 0] - center) / width) ** 2) / 2)
     return h / h.sum()
 
 
@@ -49,7 +49,9 @@ def test_translation_of_the_measures(seed: int, shift: float, epsilon: float) ->
     x, y = cloud(seed, 8, 2), cloud(seed + 1, 6, 2)
     plain = barycenter([x, y], [0.6, 0.4], epsilon=epsilon, tol=1e-2)
     moved = barycenter([x + shift, y + 2 * shift], [0.6, 0.4], epsilon=epsilon, tol=1e-2)
-    torch.testing.assert_close(moved.points, plain.points + 1.4 * shift, atol=2e-2 if epsilon else 1e-8, rtol=0)
+    torch.testing.assert_close(
+        moved.points, plain.points + 1.4 * shift, atol=2e-2 if epsilon else 1e-8, rtol=0
+    )
 
 
 @given(seeds)
@@ -69,8 +71,12 @@ def test_on_a_line_quantiles_are_averaged(seed: int) -> None:
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.05])
 def test_of_gaussians(epsilon: float) -> None:
-    """Commuting covariances: standard deviations are averaged. Blur takes ε/2 of variance from each coordinate."""
-    x, y = cloud(0, 400, 2) * torch.tensor([1.0, 0.4]), cloud(1, 400, 2) * torch.tensor([0.4, 1.2]) + 3
+    """Commuting covariances: standard deviations are averaged.
+
+    Blur takes ε/2 of variance from each coordinate.
+    """
+    x = cloud(0, 400, 2) * torch.tensor([1.0, 0.4])
+    y = cloud(1, 400, 2) * torch.tensor([0.4, 1.2]) + 3
     found = barycenter([x, y], epsilon=epsilon)
     torch.testing.assert_close(found.points.mean(0), (x.mean(0) + y.mean(0)) / 2, atol=5e-3, rtol=0)
     std = (found.points.var(0) + epsilon / 2).sqrt()
@@ -103,7 +109,8 @@ def test_plans_are_warm_started(monkeypatch: pytest.MonkeyPatch) -> None:
         starts.append(init)
         return ot.sinkhorn(*args, init=init, **options)
 
-    monkeypatch.setattr(sys.modules["monge.ot.barycenter"], "sinkhorn", recorded)  # the name itself is the function
+    # the name itself is the function
+    monkeypatch.setattr(sys.modules["monge.ot.barycenter"], "sinkhorn", recorded)
     barycenter([cloud(0, 8, 2), cloud(1, 9, 2)], epsilon=0.5, tol=0.1)
     assert [start is None for start in starts[:4]] == [True, True, False, False]
 
@@ -111,7 +118,10 @@ def test_plans_are_warm_started(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fixed_support_is_weighted_and_ends_at_the_measures() -> None:
     h, k = bump(0.3, 0.05), bump(0.7, 0.08)
     mean = {
-        t: (barycenter([(LINE, h), (LINE, k)], [1 - t, t], support=LINE, epsilon=1e-3).weights @ LINE).item()
+        t: (
+            barycenter([(LINE, h), (LINE, k)], [1 - t, t], support=LINE, epsilon=1e-3).weights
+            @ LINE
+        ).item()
         for t in (0.0, 0.25, 1.0)
     }
     assert mean == pytest.approx({0.0: 0.3, 0.25: 0.4, 1.0: 0.7}, abs=2e-3)
@@ -125,15 +135,19 @@ def test_debiasing_takes_the_blur_away() -> None:
 
 
 def test_value_of_a_fixed_support_is_the_mean_transport_cost() -> None:
-    """Between Diracs a barycentre on three points costs t (1 − t) D² if one of them is the mean."""
+    """Between Diracs a barycenter on three points costs t (1 − t) D² if one of them is the mean."""
     x, y = torch.tensor([[0.0]]), torch.tensor([[4.0]])
-    found = barycenter([x, y], [0.75, 0.25], support=torch.tensor([[0.0], [1.0], [4.0]]), epsilon=0.05)
+    found = barycenter(
+        [x, y], [0.75, 0.25], support=torch.tensor([[0.0], [1.0], [4.0]]), epsilon=0.05
+    )
     torch.testing.assert_close(found.weights, torch.tensor([0.0, 1.0, 0.0]), atol=1e-5, rtol=0)
     assert found.value.item() == pytest.approx(0.75 + 0.25 * 9, rel=1e-4)
 
 
 def test_float32_and_unequal_sizes() -> None:
-    found = barycenter([cloud(0, 30, 5).float(), (cloud(1, 20, 5).float(), weights(1, 20).float())], epsilon=0.5)
+    found = barycenter(
+        [cloud(0, 30, 5).float(), (cloud(1, 20, 5).float(), weights(1, 20).float())], epsilon=0.5
+    )
     assert found.points.dtype == torch.float32
     assert found.points.shape == (30, 5)
 
@@ -150,10 +164,23 @@ def test_not_converging_is_told() -> None:
 def test_fixed_support_with_pot(epsilon: float) -> None:
     pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
     h, k = bump(0.25, 0.05), bump(0.7, 0.1)
-    found = barycenter([(LINE, h), (LINE, k)], [0.3, 0.7], support=LINE, epsilon=epsilon, tol=1e-10, max_iter=20_000)
+    found = barycenter(
+        [(LINE, h), (LINE, k)],
+        [0.3, 0.7],
+        support=LINE,
+        epsilon=epsilon,
+        tol=1e-10,
+        max_iter=20_000,
+    )
     histograms, C = torch.stack([h, k], 1).numpy(), (LINE - LINE.T).square().numpy()
     theirs = pot.bregman.barycenter(
-        histograms, C, epsilon, weights=np.array([0.3, 0.7]), method="sinkhorn_log", stopThr=1e-13, numItermax=5000
+        histograms,
+        C,
+        epsilon,
+        weights=np.array([0.3, 0.7]),
+        method="sinkhorn_log",
+        stopThr=1e-13,
+        numItermax=5000,
     )
     np.testing.assert_allclose(found.weights.numpy(), theirs, atol=1e-9)
 
@@ -173,7 +200,9 @@ def test_free_support_with_pot() -> None:
     x, y, b = cloud(0, 25, 2), cloud(1, 30, 2, 2.0), weights(1, 30)
     uniform = np.full(25, 1 / 25)
     found = barycenter([x, (y, b)], epsilon=0, tol=1e-6)
-    theirs = pot.lp.free_support_barycenter([x.numpy(), y.numpy()], [uniform, b.numpy()], x.numpy(), b=uniform, numItermax=100)
+    theirs = pot.lp.free_support_barycenter(
+        [x.numpy(), y.numpy()], [uniform, b.numpy()], x.numpy(), b=uniform, numItermax=100
+    )
     np.testing.assert_allclose(found.points.numpy(), theirs, atol=1e-6)
 
 
@@ -182,11 +211,17 @@ def test_bad_input() -> None:
     for arguments, message in [
         ({"measures": []}, "measures is empty"),
         ({"measures": [x[0]]}, r"measures\[0\] must have shape"),
-        ({"measures": [x, torch.zeros(3, 4)]}, r"measures\[1\] has dimension 4 and measures\[0\] 2"),
+        (
+            {"measures": [x, torch.zeros(3, 4)]},
+            r"measures\[1\] has dimension 4 and measures\[0\] 2",
+        ),
         ({"measures": [x, x], "weights": [0.5, 0.6]}, "weights sums to 1.1"),
         ({"measures": [x, x], "weights": [1.0]}, "weights has 1 weights for 2"),
         ({"measures": [x], "epsilon": -1.0}, r"epsilon must be >= 0, got -1\.0"),
-        ({"measures": [x], "support": x, "epsilon": 0.0}, "epsilon must be > 0 with a fixed support"),
+        (
+            {"measures": [x], "support": x, "epsilon": 0.0},
+            "epsilon must be > 0 with a fixed support",
+        ),
         ({"measures": [x], "support": x, "n_support": 3}, "support fixes the points"),
         ({"measures": [x], "cost": "euclidean"}, "pass support=points"),
         ({"measures": [x], "n_support": 0}, "n_support must be > 0"),

@@ -52,11 +52,15 @@ def test_a_good_guess_saves_steps_and_rows_do_not_meet() -> None:
     assert 0 < warm.n_iter < cold.n_iter
     assert ot.conjugate(psi.gradient, y, init=x, tol=1e-6).n_iter == 0
     alone = ot.conjugate(psi.gradient, y[3:4], tol=0, max_iter=cold.n_iter)
-    torch.testing.assert_close(alone.point[0], ot.conjugate(psi.gradient, y, tol=0, max_iter=cold.n_iter).point[3])
+    torch.testing.assert_close(
+        alone.point[0], ot.conjugate(psi.gradient, y, tol=0, max_iter=cold.n_iter).point[3]
+    )
 
 
 def test_no_solution_is_a_field_and_the_point_is_the_best_met() -> None:
-    flat = ot.conjugate(lambda t: t.clamp(-1, 1), torch.tensor([[5.0], [0.5]]), tol=1e-4, max_iter=50)
+    flat = ot.conjugate(
+        lambda t: t.clamp(-1, 1), torch.tensor([[5.0], [0.5]]), tol=1e-4, max_iter=50
+    )
     assert not flat.converged
     assert flat.residual[0].item() == pytest.approx(4.0)
     assert flat.residual[1].item() <= 1e-4
@@ -64,10 +68,15 @@ def test_no_solution_is_a_field_and_the_point_is_the_best_met() -> None:
 
 
 def test_more_steps_never_end_worse() -> None:
-    """The steps are no descent: their residuals rise and fall. What is returned is the best that was met."""
+    """The steps are no descent: their residuals rise and fall.
+
+    What is returned is the best that was met.
+    """
     C = torch.diag(torch.tensor([1e-2, 1.0, 3.0, 50.0], dtype=torch.float64))
     y = torch.randn(20, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    residuals = torch.stack([ot.conjugate(lambda t: t @ C, y, tol=0, max_iter=k).residual for k in range(25)])
+    residuals = torch.stack(
+        [ot.conjugate(lambda t: t @ C, y, tol=0, max_iter=k).residual for k in range(25)]
+    )
     assert (residuals[1:] <= residuals[:-1]).all()
     assert residuals[-1].mean() < 0.1 * residuals[0].mean()
 

@@ -27,13 +27,21 @@ def weights(seed: int, n: int) -> Tensor:
 
 sizes = st.integers(1, 12)
 seeds = st.integers(0, 10_000)
-TIGHT = {"tol": 1e-9, "max_iter": 50_000}  # with ε of the order of the cost: smaller ones take millions of iterations
+# with ε of the order of the cost: smaller ones take millions of iterations
+TIGHT = {
+    "tol": 1e-9,
+    "max_iter": 50_000,
+}
 
 
-@given(seeds, sizes, sizes, st.integers(1, 6), st.sampled_from(["sqeuclidean", "euclidean", "cosine"]))
+@given(
+    seeds, sizes, sizes, st.integers(1, 6), st.sampled_from(["sqeuclidean", "euclidean", "cosine"])
+)
 def test_marginals(seed: int, n: int, m: int, d: int, cost: str) -> None:
     a, b = weights(seed, n), weights(seed + 1, m)
-    plan = ot.sinkhorn(cloud(seed, n, d), cloud(seed + 1, m, d, 0.5), epsilon=1.0, cost=cost, a=a, b=b, **TIGHT)
+    plan = ot.sinkhorn(
+        cloud(seed, n, d), cloud(seed + 1, m, d, 0.5), epsilon=1.0, cost=cost, a=a, b=b, **TIGHT
+    )
     assert plan.converged
     torch.testing.assert_close(plan.matrix().sum(1), a, atol=1e-8, rtol=0)
     torch.testing.assert_close(plan.matrix().sum(0), b, atol=1e-8, rtol=0)
@@ -67,14 +75,19 @@ def test_permutation_of_points_permutes_the_plan(seed: int) -> None:
     x, y = cloud(seed, 8, 2), cloud(seed + 1, 6, 2)
     order = torch.randperm(8, generator=torch.Generator().manual_seed(seed))
     plain = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT).matrix()
-    torch.testing.assert_close(ot.sinkhorn(x[order], y, epsilon=1.0, **TIGHT).matrix(), plain[order], atol=1e-8, rtol=0)
+    torch.testing.assert_close(
+        ot.sinkhorn(x[order], y, epsilon=1.0, **TIGHT).matrix(), plain[order], atol=1e-8, rtol=0
+    )
 
 
 def test_batch_equals_loop() -> None:
-    x, y = torch.stack([cloud(s, 9, 3) for s in range(4)]), torch.stack([cloud(s + 9, 7, 3) for s in range(4)])
+    x = torch.stack([cloud(s, 9, 3) for s in range(4)])
+    y = torch.stack([cloud(s + 9, 7, 3) for s in range(4)])
     batched = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT)
     for i in range(4):
-        torch.testing.assert_close(batched.value[i], ot.sinkhorn(x[i], y[i], epsilon=1.0, **TIGHT).value, atol=1e-9, rtol=0)
+        torch.testing.assert_close(
+            batched.value[i], ot.sinkhorn(x[i], y[i], epsilon=1.0, **TIGHT).value, atol=1e-9, rtol=0
+        )
 
 
 def test_a_solved_problem_does_not_slow_its_batch() -> None:
@@ -103,18 +116,23 @@ def test_large_epsilon_tends_to_the_mean_cost_and_small_to_exact() -> None:
     C = ot.as_cost("sqeuclidean").matrix(x, y)
     assert ot.sinkhorn(x, y, epsilon=1e5).cost.item() == pytest.approx(C.mean().item(), rel=1e-4)
     exact = (ot.wasserstein(x, y) ** 2).item()
-    assert ot.sinkhorn(x, y, epsilon=1e-4 * C.mean().item(), max_iter=100_000).cost.item() == pytest.approx(exact, rel=3e-3)
+    assert ot.sinkhorn(
+        x, y, epsilon=1e-4 * C.mean().item(), max_iter=100_000
+    ).cost.item() == pytest.approx(exact, rel=3e-3)
 
 
 def test_zero_weights_are_as_if_absent() -> None:
     x, y = cloud(0, 6, 2), cloud(1, 5, 2)
     a = torch.tensor([0.25, 0.25, 0.25, 0.25, 0, 0], dtype=F64)
     with_zeros = ot.sinkhorn(x, y, a=a, epsilon=1.0, **TIGHT)
-    torch.testing.assert_close(with_zeros.value, ot.sinkhorn(x[:4], y, epsilon=1.0, **TIGHT).value, atol=1e-8, rtol=0)
+    torch.testing.assert_close(
+        with_zeros.value, ot.sinkhorn(x[:4], y, epsilon=1.0, **TIGHT).value, atol=1e-8, rtol=0
+    )
     assert with_zeros.matrix().isfinite().all()
     assert with_zeros.perplexity().isfinite()
     assert with_zeros.barycentric_map().isfinite().all()
-    inside = with_zeros.barycentric_map()[4:]  # a point without weight still has its place: a mean of the targets
+    # a point without weight still has its place: a mean of the targets
+    inside = with_zeros.barycentric_map()[4:]
     assert ((inside >= y.min(0).values) & (inside <= y.max(0).values)).all()
 
 
@@ -168,17 +186,23 @@ def test_barycentric_map_of_a_translation() -> None:
 
 def test_perplexity_runs_from_matching_to_independence() -> None:
     x, y = 10 * cloud(0, 16, 8), 10 * cloud(1, 16, 8)
-    assert ot.sinkhorn(x, y, epsilon=1e-2, max_iter=50_000).perplexity().item() == pytest.approx(1, abs=0.05)
+    assert ot.sinkhorn(x, y, epsilon=1e-2, max_iter=50_000).perplexity().item() == pytest.approx(
+        1, abs=0.05
+    )
     assert ot.sinkhorn(x, y, epsilon=1e6).perplexity().item() == pytest.approx(16, abs=0.1)
 
 
-@pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean", "cosine", lambda x, y: (x[:, None] - y).abs().sum(-1)])
+@pytest.mark.parametrize(
+    "cost", ["sqeuclidean", "euclidean", "cosine", lambda x, y: (x[:, None] - y).abs().sum(-1)]
+)
 def test_gradients_equal_finite_differences(cost: ot.CostLike) -> None:
     y, b = cloud(1, 4, 3), weights(3, 4)
     x, logits = cloud(0, 5, 3).requires_grad_(), cloud(2, 5, 1)[:, 0].requires_grad_()
 
     def value(x: Tensor, logits: Tensor, y: Tensor) -> Tensor:
-        return ot.sinkhorn(x, y, a=logits.softmax(0), b=b, epsilon=1.0, cost=cost, tol=1e-12, max_iter=50_000).value
+        return ot.sinkhorn(
+            x, y, a=logits.softmax(0), b=b, epsilon=1.0, cost=cost, tol=1e-12, max_iter=50_000
+        ).value
 
     assert torch.autograd.gradcheck(value, (x, logits, y.requires_grad_()), atol=1e-5)
 
@@ -198,7 +222,9 @@ def test_second_derivatives_equal_finite_differences(cost: str, rho: Any) -> Non
 
     def value(x: Tensor, left: Tensor, y: Tensor, right: Tensor) -> Tensor:
         a, b = left.softmax(0), right.softmax(0)
-        return ot.sinkhorn(x, y, a=a, b=b, epsilon=1.0, rho=rho, cost=cost, tol=1e-13, max_iter=50_000).value
+        return ot.sinkhorn(
+            x, y, a=a, b=b, epsilon=1.0, rho=rho, cost=cost, tol=1e-13, max_iter=50_000
+        ).value
 
     assert torch.autograd.gradgradcheck(value, (x, left, y, right), atol=1e-4)
 
@@ -206,7 +232,9 @@ def test_second_derivatives_equal_finite_differences(cost: str, rho: Any) -> Non
 def test_second_derivatives_in_the_cost_matrix_and_over_a_batch() -> None:
     C, b = torch.stack([cloud(s, 4, 3).abs() for s in range(2)]).requires_grad_(), weights(5, 3)
     assert torch.autograd.gradgradcheck(
-        lambda C: ot.sinkhorn(C=C, b=b, epsilon=1.0, tol=1e-13, max_iter=50_000).value, (C,), atol=1e-4
+        lambda C: ot.sinkhorn(C=C, b=b, epsilon=1.0, tol=1e-13, max_iter=50_000).value,
+        (C,),
+        atol=1e-4,
     )
 
 
@@ -232,9 +260,13 @@ def test_divergence_gradient_equals_finite_differences() -> None:
 
 def test_minibatch_energy_distance_vanishes_on_equal_batches_and_is_positive_in_the_mean() -> None:
     x = cloud(0, 32, 4)
-    assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.01).item() == pytest.approx(0, abs=1e-9)
+    assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.01).item() == pytest.approx(
+        0, abs=1e-9
+    )
     draws = [
-        ot.minibatch_energy_distance(*(cloud(4 * s + k, 32, 4, k // 2) for k in range(4)), epsilon=0.01, max_iter=5000).item()
+        ot.minibatch_energy_distance(
+            *(cloud(4 * s + k, 32, 4, k // 2) for k in range(4)), epsilon=0.01, max_iter=5000
+        ).item()
         for s in range(8)
     ]
     assert sum(draws) / len(draws) > 0
@@ -244,7 +276,10 @@ def test_energy_distance_forms() -> None:
     x, y = cloud(0, 40, 3), cloud(1, 30, 3)
     assert ot.energy_distance(x, x).item() == pytest.approx(0, abs=1e-12)
     assert ot.energy_distance(x, y).item() > 0
-    draws = [ot.energy_distance(cloud(s, 10, 2), cloud(s + 1000, 10, 2), unbiased=True).item() for s in range(400)]
+    draws = [
+        ot.energy_distance(cloud(s, 10, 2), cloud(s + 1000, 10, 2), unbiased=True).item()
+        for s in range(400)
+    ]
     mean, error = sum(draws) / 400, torch.tensor(draws).std().item() / 20
     assert abs(mean) < 4 * error
 
@@ -252,7 +287,9 @@ def test_energy_distance_forms() -> None:
 def test_half_precision_is_computed_in_float32_and_integers_are_refused() -> None:
     x = cloud(0, 6, 2).half()
     assert ot.sinkhorn(x, x, epsilon=0.5).value.dtype == torch.float32
-    with pytest.raises(TypeError, match=r"x must be floating point, got torch.int64: use x.float\(\)"):
+    with pytest.raises(
+        TypeError, match=r"x must be floating point, got torch.int64: use x.float\(\)"
+    ):
         ot.sinkhorn(torch.ones(3, 2, dtype=torch.int64), torch.ones(3, 2), epsilon=1)
 
 
@@ -281,7 +318,9 @@ def test_the_door_names_the_parameter(arguments: dict, message: str) -> None:
 @pytest.mark.parametrize("scale", [1e-12, 1e-4, 1e4, 1e12])
 def test_scales(scale: float) -> None:
     x, y = cloud(0, 10, 3), cloud(1, 10, 3)
-    value = ot.sinkhorn((x * scale).float(), (y * scale).float(), epsilon=0.1 * scale**2).value.item()
+    value = ot.sinkhorn(
+        (x * scale).float(), (y * scale).float(), epsilon=0.1 * scale**2
+    ).value.item()
     assert value / scale**2 == pytest.approx(ot.sinkhorn(x, y, epsilon=0.1).value.item(), rel=1e-3)
 
 
@@ -292,7 +331,8 @@ def test_awkward_inputs() -> None:
     assert ot.sinkhorn(same, same, epsilon=0.1).value.item() == pytest.approx(0, abs=1e-6)
     strided = cloud(0, 4, 6).T
     torch.testing.assert_close(
-        ot.sinkhorn(strided, strided + 1, epsilon=1).value, ot.sinkhorn(strided.contiguous(), strided + 1, epsilon=1).value
+        ot.sinkhorn(strided, strided + 1, epsilon=1).value,
+        ot.sinkhorn(strided.contiguous(), strided + 1, epsilon=1).value,
     )
 
 

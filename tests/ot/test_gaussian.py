@@ -33,8 +33,12 @@ def rotation(seed: int, d: int) -> Tensor:
 
 @given(st.floats(-5, 5), st.floats(0, 5), st.floats(0, 5))
 def test_one_dimension(shift: float, s: float, t: float) -> None:
-    m1, m2, C1, C2 = (torch.tensor(v, dtype=torch.float64) for v in ([0.0], [shift], [[s * s]], [[t * t]]))
-    assert bures_wasserstein(m1, C1, m2, C2).item() == pytest.approx(shift**2 + (s - t) ** 2, abs=1e-12)
+    m1, m2, C1, C2 = (
+        torch.tensor(v, dtype=torch.float64) for v in ([0.0], [shift], [[s * s]], [[t * t]])
+    )
+    assert bures_wasserstein(m1, C1, m2, C2).item() == pytest.approx(
+        shift**2 + (s - t) ** 2, abs=1e-12
+    )
 
 
 @given(seeds, dimensions)
@@ -50,7 +54,9 @@ def test_symmetry_scaling_rotation_and_zero(seed: int, d: int, scale: float) -> 
     (m1, C1), (m2, C2) = gaussian(seed, d), gaussian(seed + 1, d)
     plain, Q = bures_wasserstein(m1, C1, m2, C2), rotation(seed, d)
     torch.testing.assert_close(bures_wasserstein(m2, C2, m1, C1), plain)
-    torch.testing.assert_close(bures_wasserstein(scale * m1, scale**2 * C1, scale * m2, scale**2 * C2), scale**2 * plain)
+    torch.testing.assert_close(
+        bures_wasserstein(scale * m1, scale**2 * C1, scale * m2, scale**2 * C2), scale**2 * plain
+    )
     torch.testing.assert_close(bures_wasserstein(Q @ m1, Q @ C1 @ Q.T, Q @ m2, Q @ C2 @ Q.T), plain)
     assert plain > 0
     assert bures_wasserstein(m1, C1, m1, C1).item() == pytest.approx(0, abs=1e-12)
@@ -86,7 +92,9 @@ def test_the_map_pushes_one_gaussian_to_the_other(seed: int, d: int) -> None:
     torch.testing.assert_close(to(m1[None])[0], m2)
     x = cloud(seed, 4, d)
     torch.testing.assert_close(to.inverse()(to(x)), x, atol=1e-7, rtol=1e-7)
-    torch.testing.assert_close(to.inverse()(x), gaussian_map(m2, C2, m1, C1)(x), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        to.inverse()(x), gaussian_map(m2, C2, m1, C1)(x), atol=1e-6, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("rank1", "rank2"), [(2, 4), (2, 2), (4, 2), (1, 3)])
@@ -109,7 +117,9 @@ def test_an_eigenvalue_below_rounding_counts_as_zero() -> None:
 def test_rounding_in_symmetry_is_mended() -> None:
     (m1, C1), (m2, C2) = gaussian(0, 4), gaussian(1, 4)
     skew = 1e-4 * (cloud(2, 4, 4) - cloud(2, 4, 4).T)
-    torch.testing.assert_close(bures_wasserstein(m1, C1 + skew, m2, C2), bures_wasserstein(m1, C1, m2, C2))
+    torch.testing.assert_close(
+        bures_wasserstein(m1, C1 + skew, m2, C2), bures_wasserstein(m1, C1, m2, C2)
+    )
 
 
 def test_an_affine_map_multiplies_from_the_left() -> None:
@@ -126,7 +136,10 @@ def by_factor(A: Tensor, B: Tensor) -> Tensor:
 CASES = {
     "generic": (cloud(0, 3, 3), cloud(1, 3, 3)),
     "repeated eigenvalues": (2 * rotation(0, 3), 3 * rotation(1, 3)),
-    "one repeated": (torch.diag(torch.tensor([1.0, 1.0, 2.0], dtype=torch.float64)), torch.eye(3, dtype=torch.float64)),
+    "one repeated": (
+        torch.diag(torch.tensor([1.0, 1.0, 2.0], dtype=torch.float64)),
+        torch.eye(3, dtype=torch.float64),
+    ),
     "equal": (cloud(0, 3, 3), cloud(0, 3, 3)),
 }
 
@@ -147,7 +160,9 @@ def test_gradients_equal_finite_differences(case: str) -> None:
 
 
 def test_gradient_along_the_support_of_a_singular_covariance() -> None:
-    """Both live in one plane: there everything is as in two dimensions, and across it nothing moves."""
+    """Both live in one plane: there everything is as in two dimensions, and across it nothing
+    moves.
+    """
     E = rotation(3, 4)[:, :2]
     A, B = cloud(0, 2, 2), cloud(1, 2, 2)
 
@@ -158,17 +173,26 @@ def test_gradient_along_the_support_of_a_singular_covariance() -> None:
 
     for whole, plane in zip(gradients(E), gradients(torch.eye(2, dtype=A.dtype)), strict=True):
         torch.testing.assert_close(E.T @ whole @ E, plane, atol=1e-6, rtol=1e-6)
-        torch.testing.assert_close(whole - E @ E.T @ whole @ E @ E.T, torch.eye(4, dtype=A.dtype) - E @ E.T, atol=1e-9, rtol=0)
+        torch.testing.assert_close(
+            whole - E @ E.T @ whole @ E @ E.T,
+            torch.eye(4, dtype=A.dtype) - E @ E.T,
+            atol=1e-9,
+            rtol=0,
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("rank1", "rank2"), [(1, 1), (3, 6), (6, 3), (6, 6)])
-def test_gradients_are_finite_at_zero_eigenvalues_and_at_equality(dtype: torch.dtype, rank1: int, rank2: int) -> None:
+def test_gradients_are_finite_at_zero_eigenvalues_and_at_equality(
+    dtype: torch.dtype, rank1: int, rank2: int
+) -> None:
     zero = torch.zeros(6, dtype=dtype)
     for C2 in (covariance(1, 6, rank2), covariance(0, 6, rank1), torch.zeros(6, 6)):
         C1, C2 = covariance(0, 6, rank1).to(dtype).requires_grad_(), C2.to(dtype).requires_grad_()
         to = gaussian_map(zero, C1, zero, C2)
-        for gradient in torch.autograd.grad(bures_wasserstein(zero, C1, zero, C2) + to.matrix.sum(), (C1, C2)):
+        for gradient in torch.autograd.grad(
+            bures_wasserstein(zero, C1, zero, C2) + to.matrix.sum(), (C1, C2)
+        ):
             assert gradient.isfinite().all()
             assert gradient.abs().max() < 1e3
 
@@ -184,16 +208,16 @@ def test_equal_covariances_have_gradient_zero() -> None:
 def test_never_negative_in_float32() -> None:
     for seed in range(20):
         m, C = gaussian(seed, 12)
-        assert bures_wasserstein(m.float(), C.float(), m.float(), C.float() * (1 + 1e-6)).item() >= 0
+        assert (
+            bures_wasserstein(m.float(), C.float(), m.float(), C.float() * (1 + 1e-6)).item() >= 0
+        )
 
 
 def test_batches_broadcast() -> None:
     pairs = [(gaussian(s, 3), gaussian(s + 9, 3)) for s in range(4)]
-    m1, C1, m2 = (
-        torch.stack([p[0][0] for p in pairs]),
-        torch.stack([p[0][1] for p in pairs]),
-        torch.stack([p[1][0] for p in pairs]),
-    )
+    m1 = torch.stack([p[0][0] for p in pairs])
+    C1 = torch.stack([p[0][1] for p in pairs])
+    m2 = torch.stack([p[1][0] for p in pairs])
     C2 = pairs[0][1][1]
     found, maps = bures_wasserstein(m1, C1, m2, C2), gaussian_map(m1, C1, m2, C2)
     for i in range(4):
@@ -202,7 +226,9 @@ def test_batches_broadcast() -> None:
 
 
 def test_float32_keeps_small_eigenvalues() -> None:
-    """A spectrum that falls by 1e6: square roots of eigenvalues of the product would be wrong by √ε."""
+    """A spectrum that falls by 1e6: square roots of eigenvalues of the product would be wrong by
+    √ε.
+    """
     d = 40
     spectrum = torch.logspace(0, -6, d, dtype=torch.float64)
     C1, C2 = (rotation(s, d) * spectrum @ rotation(s, d).T for s in (0, 1))
@@ -213,7 +239,7 @@ def test_float32_keeps_small_eigenvalues() -> None:
 
 
 @given(seeds, dimensions, st.integers(1, 4))
-def test_barycentre_of_commuting_covariances(seed: int, d: int, k: int) -> None:
+def test_barycenter_of_commuting_covariances(seed: int, d: int, k: int) -> None:
     Q, s, w = rotation(seed, d), cloud(seed, k, d).abs(), weights(seed, k)
     found = gaussian_barycenter(s, Q * s[:, None].square() @ Q.T, w, tol=1e-10)
     root = (w[:, None] * s).sum(0)
@@ -223,12 +249,10 @@ def test_barycentre_of_commuting_covariances(seed: int, d: int, k: int) -> None:
 
 
 @given(seeds, st.integers(2, 4))
-def test_barycentre_is_the_mean_of_its_maps_and_no_neighbour_is_better(seed: int, d: int) -> None:
-    C, w, zero = (
-        torch.stack([covariance(seed + s, d) for s in range(3)]),
-        weights(seed, 3),
-        torch.zeros(3, d, dtype=torch.float64),
-    )
+def test_barycenter_is_the_mean_of_its_maps_and_no_neighbor_is_better(seed: int, d: int) -> None:
+    C = torch.stack([covariance(seed + s, d) for s in range(3)])
+    w = weights(seed, 3)
+    zero = torch.zeros(3, d, dtype=torch.float64)
     found = gaussian_barycenter(zero, C, w, tol=1e-12, max_iter=1000)
     B = found.covariance
     mean_map = (w[:, None, None] * gaussian_map(zero, B.expand(3, d, d), zero, C).matrix).sum(0)
@@ -242,7 +266,7 @@ def test_barycentre_is_the_mean_of_its_maps_and_no_neighbour_is_better(seed: int
     assert found.n_iter > 1
 
 
-def test_barycentre_of_two_lies_on_the_geodesic() -> None:
+def test_barycenter_of_two_lies_on_the_geodesic() -> None:
     (m1, C1), (m2, C2) = gaussian(0, 3), gaussian(1, 3)
     t = torch.tensor([0.7, 0.3], dtype=C1.dtype)
     found = gaussian_barycenter(torch.stack([m1, m2]), torch.stack([C1, C2]), t, tol=1e-12)
@@ -250,13 +274,17 @@ def test_barycentre_of_two_lies_on_the_geodesic() -> None:
     torch.testing.assert_close(found.covariance, along @ C1 @ along, atol=1e-9, rtol=1e-8)
 
 
-def test_barycentre_batches_gradients_and_singular_covariances() -> None:
+def test_barycenter_batches_gradients_and_singular_covariances() -> None:
     means, C = cloud(0, 2, 3), torch.stack([covariance(s, 3) for s in range(2)])
     batch = gaussian_barycenter(torch.stack([means, means + 1]), torch.stack([C, 4 * C]), tol=1e-10)
     alone = gaussian_barycenter(means, C, tol=1e-10)
-    torch.testing.assert_close(batch.covariance, torch.stack([alone.covariance, 4 * alone.covariance]))
+    torch.testing.assert_close(
+        batch.covariance, torch.stack([alone.covariance, 4 * alone.covariance])
+    )
     A = cloud(3, 6, 3).view(2, 3, 3).requires_grad_()
-    assert torch.autograd.gradcheck(lambda A: gaussian_barycenter(means, A @ A.mT, tol=1e-12).covariance, (A,), atol=1e-4)
+    assert torch.autograd.gradcheck(
+        lambda A: gaussian_barycenter(means, A @ A.mT, tol=1e-12).covariance, (A,), atol=1e-4
+    )
     flat = gaussian_barycenter(means, torch.stack([covariance(s, 3, 1) for s in range(2)]))
     assert flat.covariance.isfinite().all()
     nothing = gaussian_barycenter(means, 0 * C)
@@ -266,18 +294,28 @@ def test_barycentre_batches_gradients_and_singular_covariances() -> None:
     torch.testing.assert_close(tiny.covariance, 1e-9 * alone.covariance, atol=0, rtol=1e-7)
 
 
-def test_barycentre_that_does_not_converge_says_so() -> None:
-    with pytest.warns(RuntimeWarning, match=r"gaussian_barycenter did not reach tol=1e-12: raise max_iter"):
+def test_barycenter_that_does_not_converge_says_so() -> None:
+    with pytest.warns(
+        RuntimeWarning, match=r"gaussian_barycenter did not reach tol=1e-12: raise max_iter"
+    ):
         found = gaussian_barycenter(
-            torch.zeros(2, 3), torch.stack([covariance(s, 3) for s in range(2)]).float(), tol=1e-12, max_iter=2
+            torch.zeros(2, 3),
+            torch.stack([covariance(s, 3) for s in range(2)]).float(),
+            tol=1e-12,
+            max_iter=2,
         )
     assert not found.converged
     assert found.n_iter == 2
 
 
 def test_a_second_derivative_raises() -> None:
-    C1, C2, zero = covariance(0, 3).requires_grad_(), covariance(1, 3), torch.zeros(3, dtype=torch.float64)
-    for value in (bures_wasserstein(zero, C1, zero, C2), gaussian_map(zero, C1, zero, C2).matrix.sum()):
+    C1 = covariance(0, 3).requires_grad_()
+    C2 = covariance(1, 3)
+    zero = torch.zeros(3, dtype=torch.float64)
+    for value in (
+        bures_wasserstein(zero, C1, zero, C2),
+        gaussian_map(zero, C1, zero, C2).matrix.sum(),
+    ):
         (gradient,) = torch.autograd.grad(value, C1, create_graph=True)
         with pytest.raises(RuntimeError, match="can be differentiated once"):
             gradient.sum().backward()
@@ -291,8 +329,14 @@ EYE = torch.eye(2)
     [
         ({"C1": -EYE}, "C1 has a negative eigenvalue, -1: a covariance"),
         ({"C2": torch.tensor([[1.0, 2.0], [2.0, 1.0]])}, "C2 has a negative eigenvalue, -1"),
-        ({"C1": torch.tensor([[1.0, 0.5], [0.0, 1.0]])}, r"C1 is not symmetric, by 0\.5: pass \(C1 \+ C1\.mT\) / 2"),
-        ({"C1": torch.ones(2, 3)}, r"C1 must have shape \(\.\.\., 2, 2\) to go with m1, got \(2, 3\)"),
+        (
+            {"C1": torch.tensor([[1.0, 0.5], [0.0, 1.0]])},
+            r"C1 is not symmetric, by 0\.5: pass \(C1 \+ C1\.mT\) / 2",
+        ),
+        (
+            {"C1": torch.ones(2, 3)},
+            r"C1 must have shape \(\.\.\., 2, 2\) to go with m1, got \(2, 3\)",
+        ),
         ({"m1": torch.ones(3)}, r"C1 must have shape \(\.\.\., 3, 3\) to go with m1"),
         ({"m1": torch.ones(3), "C1": torch.eye(3)}, "C1 has dimension 3 and C2 2"),
         ({"m2": torch.tensor([0.0, torch.nan])}, "m2 holds NaN"),

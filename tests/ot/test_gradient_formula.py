@@ -1,4 +1,6 @@
-"""The gradient formula ∇W(θ) = E[∂g(ζ)ᵀ ∇ψᶜ(g(ζ))] against central differences of W: where it holds, and where it cannot."""
+"""The gradient formula ∇W(θ) = E[∂g(ζ)ᵀ ∇ψᶜ(g(ζ))] against central differences of W: where it
+holds, and where it cannot.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def differences(loss: Loss, theta: Tensor, step: float = 1e-3) -> Tensor:
 
 
 def entropic(g: Generator, epsilon: float, y: Tensor = Y, b: Tensor = B) -> Loss:
-    """W at its best potential; the potential is held fixed in the gradient, which is therefore the formula."""
+    """W at its best potential; the potential is held fixed in the gradient, which is therefore the
+    formula.
+    """
 
     def loss(theta: Tensor) -> Tensor:
         x = g(theta)
@@ -91,7 +95,9 @@ def cost_of_cells(y: Tensor, psi: Tensor, box: ot.Box) -> Tensor:
 
 
 def exact_affine(theta: Tensor, y: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """W² and the best potential: seen from the generator, the targets move and the box stays upright."""
+    """W² and the best potential: seen from the generator, the targets move and the box stays
+    upright.
+    """
     seen = (y - theta[:2]) @ rotation(theta[4])
     half = (theta[2:4] / 2).tolist()
     box = ot.Box((-half[0], -half[1]), (half[0], half[1]))
@@ -100,7 +106,7 @@ def exact_affine(theta: Tensor, y: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_unregularised_with_a_density(seed: int) -> None:
+def test_unregularized_with_a_density(seed: int) -> None:
     y, b = cloud(seed, 7, 2), weights(seed, 7)
     theta = torch.tensor([0.3, -0.4, 1.7, 0.8, 0.5], dtype=F64) + 0.1 * cloud(seed + 9, 5, 1)[:, 0]
 
@@ -119,12 +125,17 @@ def test_entropic_for_a_point_mass(epsilon: float) -> None:
     for theta in PLACES:
         assert_holds(loss, theta)
         torch.testing.assert_close(formula(loss, theta), 2 * (theta - MEAN), atol=2e-5, rtol=0)
-        assert loss(theta).item() == pytest.approx(((theta - Y).square().sum(1) @ B).item(), rel=1e-6)
+        assert loss(theta).item() == pytest.approx(
+            ((theta - Y).square().sum(1) @ B).item(), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("epsilon", [0.02, 0.2, 2.0])
 def test_entropic_for_discrete_latents(epsilon: float) -> None:
-    for theta in (torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64), torch.tensor([-0.2, -0.1, 0.7, 1.5, 1.2], dtype=F64)):
+    for theta in (
+        torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64),
+        torch.tensor([-0.2, -0.1, 0.7, 1.5, 1.2], dtype=F64),
+    ):
         assert_holds(entropic(codes, epsilon), theta)
 
 
@@ -134,7 +145,10 @@ def test_entropic_for_a_network(epsilon: float) -> None:
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 2.0])
-@pytest.mark.parametrize(("g", "theta"), [(dirac, PLACES[3]), (codes, torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64))])
+@pytest.mark.parametrize(
+    ("g", "theta"),
+    [(dirac, PLACES[3]), (codes, torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64))],
+)
 def test_sinkhorn_divergence(g: Generator, theta: Tensor, epsilon: float) -> None:
     def loss(theta: Tensor) -> Tensor:
         return ot.sinkhorn_divergence(g(theta), Y, epsilon=epsilon, b=B, tol=1e-10, max_iter=20_000)
@@ -147,7 +161,10 @@ def test_sinkhorn_divergence(g: Generator, theta: Tensor, epsilon: float) -> Non
         assert (truth - cross).norm() > 0.05, "the codes repel each other"
 
 
-@pytest.mark.parametrize(("g", "theta"), [(dirac, PLACES[3]), (codes, torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64))])
+@pytest.mark.parametrize(
+    ("g", "theta"),
+    [(dirac, PLACES[3]), (codes, torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64))],
+)
 def test_the_exact_plan_knows_how_mass_is_split(g: Generator, theta: Tensor) -> None:
     """Unlike ψᶜ: for finitely many points `wasserstein` takes its gradient from the plan."""
     assert_holds(lambda t: ot.wasserstein(g(t), Y, b=B) ** 2, theta)
@@ -180,14 +197,19 @@ def test_a_point_mass_lies_where_all_cells_meet() -> None:
 
 
 def test_a_point_mass_has_no_formula_at_any_place() -> None:
-    """Each cell's gradient 2 (θ − yⱼ) is off by 2 |yⱼ − mean|, at least 1.878, and so is what autograd gives."""
+    """Each cell's gradient 2 (θ − yⱼ) is off by 2 |yⱼ − mean|, at least 1.878, and so is what
+    autograd gives.
+    """
     least = 2 * (Y - MEAN).norm(dim=1).min()
     assert least.item() == pytest.approx(1.8788, abs=1e-4)
     for theta in PLACES:
         truth = differences(lambda t: ot.wasserstein(dirac(t), Y, b=B) ** 2, theta)
         offered = 2 * (theta - Y)
-        torch.testing.assert_close((offered - truth).norm(dim=1), 2 * (Y - MEAN).norm(dim=1), atol=1e-6, rtol=0)
-        torch.testing.assert_close(B @ offered, truth, atol=1e-6, rtol=0)  # only the unknown mixture of all is right
+        torch.testing.assert_close(
+            (offered - truth).norm(dim=1), 2 * (Y - MEAN).norm(dim=1), atol=1e-6, rtol=0
+        )
+        # only the unknown mixture of all is right
+        torch.testing.assert_close(B @ offered, truth, atol=1e-6, rtol=0)
         for noise in 1e-9 * cloud(1, 4, 3):  # the last digits of ψ choose
             psi = best_dirac(theta) + noise
             found = formula(lambda t, psi=psi: value(psi, dirac(t)), theta)
@@ -196,8 +218,12 @@ def test_a_point_mass_has_no_formula_at_any_place() -> None:
 
 
 def test_two_codes_have_no_formula_at_any_place() -> None:
-    """Two equal codes send 50 : 30 : 20 to three targets, so that one is split; every choice misses by 0.721 or more."""
-    misses = torch.stack([2 * (Y[list(chosen)].mean(0) - MEAN).norm() for chosen in product(range(3), repeat=2)])
+    """Two equal codes send 50 : 30 : 20 to three targets, so that one is split; every choice misses
+    by 0.721 or more.
+    """
+    misses = torch.stack(
+        [2 * (Y[list(chosen)].mean(0) - MEAN).norm() for chosen in product(range(3), repeat=2)]
+    )
     assert misses.min().item() == pytest.approx(0.7211, abs=1e-4)
     for theta in PLACES:
         truth = differences(lambda t: ot.wasserstein(codes(t), Y, b=B) ** 2, theta)
@@ -212,7 +238,9 @@ def test_two_codes_have_no_formula_at_any_place() -> None:
 
 @pytest.fixture(scope="module")
 def script(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("plot_gradient_formula", repository / "examples" / "plot_gradient_formula.py")
+    spec = importlib.util.spec_from_file_location(
+        "plot_gradient_formula", repository / "examples" / "plot_gradient_formula.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -20,7 +20,11 @@ from tests.ot.test_entropic import cloud, weights
 seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 6)
 losses = st.sampled_from(["square", "kl"])
-TIGHT = {"tol": 1e-9, "max_iter": 5000}  # with ε of the order of F: smaller ones make the inner problems slow
+# with ε of the order of F: smaller ones make the inner problems slow
+TIGHT = {
+    "tol": 1e-9,
+    "max_iter": 5000,
+}
 
 
 def distances(seed: int, n: int, d: int = 2) -> Tensor:
@@ -39,7 +43,10 @@ def integrand(Cx: Tensor, Cy: Tensor, loss: str = "square") -> Tensor:
 
 
 def objective(P: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Tensor:
-    return epsilon * torch.special.xlogy(P, P / (a[..., :, None] * b[..., None, :]).clamp_min(1e-300)).sum()
+    return (
+        epsilon
+        * torch.special.xlogy(P, P / (a[..., :, None] * b[..., None, :]).clamp_min(1e-300)).sum()
+    )
 
 
 @given(seeds, sizes, sizes, losses)
@@ -50,13 +57,17 @@ def test_value_and_cost_equal_the_four_index_sums(seed: int, n: int, m: int, los
     quadratic = torch.einsum("ijkl,ij,kl->", integrand(Cx, Cy, loss), P, P)
     assert plan.converged
     torch.testing.assert_close(plan.cost, quadratic, atol=1e-8, rtol=1e-7)
-    torch.testing.assert_close(plan.value, quadratic + objective(P, a, b, 5.0), atol=1e-8, rtol=1e-7)
+    torch.testing.assert_close(
+        plan.value, quadratic + objective(P, a, b, 5.0), atol=1e-8, rtol=1e-7
+    )
     torch.testing.assert_close(P.sum(1), a, atol=1e-8, rtol=0)
     torch.testing.assert_close(P.sum(0), b, atol=1e-8, rtol=0)
 
 
 @given(seeds, sizes, sizes, losses)
-def test_the_plan_and_its_potentials_are_stationary_for_the_full_gradient(seed: int, n: int, m: int, loss: str) -> None:
+def test_the_plan_and_its_potentials_are_stationary_for_the_full_gradient(
+    seed: int, n: int, m: int, loss: str
+) -> None:
     Cx, Cy, a, b = relation(seed, n), relation(seed + 1, m), weights(seed, n), weights(seed + 1, m)
     plan = gromov_wasserstein(Cx, Cy, epsilon=5.0, a=a, b=b, loss=loss, **TIGHT)
     P = plan.matrix().clone().requires_grad_()
@@ -71,7 +82,12 @@ def test_weights_of_zero_are_as_if_absent(seed: int) -> None:
     a = torch.tensor([0.25, 0.25, 0.25, 0.25, 0, 0], dtype=torch.float64)
     plan = gromov_wasserstein(Cx, Cy, epsilon=10.0, a=a, **TIGHT)
     assert plan.matrix().isfinite().all()
-    torch.testing.assert_close(plan.value, gromov_wasserstein(Cx[:4, :4], Cy, epsilon=10.0, **TIGHT).value, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(
+        plan.value,
+        gromov_wasserstein(Cx[:4, :4], Cy, epsilon=10.0, **TIGHT).value,
+        atol=1e-7,
+        rtol=1e-7,
+    )
 
 
 @given(seeds, st.integers(2, 8), st.integers(2, 8))
@@ -109,7 +125,13 @@ def test_a_permuted_space_is_recovered_at_small_epsilon(seed: int) -> None:
     C = distances(seed, 9, 3)
     C = C / C.mean()
     order = torch.randperm(9, generator=torch.Generator().manual_seed(seed))
-    plan = gromov_wasserstein(C, C[order][:, order], epsilon=0.01, n_starts=4, generator=torch.Generator().manual_seed(seed))
+    plan = gromov_wasserstein(
+        C,
+        C[order][:, order],
+        epsilon=0.01,
+        n_starts=4,
+        generator=torch.Generator().manual_seed(seed),
+    )
     assert plan.cost.item() == pytest.approx(0, abs=2e-3)
     assert torch.equal(order[plan.matrix().argmax(1)], torch.arange(9))
 
@@ -120,13 +142,17 @@ def circle(n: int) -> Tensor:
     return ot.as_cost("sqeuclidean").matrix(x, x)
 
 
-def test_several_starts_leave_the_saddle_of_symmetric_spaces_and_depend_on_the_generator_alone() -> None:
+def test_several_starts_leave_the_saddle_of_symmetric_spaces_and_depend_on_the_generator_alone() -> (
+    None
+):
     C = circle(12)
     stuck = gromov_wasserstein(C, C, epsilon=0.05)
     torch.testing.assert_close(stuck.matrix(), torch.full_like(C, 1 / 144))
 
     def best(seed: int) -> ot.Plan:
-        return gromov_wasserstein(C, C, epsilon=0.05, n_starts=3, generator=torch.Generator().manual_seed(seed))
+        return gromov_wasserstein(
+            C, C, epsilon=0.05, n_starts=3, generator=torch.Generator().manual_seed(seed)
+        )
 
     assert best(0).value < stuck.value - 1
     assert torch.equal(best(0).matrix(), best(0).matrix())
@@ -135,7 +161,9 @@ def test_several_starts_leave_the_saddle_of_symmetric_spaces_and_depend_on_the_g
 
 def test_the_better_run_is_taken_problem_by_problem_and_never_a_broken_one() -> None:
     def run(number: int, *values: float) -> _quadratic.Found:
-        filled = [torch.full((4, *shape), float(number)) for shape in ((2, 3), (2,), (3,), (), (), ())]
+        filled = [
+            torch.full((4, *shape), float(number)) for shape in ((2, 3), (2,), (3,), (), (), ())
+        ]
         P, f, g, error, _, change = filled
         return _quadratic.Found(P, f, g, error, torch.tensor(values), change, number)
 
@@ -148,9 +176,12 @@ def test_the_better_run_is_taken_problem_by_problem_and_never_a_broken_one() -> 
 
 
 def test_profiles_are_compared_by_twice_the_squared_distance_of_rows() -> None:
-    """Mémoli's third lower bound, linearised; 64 quantiles are exact for weights that are multiples of 1/64."""
+    """Mémoli's third lower bound, linearized; 64 quantiles are exact for weights that are multiples
+    of 1/64.
+    """
     Cx, Cy = relation(0, 4), relation(1, 8)
-    a, b = torch.tensor([0.25, 0.5, 0.125, 0.125], dtype=Cx.dtype), torch.full((8,), 0.125, dtype=Cx.dtype)
+    a = torch.tensor([0.25, 0.5, 0.125, 0.125], dtype=Cx.dtype)
+    b = torch.full((8,), 0.125, dtype=Cx.dtype)
     found = _quadratic.profile_match(Cx, Cy, a, b)
     for i, j in itertools.product(range(4), range(8)):
         exact = ot.wasserstein(Cx[i, :, None], Cy[j, :, None], a=a, b=b) ** 2
@@ -159,7 +190,9 @@ def test_profiles_are_compared_by_twice_the_squared_distance_of_rows() -> None:
 
 def test_the_second_start_needs_no_generator_and_may_end_much_lower() -> None:
     Cx, Cy = distances(6, 8), distances(106, 8)
-    one, two = (gromov_wasserstein(Cx / Cx.mean(), Cy / Cy.mean(), epsilon=0.05, n_starts=n) for n in (1, 2))
+    one, two = (
+        gromov_wasserstein(Cx / Cx.mean(), Cy / Cy.mean(), epsilon=0.05, n_starts=n) for n in (1, 2)
+    )
     assert two.value < one.value - 0.1
 
 
@@ -168,7 +201,9 @@ def test_more_starts_never_end_higher() -> None:
     C = C / C.mean()
     options = {"epsilon": 0.02, "max_iter": 400}
     one = gromov_wasserstein(C, C.flip(0), **options)
-    many = gromov_wasserstein(C, C.flip(0), n_starts=5, generator=torch.Generator().manual_seed(0), **options)
+    many = gromov_wasserstein(
+        C, C.flip(0), n_starts=5, generator=torch.Generator().manual_seed(0), **options
+    )
     assert (many.value <= one.value).all()
     P = many.matrix()
     for i in range(3):
@@ -232,7 +267,9 @@ def test_float32_keeps_the_tolerances_on_a_problem_of_low_rank() -> None:
     assert plan.converged
     assert plan.value.dtype == torch.float32
     assert (P.sum(0) - 1 / 140).abs().sum() + (P.sum(1) - 1 / 150).abs().sum() <= 2e-3
-    assert plan.value.item() == pytest.approx(gromov_wasserstein(Cx, Cy, epsilon=0.1, tol=1e-6).value.item(), rel=2e-3)
+    assert plan.value.item() == pytest.approx(
+        gromov_wasserstein(Cx, Cy, epsilon=0.1, tol=1e-6).value.item(), rel=2e-3
+    )
 
 
 @pytest.mark.parametrize("loss", ["square", "kl"])
@@ -256,7 +293,9 @@ def test_cost_has_the_gradient_at_fixed_plan_and_a_second_derivative_raises() ->
     C = distances(0, 5).requires_grad_()
     plan = gromov_wasserstein(C, distances(1, 4), epsilon=10.0, **TIGHT)
     P = plan.matrix()
-    (expected,) = torch.autograd.grad(torch.einsum("ijkl,ij,kl->", integrand(C, distances(1, 4)), P, P), C)
+    (expected,) = torch.autograd.grad(
+        torch.einsum("ijkl,ij,kl->", integrand(C, distances(1, 4)), P, P), C
+    )
     (of_cost,) = torch.autograd.grad(plan.cost, C)
     (of_value,) = torch.autograd.grad(plan.value, C, create_graph=True)
     torch.testing.assert_close(of_cost, expected, atol=1e-7, rtol=0)
@@ -267,9 +306,15 @@ def test_cost_has_the_gradient_at_fixed_plan_and_a_second_derivative_raises() ->
 
 @given(seeds, sizes, sizes)
 def test_fused_runs_from_sinkhorn_to_gromov(seed: int, n: int, m: int) -> None:
-    C, Cx, Cy, a = relation(seed, 6)[:n, :m], relation(seed + 1, n), relation(seed + 2, m), weights(seed, n)
-    none, whole = (fused_gromov_wasserstein(C, Cx, Cy, epsilon=5.0, a=a, alpha=s, **TIGHT) for s in (0.0, 1.0))
-    linear, quadratic = ot.sinkhorn(C=C, a=a, epsilon=5.0, tol=1e-9), gromov_wasserstein(Cx, Cy, a=a, epsilon=5.0, **TIGHT)
+    C = relation(seed, 6)[:n, :m]
+    Cx = relation(seed + 1, n)
+    Cy = relation(seed + 2, m)
+    a = weights(seed, n)
+    none, whole = (
+        fused_gromov_wasserstein(C, Cx, Cy, epsilon=5.0, a=a, alpha=s, **TIGHT) for s in (0.0, 1.0)
+    )
+    linear = ot.sinkhorn(C=C, a=a, epsilon=5.0, tol=1e-9)
+    quadratic = gromov_wasserstein(Cx, Cy, a=a, epsilon=5.0, **TIGHT)
     for fused, other in ((none, linear), (whole, quadratic)):
         torch.testing.assert_close(fused.value, other.value, atol=1e-8, rtol=1e-8)
         torch.testing.assert_close(fused.cost, other.cost, atol=1e-7, rtol=1e-7)
@@ -284,12 +329,15 @@ def test_random_relations_that_are_nowhere_convex_converge() -> None:
 
 def test_the_length_of_a_move() -> None:
     before, omega = torch.ones(4, 1, 2), torch.tensor([1.0, 2.0, 1.0, 15.0]).reshape(4, 1, 1)
-    after = torch.tensor([0.5, 1.5, -1.0, 1.1]).reshape(4, 1, 1) * before  # slow, leaving a saddle, oscillating, leaving it again
+    # slow, leaving a saddle, oscillating, leaving it again
+    after = torch.tensor([0.5, 1.5, -1.0, 1.1]).reshape(4, 1, 1) * before
     assert _quadratic._relaxation(omega, after, before).flatten().tolist() == [2, 4, 0.5, 20]
     assert torch.equal(_quadratic._relaxation(omega, before, None), omega)
 
 
-def test_inner_problems_are_solved_finely_enough_and_start_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inner_problems_are_solved_finely_enough_and_start_warm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     starts, solve = [], _quadratic.solve
 
     def recorded(C: Tensor, a: Tensor, b: Tensor, *rest: Any) -> Any:
@@ -307,7 +355,9 @@ def test_inner_problems_are_solved_finely_enough_and_start_warm(monkeypatch: pyt
 
 def test_a_plan_whose_cost_still_changes_has_not_converged() -> None:
     with pytest.warns(RuntimeWarning, match="did not reach"):
-        plan = gromov_wasserstein(distances(0, 10), distances(1, 10), epsilon=10.0, tol=0.02, max_iter=1)
+        plan = gromov_wasserstein(
+            distances(0, 10), distances(1, 10), epsilon=10.0, tol=0.02, max_iter=1
+        )
     assert plan.marginal_error <= 0.02
     assert not plan.converged
 
@@ -315,17 +365,23 @@ def test_a_plan_whose_cost_still_changes_has_not_converged() -> None:
 def test_weights_alone_may_want_a_gradient() -> None:
     a, b = weights(0, 5).requires_grad_(), weights(1, 4).requires_grad_()
     plan = gromov_wasserstein(distances(0, 5), distances(1, 4), epsilon=10.0, a=a, b=b)
-    for found, expected in zip(torch.autograd.grad(plan.value, (a, b)), (plan.f, plan.g), strict=True):
+    for found, expected in zip(
+        torch.autograd.grad(plan.value, (a, b)), (plan.f, plan.g), strict=True
+    ):
         torch.testing.assert_close(found, expected)
 
 
 def test_not_converging_warns_and_is_a_field() -> None:
-    with pytest.warns(RuntimeWarning, match="gromov_wasserstein did not reach tol=0.001: raise max_iter"):
+    with pytest.warns(
+        RuntimeWarning, match="gromov_wasserstein did not reach tol=0.001: raise max_iter"
+    ):
         plan = gromov_wasserstein(distances(0, 10), distances(1, 10), epsilon=0.1, max_iter=2)
     assert not plan.converged
     assert plan.n_iter == 2
     with pytest.warns(RuntimeWarning, match="co_optimal_transport did not reach"):
-        assert not co_optimal_transport(cloud(0, 9, 4), cloud(1, 9, 5), epsilon=0.01, max_iter=1).converged
+        assert not co_optimal_transport(
+            cloud(0, 9, 4), cloud(1, 9, 5), epsilon=0.01, max_iter=1
+        ).converged
 
 
 @pytest.mark.parametrize(
@@ -343,12 +399,20 @@ def test_not_converging_warns_and_is_a_field() -> None:
         ({"Cy": torch.ones(3, 3).double()}, TypeError, "Cx is torch.float32 and Cy torch.float64"),
         ({"a": torch.ones(2)}, ValueError, "a has 2 weights for 3 points"),
         ({"b": torch.ones(3)}, ValueError, "b sums to 3"),
-        ({"init": torch.ones(2, 3)}, ValueError, r"init has shape \(2, 3\), the problem needs \(3, 3\)"),
+        (
+            {"init": torch.ones(2, 3)},
+            ValueError,
+            r"init has shape \(2, 3\), the problem needs \(3, 3\)",
+        ),
     ],
 )
-def test_the_door_names_the_parameter(arguments: dict, error: type[Exception], message: str) -> None:
+def test_the_door_names_the_parameter(
+    arguments: dict, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
-        gromov_wasserstein(**{"Cx": torch.ones(3, 3), "Cy": 1 - torch.eye(3), "epsilon": 1.0, **arguments})
+        gromov_wasserstein(
+            **{"Cx": torch.ones(3, 3), "Cy": 1 - torch.eye(3), "epsilon": 1.0, **arguments}
+        )
 
 
 def test_the_door_of_the_fused_problem() -> None:
@@ -361,18 +425,30 @@ def test_the_door_of_the_fused_problem() -> None:
         fused_gromov_wasserstein(C.double(), C, C, epsilon=1.0)
 
 
-def co_optimal_objective(plan: CoOptimalPlan, X: Tensor, Y: Tensor, epsilon: tuple[float, float]) -> tuple[Tensor, Tensor]:
+def co_optimal_objective(
+    plan: CoOptimalPlan, X: Tensor, Y: Tensor, epsilon: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
     P, Q = plan.samples.matrix(), plan.features.matrix()
     quadratic = torch.einsum("ikjl,ij,kl->", (X[:, :, None, None] - Y[None, None]).square(), P, Q)
-    entropies = (objective(p.matrix(), p.a, p.b, e) for p, e in zip((plan.samples, plan.features), epsilon, strict=True))
+    entropies = (
+        objective(p.matrix(), p.a, p.b, e)
+        for p, e in zip((plan.samples, plan.features), epsilon, strict=True)
+    )
     return quadratic, quadratic + sum(entropies)
 
 
 @given(seeds, sizes, sizes, sizes, sizes)
-def test_co_optimal_value_is_the_four_index_sum_and_its_plans_are_stationary(seed: int, n: int, m: int, d: int, k: int) -> None:
-    X, Y, a, w = cloud(seed, n, d), cloud(seed + 1, m, k, 0.5), weights(seed, n), weights(seed + 1, k)
+def test_co_optimal_value_is_the_four_index_sum_and_its_plans_are_stationary(
+    seed: int, n: int, m: int, d: int, k: int
+) -> None:
+    X = cloud(seed, n, d)
+    Y = cloud(seed + 1, m, k, 0.5)
+    a = weights(seed, n)
+    w = weights(seed + 1, k)
     plan = co_optimal_transport(X, Y, epsilon=(2.0, 3.0), a=a, w=w, **TIGHT)
-    P, Q, squares = plan.samples.matrix(), plan.features.matrix(), (X[:, :, None, None] - Y[None, None]).square()
+    P = plan.samples.matrix()
+    Q = plan.features.matrix()
+    squares = (X[:, :, None, None] - Y[None, None]).square()
     quadratic, value = co_optimal_objective(plan, X, Y, (2.0, 3.0))
     assert plan.converged
     torch.testing.assert_close(plan.cost, quadratic, atol=1e-8, rtol=1e-7)
@@ -388,13 +464,21 @@ def test_co_optimal_value_is_the_four_index_sum_and_its_plans_are_stationary(see
 
 
 def test_co_optimal_gradients_equal_finite_differences() -> None:
-    leaves = [cloud(0, 4, 3), cloud(1, 3, 2), *(cloud(2 + i, n, 1)[:, 0] for i, n in enumerate((4, 3, 3, 2)))]
+    leaves = [
+        cloud(0, 4, 3),
+        cloud(1, 3, 2),
+        *(cloud(2 + i, n, 1)[:, 0] for i, n in enumerate((4, 3, 3, 2))),
+    ]
 
     def value(X: Tensor, Y: Tensor, *logits: Tensor) -> Tensor:
         a, b, v, w = (s.softmax(0) for s in logits)
-        return co_optimal_transport(X, Y, epsilon=(2.0, 3.0), a=a, b=b, v=v, w=w, tol=1e-11, max_iter=5000).value
+        return co_optimal_transport(
+            X, Y, epsilon=(2.0, 3.0), a=a, b=b, v=v, w=w, tol=1e-11, max_iter=5000
+        ).value
 
-    assert torch.autograd.gradcheck(value, tuple(leaf.requires_grad_() for leaf in leaves), atol=1e-5)
+    assert torch.autograd.gradcheck(
+        value, tuple(leaf.requires_grad_() for leaf in leaves), atol=1e-5
+    )
 
 
 def test_co_optimal_recovers_permuted_rows_and_columns() -> None:
@@ -407,7 +491,10 @@ def test_co_optimal_recovers_permuted_rows_and_columns() -> None:
 
 
 def test_co_optimal_batches_equal_single_problems() -> None:
-    X, Y = (torch.stack([cloud(s + shift, 5, 3) for s in range(4)]).reshape(2, 2, 5, 3) for shift in (0, 9))
+    X, Y = (
+        torch.stack([cloud(s + shift, 5, 3) for s in range(4)]).reshape(2, 2, 5, 3)
+        for shift in (0, 9)
+    )
     batched = co_optimal_transport(X, Y, epsilon=2.0, **TIGHT)
     for i, j in itertools.product(range(2), range(2)):
         single = co_optimal_transport(X[i, j], Y[i, j], epsilon=2.0, **TIGHT)
@@ -416,7 +503,8 @@ def test_co_optimal_batches_equal_single_problems() -> None:
 
 def test_co_optimal_starts_where_it_is_told() -> None:
     X, order = cloud(0, 8, 4), torch.tensor([2, 0, 3, 1])
-    told = torch.eye(4, dtype=X.dtype)[order] / 4  # feature i of the first table is feature order[i] of the second
+    # feature i of the first table is feature order[i] of the second
+    told = torch.eye(4, dtype=X.dtype)[order] / 4
     plan = co_optimal_transport(X[:, order], X.flip(0), epsilon=0.01, init=told)
     assert plan.n_iter == 1
     assert co_optimal_transport(X[:, order], X.flip(0), epsilon=0.01).n_iter > 1
@@ -432,9 +520,17 @@ def test_co_optimal_starts_where_it_is_told() -> None:
         ({"Y": torch.ones(3, 2).double()}, TypeError, "X is torch.float32 and Y torch.float64"),
         ({"v": torch.ones(4) / 4}, ValueError, "v has 4 weights for 2 points"),
         ({"w": torch.ones(2)}, ValueError, "w sums to 2"),
-        ({"init": torch.ones(3, 2)}, ValueError, r"init has shape \(3, 2\), the features need \(2, 2\)"),
+        (
+            {"init": torch.ones(3, 2)},
+            ValueError,
+            r"init has shape \(3, 2\), the features need \(2, 2\)",
+        ),
     ],
 )
-def test_the_door_of_co_optimal_transport(change: dict, error: type[Exception], message: str) -> None:
+def test_the_door_of_co_optimal_transport(
+    change: dict, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
-        co_optimal_transport(**{"X": torch.ones(3, 2), "Y": torch.ones(3, 2), "epsilon": 1.0, **change})
+        co_optimal_transport(
+            **{"X": torch.ones(3, 2), "Y": torch.ones(3, 2), "epsilon": 1.0, **change}
+        )

@@ -25,7 +25,9 @@ DISCREPANCIES: dict[str, Callable[..., Tensor]] = {
     "energy": energy_distance,
     "imq": lambda x, y, **options: mmd(x, y, kernel="imq", scales=LENGTHS, **options),
     "rbf": lambda x, y, **options: mmd(x, y, kernel="rbf", scales=LENGTHS, **options),
-    "callable": lambda x, y, **options: mmd(x, y, kernel=lambda s, t: (s @ t.mT + 1) ** 2, **options),
+    "callable": lambda x, y, **options: mmd(
+        x, y, kernel=lambda s, t: (s @ t.mT + 1) ** 2, **options
+    ),
 }
 KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "energy": lambda r: -r,
@@ -50,11 +52,18 @@ def by_matrices(name: str, x: Tensor, y: Tensor, a: Tensor, b: Tensor, unbiased:
 
 @named
 @given(seeds, sizes, sizes, st.integers(1, 6), st.booleans())
-def test_equals_the_whole_matrices(name: str, seed: int, n: int, m: int, d: int, unbiased: bool) -> None:
-    x, y, a, b = cloud(seed, n, d), cloud(seed + 1, m, d, 0.5), weights(seed, n), weights(seed + 1, m)
+def test_equals_the_whole_matrices(
+    name: str, seed: int, n: int, m: int, d: int, unbiased: bool
+) -> None:
+    x = cloud(seed, n, d)
+    y = cloud(seed + 1, m, d, 0.5)
+    a = weights(seed, n)
+    b = weights(seed + 1, m)
     uniform = torch.full((n,), 1 / n, dtype=x.dtype), torch.full((m,), 1 / m, dtype=x.dtype)
     found = DISCREPANCIES[name](x, y, unbiased=unbiased)
-    torch.testing.assert_close(found, by_matrices(name, x, y, *uniform, unbiased), atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(
+        found, by_matrices(name, x, y, *uniform, unbiased), atol=1e-9, rtol=1e-9
+    )
     found = DISCREPANCIES[name](x, y, a=a, b=b, unbiased=unbiased)
     torch.testing.assert_close(found, by_matrices(name, x, y, a, b, unbiased), atol=1e-9, rtol=1e-9)
 
@@ -63,14 +72,19 @@ def test_equals_the_whole_matrices(name: str, seed: int, n: int, m: int, d: int,
 def test_one_cloud_with_two_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discrepancies, "_ENTRIES", {"cpu": 4})
     x, a, b = cloud(0, 6, 2), weights(0, 6), weights(1, 6)
-    torch.testing.assert_close(DISCREPANCIES[name](x, x, a=a, b=b, unbiased=False), by_matrices(name, x, x, a, b, False))
+    torch.testing.assert_close(
+        DISCREPANCIES[name](x, x, a=a, b=b, unbiased=False), by_matrices(name, x, x, a, b, False)
+    )
 
 
 @named
 @pytest.mark.parametrize("entries", [1, 6, 16, 10**6])
-def test_blocks_and_batches_change_nothing(name: str, entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_batches_change_nothing(
+    name: str, entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x = torch.stack([cloud(s, 9, 3) for s in range(4)]).view(2, 2, 9, 3).requires_grad_()
-    y, a = cloud(9, 7, 3, 0.5), torch.stack([weights(s, 9) for s in range(4)]).view(2, 2, 9).requires_grad_()
+    y = cloud(9, 7, 3, 0.5)
+    a = torch.stack([weights(s, 9) for s in range(4)]).view(2, 2, 9).requires_grad_()
     monkeypatch.setattr(discrepancies, "_ENTRIES", {"cpu": entries})
     value = DISCREPANCIES[name](x, y, a=a)
     found = torch.autograd.grad(value.sum(), (x, a))
@@ -78,7 +92,9 @@ def test_blocks_and_batches_change_nothing(name: str, entries: int, monkeypatch:
     for i in range(2):
         for j in range(2):
             one, w = x[i, j].detach().requires_grad_(), a[i, j].detach().requires_grad_()
-            alone = by_matrices(name, one, y, w, torch.full((7,), 1 / 7, dtype=y.dtype), name != "energy")
+            alone = by_matrices(
+                name, one, y, w, torch.full((7,), 1 / 7, dtype=y.dtype), name != "energy"
+            )
             torch.testing.assert_close(value[i, j], alone, atol=1e-9, rtol=0)
             gx, ga = torch.autograd.grad(alone, (one, w))
             torch.testing.assert_close(found[0][i, j], gx, atol=1e-9, rtol=0)
@@ -88,7 +104,9 @@ def test_blocks_and_batches_change_nothing(name: str, entries: int, monkeypatch:
 
 @every
 @pytest.mark.parametrize("unbiased", [True, False])
-def test_gradients_equal_finite_differences(name: str, unbiased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_equal_finite_differences(
+    name: str, unbiased: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(discrepancies, "_ENTRIES", {"cpu": 6})
     x, y = cloud(0, 5, 3).requires_grad_(), cloud(1, 4, 3, 0.5).requires_grad_()
     s, t = cloud(2, 1, 5)[0].requires_grad_(), cloud(3, 1, 4)[0].requires_grad_()
@@ -123,7 +141,10 @@ def test_never_negative_in_float32(name: str) -> None:
 
 @every
 def test_unbiased_is_zero_in_the_mean(name: str) -> None:
-    x, y = (torch.randn(400, 8, 2, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in (0, 1))
+    x, y = (
+        torch.randn(400, 8, 2, generator=torch.Generator().manual_seed(s), dtype=torch.float64)
+        for s in (0, 1)
+    )
     values = DISCREPANCIES[name](x, y, unbiased=True)
     assert values.min() < 0
     assert values.mean().abs() < 4 * values.std() / 20
@@ -132,10 +153,15 @@ def test_unbiased_is_zero_in_the_mean(name: str) -> None:
 @given(seeds, st.floats(0.01, 100))
 def test_energy_scales_as_length_and_default_mmd_does_not_scale(seed: int, scale: float) -> None:
     x, y = cloud(seed, 7, 3), cloud(seed + 1, 5, 3, 0.4)
-    torch.testing.assert_close(energy_distance(scale * x + 3, scale * y + 3), scale * energy_distance(x, y))
+    torch.testing.assert_close(
+        energy_distance(scale * x + 3, scale * y + 3), scale * energy_distance(x, y)
+    )
     for kernel in ("imq", "rbf"):
         torch.testing.assert_close(
-            mmd(scale * x + 3, scale * y + 3, kernel=kernel), mmd(x, y, kernel=kernel), atol=1e-9, rtol=1e-7
+            mmd(scale * x + 3, scale * y + 3, kernel=kernel),
+            mmd(x, y, kernel=kernel),
+            atol=1e-9,
+            rtol=1e-7,
         )
         lengths = [scale * s for s in LENGTHS]
         torch.testing.assert_close(
@@ -192,7 +218,9 @@ def test_near_points_keep_their_digits_in_float32(offset: float) -> None:
     x32, y32 = x.float(), y.float()
     expected = energy_distance(x32.double(), y32.double()).item()
     squares = torch.empty(1, 60, 60)
-    discrepancies._squared_distances(*discrepancies._lift(x32[None] - offset, y32[None] - offset), squares)
+    discrepancies._squared_distances(
+        *discrepancies._lift(x32[None] - offset, y32[None] - offset), squares
+    )
     exact = (x32.double()[:, None] - y32.double()).square().sum(-1)
     torch.testing.assert_close(squares[0].double(), exact, rtol=1e-5, atol=0)
     assert energy_distance(x32, y32).item() == pytest.approx(expected, abs=1e-5)
@@ -211,7 +239,8 @@ def test_float32_agrees_with_float64() -> None:
 
 def test_three_sums_that_cancel_are_held_in_float64() -> None:
     clouds = [(cloud(s, 700, 16).float(), cloud(s + 50, 600, 16, 0.02).float()) for s in range(4)]
-    assert max((mmd(x, y) - mmd(x.double(), y.double())).abs().item() for x, y in clouds) < 1e-7  # of sums near 3
+    # of sums near 3
+    assert max((mmd(x, y) - mmd(x.double(), y.double())).abs().item() for x, y in clouds) < 1e-7
 
 
 def test_memory_is_linear_with_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +273,10 @@ ONE = torch.tensor([1.0, 0.0, 0.0])
     ("options", "message"),
     [
         ({"kernel": "laplace"}, "kernel must be imq, rbf or a callable .* got 'laplace'"),
-        ({"scales": [1.0, 0.0]}, r"scales must be one or more positive lengths, got \[1\.0, 0\.0\]"),
+        (
+            {"scales": [1.0, 0.0]},
+            r"scales must be one or more positive lengths, got \[1\.0, 0\.0\]",
+        ),
         ({"scales": []}, r"scales must be one or more positive lengths, got \[\]"),
         ({"scales": [1.0], "kernel": lambda x, y: x @ y.mT}, "put the scales into the callable"),
         ({"a": ONE}, "a has all on one: use unbiased=False"),

@@ -1,4 +1,6 @@
-"""The same transport by every road: streamed or dense, warm or cold, sharded or whole, balanced as the price goes to infinity."""
+"""The same transport by every road: streamed or dense, warm or cold, sharded or whole, balanced as
+the price goes to infinity.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ COSTS = ["sqeuclidean", "euclidean", "cosine"]
 
 
 def reference(C: Tensor, a: Tensor, b: Tensor, epsilon: float, n_iter: int) -> float:
-    """Log-domain Sinkhorn with ε-scaling in float64, written apart from the library; the dual value."""
+    """Log-domain Sinkhorn with ε-scaling in float64, written apart from the library; the dual
+    value.
+    """
     g, level = torch.zeros_like(b), C.max().item()
     while True:
         level = max(level / 2, epsilon)
@@ -37,17 +41,34 @@ def reference(C: Tensor, a: Tensor, b: Tensor, epsilon: float, n_iter: int) -> f
             return (a @ f + b @ g).item()
 
 
-@given(seeds, sizes, sizes, st.sampled_from([*COSTS, "callable"]), st.sampled_from([None, 2.0, (1.0, None)]))
+@given(
+    seeds,
+    sizes,
+    sizes,
+    st.sampled_from([*COSTS, "callable"]),
+    st.sampled_from([None, 2.0, (1.0, None)]),
+)
 def test_linear_memory_equals_dense(seed: int, n: int, m: int, cost: str, rho: object) -> None:
     ground = (lambda x, y: (x[:, None] - y).abs().sum(-1)) if cost == "callable" else cost
     x, y = cloud(seed, n, 3).requires_grad_(), cloud(seed + 1, m, 3, 0.5).requires_grad_()
-    options = {"epsilon": 1.0, "cost": ground, "a": weights(seed, n), "b": weights(seed + 1, m), "rho": rho, **TIGHT}
+    options = {
+        "epsilon": 1.0,
+        "cost": ground,
+        "a": weights(seed, n),
+        "b": weights(seed + 1, m),
+        "rho": rho,
+        **TIGHT,
+    }
     dense, linear = (ot.sinkhorn(x, y, memory=memory, **options) for memory in ("dense", "linear"))
     torch.testing.assert_close(linear.value, dense.value, atol=1e-9, rtol=0)
     torch.testing.assert_close(linear.cost, dense.cost, atol=1e-8, rtol=0)
     torch.testing.assert_close(linear.matrix(), dense.matrix(), atol=1e-8, rtol=0)
     torch.testing.assert_close(linear.barycentric_map(), dense.barycentric_map(), atol=1e-6, rtol=0)
-    for t, s in zip(torch.autograd.grad(linear.value, (x, y)), torch.autograd.grad(dense.value, (x, y)), strict=True):
+    for t, s in zip(
+        torch.autograd.grad(linear.value, (x, y)),
+        torch.autograd.grad(dense.value, (x, y)),
+        strict=True,
+    ):
         torch.testing.assert_close(t, s, atol=1e-8, rtol=0)
 
 
@@ -63,12 +84,17 @@ def test_blocks_of_rows_equal_one_block(monkeypatch: pytest.MonkeyPatch) -> None
             torch.testing.assert_close(plan.matrix().sum(1), plan.a, atol=1e-8, rtol=0)
             if cost == "sqeuclidean":
                 torch.testing.assert_close(plan.value, whole.value, atol=1e-9, rtol=0)
-                pair = torch.autograd.grad(plan.value, x)[0], torch.autograd.grad(whole.value, x, retain_graph=True)[0]
+                pair = (
+                    torch.autograd.grad(plan.value, x)[0],
+                    torch.autograd.grad(whole.value, x, retain_graph=True)[0],
+                )
                 torch.testing.assert_close(*pair, atol=1e-7, rtol=0)
 
 
 class PlainKernels:
-    """What `_triton` computes, in torch and float64, so that the fused iteration is tested without a GPU."""
+    """What `_triton` computes, in torch and float64, so that the fused iteration is tested without
+    a GPU.
+    """
 
     @staticmethod
     def lse(q: Tensor, k: Tensor, h: Tensor) -> Tensor:
@@ -81,7 +107,9 @@ class PlainKernels:
 
 @pytest.mark.parametrize("rho", [None, 2.0, (1.0, None)])
 @pytest.mark.parametrize("cost", ["sqeuclidean", "cosine"])
-def test_the_fused_iteration_equals_the_dense_one(cost: str, rho: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fused_iteration_equals_the_dense_one(
+    cost: str, rho: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x, y, b = cloud(0, 9, 3).requires_grad_(), cloud(1, 7, 3).requires_grad_(), weights(1, 7)
     b = torch.cat([b[:-1], b[:1] * 0])
     options = {"epsilon": 0.5, "cost": cost, "rho": rho, "b": b / b.sum(), **TIGHT}
@@ -92,7 +120,11 @@ def test_the_fused_iteration_equals_the_dense_one(cost: str, rho: Any, monkeypat
     torch.testing.assert_close(fused.value, dense.value, atol=1e-9, rtol=0)
     torch.testing.assert_close(fused.cost, dense.cost, atol=1e-8, rtol=0)
     torch.testing.assert_close(fused.matrix(), dense.matrix(), atol=1e-8, rtol=0)
-    for t, s in zip(torch.autograd.grad(fused.value, (x, y)), torch.autograd.grad(dense.value, (x, y)), strict=True):
+    for t, s in zip(
+        torch.autograd.grad(fused.value, (x, y)),
+        torch.autograd.grad(dense.value, (x, y)),
+        strict=True,
+    ):
         torch.testing.assert_close(t, s, atol=1e-8, rtol=0)
 
 
@@ -105,9 +137,13 @@ def test_a_kernel_that_would_not_fit_is_streamed(monkeypatch: pytest.MonkeyPatch
 
 
 @given(seeds, sizes, sizes, st.floats(0.1, 10))
-def test_unbalanced_plan_meets_its_first_order_condition(seed: int, n: int, m: int, rho: float) -> None:
+def test_unbalanced_plan_meets_its_first_order_condition(
+    seed: int, n: int, m: int, rho: float
+) -> None:
     a, b = 2 * weights(seed, n), 0.5 * weights(seed + 1, m)
-    plan = ot.sinkhorn(cloud(seed, n, 2), cloud(seed + 1, m, 2), epsilon=0.5, rho=rho, a=a, b=b, **TIGHT)
+    plan = ot.sinkhorn(
+        cloud(seed, n, 2), cloud(seed + 1, m, 2), epsilon=0.5, rho=rho, a=a, b=b, **TIGHT
+    )
     P = plan.matrix()
     torch.testing.assert_close(P.sum(1) / a, (-plan.f / rho).exp(), atol=1e-7, rtol=1e-6)
     torch.testing.assert_close(P.sum(0) / b, (-plan.g / rho).exp(), atol=1e-7, rtol=1e-6)
@@ -122,7 +158,9 @@ def test_unbalanced_plan_meets_its_first_order_condition(seed: int, n: int, m: i
 def test_unbalanced_tends_to_balanced_and_has_gradients() -> None:
     x, y = cloud(0, 5, 2).requires_grad_(), cloud(1, 4, 2)
     balanced = ot.sinkhorn(x, y, epsilon=1.0, **TIGHT).value
-    assert ot.sinkhorn(x, y, epsilon=1.0, rho=1e6, **TIGHT).value.item() == pytest.approx(balanced.item(), abs=1e-5)
+    assert ot.sinkhorn(x, y, epsilon=1.0, rho=1e6, **TIGHT).value.item() == pytest.approx(
+        balanced.item(), abs=1e-5
+    )
     a = weights(2, 5).requires_grad_()
 
     def value(x: Tensor, a: Tensor) -> Tensor:
@@ -170,7 +208,8 @@ def test_huge_and_tiny_scales(scale: float) -> None:
 
 def test_far_from_the_origin() -> None:
     x, y = cloud(0, 30, 5), cloud(1, 30, 5)
-    near, far = ot.sinkhorn(x, y, epsilon=0.1), ot.sinkhorn((x + 1000).float(), (y + 1000).float(), epsilon=0.1)
+    near = ot.sinkhorn(x, y, epsilon=0.1)
+    far = ot.sinkhorn((x + 1000).float(), (y + 1000).float(), epsilon=0.1)
     assert far.value.item() == pytest.approx(near.value.item(), rel=1e-3)
 
 
@@ -184,13 +223,15 @@ def test_columns_that_underflow_are_found_in_the_log_domain() -> None:
 
 
 def two_clusters(first: int, second: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two clouds of 64 points in two opposite directions; ``first`` and ``second`` of them lie in the far one."""
+    """Two clouds of 64 points in two opposite directions; ``first`` and ``second`` of them lie in
+    the far one.
+    """
     g = torch.Generator().manual_seed(0)
 
     def cloud(far: int) -> torch.Tensor:
-        centre = torch.zeros(64, 8)
-        centre[:, 0] = 1 - 2 * (torch.arange(64) < far).float()
-        return centre + 0.07 * torch.randn(64, 8, generator=g)
+        center = torch.zeros(64, 8)
+        center[:, 0] = 1 - 2 * (torch.arange(64) < far).float()
+        return center + 0.07 * torch.randn(64, 8, generator=g)
 
     return cloud(first), cloud(second)
 
@@ -213,7 +254,9 @@ def test_mass_that_must_cross_is_no_plateau(first: int, second: int, batched: bo
 @pytest.mark.parametrize("max_iter", range(50, 70))
 def test_no_budget_ends_on_a_step_that_failed(max_iter: int) -> None:
     """Extrapolations that overflow are taken back, also when the budget ends with one."""
-    plan = ot.sinkhorn(*two_clusters(5, 6), epsilon=0.002, cost="cosine", tol=1e-6, max_iter=max_iter)
+    plan = ot.sinkhorn(
+        *two_clusters(5, 6), epsilon=0.002, cost="cosine", tol=1e-6, max_iter=max_iter
+    )
     assert plan.cost.isfinite()
     assert plan.marginal_error.isfinite()
 
@@ -231,10 +274,13 @@ def test_whatever_the_budget_the_plan_is_one_of_the_asked_epsilon(max_iter: int)
 
 
 def test_potentials_stay_in_the_range_of_the_costs() -> None:
-    """Two far groups with the same masses on both sides: the dual is flat between them, and a solved problem beside."""
+    """Two far groups with the same masses on both sides: the dual is flat between them, and a
+    solved problem beside.
+    """
     x, y = cloud(0, 6, 2), cloud(1, 6, 2)
     far = torch.tensor([[1000.0, 0.0]], dtype=F64)
-    left, right = torch.stack([torch.cat([x, x + far]), torch.zeros(12, 2, dtype=F64)]), torch.cat([y, y + far]).expand(2, -1, -1)
+    left = torch.stack([torch.cat([x, x + far]), torch.zeros(12, 2, dtype=F64)])
+    right = torch.cat([y, y + far]).expand(2, -1, -1)
     plan = ot.sinkhorn(left, right, epsilon=1e-3, tol=1e-6, max_iter=20_000)
     assert plan.converged
     assert plan.f.abs().max() < 3e6
@@ -262,7 +308,9 @@ def test_no_step_lowers_the_dual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extrapolation by nonsense must be undone: the solver still converges, and to the same value."""
     x, y = cloud(0, 30, 2), cloud(1, 30, 2)
     honest = ot.sinkhorn(x, y, epsilon=0.1, tol=1e-4)
-    monkeypatch.setattr("monge.ot._loop.Anderson.next", lambda self, image, r, worst, goal: image + 5 * r.flip(-1))  # noqa: ARG005
+    monkeypatch.setattr(
+        "monge.ot._loop.Anderson.next", lambda self, image, r, worst, goal: image + 5 * r.flip(-1)
+    )
     astray = ot.sinkhorn(x, y, epsilon=0.1, tol=1e-4, max_iter=5000)
     assert astray.converged
     torch.testing.assert_close(astray.value, honest.value, atol=1e-6, rtol=0)
@@ -283,7 +331,14 @@ def test_the_potential_of_a_point_without_weight_is_the_price_of_giving_it_some(
     x, y, b = cloud(0, 5, 2), cloud(1, 4, 2), torch.tensor([0.5, 0.3, 0.2, 0.0], dtype=F64)
     plan = ot.sinkhorn(x, y, b=b, epsilon=1.0, **TIGHT)
     h = 1e-6
-    moved = ot.sinkhorn(x, y, b=(1 - h) * b + h * torch.eye(4, dtype=F64)[3], epsilon=1.0, tol=1e-12, max_iter=50_000)
+    moved = ot.sinkhorn(
+        x,
+        y,
+        b=(1 - h) * b + h * torch.eye(4, dtype=F64)[3],
+        epsilon=1.0,
+        tol=1e-12,
+        max_iter=50_000,
+    )
     slope = (moved.value - plan.value).item() / h
     assert slope == pytest.approx((plan.g[3] - b @ plan.g).item(), abs=1e-3)
 
@@ -305,23 +360,32 @@ def _half(rank: int, folder: str, memory: str) -> None:
     store = dist.FileStore(f"{folder}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
     x, y = cloud(0, 130, 3), cloud(1, 100, 3).requires_grad_()
-    mine = x[:100] if rank == 0 else x[100:]  # shares need not be equal, and each decides as the whole would
+    # shares need not be equal, and each decides as the whole would
+    mine = x[:100] if rank == 0 else x[100:]
     mine = mine.clone().requires_grad_()
     plan = ot.sinkhorn(mine, y, epsilon=0.05, tol=1e-9, max_iter=5000, sharded=True, memory=memory)
-    far = torch.linspace(-3000, 3000, 100, dtype=F64)  # columns underflow and are found in the log domain, over both processes
-    lost = ot.sinkhorn(mine, y, epsilon=0.3, init=(mine[:, 0] * 0, far), sharded=True, memory=memory)
+    # columns underflow and are found in the log domain, over both processes
+    far = torch.linspace(-3000, 3000, 100, dtype=F64)
+    lost = ot.sinkhorn(
+        mine, y, epsilon=0.3, init=(mine[:, 0] * 0, far), sharded=True, memory=memory
+    )
     assert lost.converged
     assert lost.n_iter < 100
     gradient, summand = torch.autograd.grad(plan.value, (mine, y))
     torch.save(lost.g, f"{folder}/lost{rank}.pt")
-    torch.save((plan.value.detach(), plan.cost.detach(), gradient, summand, plan.f, plan.g), f"{folder}/{rank}.pt")
+    torch.save(
+        (plan.value.detach(), plan.cost.detach(), gradient, summand, plan.f, plan.g),
+        f"{folder}/{rank}.pt",
+    )
     dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("memory", ["dense", "linear"])
 def test_two_processes_that_share_the_rows_equal_one(memory: str, tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_half, args=(str(tmp_path), memory), nprocs=2)
-    (v0, c0, x0, y0, f0, g0), (v1, c1, x1, y1, f1, g1) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    (v0, c0, x0, y0, f0, g0), (v1, c1, x1, y1, f1, g1) = (
+        torch.load(tmp_path / f"{rank}.pt") for rank in range(2)
+    )
     x, y = cloud(0, 130, 3).requires_grad_(), cloud(1, 100, 3).requires_grad_()
     whole = ot.sinkhorn(x, y, epsilon=0.05, tol=1e-9, max_iter=5000)
     dx, dy = torch.autograd.grad(whole.value, (x, y))
@@ -331,7 +395,9 @@ def test_two_processes_that_share_the_rows_equal_one(memory: str, tmp_path: Path
     torch.testing.assert_close(c0, c1)
     torch.testing.assert_close(torch.cat([x0, x1]), dx, atol=1e-7, rtol=0)
     torch.testing.assert_close(y0 + y1, dy, atol=1e-7, rtol=0)
-    torch.testing.assert_close(torch.cat([f0, f1]) + g0.mean(), whole.f + whole.g.mean(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        torch.cat([f0, f1]) + g0.mean(), whole.f + whole.g.mean(), atol=1e-6, rtol=0
+    )
     assert torch.equal(g0, g1)
     assert torch.equal(torch.load(tmp_path / "lost0.pt"), torch.load(tmp_path / "lost1.pt"))
 
@@ -351,8 +417,11 @@ def test_a_state_carries_potentials_from_step_to_step(monkeypatch: pytest.Monkey
     warm = ot.sinkhorn_divergence(x + 1e-4, y, epsilon=0.02, state=state)
     assert sum(n_iter[3:]) <= sum(n_iter[:3]) / 3
     torch.testing.assert_close(warm, cold, atol=1e-3, rtol=0)
-    other = ot.sinkhorn_divergence(x[:30], y, epsilon=0.02, state=state)  # another size: starts afresh
-    torch.testing.assert_close(other, ot.sinkhorn_divergence(x[:30], y, epsilon=0.02), atol=1e-4, rtol=0)
+    # another size: starts afresh
+    other = ot.sinkhorn_divergence(x[:30], y, epsilon=0.02, state=state)
+    torch.testing.assert_close(
+        other, ot.sinkhorn_divergence(x[:30], y, epsilon=0.02), atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize("memory", ["dense", "linear"])

@@ -19,7 +19,12 @@ from tests.ot.test_entropic import F64, cloud, weights
 
 seeds = st.integers(0, 10_000)
 SQUARE = Box((0.0, 0.0), (1.0, 1.0))
-COSTS = ["sqeuclidean", "euclidean", "cosine", lambda x, y: (x[..., :, None, :] - y[..., None, :, :]).pow(4).sum(-1)]
+COSTS = [
+    "sqeuclidean",
+    "euclidean",
+    "cosine",
+    lambda x, y: (x[..., :, None, :] - y[..., None, :, :]).pow(4).sum(-1),
+]
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -54,7 +59,9 @@ def test_cells_are_where_the_cost_is_least() -> None:
     y, psi, box = cloud(0, 12, 2), 0.5 * cloud(1, 12, 1)[:, 0], Box((-1.0, -1.0), (2.0, 1.0))
     cells = laguerre_cells(y, psi, box)
     x = box(200_000, draw())
-    sampled = torch.bincount(((x[:, None] - y).square().sum(-1) - psi).argmin(1), minlength=12) / len(x)
+    sampled = torch.bincount(
+        ((x[:, None] - y).square().sum(-1) - psi).argmin(1), minlength=12
+    ) / len(x)
     shares = torch.tensor([area(c) for c in cells]) / box.volume
     assert min(len(c) for c in cells) == 0, "some cells are hidden here"
     torch.testing.assert_close(shares, sampled, atol=5e-3, rtol=0)
@@ -121,16 +128,23 @@ def test_on_a_line_cells_are_quantiles() -> None:
 @pytest.mark.parametrize("epsilon", [0.0, 0.1])
 def test_masses_meet_the_weights(cost: ot.CostLike, epsilon: float) -> None:
     b = weights(0, 60)
-    sd = SemiDiscrete(cloud(0, 60, 5, 0.3), b=b, cost=cost, epsilon=epsilon).fit(normal(5), batch_size=256, generator=draw())
-    bound = 0.1 if callable(cost) else 0.05  # fourth powers have scales that differ from place to place
+    sd = SemiDiscrete(cloud(0, 60, 5, 0.3), b=b, cost=cost, epsilon=epsilon).fit(
+        normal(5), batch_size=256, generator=draw()
+    )
+    # fourth powers have scales that differ from place to place
+    bound = 0.1 if callable(cost) else 0.05
     assert sd.chi2(normal(5)(40_000, draw(1))).sqrt() < bound  # N = 256,000, so √(m/N) = 0.015
 
 
 def test_error_is_that_of_the_sampling() -> None:
     """500 targets, 25,600 points: no potential could be expected to do better than √(m/N) = 0.14."""
-    sd = SemiDiscrete(cloud(0, 500, 20)).fit(normal(20), n_iter=500, batch_size=51, generator=draw())
+    sd = SemiDiscrete(cloud(0, 500, 20)).fit(
+        normal(20), n_iter=500, batch_size=51, generator=draw()
+    )
     assert sd.chi2(normal(20)(100_000, draw(1))).sqrt() < 0.152
-    smooth = SemiDiscrete(cloud(0, 500, 20), epsilon=4.0).fit(normal(20), n_iter=500, batch_size=51, generator=draw())
+    smooth = SemiDiscrete(cloud(0, 500, 20), epsilon=4.0).fit(
+        normal(20), n_iter=500, batch_size=51, generator=draw()
+    )
     assert smooth.chi2(normal(20)(20_000, draw(1))).sqrt() < 0.07
 
 
@@ -138,7 +152,9 @@ def test_error_is_that_of_the_sampling() -> None:
 def test_the_step_scales_with_the_cost(seed: int, scale: float, epsilon: float) -> None:
     """A power of two changes no rounding, so every iterate scales to the bit."""
     y, sampler = cloud(seed, 15, 3), normal(3)
-    plain = SemiDiscrete(y, epsilon=epsilon).fit(sampler, n_iter=60, batch_size=16, generator=draw(seed))
+    plain = SemiDiscrete(y, epsilon=epsilon).fit(
+        sampler, n_iter=60, batch_size=16, generator=draw(seed)
+    )
     scaled = SemiDiscrete(scale * y, epsilon=scale**2 * epsilon)
     scaled.fit(lambda n, g: scale * sampler(n, g), n_iter=60, batch_size=16, generator=draw(seed))
     torch.testing.assert_close(scaled.potential, plain.potential * scale**2, rtol=1e-12, atol=0)
@@ -148,20 +164,25 @@ def test_the_step_scales_with_the_cost(seed: int, scale: float, epsilon: float) 
 def test_translation_of_both_sides(seed: int, shift: float) -> None:
     y, sampler = cloud(seed, 15, 3), normal(3)
     plain = SemiDiscrete(y).fit(sampler, n_iter=60, batch_size=16, generator=draw(seed))
-    moved = SemiDiscrete(y + shift).fit(normal(3, shift), n_iter=60, batch_size=16, generator=draw(seed))
+    moved = SemiDiscrete(y + shift).fit(
+        normal(3, shift), n_iter=60, batch_size=16, generator=draw(seed)
+    )
     torch.testing.assert_close(moved.potential, plain.potential, atol=1e-8, rtol=1e-8)
 
 
 def test_sampled_box_agrees_with_exact_cells() -> None:
     y, b = SQUARE(20, draw()), weights(0, 20)
     exact = SemiDiscrete(y, b=b).fit(SQUARE)
-    sampled = SemiDiscrete(y, b=b).fit(lambda n: SQUARE(n, draw(n)), n_iter=1)  # a sampler of one argument
+    # a sampler of one argument
+    sampled = SemiDiscrete(y, b=b).fit(lambda n: SQUARE(n, draw(n)), n_iter=1)
     sampled.fit(lambda n, g: SQUARE(n, g), n_iter=2000, generator=draw())
     torch.testing.assert_close(sampled.potential, exact.potential, atol=0.01, rtol=0)
 
 
 def test_many_duplicates() -> None:
-    """Each place ten times: the gap between the best scores is zero, the scale must come from further down."""
+    """Each place ten times: the gap between the best scores is zero, the scale must come from
+    further down.
+    """
     y = cloud(0, 4, 2).repeat(10, 1)
     sd = SemiDiscrete(y).fit(normal(2), generator=draw())
     p = sd.marginals(normal(2)(20_000, draw(1))).reshape(10, 4).sum(0)
@@ -172,7 +193,9 @@ def test_many_duplicates() -> None:
 def test_one_heavy_target_among_light_ones() -> None:
     b = torch.full((200,), 0.1 / 199, dtype=F64)
     b[0] = 0.9
-    sd = SemiDiscrete(cloud(0, 200, 5), b=b, epsilon=1.0).fit(normal(5), n_iter=500, generator=draw())
+    sd = SemiDiscrete(cloud(0, 200, 5), b=b, epsilon=1.0).fit(
+        normal(5), n_iter=500, generator=draw()
+    )
     assert sd.chi2(normal(5)(50_000, draw(1))).sqrt() < 0.03
 
 
@@ -202,12 +225,14 @@ def test_stops_when_chi2_is_met_and_tells_when_not() -> None:
     SemiDiscrete(cloud(0, 5, 2)).fit(sampler, tol=0.1, n_iter=100, generator=draw())
     assert calls == [512] * 61  # 60 iterations and one look
     with pytest.warns(RuntimeWarning, match="the sampled fit did not reach tol=1e-12"):
-        SemiDiscrete(cloud(0, 200, 2)).fit(sampler, tol=1e-12, n_iter=10, batch_size=8, generator=draw())
+        SemiDiscrete(cloud(0, 200, 2)).fit(
+            sampler, tol=1e-12, n_iter=10, batch_size=8, generator=draw()
+        )
 
 
 def test_autocast_only_rounds() -> None:
     y = cloud(0, 50, 20).float()
-    sampler = lambda n, g: torch.randn(n, 20, generator=g)  # noqa: E731
+    sampler = lambda n, g: torch.randn(n, 20, generator=g)
     plain = SemiDiscrete(y).fit(sampler, n_iter=200, generator=draw())
     with torch.autocast("cpu", torch.bfloat16):
         rounded = SemiDiscrete(y).fit(sampler, n_iter=200, generator=draw())
@@ -248,8 +273,11 @@ def test_state_is_saved_and_continues_to_the_bit() -> None:
 def test_a_generator_is_trained() -> None:
     """A Gaussian with a learned mean and scale, against points of mean 2: the value is its loss."""
     y = cloud(0, 200, 2, 2.0)
-    mean, scale = torch.zeros(2, dtype=F64, requires_grad=True), torch.full((2,), 0.3, dtype=F64, requires_grad=True)
-    sd, optimizer, generator = SemiDiscrete(y), torch.optim.Adam([mean, scale], 0.01, betas=(0.0, 0.9)), draw()
+    mean = torch.zeros(2, dtype=F64, requires_grad=True)
+    scale = torch.full((2,), 0.3, dtype=F64, requires_grad=True)
+    sd = SemiDiscrete(y)
+    optimizer = torch.optim.Adam([mean, scale], 0.01, betas=(0.0, 0.9))
+    generator = draw()
     for _ in range(300):
         for _ in range(5):
             fake = mean + scale * torch.randn(64, 2, generator=generator, dtype=F64)
@@ -265,9 +293,18 @@ def test_a_generator_is_trained() -> None:
 # Finite sources
 
 
-@given(seeds, st.integers(1, 15), st.integers(1, 15), st.sampled_from([1.0, 4.0]), st.sampled_from(["sqeuclidean", "euclidean"]))
+@given(
+    seeds,
+    st.integers(1, 15),
+    st.integers(1, 15),
+    st.sampled_from([1.0, 4.0]),
+    st.sampled_from(["sqeuclidean", "euclidean"]),
+)
 def test_finite_source_is_sinkhorn(seed: int, n: int, m: int, epsilon: float, cost: str) -> None:
-    x, y, a, b = cloud(seed, n, 2), cloud(seed + 1, m, 2, 0.5), weights(seed, n), weights(seed + 1, m)
+    x = cloud(seed, n, 2)
+    y = cloud(seed + 1, m, 2, 0.5)
+    a = weights(seed, n)
+    b = weights(seed + 1, m)
     sd = SemiDiscrete(y, b=b, epsilon=epsilon, cost=cost).fit(x, a=a, tol=1e-7)
     plan = ot.sinkhorn(x, y, a=a, b=b, epsilon=epsilon, cost=cost, tol=1e-8, max_iter=10_000)
     torch.testing.assert_close(sd.potential, plan.g - b @ plan.g, atol=1e-4, rtol=1e-4)
@@ -280,8 +317,12 @@ def test_value_of_a_finite_source(epsilon: float) -> None:
     x, y, b = cloud(0, 60, 2), cloud(1, 25, 2, 1.0), weights(0, 25)
     a, C = np.full(60, 1 / 60), (x[:, None] - y).square().sum(-1).numpy()
     if epsilon > 0:
-        P = pot.sinkhorn(a, b.numpy(), C, epsilon, method="sinkhorn_log", numItermax=100_000, stopThr=1e-10)
-        cost = (P * C).sum() + epsilon * (P * np.log(np.maximum(P, 1e-300) / np.outer(a, b.numpy()))).sum()
+        P = pot.sinkhorn(
+            a, b.numpy(), C, epsilon, method="sinkhorn_log", numItermax=100_000, stopThr=1e-10
+        )
+        cost = (P * C).sum() + epsilon * (
+            P * np.log(np.maximum(P, 1e-300) / np.outer(a, b.numpy()))
+        ).sum()
     else:
         cost = pot.emd2(a, b.numpy(), C)
     sd = SemiDiscrete(y, b=b, epsilon=epsilon)
@@ -291,9 +332,13 @@ def test_value_of_a_finite_source(epsilon: float) -> None:
 
 
 def test_weighted_points_are_drawn_by_weight() -> None:
-    """The point 0 gives all it has to the target 0, and the point 1 the rest of it: so that costs 1 more."""
+    """The point 0 gives all it has to the target 0, and the point 1 the rest of it: so that costs 1
+    more.
+    """
     x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]])
-    found = SemiDiscrete(y, b=torch.tensor([0.4, 0.6])).fit(x, a=torch.tensor([0.2, 0.8]), n_iter=500, generator=draw())
+    found = SemiDiscrete(y, b=torch.tensor([0.4, 0.6])).fit(
+        x, a=torch.tensor([0.2, 0.8]), n_iter=500, generator=draw()
+    )
     assert (found.potential[0] - found.potential[1]).item() == pytest.approx(1, abs=0.05)
 
 
@@ -328,17 +373,33 @@ def test_a_second_derivative_raises() -> None:
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.5])
 def test_tiles_change_nothing(epsilon: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    sd, x = set_potential(SemiDiscrete(cloud(0, 9, 3), epsilon=epsilon), 1), cloud(2, 50, 3).requires_grad_()
-    whole = [sd.assign(x), sd.transform(x), sd.marginals(x), sd.chi2(x), sd.value(x), *torch.autograd.grad(sd.value(x), x)]
+    sd = set_potential(SemiDiscrete(cloud(0, 9, 3), epsilon=epsilon), 1)
+    x = cloud(2, 50, 3).requires_grad_()
+    whole = [
+        sd.assign(x),
+        sd.transform(x),
+        sd.marginals(x),
+        sd.chi2(x),
+        sd.value(x),
+        *torch.autograd.grad(sd.value(x), x),
+    ]
     monkeypatch.setattr(semidiscrete, "_TILE", 30)
-    tiled = [sd.assign(x), sd.transform(x), sd.marginals(x), sd.chi2(x), sd.value(x), *torch.autograd.grad(sd.value(x), x)]
+    tiled = [
+        sd.assign(x),
+        sd.transform(x),
+        sd.marginals(x),
+        sd.chi2(x),
+        sd.value(x),
+        *torch.autograd.grad(sd.value(x), x),
+    ]
     for one, other in zip(whole, tiled, strict=True):
         torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.5])
 def test_maps_masses_and_chi2_by_brute_force(epsilon: float) -> None:
-    sd, x = set_potential(SemiDiscrete(cloud(0, 9, 3), b=weights(0, 9), epsilon=epsilon), 1), cloud(2, 20, 3)
+    sd = set_potential(SemiDiscrete(cloud(0, 9, 3), b=weights(0, 9), epsilon=epsilon), 1)
+    x = cloud(2, 20, 3)
     s = sd.potential - (x[:, None] - sd.y).square().sum(-1)
     hard = torch.nn.functional.one_hot(s.argmax(1), 9).to(F64)
     shares = torch.softmax(s / epsilon + sd.b.log(), 1) if epsilon > 0 else hard
@@ -363,19 +424,35 @@ def test_bad_input() -> None:
     for call, error, message in [
         (lambda: SemiDiscrete(y[0]), ValueError, "y must have shape"),
         (lambda: SemiDiscrete(y[None]), ValueError, r"y must have shape \(m, d\), got \(1, 3, 2\)"),
-        (lambda: SemiDiscrete(y, epsilon=-1.0), ValueError, r"epsilon must be >= 0 and finite, got -1\.0"),
+        (
+            lambda: SemiDiscrete(y, epsilon=-1.0),
+            ValueError,
+            r"epsilon must be >= 0 and finite, got -1\.0",
+        ),
         (lambda: SemiDiscrete(y, b=torch.ones(3)), ValueError, "b sums to 3"),
         (lambda: sd.fit(3), TypeError, "source must be a sampler, points"),
-        (lambda: sd.fit(lambda n: torch.zeros(n, 5)), ValueError, "the sampler's output must have shape"),
+        (
+            lambda: sd.fit(lambda n: torch.zeros(n, 5)),
+            ValueError,
+            "the sampler's output must have shape",
+        ),
         (lambda: sd.fit(y, n_iter=0), ValueError, "n_iter must be > 0"),
         (lambda: sd.fit(y, batch_size=0), ValueError, "batch_size must be > 0"),
         (lambda: sd.fit(y, tol=0.0), ValueError, "tol must be > 0"),
-        (lambda: sd.fit(SQUARE, a=torch.ones(1)), ValueError, "a weighs the points of a finite source"),
+        (
+            lambda: sd.fit(SQUARE, a=torch.ones(1)),
+            ValueError,
+            "a weighs the points of a finite source",
+        ),
         (lambda: sd.ascend(y, rate=0.0), ValueError, "rate must be > 0"),
         (lambda: sd.assign(torch.full((1, 2), torch.nan)), ValueError, "x holds NaN"),
         (lambda: sd.chi2(y[:1]), ValueError, "chi2 needs at least two points, got 1"),
         (lambda: Box((0.0, 1.0), (1.0, 1.0)), ValueError, "a box needs lo < hi"),
-        (lambda: laguerre_cells(torch.zeros(3, 3), torch.zeros(3), SQUARE), ValueError, "Laguerre cells need targets"),
+        (
+            lambda: laguerre_cells(torch.zeros(3, 3), torch.zeros(3), SQUARE),
+            ValueError,
+            "Laguerre cells need targets",
+        ),
         (lambda: laguerre_cells(y, torch.zeros(2), SQUARE), ValueError, "psi has shape"),
     ]:
         with pytest.raises(error, match=message):
@@ -384,7 +461,8 @@ def test_bad_input() -> None:
 
 def test_balance_finds_the_entropic_potential() -> None:
     g = torch.Generator().manual_seed(0)
-    x, y = torch.rand(60, 2, generator=g, dtype=torch.float64), torch.rand(20, 2, generator=g, dtype=torch.float64)
+    x = torch.rand(60, 2, generator=g, dtype=torch.float64)
+    y = torch.rand(20, 2, generator=g, dtype=torch.float64)
     b = torch.rand(20, generator=g, dtype=torch.float64)
     b = b / b.sum()
     found = SemiDiscrete(y, b=b, epsilon=0.05).balance(x, n_iter=400, n_levels=3).potential
@@ -394,27 +472,33 @@ def test_balance_finds_the_entropic_potential() -> None:
 
 def test_a_sweep_never_lowers_the_dual_and_relaxed_ones_raise_it_faster() -> None:
     g = torch.Generator().manual_seed(1)
-    x, y = torch.rand(80, 2, generator=g, dtype=torch.float64), torch.rand(30, 2, generator=g, dtype=torch.float64) ** 2
+    x = torch.rand(80, 2, generator=g, dtype=torch.float64)
+    y = torch.rand(30, 2, generator=g, dtype=torch.float64) ** 2
     best = SemiDiscrete(y, epsilon=0.01).balance(x, n_iter=5000, n_levels=4).value(x)
     left = {}
     for relaxation in (1.0, 1.5):
         transport = SemiDiscrete(y, epsilon=0.01)
         values = [transport.balance(x, relaxation=relaxation).value(x) for _ in range(30)]
         left[relaxation] = best - values[-1]
-        assert relaxation > 1 or all(later >= earlier - 1e-12 for earlier, later in itertools.pairwise(values))
+        assert relaxation > 1 or all(
+            later >= earlier - 1e-12 for earlier, later in itertools.pairwise(values)
+        )
     assert 0 < left[1.5] < 0.5 * left[1.0]
 
 
 def test_balance_reaches_targets_that_nothing_comes_near() -> None:
     x = torch.zeros(50, 1) + torch.linspace(0, 1, 50)[:, None]
-    transport = SemiDiscrete(torch.tensor([[0.5], [40.0], [70.0]]), b=torch.tensor([0.6, 0.4, 0.0]), epsilon=0.1)
+    transport = SemiDiscrete(
+        torch.tensor([[0.5], [40.0], [70.0]]), b=torch.tensor([0.6, 0.4, 0.0]), epsilon=0.1
+    )
     for _ in range(400):
         transport.balance(x, n_iter=10)
     assert torch.allclose(transport.marginals(x), transport.b, atol=0.01)
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"), [({"epsilon": 0.0}, "epsilon"), ({"relaxation": 2.0}, "relaxation"), ({"n_iter": 0}, "n_iter")]
+    ("settings", "words"),
+    [({"epsilon": 0.0}, "epsilon"), ({"relaxation": 2.0}, "relaxation"), ({"n_iter": 0}, "n_iter")],
 )
 def test_balance_says_what_is_wrong(settings: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -422,7 +506,9 @@ def test_balance_says_what_is_wrong(settings: dict[str, float], words: str) -> N
 
 
 def test_assign_at_another_potential() -> None:
-    transport = SemiDiscrete(torch.tensor([[0.0], [1.0]])).fit(torch.rand(200, 1, generator=draw()), n_iter=20)
+    transport = SemiDiscrete(torch.tensor([[0.0], [1.0]])).fit(
+        torch.rand(200, 1, generator=draw()), n_iter=20
+    )
     x = torch.linspace(0, 1, 9)[:, None]
     assert torch.equal(transport.assign(x, torch.tensor([0.0, 0.5])), (x[:, 0] > 0.25).long())
     assert torch.equal(transport.assign(x, transport.potential), transport.assign(x))

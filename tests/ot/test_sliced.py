@@ -30,7 +30,9 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @given(seeds, sizes, sizes, exponents, st.booleans())
-def test_one_dimension_is_the_linear_program(seed: int, n: int, m: int, p: float, weighted: bool) -> None:
+def test_one_dimension_is_the_linear_program(
+    seed: int, n: int, m: int, p: float, weighted: bool
+) -> None:
     x, y = values(seed, n), values(seed + 1, m, 0.5)
     a, b = (weights(seed, n), weights(seed + 1, m)) if weighted else (None, None)
     exact = ot.wasserstein(x[:, None], y[:, None], p=p, a=a, b=b)
@@ -42,13 +44,18 @@ def test_doubling_every_point_changes_nothing(seed: int, n: int, p: float) -> No
     x, y, a = values(seed, n), values(seed + 1, n), weights(seed, n)
     plain = wasserstein_1d(x, y, p=p)
     torch.testing.assert_close(wasserstein_1d(x.repeat(2), y, p=p), plain)
-    torch.testing.assert_close(wasserstein_1d(x.repeat(2), y, p=p, a=torch.cat([a, a]) / 2), wasserstein_1d(x, y, p=p, a=a))
+    torch.testing.assert_close(
+        wasserstein_1d(x.repeat(2), y, p=p, a=torch.cat([a, a]) / 2), wasserstein_1d(x, y, p=p, a=a)
+    )
 
 
 def test_a_point_of_weight_zero_is_not_there() -> None:
     x, y, a = values(0, 5), values(1, 4), weights(0, 5)
-    more, nothing = torch.cat([x, torch.tensor([-9.0, 9.0], dtype=x.dtype)]), torch.zeros(2, dtype=x.dtype)
-    torch.testing.assert_close(wasserstein_1d(more, y, a=torch.cat([a, nothing])), wasserstein_1d(x, y, a=a))
+    more = torch.cat([x, torch.tensor([-9.0, 9.0], dtype=x.dtype)])
+    nothing = torch.zeros(2, dtype=x.dtype)
+    torch.testing.assert_close(
+        wasserstein_1d(more, y, a=torch.cat([a, nothing])), wasserstein_1d(x, y, a=a)
+    )
 
 
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
@@ -70,7 +77,9 @@ def test_gradients_with_weights_equal_finite_differences(p: float) -> None:
 
 
 def test_equal_values_in_float32_keep_their_own_gradient() -> None:
-    """The index rides in the sort key: ties, both zeros, and negative numbers must come back unharmed."""
+    """The index rides in the sort key: ties, both zeros, and negative numbers must come back
+    unharmed.
+    """
     x = torch.tensor([2.0, -1.0, 0.0, -0.0, 2.0, -1.0, 1e-45, -3e38], requires_grad=True)
     y = torch.arange(8.0)
     distance = wasserstein_1d(x, y, p=1)
@@ -83,29 +92,41 @@ def test_equal_values_in_float32_keep_their_own_gradient() -> None:
 def test_float32_agrees_with_float64() -> None:
     x, y = cloud(0, 3000, 3).requires_grad_(), cloud(1, 2000, 3, 0.2)
     x32 = x.detach().float().requires_grad_()
-    exact, single = (sliced_wasserstein(s, t, generator=None, projections=torch.eye(3)) for s, t in ((x, y), (x32, y.float())))
+    exact, single = (
+        sliced_wasserstein(s, t, generator=None, projections=torch.eye(3))
+        for s, t in ((x, y), (x32, y.float()))
+    )
     assert single.item() == pytest.approx(exact.item(), rel=1e-6)
     exact.backward()
     single.backward()
     assert x.grad is not None
     assert x32.grad is not None
-    torch.testing.assert_close(x32.grad.double(), x.grad, atol=1e-5 * x.grad.abs().max().item(), rtol=1e-3)
+    torch.testing.assert_close(
+        x32.grad.double(), x.grad, atol=1e-5 * x.grad.abs().max().item(), rtol=1e-3
+    )
 
 
 def test_far_from_the_origin_float32_keeps_its_digits() -> None:
     x, y = (2**16 + cloud(0, 200, 8)).float(), (2**16 + cloud(1, 200, 8, 0.1)).float()
-    single, exact = (sliced_wasserstein(s, t, projections=torch.eye(8) + 1) for s, t in ((x, y), (x.double(), y.double())))
+    single, exact = (
+        sliced_wasserstein(s, t, projections=torch.eye(8) + 1)
+        for s, t in ((x, y), (x.double(), y.double()))
+    )
     assert single.item() == pytest.approx(exact.item(), rel=1e-5)
 
 
 def test_weights_that_sum_to_one_nearly() -> None:
     x, a = values(0, 5), weights(0, 5)
     assert wasserstein_1d(x + 5, x, a=a * (1 + 5e-5), b=a).item() == pytest.approx(5, abs=1e-3)
-    assert wasserstein_1d(x[:1] + 5, x[:1], a=torch.ones(1) * (1 + 5e-5)).item() == pytest.approx(5, abs=1e-9)
+    assert wasserstein_1d(x[:1] + 5, x[:1], a=torch.ones(1) * (1 + 5e-5)).item() == pytest.approx(
+        5, abs=1e-9
+    )
 
 
 @given(seeds, sizes, sizes, exponents)
-def test_sliced_symmetry_translation_scaling_and_permutation(seed: int, n: int, m: int, p: float) -> None:
+def test_sliced_symmetry_translation_scaling_and_permutation(
+    seed: int, n: int, m: int, p: float
+) -> None:
     x, y = cloud(seed, n, 3), cloud(seed + 1, m, 3)
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
@@ -134,12 +155,16 @@ def test_max_sliced_finds_the_axis_that_was_stretched() -> None:
     y = x.clone()
     y[:, 7] *= 3
     expected = 2 * x[:, 7].square().mean().sqrt().item()
-    assert max_sliced_wasserstein(x, y, generator=generator(), n_iter=200).item() == pytest.approx(expected, rel=1e-3)
+    assert max_sliced_wasserstein(x, y, generator=generator(), n_iter=200).item() == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_max_sliced_of_a_translation_is_its_length() -> None:
     x, shift = cloud(0, 30, 20), cloud(1, 1, 20)
-    assert max_sliced_wasserstein(x, x + shift, n_iter=1, generator=generator()).item() == pytest.approx(shift.norm().item())
+    assert max_sliced_wasserstein(
+        x, x + shift, n_iter=1, generator=generator()
+    ).item() == pytest.approx(shift.norm().item())
 
 
 @given(st.floats(-3, 3), st.integers(1, 6))
@@ -147,7 +172,9 @@ def test_sliced_translation_in_closed_form(shift: float, d: int) -> None:
     """The mean of (θᵀt)² over an orthonormal basis is |t|²/d."""
     x = cloud(0, 10, d)
     basis = torch.linalg.qr(cloud(1, d, d)).Q
-    assert sliced_wasserstein(x, x + shift, projections=5 * basis).item() == pytest.approx(abs(shift), abs=1e-9)
+    assert sliced_wasserstein(x, x + shift, projections=5 * basis).item() == pytest.approx(
+        abs(shift), abs=1e-9
+    )
 
 
 def test_directions_are_uniform_on_the_sphere() -> None:
@@ -159,7 +186,9 @@ def test_directions_are_uniform_on_the_sphere() -> None:
 
 def test_the_generator_decides() -> None:
     x, y = cloud(0, 10, 4), cloud(1, 10, 4)
-    first, again, other = (sliced_wasserstein(x, y, n_projections=4, generator=generator(s)) for s in (0, 0, 1))
+    first, again, other = (
+        sliced_wasserstein(x, y, n_projections=4, generator=generator(s)) for s in (0, 0, 1)
+    )
     assert first == again != other
     torch.manual_seed(0)
     assert sliced_wasserstein(x, y, n_projections=4) == first
@@ -182,15 +211,21 @@ def test_blocks_and_batches_change_nothing(entries: int, monkeypatch: pytest.Mon
             alone = sliced_wasserstein(one, y, a=a[i, j], generator=generator())
             torch.testing.assert_close(batched[i, j], alone)
             torch.testing.assert_close(gradient[i, j], torch.autograd.grad(alone, one)[0])
-            torch.testing.assert_close(top[i, j], max_sliced_wasserstein(one, y, n_iter=5, generator=generator()))
+            torch.testing.assert_close(
+                top[i, j], max_sliced_wasserstein(one, y, n_iter=5, generator=generator())
+            )
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 2.5])
 def test_sliced_gradients_equal_finite_differences(p: float) -> None:
-    x, y, s = cloud(0, 5, 3).requires_grad_(), cloud(1, 4, 3).requires_grad_(), values(2, 5).requires_grad_()
+    x = cloud(0, 5, 3).requires_grad_()
+    y = cloud(1, 4, 3).requires_grad_()
+    s = values(2, 5).requires_grad_()
 
     def distance(x: Tensor, y: Tensor, s: Tensor) -> Tensor:
-        return sliced_wasserstein(x, y, a=s.softmax(-1), p=p, n_projections=8, generator=generator())
+        return sliced_wasserstein(
+            x, y, a=s.softmax(-1), p=p, n_projections=8, generator=generator()
+        )
 
     assert torch.autograd.gradcheck(distance, (x, y, s))
     assert torch.autograd.gradcheck(lambda y: distance(x, y, s), (y,))
@@ -207,7 +242,11 @@ def test_max_sliced_gradient_is_that_of_the_envelope() -> None:
 
 
 def test_coincident_clouds_have_gradient_zero() -> None:
-    for distance in (sliced_wasserstein, max_sliced_wasserstein, lambda x, y: wasserstein_1d(x[:, 0], y[:, 0], p=1)):
+    for distance in (
+        sliced_wasserstein,
+        max_sliced_wasserstein,
+        lambda x, y: wasserstein_1d(x[:, 0], y[:, 0], p=1),
+    ):
         x = cloud(0, 6, 2).requires_grad_()
         distance(x, x.detach()).backward()
         assert x.grad is not None
@@ -229,7 +268,9 @@ def test_no_gradient_is_computed_under_no_grad_and_a_second_derivative_raises() 
 def test_scales_in_float32(distance: Callable[..., Tensor], scale: float) -> None:
     x, y = cloud(0, 10, 3).float(), cloud(1, 10, 3).float()
     plain = distance(x, y, generator=generator()).item()
-    assert distance(x * scale, y * scale, generator=generator()).item() / scale == pytest.approx(plain, rel=1e-4)
+    assert distance(x * scale, y * scale, generator=generator()).item() / scale == pytest.approx(
+        plain, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -238,9 +279,15 @@ def test_scales_in_float32(distance: Callable[..., Tensor], scale: float) -> Non
         ({"p": 0.5}, r"p must be a finite number >= 1, got 0\.5"),
         ({"p": math.inf}, "p must be a finite number >= 1, got inf"),
         ({"n_projections": 0}, "n_projections must be > 0, got 0"),
-        ({"projections": torch.ones(2)}, r"projections must have shape \(K, 2\), one direction a row, got \(2,\)"),
+        (
+            {"projections": torch.ones(2)},
+            r"projections must have shape \(K, 2\), one direction a row, got \(2,\)",
+        ),
         ({"projections": torch.ones(3, 4)}, r"projections must have shape \(K, 2\).*got \(3, 4\)"),
-        ({"projections": torch.eye(2, requires_grad=True)}, r"no gradient in projections: pass projections.detach\(\)"),
+        (
+            {"projections": torch.eye(2, requires_grad=True)},
+            r"no gradient in projections: pass projections.detach\(\)",
+        ),
         ({"projections": torch.zeros(1, 2)}, "a row of zeros"),
         ({"a": torch.ones(2)}, "a has 2 weights for 3 points"),
         ({"y": torch.ones(3, 4)}, "x has dimension 2 and y 4"),
@@ -253,7 +300,9 @@ def test_bad_input(arguments: dict, message: str) -> None:
 
 def test_bad_input_of_the_others() -> None:
     one = torch.ones(())
-    with pytest.raises(ValueError, match=r"x must have shape \(\.\.\., n\), got a scalar: pass x\[None\]"):
+    with pytest.raises(
+        ValueError, match=r"x must have shape \(\.\.\., n\), got a scalar: pass x\[None\]"
+    ):
         wasserstein_1d(one, one)
     with pytest.raises(TypeError, match=r"y must be a torch\.Tensor, got list"):
         wasserstein_1d(torch.ones(2), [1.0])  # type: ignore[arg-type]

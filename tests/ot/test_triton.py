@@ -1,4 +1,5 @@
-"""The Triton kernels against float64, compiled where there is CUDA, elsewhere in Triton's interpreter.
+"""The Triton kernels against float64, compiled where there is CUDA, elsewhere in Triton's
+interpreter.
 
 The interpreter is chosen when Triton is imported, so that it runs in a process of its own.
 """
@@ -18,12 +19,16 @@ from torch import Tensor
 
 from monge.ot import _triton
 
-needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed: pip install triton")
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="triton is not installed: pip install triton"
+)
 Run = Callable[..., Tensor]
 
 
 def call(name: str, *tensors: Tensor, programs: int = 1, **options: str) -> Tensor:
-    """One program for all columns unless asked otherwise: small problems then have several tiles to a program."""
+    """One program for all columns unless asked otherwise: small problems then have several tiles to
+    a program.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_triton, "_PROGRAMS", programs)
@@ -40,11 +45,14 @@ def run() -> Iterator[Run]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TRITON_INTERPRET", "1")
-            pool.submit(torch.set_num_threads, 1).result()  # the process starts here, and inherits the variable
+            # the process starts here, and inherits the variable
+            pool.submit(torch.set_num_threads, 1).result()
         yield lambda *arguments, **options: pool.submit(call, *arguments, **options).result()
 
 
-def problem(n: int, m: int, d: int, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
+def problem(
+    n: int, m: int, d: int, scale: float = 1.0, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(n + 100 * m + 10_000 * d)
     q, k, h = (torch.randn(*shape, generator=generator) for shape in ((n, d), (m, d), (m,)))
     return q.to(dtype), k.to(dtype), scale * h
@@ -55,7 +63,9 @@ def scores(q: Tensor, k: Tensor, h: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(("n", "m", "d"), [(1, 1, 1), (1, 130, 3), (17, 1, 16), (130, 17, 33), (65, 200, 130)])
+@pytest.mark.parametrize(
+    ("n", "m", "d"), [(1, 1, 1), (1, 130, 3), (17, 1, 16), (130, 17, 33), (65, 200, 130)]
+)
 def test_lse(run: Run, n: int, m: int, d: int, dtype: torch.dtype) -> None:
     q, k, h = problem(n, m, d, dtype=dtype)
     found = run("lse", q, k, h)
@@ -64,17 +74,22 @@ def test_lse(run: Run, n: int, m: int, d: int, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(("n", "m", "d", "e"), [(1, 1, 1, 1), (17, 130, 3, 17), (130, 17, 33, 1), (65, 70, 2, 300)])
+@pytest.mark.parametrize(
+    ("n", "m", "d", "e"), [(1, 1, 1, 1), (17, 130, 3, 17), (130, 17, 33, 1), (65, 70, 2, 300)]
+)
 def test_mean(run: Run, n: int, m: int, d: int, e: int, dtype: torch.dtype) -> None:
     (q, k, h), v = problem(n, m, d, dtype=dtype), problem(e, m, e)[1].to(dtype)
     s = scores(q, k, h)
     found = run("mean", q, k, h, s.logsumexp(1).float(), v)
     assert found.dtype == torch.float32
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-3  # compiled, the exponentials of 16-bit inputs have 11 bits
-    torch.testing.assert_close(found.double(), s.softmax(1) @ v.double(), atol=tolerance, rtol=tolerance)
+    # compiled, the exponentials of 16-bit inputs have 11 bits
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-3
+    torch.testing.assert_close(
+        found.double(), s.softmax(1) @ v.double(), atol=tolerance, rtol=tolerance
+    )
 
 
-def test_mean_takes_any_normalisation(run: Run) -> None:
+def test_mean_takes_any_normalization(run: Run) -> None:
     (q, k, h), v = problem(5, 40, 3), problem(1, 40, 4)[1]
     f = torch.linspace(-1, 1, 5)
     expected = (scores(q, k, h) - f.double()[:, None]).exp() @ v.double()
@@ -105,7 +120,9 @@ def test_shares_cover_the_columns_and_no_more() -> None:
 
 
 def test_tf32_is_taken_where_it_is_exact_or_asked_for() -> None:
-    single, half, brain = (torch.ones(2, dtype=dtype) for dtype in (torch.float32, torch.float16, torch.bfloat16))
+    single, half, brain = (
+        torch.ones(2, dtype=dtype) for dtype in (torch.float32, torch.float16, torch.bfloat16)
+    )
     assert _triton._precision("ieee", half, brain) == "tf32"
     assert _triton._precision("ieee", half, single) == "ieee"
     assert _triton._precision("tf32x3", single, single) == "tf32x3"
@@ -117,27 +134,37 @@ def test_extreme_potentials(run: Run, scale: float) -> None:
     h = h + scale
     s = scores(q, k, h)
     total = run("lse", q, k, h)
-    torch.testing.assert_close(total.double(), s.logsumexp(1), atol=2e-3, rtol=0)  # float32 near 1e4 has steps of 1e-3
+    # float32 near 1e4 has steps of 1e-3
+    torch.testing.assert_close(total.double(), s.logsumexp(1), atol=2e-3, rtol=0)
     found = run("mean", q, k, h, total, k)
     torch.testing.assert_close(found.double(), s.softmax(1) @ k.double(), atol=5e-3, rtol=5e-3)
     wide = problem(40, 150, 4, scale=scale)
-    torch.testing.assert_close(run("lse", *wide).double(), scores(*wide).logsumexp(1), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        run("lse", *wide).double(), scores(*wide).logsumexp(1), atol=2e-3, rtol=0
+    )
 
 
 def test_large_scores_that_cancel_keep_their_differences(run: Run) -> None:
     q, k, h = problem(20, 100, 1)
     q, k = torch.full_like(q, 64.0), 128 + torch.round(16 * k) / 16  # products are exact
-    h = torch.round(8 * h) / 8 - 64 * k[:, 0]  # scores are small: multiplying their parts by log₂e would cost 1e-4
-    torch.testing.assert_close(run("lse", q, k, h).double(), scores(q, k, h).logsumexp(1), atol=3e-6, rtol=0)
+    # scores are small: multiplying their parts by log₂e would cost 1e-4
+    h = torch.round(8 * h) / 8 - 64 * k[:, 0]
+    torch.testing.assert_close(
+        run("lse", q, k, h).double(), scores(q, k, h).logsumexp(1), atol=3e-6, rtol=0
+    )
 
 
 def test_zero_weights_are_as_if_absent(run: Run) -> None:
     q, k, h = problem(20, 150, 3)
     h[:70] = -torch.inf  # all of the first tile
     kept = h > -torch.inf
-    torch.testing.assert_close(run("lse", q, k, h), run("lse", q, k[kept], h[kept]), atol=2e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        run("lse", q, k, h), run("lse", q, k[kept], h[kept]), atol=2e-6, rtol=1e-6
+    )
     total = run("lse", q, k, h)
-    torch.testing.assert_close(run("mean", q, k, h, total, k), run("mean", q, k[kept], h[kept], total, k[kept]))
+    torch.testing.assert_close(
+        run("mean", q, k, h, total, k), run("mean", q, k[kept], h[kept], total, k[kept])
+    )
 
 
 def test_no_weight_at_all(run: Run) -> None:
@@ -150,10 +177,15 @@ def test_no_weight_at_all(run: Run) -> None:
 
 def test_nothing_is_read_past_the_end(run: Run) -> None:
     (q, k, h), v = problem(5, 7, 3), problem(1, 7, 4)[1]
-    beyond = [torch.cat([tensor, torch.full((80, *tensor.shape[1:]), torch.nan)])[: len(tensor)] for tensor in (q, k, h, v)]
+    beyond = [
+        torch.cat([tensor, torch.full((80, *tensor.shape[1:]), torch.nan)])[: len(tensor)]
+        for tensor in (q, k, h, v)
+    ]
     total = run("lse", *beyond[:3])
     torch.testing.assert_close(total, run("lse", q, k, h), atol=0, rtol=0)
-    torch.testing.assert_close(run("mean", *beyond[:3], total, beyond[3]), run("mean", q, k, h, total, v), atol=0, rtol=0)
+    torch.testing.assert_close(
+        run("mean", *beyond[:3], total, beyond[3]), run("mean", q, k, h, total, v), atol=0, rtol=0
+    )
 
 
 def test_what_is_not_contiguous(run: Run) -> None:
@@ -162,7 +194,9 @@ def test_what_is_not_contiguous(run: Run) -> None:
     total = scores(q, k, h).logsumexp(1)
     torch.testing.assert_close(run("lse", q, k, h).double(), total, atol=1e-5, rtol=1e-6)
     found = run("mean", q, k, h, total.float(), k)
-    torch.testing.assert_close(found.double(), scores(q, k, h).softmax(1) @ k.double(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        found.double(), scores(q, k, h).softmax(1) @ k.double(), atol=1e-5, rtol=1e-5
+    )
 
 
 @needs_triton
@@ -170,8 +204,12 @@ def test_what_is_not_contiguous(run: Run) -> None:
     ("capability", "dtype", "depth", "width"),
     [(80, "fp32", _triton._LEAST, _triton._WIDEST), (90, "bf16", _triton._DEPTH, _triton._LEAST)],
 )
-def test_the_kernels_compile_without_a_gpu(capability: int, dtype: str, depth: int, width: int) -> None:
-    """What the interpreter lets pass, such as a type that tl.dot refuses, and what an older GPU has no room for."""
+def test_the_kernels_compile_without_a_gpu(
+    capability: int, dtype: str, depth: int, width: int
+) -> None:
+    """What the interpreter lets pass, such as a type that tl.dot refuses, and what an older GPU has
+    no room for.
+    """
     import triton
     from triton.backends.compiler import GPUTarget
 
@@ -179,15 +217,24 @@ def test_the_kernels_compile_without_a_gpu(capability: int, dtype: str, depth: i
     constants["PRECISION"] = "ieee" if dtype == "fp32" else "tf32"
     types = {**dict.fromkeys("qkv", f"*{dtype}"), **dict.fromkeys(("h", "lse", "out"), "*fp32")}
     for kernel in (_triton._lse, _triton._mean):
-        signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in kernel.arg_names}
+        signature = {
+            name: "constexpr" if name in constants else types.get(name, "i32")
+            for name in kernel.arg_names
+        }
         own = {name: value for name, value in constants.items() if name in signature}
         source = triton.compiler.ASTSource(kernel, signature, own)
-        compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 8, "num_stages": 2})
+        compiled = triton.compile(
+            source,
+            target=GPUTarget("cuda", capability, 32),
+            options={"num_warps": 8, "num_stages": 2},
+        )
         assert compiled.metadata.shared <= 64 * 1024
 
 
 def test_available(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_cuda, in_double = (SimpleNamespace(is_cuda=True, dtype=dtype) for dtype in (torch.float32, torch.float64))
+    on_cuda, in_double = (
+        SimpleNamespace(is_cuda=True, dtype=dtype) for dtype in (torch.float32, torch.float64)
+    )
     assert not _triton.available(torch.ones(2))
     monkeypatch.setattr(_triton, "triton", SimpleNamespace())
     assert _triton.available(on_cuda)
@@ -203,5 +250,7 @@ def test_without_triton_cuda_is_warned_once(monkeypatch: pytest.MonkeyPatch) -> 
         assert not caught
         for _ in range(3):
             assert not _triton.available(SimpleNamespace(is_cuda=True, dtype=torch.float32))
-    assert [str(w.message) for w in caught] == ["Sinkhorn on CUDA is slow without Triton: pip install triton"]
+    assert [str(w.message) for w in caught] == [
+        "Sinkhorn on CUDA is slow without Triton: pip install triton"
+    ]
     assert caught[0].category is RuntimeWarning

@@ -1,4 +1,4 @@
-"""Pictures of cells: every place has the colour of its owner, and every arrow leads there."""
+"""Pictures of cells: every place has the color of its owner, and every arrow leads there."""
 
 from __future__ import annotations
 
@@ -26,16 +26,23 @@ def y(generator: torch.Generator) -> Tensor:
 def heads(figure: Figure) -> tuple[Tensor, Tensor, np.ndarray]:
     (quiver,) = (c for c in figure.axes[0].collections if isinstance(c, Quiver))
     starts = np.asarray(quiver.get_offsets())
-    return torch.tensor(starts), torch.tensor(starts + np.stack([quiver.U, quiver.V], 1)), quiver.get_facecolors()
+    return (
+        torch.tensor(starts),
+        torch.tensor(starts + np.stack([quiver.U, quiver.V], 1)),
+        quiver.get_facecolors(),
+    )
 
 
-def test_cells_have_one_colour_each_and_their_areas(y: Tensor) -> None:
-    psi = torch.tensor([0.0, 0.1, -0.2, 0.3, 0.0, -9.0], dtype=torch.float64)  # the last one is hidden
+def test_cells_have_one_color_each_and_their_areas(y: Tensor) -> None:
+    # the last one is hidden
+    psi = torch.tensor([0.0, 0.1, -0.2, 0.3, 0.0, -9.0], dtype=torch.float64)
     figure = plots.laguerre(y, psi, BOX)
     (axis,) = figure.axes
-    (cells,) = (c for c in axis.collections if isinstance(c, PolyCollection) and not isinstance(c, Quiver))
+    (cells,) = (
+        c for c in axis.collections if isinstance(c, PolyCollection) and not isinstance(c, Quiver)
+    )
     assert len(cells.get_paths()) == 5
-    assert len({tuple(colour) for colour in cells.get_facecolors()}) == 5
+    assert len({tuple(color) for color in cells.get_facecolors()}) == 5
     x = BOX(20_000, torch.Generator().manual_seed(1))
     owner = ((x[:, None] - y).square().sum(-1) - psi).argmin(1)
     shares = torch.bincount(owner, minlength=6) / len(x)
@@ -60,15 +67,19 @@ def test_arrows_lead_to_the_target_of_the_cell(y: Tensor) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_red_arrows_lead_to_every_cell_that_meets_in_a_sample(y: Tensor, dtype: torch.dtype) -> None:
+def test_red_arrows_lead_to_every_cell_that_meets_in_a_sample(
+    y: Tensor, dtype: torch.dtype
+) -> None:
     theta = torch.tensor([0.3, 0.1], dtype=dtype)
     psi = (theta - y.to(dtype)).square().sum(1)
     x = torch.stack([theta, torch.tensor([1.9, 0.9], dtype=dtype)])
-    starts, ends, colours = heads(plots.laguerre(y.to(dtype), psi, BOX, x=x))
+    starts, ends, colors = heads(plots.laguerre(y.to(dtype), psi, BOX, x=x))
     assert len(starts) == 7
-    red = np.isclose(colours[:, :3], to_rgb(_ACCENT)).all(1)
+    red = np.isclose(colors[:, :3], to_rgb(_ACCENT)).all(1)
     assert red.tolist() == [True] * 6 + [False]
-    assert (torch.nn.functional.cosine_similarity(ends[:6] - starts[:6], y - theta) > 1 - 1e-6).all()
+    assert (
+        torch.nn.functional.cosine_similarity(ends[:6] - starts[:6], y - theta) > 1 - 1e-6
+    ).all()
 
 
 def test_hard_assignment_shows_the_cells(y: Tensor) -> None:
@@ -80,21 +91,30 @@ def test_hard_assignment_shows_the_cells(y: Tensor) -> None:
     assert image.get_extent() == [-1, 2, -1, 1]
     assert image.origin == "lower"
     up, across = np.mgrid[:40, :60]
-    places = torch.tensor(np.stack([(across + 0.5) / 20 - 1, (up + 0.5) / 20 - 1], -1).reshape(-1, 2))
+    places = torch.tensor(
+        np.stack([(across + 0.5) / 20 - 1, (up + 0.5) / 20 - 1], -1).reshape(-1, 2)
+    )
     owner = sd.assign(places).numpy()
-    colours = [np.unique(pixels.reshape(-1, 3)[owner == j].round(6), axis=0) for j in range(6)]
-    assert [len(c) for c in colours] == [1] * 6
-    (cells,) = (c for c in plots.laguerre(y, sd.potential, BOX).axes[0].collections if type(c) is PolyCollection)
-    np.testing.assert_allclose(np.concatenate(colours), cells.get_facecolors()[:, :3], atol=1e-6)
+    colors = [np.unique(pixels.reshape(-1, 3)[owner == j].round(6), axis=0) for j in range(6)]
+    assert [len(c) for c in colors] == [1] * 6
+    (cells,) = (
+        c
+        for c in plots.laguerre(y, sd.potential, BOX).axes[0].collections
+        if type(c) is PolyCollection
+    )
+    np.testing.assert_allclose(np.concatenate(colors), cells.get_facecolors()[:, :3], atol=1e-6)
     assert [t.get_text() for t in figure.axes[0].texts] == ["17 %"] * 6
 
 
 @pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean"])
-def test_shares_mix_the_colours(y: Tensor, cost: str) -> None:
-    """Where two targets of the same weight are equally near, both of their colours are equally near."""
+def test_shares_mix_the_colors(y: Tensor, cost: str) -> None:
+    """Where two targets of the same weight are equally near, both of their colors are equally near."""
     pair = torch.tensor([[-0.5, 0.0], [0.5, 0.0]], dtype=torch.float64)
     pixels = np.asarray(
-        plots.assignment(ot.SemiDiscrete(pair, epsilon=0.1, cost=cost), BOX, resolution=60).axes[0].get_images()[0].get_array()
+        plots.assignment(ot.SemiDiscrete(pair, epsilon=0.1, cost=cost), BOX, resolution=60)
+        .axes[0]
+        .get_images()[0]
+        .get_array()
     )
     left, middle, right = pixels[20, 0], pixels[20, 19:21].mean(0), pixels[20, -1]
     np.testing.assert_allclose(middle, (left + right) / 2, atol=0.03)
@@ -103,17 +123,19 @@ def test_shares_mix_the_colours(y: Tensor, cost: str) -> None:
     sd = ot.SemiDiscrete(y, b=b, epsilon=1.0, cost=cost)
     x = torch.tensor([[0.3, 0.1]], dtype=torch.float64)
     sd.potential.copy_(ot.as_cost(cost).matrix(x, y)[0])
-    starts, ends, colours = heads(plots.assignment(sd, BOX, resolution=10, x=x))
+    starts, ends, colors = heads(plots.assignment(sd, BOX, resolution=10, x=x))
     torch.testing.assert_close(starts, x.expand(3, 2))
     assert (torch.nn.functional.cosine_similarity(ends - starts, y[:3] - x) > 1 - 1e-6).all()
-    np.testing.assert_allclose(colours[:, 3], 0.25 + 0.65 * b[:3].numpy(), rtol=1e-6)
+    np.testing.assert_allclose(colors[:, 3], 0.25 + 0.65 * b[:3].numpy(), rtol=1e-6)
 
 
 def test_a_given_axis_is_drawn_on(y: Tensor) -> None:
     figure = Figure()
     left, right = figure.subplots(1, 2)
     assert plots.laguerre(y, torch.zeros(6, dtype=y.dtype), BOX, axis=left, title="a") is figure
-    assert plots.assignment(ot.SemiDiscrete(y, epsilon=0.5), BOX, resolution=8, axis=right) is figure
+    assert (
+        plots.assignment(ot.SemiDiscrete(y, epsilon=0.5), BOX, resolution=8, axis=right) is figure
+    )
     assert [axis.get_title(loc="left") for axis in (left, right)] == ["a", "ε = 0.5"]
 
 
@@ -138,22 +160,29 @@ def quilt() -> Tensor:
     return torch.cat([(1 + rows) * 12 + 2 + columns, (2 + rows) * 12 + 5 + columns], 1)
 
 
-def test_places_have_colours_of_their_own() -> None:
+def test_places_have_colors_of_their_own() -> None:
     key = origin_colors(torch.arange(120).reshape(10, 12), (10, 12)).astype(int)
     flat = key.reshape(-1, 3)
     apart = np.abs(flat[:, None] - flat).max(-1) + 255 * np.eye(120, dtype=int)
     assert apart.min() > 3, "no two places look alike"
     steps = max(np.abs(np.diff(key, axis=0)).max(), np.abs(np.diff(key, axis=1)).max())
-    assert steps < 75, "neighbours look like neighbours"
+    assert steps < 75, "neighbors look like neighbors"
     luminance = key @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance, axis=0) < 0).all(), "darker further down"
-    np.testing.assert_array_equal(origin_colors(quilt(), (10, 12)), key[quilt() // 12, quilt() % 12])
-    assert len({tuple(c) for c in origin_colors(torch.full((2, 2), -1), (10, 12)).reshape(-1, 3)}) == 1
+    np.testing.assert_array_equal(
+        origin_colors(quilt(), (10, 12)), key[quilt() // 12, quilt() % 12]
+    )
+    assert (
+        len({tuple(c) for c in origin_colors(torch.full((2, 2), -1), (10, 12)).reshape(-1, 3)}) == 1
+    )
 
 
 def test_borders_lie_where_copies_end() -> None:
     def dark(index: Tensor) -> np.ndarray:
-        plain, lined = (origins(index, (10, 12), borders=on).axes[0].get_images()[0].get_array() for on in (False, True))
+        plain, lined = (
+            origins(index, (10, 12), borders=on).axes[0].get_images()[0].get_array()
+            for on in (False, True)
+        )
         return (np.asarray(plain) != np.asarray(lined)).any(-1)
 
     turned = (quilt().T % 12) * 12 + quilt().T // 12  # the copies one above the other
@@ -165,11 +194,20 @@ def test_borders_lie_where_copies_end() -> None:
         assert not dark(index)[1:, 1:].any(), "where nothing is copied there are no borders"
 
 
-def test_the_caption_counts_continued_neighbours() -> None:
+def test_the_caption_counts_continued_neighbors() -> None:
     figure = origins(quilt(), (10, 12), picture=torch.rand(1, 8, 8), exemplar=torch.rand(3, 10, 12))
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["picture", "origins", "exemplar", "key"]
-    assert figure.axes[1].get_xlabel() == f"{100 * (8 * 6 + 7 * 8) / (8 * 7 * 2):.0f} % of neighbours continue a copy"
-    wrapped = torch.tensor([[11, 12]])  # the end of a row and the beginning of the next are no neighbours
+    assert [axis.get_title(loc="left") for axis in figure.axes] == [
+        "picture",
+        "origins",
+        "exemplar",
+        "key",
+    ]
+    assert (
+        figure.axes[1].get_xlabel()
+        == f"{100 * (8 * 6 + 7 * 8) / (8 * 7 * 2):.0f} % of neighbors continue a copy"
+    )
+    # the end of a row and the beginning of the next are no neighbors
+    wrapped = torch.tensor([[11, 12]])
     assert origins(wrapped, (10, 12)).axes[0].get_xlabel().startswith("0 %")
     assert origins(torch.full((3, 3), -1), (10, 12)).axes[0].get_xlabel().startswith("0 %")
 

@@ -42,7 +42,11 @@ def test_more_dimensions_are_seen_along_the_axes_of_the_target(generator: torch.
     target = torch.randn(500, 4, generator=generator) * spread
     x = torch.zeros(2, 4)
     moved = x.clone()
-    moved[0, 1], moved[1, 0] = 3.0, 3.0  # one step along the widest axis, one across the picture's plane
+    # one step along the widest axis, one across the picture's plane
+    moved[0, 1], moved[1, 0] = (
+        3.0,
+        3.0,
+    )
     figure = plots.arrows(x, moved, target=target)
     (quiver,) = (c for c in figure.axes[0].collections if isinstance(c, Quiver))
     lengths = np.hypot(quiver.U, quiver.V)
@@ -69,10 +73,14 @@ def test_before_after_shares_axes_and_shows_three_clouds(x: Tensor) -> None:
         np.testing.assert_allclose(axis.collections[-1].get_offsets(), cloud.numpy(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("centre", [(0.0, 0.0), (0.4, -0.3)])
-def test_level_sets_of_half_the_square_are_evenly_spaced_circles(centre: tuple[float, float]) -> None:
-    c = torch.tensor(centre)
-    figure = plots.level_sets(lambda p: (p - c).square().sum(1) / 2, [-2, 2, -2, 2], levels=10, resolution=161)
+@pytest.mark.parametrize("center", [(0.0, 0.0), (0.4, -0.3)])
+def test_level_sets_of_half_the_square_are_evenly_spaced_circles(
+    center: tuple[float, float],
+) -> None:
+    c = torch.tensor(center)
+    figure = plots.level_sets(
+        lambda p: (p - c).square().sum(1) / 2, [-2, 2, -2, 2], levels=10, resolution=161
+    )
     (axis,) = figure.axes
     assert axis.get_title(loc="left") == "level sets of the potential"
     radii = []
@@ -96,8 +104,8 @@ def frame(gif: bytes, k: int) -> NDArray[np.float64]:
     return np.asarray(image.convert("RGB"), dtype=float)
 
 
-def centre_of(picture: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre of what is not paper, in pixels from the left and the top."""
+def center_of(picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Center of what is not paper, in pixels from the left and the top."""
     ink = 255 - picture.min(-1)
     up, across = np.indices(ink.shape)
     return np.array([(ink * across).sum(), (ink * up).sum()]) / ink.sum()
@@ -110,12 +118,12 @@ def test_gif_goes_from_the_points_to_their_images_and_back(x: Tensor) -> None:
     assert (image.size, image.n_frames, image.info["loop"]) == ((200, 200), 20, 0)
     both = torch.cat([x, moved]).numpy()
     middle, reach = (both.max(0) + both.min(0)) / 2, 0.54 * np.ptp(both, axis=0).max()
-    for k, cloud, colour in ((0, x, "#33658a"), (10, moved, "#d1495b")):
+    for k, cloud, color in ((0, x, "#33658a"), (10, moved, "#d1495b")):
         offset = (cloud.mean(0).numpy() - middle) * [1, -1] * 100 / reach
-        np.testing.assert_allclose(centre_of(frame(gif, k)), 99.5 + offset, atol=2.5)
+        np.testing.assert_allclose(center_of(frame(gif, k)), 99.5 + offset, atol=2.5)
         inked = frame(gif, k).reshape(-1, 3)
-        assert np.abs(inked - 255 * np.array(to_rgba(colour)[:3])).max(1).min() < 12
-    across = [centre_of(frame(gif, k))[0] for k in range(20)]
+        assert np.abs(inked - 255 * np.array(to_rgba(color)[:3])).max(1).min() < 12
+    across = [center_of(frame(gif, k))[0] for k in range(20)]
     assert np.all(np.diff(across[:11]) > 0)
     np.testing.assert_allclose(across[1:10], across[:10:-1], atol=1e-9)
     assert across[1] - across[0] < 0.5 * (across[6] - across[5])  # eased: it leaves slowly

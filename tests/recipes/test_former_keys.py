@@ -1,4 +1,6 @@
-"""Keys of version 0.1.0: run folders that hold them load and continue; recipes, presets and flags answer with the new ones."""
+"""Keys of version 0.1.0: run folders that hold them load and continue; recipes, presets and flags
+answer with the new ones.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,28 @@ import yaml
 from monge.cli.train import main
 from monge.dance.domains import DanceDomains
 from monge.errors import MongeError
-from monge.train import RunFolder, parse
-from monge.train.recipe import method_module, recipe_methods
+from monge.training import RunFolder, parse
+from monge.training.recipe import method_module, recipe_methods
 
-RUNS = yaml.safe_load((Path(__file__).parent / "runs_of_0_1_0.yaml").read_text())  # as that version wrote them
+# as that version wrote them
+RUNS = yaml.safe_load((Path(__file__).parent / "runs_of_0_1_0.yaml").read_text())
 NETS = {"net": "nets.kind", "latent": "nets.latent", "width": "nets.width"}
-ADAM = {"lr": "adam.lr", "critic_lr": "adam.critic_lr", "beta1": "adam.beta1", "beta2": "adam.beta2"}
+ADAM = {
+    "lr": "adam.lr",
+    "critic_lr": "adam.critic_lr",
+    "beta1": "adam.beta1",
+    "beta2": "adam.beta2",
+}
 GAME = NETS | ADAM | {"critic_width": "nets.critic_width"}
-CODES = NETS | {"lr": "adam.lr", "interpolate": "interpolation.weight", "warmup": "interpolation.warmup"}
+CODES = NETS | {
+    "lr": "adam.lr",
+    "interpolate": "interpolation.weight",
+    "warmup": "interpolation.warmup",
+}
 CODES |= {"critic_width": "interpolation.critic_width", "critic_lr": "interpolation.critic_lr"}
-DENSE = {"lr": "adam.lr"} | {name: f"nets.{name}" for name in ("widths", "rank", "strong", "spread")}
+DENSE = {"lr": "adam.lr"} | {
+    name: f"nets.{name}" for name in ("widths", "rank", "strong", "spread")
+}
 MOVED: dict[str, dict[str, str]] = {
     **dict.fromkeys(("gan", "wgan_gp", "cramer_gan", "ot_gan", "sinkhorn_gan"), GAME),
     "wgan": GAME | {"lr": "rmsprop.lr", "critic_lr": "rmsprop.critic_lr"},
@@ -66,17 +80,25 @@ def test_weights_of_an_old_run_have_the_names_and_shapes_of_now(name: str, tmp_p
     method = stored(name, tmp_path).recipe().method
     domains = (DanceDomains(),) if name == "mdot" else ()  # all that 0.1.0 knew
     net = method_module(name).build(method, tuple(RUNS[name]["shape"]), *domains)
-    assert sorted(f"{k} {'×'.join(map(str, v.shape))}".strip() for k, v in net.state_dict().items()) == RUNS[name]["weights"]
+    assert (
+        sorted(f"{k} {'×'.join(map(str, v.shape))}".strip() for k, v in net.state_dict().items())
+        == RUNS[name]["weights"]
+    )
 
 
 def test_an_old_run_is_continued_and_another_configuration_refused(tmp_path: Path) -> None:
     run = stored("gan", tmp_path)
     recipe = run.recipe()
-    other = recipe.method.model_copy(update={"adam": recipe.method.adam.model_copy(update={"lr": 0.5})})
-    with pytest.raises(MongeError, match=r"another configuration \(method\.adam\.lr: 0\.011 there, 0\.5 here\)"):
+    other = recipe.method.model_copy(
+        update={"adam": recipe.method.adam.model_copy(update={"lr": 0.5})}
+    )
+    with pytest.raises(
+        MongeError, match=r"another configuration \(method\.adam\.lr: 0\.011 there, 0\.5 here\)"
+    ):
         run.claim(recipe.model_copy(update={"method": other}))
     run.claim(recipe)
-    assert yaml.safe_load(run.config.read_text())["method"]["adam"]["lr"] == 0.011  # from now on in the new words
+    # from now on in the new words
+    assert yaml.safe_load(run.config.read_text())["method"]["adam"]["lr"] == 0.011
     run.claim(recipe)
 
 
@@ -86,18 +108,31 @@ def test_a_recipe_with_an_old_key_answers_with_the_new_one(name: str) -> None:
     for key in flat.keys() & MOVED[name].keys():
         now = " and ".join(f"'method.{path}'" for path in sorted(MOVED[name][key].split()))
         with pytest.raises(MongeError) as error:
-            parse({"data": {"name": "8gaussians"}, "method": {"name": name, key: flat[key]}}, "mine.yaml")
+            parse(
+                {"data": {"name": "8gaussians"}, "method": {"name": name, key: flat[key]}},
+                "mine.yaml",
+            )
         assert str(error.value) == f"mine.yaml: unknown key 'method.{key}': it is now {now}"
 
 
 def test_a_preset_or_flag_with_an_old_key_answers_with_the_new_one() -> None:
-    raw = {"data": {"name": "8gaussians"}, "method": "gan", "presets": {"gpu": {"method": {"critic_width": 64}}}}
+    raw = {
+        "data": {"name": "8gaussians"},
+        "method": "gan",
+        "presets": {"gpu": {"method": {"critic_width": 64}}},
+    }
     with pytest.raises(
-        MongeError, match=re.escape("here, preset 'gpu': unknown key 'method.critic_width': it is now 'method.nets")
+        MongeError,
+        match=re.escape(
+            "here, preset 'gpu': unknown key 'method.critic_width': it is now 'method.nets"
+        ),
     ):
         parse(raw, "here")
     for flag in ("--method.critic-lr", "--method.critic_lr=0.5"):
-        with pytest.raises(MongeError, match=r"unknown flag --method.critic.lr.*: it is now --method\.adam\.critic_lr$"):
+        with pytest.raises(
+            MongeError,
+            match=r"unknown flag --method.critic.lr.*: it is now --method\.adam\.critic_lr$",
+        ):
             main(["gan-8gaussians", flag, "0.5"])
     with pytest.raises(MongeError, match=r"unknown key 'method\.loss_'; did you mean 'loss'\?"):
         parse({"data": {"name": "8gaussians"}, "method": {"name": "gan", "loss_": 1}}, "here")
@@ -105,18 +140,34 @@ def test_a_preset_or_flag_with_an_old_key_answers_with_the_new_one() -> None:
 
 def test_a_part_that_is_given_in_part_keeps_the_defaults_of_its_method() -> None:
     config = method_module("wgan_gp").Config(adam={"lr": 0.5})
-    assert (config.adam.lr, config.adam.critic_lr, config.adam.beta1, config.adam.beta2) == (0.5, 1e-4, 0.0, 0.9)
+    assert (config.adam.lr, config.adam.critic_lr, config.adam.beta1, config.adam.beta2) == (
+        0.5,
+        1e-4,
+        0.0,
+        0.9,
+    )
     with pytest.raises(MongeError, match=r"method\.adam\.beta1 = 1: input should be less than 1"):
-        parse({"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta1": 1}}}, "here")
-    with pytest.raises(MongeError, match=r"unknown key 'method\.adam\.beta'; did you mean 'beta2'\?|did you mean 'beta1'\?"):
-        parse({"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta": 1}}}, "here")
+        parse(
+            {"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta1": 1}}},
+            "here",
+        )
+    with pytest.raises(
+        MongeError,
+        match=r"unknown key 'method\.adam\.beta'; did you mean 'beta2'\?|did you mean 'beta1'\?",
+    ):
+        parse(
+            {"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta": 1}}}, "here"
+        )
 
 
 @pytest.mark.parametrize("name", ["texture", "texture_generator"])
 def test_a_method_that_no_recipe_trains_says_so_in_one_line(name: str) -> None:
     with pytest.raises(MongeError) as error:
         parse({"data": {"name": "digits"}, "method": {"name": name}}, "here")
-    assert str(error.value) == f"method '{name}' is not trained by a recipe: {method_module(name).NOT_IN_RECIPES}"
+    assert (
+        str(error.value)
+        == f"method '{name}' is not trained by a recipe: {method_module(name).NOT_IN_RECIPES}"
+    )
     assert name not in recipe_methods()
     with pytest.raises(MongeError, match="unknown method 'protocols'"):
         parse({"data": {"name": "digits"}, "method": "protocols"}, "here")
@@ -127,6 +178,8 @@ def test_every_method_is_tiny_and_none_samples_in_order_to_raise() -> None:
     for name in recipe_methods():
         tiny = method_module(name).TINY
         assert type(tiny)(**tiny.model_dump()) == tiny
-        built = method_module(name).build(tiny, tuple(RUNS[name]["shape"] if name in RUNS else (2,)))
+        built = method_module(name).build(
+            tiny, tuple(RUNS[name]["shape"] if name in RUNS else (2,))
+        )
         if hasattr(built, "sample"):
             assert len(built.sample(2)) == 2

@@ -10,7 +10,7 @@ import yaml
 
 from monge.cli.train import main
 from monge.errors import MongeError
-from monge.train import RunFolder, parse, read, to_yaml, train
+from monge.training import RunFolder, parse, read, to_yaml, train
 
 TREE = {
     "about": {"title": "small", "cost": "a second"},
@@ -35,7 +35,12 @@ def file(tmp_path: Path) -> Path:
 def test_a_preset_lies_over_the_recipe(file: Path) -> None:
     recipe, gpu = read(file), read(file, "gpu")
     assert (gpu.method.batch, gpu.run.steps, gpu.about.cost) == (32, 6, "a GPU-second")
-    assert (gpu.method.adam.lr, gpu.method.nets.width, gpu.run.every, gpu.about.title) == (0.002, 8, 2, "small")
+    assert (gpu.method.adam.lr, gpu.method.nets.width, gpu.run.every, gpu.about.title) == (
+        0.002,
+        8,
+        2,
+        "small",
+    )
     assert (recipe.method.batch, recipe.run.steps) == (16, 4)
     assert list(recipe.presets) == ["gpu", "long"]
     assert read(file, "cpu") == recipe
@@ -43,7 +48,9 @@ def test_a_preset_lies_over_the_recipe(file: Path) -> None:
 
 
 def test_unknown_preset(file: Path) -> None:
-    with pytest.raises(MongeError, match=r"unknown preset 'gpuu' of recipe 'small'; did you mean 'gpu'\?"):
+    with pytest.raises(
+        MongeError, match=r"unknown preset 'gpuu' of recipe 'small'; did you mean 'gpu'\?"
+    ):
         read(file, "gpuu")
     with pytest.raises(MongeError, match="there are: cpu, gpu, long"):
         read(file, "xyz")
@@ -52,7 +59,10 @@ def test_unknown_preset(file: Path) -> None:
 @pytest.mark.parametrize(
     ("presets", "message"),
     [
-        ({"gpu": {}, "big": {"method": {"bach": 3}}}, "here, preset 'big': unknown key 'method.bach'; did you mean 'batch'?"),
+        (
+            {"gpu": {}, "big": {"method": {"bach": 3}}},
+            "here, preset 'big': unknown key 'method.bach'; did you mean 'batch'?",
+        ),
         ({"big": {"runn": {}}}, "here, preset 'big': unknown key 'runn'; did you mean 'run'?"),
         ({"big": {"run": {"steps": 0}}}, "here, preset 'big': run.steps = 0"),
         ({"big": {"presets": {}}}, "here, preset 'big': unknown key 'presets'"),
@@ -77,13 +87,19 @@ def test_presets_are_no_part_of_a_run(file: Path, tmp_path: Path) -> None:
     assert folder.recipe().presets == {}
 
 
-def test_train_takes_a_preset_before_the_flags(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_takes_a_preset_before_the_flags(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for flags in (["--preset", "gpu", "--run.steps", "9"], ["--run.steps=9", "--preset=gpu"]):
         assert main([str(file), *flags, "--print-config"]) == 0
         shown = yaml.safe_load(capsys.readouterr().out)
         assert (shown["method"]["batch"], shown["run"]["steps"]) == (32, 9)
         assert "presets" not in shown
-    for flags, folder in (["--preset", "gpu"], "runs/small-gpu"), (["--preset", "cpu"], "runs/small"), ([], "runs/small"):
+    for flags, folder in (
+        (["--preset", "gpu"], "runs/small-gpu"),
+        (["--preset", "cpu"], "runs/small"),
+        ([], "runs/small"),
+    ):
         assert main([str(file), *flags, "--dry-run"]) == 0
         assert capsys.readouterr().out.strip().endswith(f"the run would go to {folder}")
     for flags in (["--preset"], ["--preset", "--fresh"], ["--preset="]):
@@ -112,7 +128,9 @@ def test_help_and_ls_mention_presets(
 
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "small.yaml").write_text(
-        yaml.safe_dump({**TREE, "about": dict.fromkeys(("title", "paper", "cost", "expected"), "-")})
+        yaml.safe_dump(
+            {**TREE, "about": dict.fromkeys(("title", "paper", "cost", "expected"), "-")}
+        )
     )
     monkeypatch.setattr(ls.resources, "files", lambda _: tmp_path)
     assert ls.main([]) == 0

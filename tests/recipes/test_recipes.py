@@ -11,7 +11,7 @@ from monge.data import load
 from monge.errors import MongeError
 from monge.metrics import Measured
 from monge.metrics.samples import W2
-from monge.train import Recipe, RunFolder, find, parse, read, shipped, to_yaml, train
+from monge.training import Recipe, RunFolder, find, parse, read, shipped, to_yaml, train
 
 NAMES = [name for name, _ in shipped()]
 
@@ -21,7 +21,10 @@ def test_recipe_validates_and_round_trips(name: str) -> None:
     import yaml
 
     recipe = read(find(name))
-    assert all(getattr(recipe.about, field) not in ("", "-", "tbd") for field in ("title", "paper", "cost", "expected"))
+    assert all(
+        getattr(recipe.about, field) not in ("", "-", "tbd")
+        for field in ("title", "paper", "cost", "expected")
+    )
     assert parse(yaml.safe_load(to_yaml(recipe)), name) == recipe.model_copy(update={"presets": {}})
 
 
@@ -51,8 +54,9 @@ def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.M
         load(recipe.data.name, size=recipe.data.size)
     except MongeError as error:
         pytest.skip(str(error))
-    module = sys.modules["monge.train.evaluate"]  # the package has a function of that name
-    monkeypatch.setattr(module, "_measured", lambda *_: {W2: Measured(1.0, 1.0)})  # measured elsewhere, and slow
+    module = sys.modules["monge.training.evaluate"]  # the package has a function of that name
+    # measured elsewhere, and slow
+    monkeypatch.setattr(module, "_measured", lambda *_: {W2: Measured(1.0, 1.0)})
     monkeypatch.setattr("monge.metrics.has_lenet", lambda _: False)  # would train a LeNet
     folder = RunFolder(tmp_path / "run")
     train(shortened(recipe), folder)
@@ -61,7 +65,9 @@ def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_demo_learns_digits(tmp_path: Path) -> None:
-    """A real training, shortened: in a tenth of the demo's steps the samples come close to the floor."""
+    """A real training, shortened: in a tenth of the demo's steps the samples come close to the
+    floor.
+    """
     recipe = read(find("sinkhorn-gan-digits"))
     run = recipe.run.model_copy(update={"steps": 150, "every": 150})
     metrics = train(recipe.model_copy(update={"run": run}), RunFolder(tmp_path / "run"))

@@ -1,4 +1,6 @@
-"""What commands take and write: items of a data set by number, files of the user's that are fitted to a run, arrays."""
+"""What commands take and write: items of a data set by number, files of the user's that are fitted
+to a run, arrays.
+"""
 
 from __future__ import annotations
 
@@ -29,25 +31,29 @@ def picture(path: Path, shape: tuple[int, ...]) -> Any:
     return torch.from_numpy(pixels / 127.5 - 1).movedim(2, 0)[None]
 
 
-def numbered(text: str, source: Any) -> Any | None:
-    """Sample 12 that was held out for ``"12"``, training sample 12 for ``"train:12"``; None if ``text`` does not look like that.
+def numbered(text: str, dataset: Any) -> Any | None:
+    """Sample 12 that was held out for ``"12"``, training sample 12 for ``"train:12"``; None if
+    ``text`` does not look like that.
 
     Of an endless stream every number names one sample.
     """
-    from monge.data import FiniteSource
+    from monge.data import FiniteDataset
 
     part, _, number = text.rpartition(":")
     part = part or "held_out"
     if part not in ("held_out", "train") or not number.isdecimal():
         return None
     i = int(number)
-    if not isinstance(source, FiniteSource):
-        return (source.train if part == "train" else source.held_out)(1, i)[0]
-    indices = source.train_indices if part == "train" else source.held_out_indices
+    if not isinstance(dataset, FiniteDataset):
+        return (dataset.train if part == "train" else dataset.held_out)(1, i)[0]
+    indices = dataset.train_indices if part == "train" else dataset.held_out_indices
     if i >= len(indices):
         missing = f"there is no {'training' if part == 'train' else 'held-out'} sample {i}"
-        raise MongeError(f"{missing}: data '{source.name}' has {len(indices)}, choose from 0 to {len(indices) - 1}")
-    return source.fetch(indices[i : i + 1])[0]
+        raise MongeError(
+            f"{missing}: data '{dataset.name}' has {len(indices)}, choose from 0 to "
+            f"{len(indices) - 1}"
+        )
+    return dataset.fetch(indices[i : i + 1])[0]
 
 
 def write_array(path: Path, array: Any) -> None:

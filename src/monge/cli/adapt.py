@@ -18,14 +18,31 @@ _MOST = 2000  # samples of each side in an exact distance
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge adapt", description="Move the features of one domain onto another's.")
+    parser = argparse.ArgumentParser(
+        prog="monge adapt", description="Move the features of one domain onto another's."
+    )
     parser.add_argument("source", type=Path, help="features (n, d): .npy, or .npz with the array x")
-    parser.add_argument("target", type=Path, help="features (m, d) of the other domain; rows need not correspond")
+    parser.add_argument(
+        "target", type=Path, help="features (m, d) of the other domain; rows need not correspond"
+    )
     parser.add_argument("-o", "--out", type=Path, required=True, help="moved.npy or moved.npz")
-    parser.add_argument("--inverse", action="store_true", help="write the target moved onto the source by the inverse map")
-    parser.add_argument("--steps", type=int, default=500, help="training steps; 0: the map between two Gaussians (500)")
+    parser.add_argument(
+        "--inverse",
+        action="store_true",
+        help="write the target moved onto the source by the inverse map",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=500,
+        help="training steps; 0: the map between two Gaussians (500)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the map (0)")
-    parser.add_argument("--labels", type=Path, help="labels (n,) of the source, .npy: also label the target by nearest neighbour")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        help="labels (n,) of the source, .npy: also label the target by nearest neighbor",
+    )
     args = parser.parse_args(argv)
     if args.out.suffix not in ARRAYS:
         raise MongeError(f"--out must end in .npy or .npz, got '{args.out}'")
@@ -60,13 +77,16 @@ def main(argv: list[str]) -> int:
 def _features(path: Path) -> np.ndarray:
     import numpy as np
 
-    from monge.data import FiniteSource, load
+    from monge.data import FiniteDataset, load
 
     if not path.is_file():
         raise MongeError(f"no file '{path}': give features as .npy or .npz")
     source = load(str(path))
-    if not isinstance(source, FiniteSource) or len(source.shape) != 1:
-        raise MongeError(f"'{path}' holds pictures of shape {source.shape}: give features (n, d), one row a sample")
+    if not isinstance(source, FiniteDataset) or len(source.shape) != 1:
+        raise MongeError(
+            f"'{path}' holds pictures of shape {source.shape}: give features (n, d), one row a "
+            "sample"
+        )
     return source.fetch(np.arange(len(source.train_indices) + len(source.held_out_indices))).numpy()
 
 
@@ -76,15 +96,22 @@ def _labels(path: Path, n: int) -> np.ndarray:
     try:
         labels = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise MongeError(f"--labels '{path}' cannot be read as an array ({error}): save it by numpy.save") from error
+        raise MongeError(
+            f"--labels '{path}' cannot be read as an array ({error}): save it by numpy.save"
+        ) from error
     if not isinstance(labels, np.ndarray) or labels.shape != (n,):
         found = getattr(labels, "shape", "several arrays")
-        raise MongeError(f"--labels must hold one label for each of the {n} samples of the source, ({n},), got {found}")
+        raise MongeError(
+            f"--labels must hold one label for each of the {n} samples of the source, ({n},), got "
+            f"{found}"
+        )
     return labels
 
 
 def _distances(start: np.ndarray, moved: np.ndarray, goal: np.ndarray) -> str:
-    """Say how far the samples were and are from where they go, beside what two halves of the goal are apart."""
+    """Say how far the samples were and are from where they go, beside what two halves of the goal
+    are apart.
+    """
     import numpy as np
     import torch
 
@@ -93,6 +120,12 @@ def _distances(start: np.ndarray, moved: np.ndarray, goal: np.ndarray) -> str:
     k = min(_MOST, len(start), len(goal) // 2)
     random = np.random.default_rng(0)
     rows, places = random.permutation(len(start))[:k], random.permutation(len(goal))
-    held_out, reference = torch.from_numpy(goal[places[:k]]), torch.from_numpy(goal[places[k : 2 * k]])
-    before, after = (w2_squared(torch.from_numpy(x[rows]), held_out, reference) for x in (start, moved))
-    return f"W2² on {k} samples: {before.value:.4g} before, {after.value:.4g} after; floor {after.floor:.4g}"
+    held_out = torch.from_numpy(goal[places[:k]])
+    reference = torch.from_numpy(goal[places[k : 2 * k]])
+    before, after = (
+        w2_squared(torch.from_numpy(x[rows]), held_out, reference) for x in (start, moved)
+    )
+    return (
+        f"W2² on {k} samples: {before.value:.4g} before, {after.value:.4g} after; floor "
+        f"{after.floor:.4g}"
+    )

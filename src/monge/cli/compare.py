@@ -1,4 +1,6 @@
-"""`monge compare RUN...`: one table and one figure of several runs; the seeds of a recipe make one row."""
+"""`monge compare RUN...`: one table and one figure of several runs; the seeds of a recipe make one
+row.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +18,51 @@ _FORMATS = (".png", ".pdf", ".svg")
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge compare", description="Put runs on the same data side by side.")
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders; seeds of the same recipe are averaged")
-    parser.add_argument("-o", "--out", type=Path, default=Path("compare.png"), help=".png, .pdf or .svg (compare.png)")
-    parser.add_argument("--metric", help="scalar of the log to draw; default: frechet_lenet, or energy_distance")
-    parser.add_argument("--against", choices=_AGAINST, default="cpu_seconds", help="the curves' horizontal axis (cpu_seconds)")
-    parser.add_argument("--json", type=Path, dest="json_file", metavar="FILE", help="write the table's figures, seed by seed")
+    parser = argparse.ArgumentParser(
+        prog="monge compare", description="Put runs on the same data side by side."
+    )
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="run folders; seeds of the same recipe are averaged"
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("compare.png"),
+        help=".png, .pdf or .svg (compare.png)",
+    )
+    parser.add_argument(
+        "--metric", help="scalar of the log to draw; default: frechet_lenet, or energy_distance"
+    )
+    parser.add_argument(
+        "--against",
+        choices=_AGAINST,
+        default="cpu_seconds",
+        help="the curves' horizontal axis (cpu_seconds)",
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        dest="json_file",
+        metavar="FILE",
+        help="write the table's figures, seed by seed",
+    )
     args = parser.parse_args(argv)
     if args.out.suffix not in _FORMATS:
-        raise MongeError(f"--out must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, got '{args.out}'")
+        raise MongeError(
+            f"--out must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, got '{args.out}'"
+        )
     from monge import plots
     from monge.data import Subject
     from monge.metrics import EvalConfig
-    from monge.train import load_run
-    from monge.train.compare import as_json, logged, read_groups, require_logged, table
-    from monge.train.evaluate import known
+    from monge.training import load_run
+    from monge.training.compare import as_json, logged, read_groups, require_logged, table
+    from monge.training.evaluate import known
 
     groups = read_groups(args.runs)
-    metric = args.metric or ("frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance")
+    metric = args.metric or (
+        "frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance"
+    )
     require_logged(groups, "--metric", metric)
     require_logged(groups, "--against", args.against)
     samples = {}
@@ -43,8 +72,11 @@ def main(argv: list[str]) -> int:
         samples[group.label] = _panel(Subject(method, data, EvalConfig()).samples(n), data)
     histories = {group.label: [run.history for run in group.runs] for group in groups}
     drawn = [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric]
-    captions, titles = {group.label: group.headline(metrics) for group in groups}, {m.key: m.title for m in metrics}
-    figure = plots.comparison(_panel(data.held_out(n), data), samples, histories, drawn, args.against, captions, titles)
+    captions = {group.label: group.headline(metrics) for group in groups}
+    titles = {m.key: m.title for m in metrics}
+    figure = plots.comparison(
+        _panel(data.held_out(n), data), samples, histories, drawn, args.against, captions, titles
+    )
     print(table(groups, metrics))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=200, bbox_inches="tight")

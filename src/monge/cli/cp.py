@@ -9,11 +9,13 @@ from monge.errors import MongeError
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge cp", description="Copy a recipe to a file of your own.")
+    parser = argparse.ArgumentParser(
+        prog="monge cp", description="Copy a recipe to a file of your own."
+    )
     parser.add_argument("recipe", help="name of a recipe ('monge ls')")
     parser.add_argument("file", nargs="?", type=Path, help="where to; default: RECIPE.yaml here")
     args = parser.parse_args(argv)
-    from monge.train import find
+    from monge.training import find
 
     target: Path = args.file or Path(f"{args.recipe}.yaml")
     if target.exists():

@@ -14,7 +14,9 @@ def main(argv: list[str]) -> int:
     getting = actions.add_parser("get", help="download a data set; interrupted downloads continue")
     getting.add_argument("name")
     for sub in (listing, getting):
-        sub.add_argument("--data.root", dest="root", help="folder of the data sets; default: $MONGE_DATA")
+        sub.add_argument(
+            "--data.root", dest="root", help="folder of the data sets; default: $MONGE_DATA"
+        )
     args = parser.parse_args(argv)
     if args.action == "get":
         from monge.data.download import get
@@ -25,7 +27,10 @@ def main(argv: list[str]) -> int:
 
     root = data_root(args.root)
     for entry in CATALOG:
-        print(f"{entry.name:14} {', '.join(part for part in (entry.about, _place(entry, root)) if part)}")
+        print(
+            f"{entry.name:14} "
+            f"{', '.join(part for part in (entry.about, _place(entry, root)) if part)}"
+        )
     return 0
 
 
@@ -36,5 +41,8 @@ def _place(entry: Any, root: Path) -> str:
     if place := entry.found(root):
         return f"at {place}"
     if entry.remote or entry.place:
-        return f"not here: monge data get {entry.name}{' says what to put where' if not entry.remote else ''}"
+        return (
+            "not here: monge data get "
+            f"{entry.name}{' says what to put where' if not entry.remote else ''}"
+        )
     return f"not here: put its files into {root / entry.folder}"

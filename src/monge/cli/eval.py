@@ -6,10 +6,12 @@ import argparse
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge eval", description="Measure a run and write its report.")
+    parser = argparse.ArgumentParser(
+        prog="monge eval", description="Measure a run and write its report."
+    )
     parser.add_argument("run", help="run folder")
     args = parser.parse_args(argv)
-    from monge.train import RunFolder, evaluate_run, load_run
+    from monge.training import RunFolder, evaluate_run, load_run
 
     folder = RunFolder(args.run)
     print(evaluate_run(folder, *load_run(folder)).summary())

@@ -9,7 +9,9 @@ import yaml
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge ls", description="List the recipes that come with the package.")
+    parser = argparse.ArgumentParser(
+        prog="monge ls", description="List the recipes that come with the package."
+    )
     parser.parse_args(argv)
     for file in sorted((resources.files("monge") / "recipes").iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".yaml"):

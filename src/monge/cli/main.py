@@ -16,22 +16,32 @@ from monge.errors import MongeError, nearest
 COMMANDS = {  # name → module and what it does; a studio brings a module of its own
     "ls": ("monge.cli.ls", "list the recipes: method, paper, cost, expected score"),
     "cp": ("monge.cli.cp", "copy a recipe to a file of your own"),
-    "train": ("monge.cli.train", "train a recipe; the same command again continues an interrupted run"),
+    "train": (
+        "monge.cli.train",
+        "train a recipe; the same command again continues an interrupted run",
+    ),
     "resume": ("monge.cli.resume", "continue the run in a folder"),
     "transform": ("monge.cli.transform", "move points or a picture by the map of a run, or back"),
     "sample": ("monge.cli.sample", "draw samples from a run: .npy, .npz or .png"),
     "eval": ("monge.cli.eval", "measure a run again and write its report"),
     "compare": ("monge.cli.compare", "put runs side by side: a table and a figure"),
     "interpolate": ("monge.cli.interpolate", "show what an autoencoder puts between two samples"),
-    "color": ("monge.images.color.command", "give a picture the colours of others"),
-    "texture": ("monge.images.texture.command", "make more of a texture, fill holes with it, mix several"),
-    "dance": ("monge.dance.command", "make a dance to a song: a page that plays it, a video, or motion files"),
+    "color": ("monge.images.color.command", "give a picture the colors of others"),
+    "texture": (
+        "monge.images.texture.command",
+        "make more of a texture, fill holes with it, mix several",
+    ),
+    "dance": (
+        "monge.dance.command",
+        "make a dance to a song: a page that plays it, a video, or motion files",
+    ),
     "adapt": ("monge.cli.adapt", "move features of one domain onto another's"),
     "data": ("monge.cli.data", "list or download data sets"),
 }
 
-_USAGE = "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n" + "\n".join(
-    f"  {name:11} {text}" for name, (_, text) in COMMANDS.items()
+_USAGE = (
+    "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n"
+    + "\n".join(f"  {name:11} {text}" for name, (_, text) in COMMANDS.items())
 )
 _END = "\n\n'monge COMMAND --help' tells more; --debug shows the traceback of an error."
 
@@ -50,7 +60,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except (MongeError, OSError) as error:
         if debug:
             raise
-        _say(f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error))
+        _say(
+            f"{error.strerror or error}: {error.filename}"
+            if isinstance(error, OSError) and error.filename
+            else str(error)
+        )
         status = 1
     except KeyboardInterrupt:
         _say("interrupted")

@@ -6,10 +6,12 @@ import argparse
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge resume", description="Continue the run in a folder.")
+    parser = argparse.ArgumentParser(
+        prog="monge resume", description="Continue the run in a folder."
+    )
     parser.add_argument("run", help="run folder")
     args = parser.parse_args(argv)
-    from monge.train import RunFolder
+    from monge.training import RunFolder
 
     from .train import run
 

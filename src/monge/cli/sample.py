@@ -15,7 +15,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("run", help="run folder")
     parser.add_argument("--n", type=int, default=100, help="how many (100)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="samples.npy, samples.npz or samples.png")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, help="samples.npy, samples.npz or samples.png"
+    )
     args = parser.parse_args(argv)
     if args.n < 1:
         raise MongeError(f"--n must be at least 1, got {args.n}")
@@ -23,12 +25,12 @@ def main(argv: list[str]) -> int:
         raise MongeError(f"--out must end in .npy, .npz or .png, got '{args.out}'")
     import torch
 
-    from monge.data import drawn
-    from monge.train import RunFolder, load_run, picture_of
+    from monge.data import sample_from
+    from monge.training import RunFolder, load_run, picture_of
 
     method, source = load_run(RunFolder(args.run))
     with torch.no_grad():
-        samples = drawn(method, source, args.n, args.seed).float().cpu()
+        samples = sample_from(method, source, args.n, args.seed).float().cpu()
     if args.out.suffix in ARRAYS:
         write_array(args.out, samples.numpy())
     else:

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         asked = bool({"-h", "--help"} & set(argv))
         print(_HELP, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
-    from monge.train import RunFolder, find, read, to_yaml
+    from monge.training import RunFolder, find, read, to_yaml
 
     name, (preset, flags) = argv[0], _take_preset(argv[1:])
     recipe = read(find(name), preset)
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
     """Train, then say where to look and how far the samples are from the data."""
-    from monge.train import Interrupted, train
+    from monge.training import Interrupted, train
 
     try:
         metrics = train(recipe, folder, fresh=fresh)
@@ -72,15 +72,20 @@ def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
             continue
         preset = value if given else next(words, "")
         if not preset or preset.startswith("--"):
-            raise MongeError("--preset needs a value, for example --preset=cpu, the recipe as it is ('monge ls' shows others)")
+            raise MongeError(
+                "--preset needs a value, for example --preset=cpu, the recipe as it is ('monge ls' "
+                "shows others)"
+            )
     return preset, rest
 
 
 def override(recipe: Any, flags: list[str]) -> Any:
-    """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those of a file are."""
-    from monge.train import parse
-    from monge.train.folder import leaves
-    from monge.train.recipe import current, dump
+    """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those
+    of a file are.
+    """
+    from monge.training import parse
+    from monge.training.folder import leaves
+    from monge.training.recipe import current, dump
 
     tree = dump(recipe)
     names = list(leaves(tree))
@@ -90,9 +95,14 @@ def override(recipe: Any, flags: list[str]) -> Any:
         flag, given, value = word.partition("=")
         name = known.get(flag.removeprefix("--").replace("_", "-"))
         if now := current(type(recipe), flag.removeprefix("--").replace("-", "_")):
-            raise MongeError(f"unknown flag {flag}: it is now {' and '.join(f'--{new}' for new in now)}")
+            raise MongeError(
+                f"unknown flag {flag}: it is now {' and '.join(f'--{new}' for new in now)}"
+            )
         if not flag.startswith("--") or name is None:
-            raise MongeError(f"unknown flag {flag}{nearest(flag, [*(f'--{n}' for n in names), '--preset', *_SWITCHES])}")
+            raise MongeError(
+                "unknown flag "
+                f"{flag}{nearest(flag, [*(f'--{n}' for n in names), '--preset', *_SWITCHES])}"
+            )
         if not given:
             value = next(words, "")
             if not value or value.startswith("--"):
@@ -110,14 +120,20 @@ def _print_help(recipe: Any, prog: str) -> None:
     import tyro
     from pydantic import create_model
 
-    keys: dict[str, Any] = {k: (f.annotation, getattr(recipe, k)) for k, f in type(recipe).model_fields.items() if k != "presets"}
+    keys: dict[str, Any] = {
+        k: (f.annotation, getattr(recipe, k))
+        for k, f in type(recipe).model_fields.items()
+        if k != "presets"
+    }
     shown = create_model("Recipe", **keys)
 
     @dataclass(frozen=True)
     class Options:
         recipe: Annotated[Any, tyro.conf.arg(name="")] = field(default_factory=shown)
         preset: str = "cpu"
-        """Variant of the recipe to start from, one of those that 'monge ls' shows; cpu is the recipe as it is."""
+        """Variant of the recipe to start from, one of those that 'monge ls' shows; cpu is the
+        recipe as it is.
+        """
         fresh: bool = False
         """Delete what the run folder holds and start over."""
         print_config: bool = False
@@ -131,14 +147,17 @@ def _print_help(recipe: Any, prog: str) -> None:
 
 
 def _dry_run(recipe: Any, folder: Any) -> int:
-    from monge.data import Draw, load
-    from monge.train import build
+    from monge.data import StepInputs, load
+    from monge.training import build
 
-    source = load(recipe.data.name, recipe.data.root, recipe.data.size)
-    method = build(recipe, source)
-    scalars = method.step(Draw(source, recipe.run.seed, 0, steps=recipe.run.steps))
+    dataset = load(recipe.data.name, recipe.data.root, recipe.data.size)
+    method = build(recipe, dataset)
+    scalars = method.step(StepInputs(dataset, recipe.run.seed, 0, steps=recipe.run.steps))
     parameters = sum(p.numel() for p in method.parameters())
-    print(f"{recipe.method.name} on {source.name} {source.shape}: {parameters:,} parameters, {recipe.run.steps:,} steps")
+    print(
+        f"{recipe.method.name} on {dataset.name} {dataset.shape}: {parameters:,} parameters, "
+        f"{recipe.run.steps:,} steps"
+    )
     print("first step: " + ", ".join(f"{k} {float(v):.4g}" for k, v in scalars.items()))
     print(f"nothing was written; the run would go to {folder.path}")
     return 0

@@ -1,8 +1,9 @@
 """Arrays from pickle files, without running what the files say.
 
-A pickle is a programme for a machine with a stack, which may call any function. This reader follows only the instructions that
-build dictionaries of numbers and of NumPy arrays, and makes the arrays of their bytes itself. Nothing is imported and nothing
-that a file names is called, so there is nothing to trust. What a file can make it allocate is bounded by the file's own length.
+A pickle is a program for a machine with a stack, which may call any function. This reader follows
+only the instructions that build dictionaries of numbers and of NumPy arrays, and makes the arrays
+of their bytes itself. Nothing is imported and nothing that a file names is called, so there is
+nothing to trust. What a file can make it allocate is bounded by the file's own length.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ _KINDS = re.compile("[biuf][1248]")
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and 2
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+_LITERALS = {
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+}
 _LITERALS |= {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
@@ -32,8 +42,8 @@ _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays and numbers, by their keys, of a dictionary in a pickle file; nothing is executed.
 
-    Raises MongeError for a file that is not there, is cut off, or holds anything but such a dictionary; the message names what it
-    asks for.
+    Raises MongeError for a file that is not there, is cut off, or holds anything but such a
+    dictionary; the message names what it asks for.
 
     >>> import pickle, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +54,9 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """
     try:
         if Path(path).stat().st_size > _LARGEST:
-            raise MongeError(f"'{path}' is larger than {_LARGEST >> 20} MiB: no motion is, so it is another file")
+            raise MongeError(
+                f"'{path}' is larger than {_LARGEST >> 20} MiB: no motion is, so it is another file"
+            )
         content = Path(path).read_bytes()
     except OSError as error:
         raise MongeError(f"cannot read '{path}' ({error.strerror})") from error
@@ -52,10 +64,13 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         return _Machine().run(content)
     except _RefusedError as error:
         raise MongeError(
-            f"'{path}' refused: {error}; only NumPy arrays of numbers are read, copy the file from its source"
+            f"'{path}' refused: {error}; only NumPy arrays of numbers are read, copy the file from "
+            "its source"
         ) from error
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise MongeError(f"'{path}' is corrupt ({str(error) or type(error).__name__}): copy it again") from error
+        raise MongeError(
+            f"'{path}' is corrupt ({str(error) or type(error).__name__}): copy it again"
+        ) from error
 
 
 class _RefusedError(Exception):
@@ -77,9 +92,15 @@ class _Dtype:
 
     def values(self, content: bytes, shape: tuple[int, ...], order: str) -> NDArray[Any]:
         dtype = np.dtype(self.order.replace("|", "=") + self.code)
-        if not all(isinstance(n, int) and n >= 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content):
+        if not all(isinstance(n, int) and n >= 0 for n in shape) or math.prod(
+            shape
+        ) * dtype.itemsize != len(content):
             raise ValueError(f"an array of shape {shape} in {len(content)} bytes")
-        return np.frombuffer(content, dtype).reshape(shape, order="F" if order == "F" else "C").astype(dtype.newbyteorder("="))
+        return (
+            np.frombuffer(content, dtype)
+            .reshape(shape, order="F" if order == "F" else "C")
+            .astype(dtype.newbyteorder("="))
+        )
 
 
 class _Array:
@@ -89,7 +110,9 @@ class _Array:
 
     def build(self, state: Any) -> None:
         _, shape, dtype, is_fortran, content = state
-        self.values = _typed(dtype).values(_bytes(content), tuple(shape), "F" if is_fortran else "C")
+        self.values = _typed(dtype).values(
+            _bytes(content), tuple(shape), "F" if is_fortran else "C"
+        )
 
 
 class _Machine:
@@ -185,7 +208,7 @@ _FUNCTIONS = {
 
 def _allowed(module: Any, function: Any) -> _Call:
     if (module, function) not in _FUNCTIONS:
-        raise _RefusedError(f"it asks for '{module}.{function}', which could run a programme")
+        raise _RefusedError(f"it asks for '{module}.{function}', which could run a program")
     return _FUNCTIONS[module, function]
 
 
@@ -215,7 +238,11 @@ def _bytes(value: Any) -> bytes:
 
 def _fill(target: Any, items: list[Any]) -> None:
     keys, values = items[::2], items[1::2]
-    if not isinstance(target, dict) or len(keys) != len(values) or not all(isinstance(key, str) for key in keys):
+    if (
+        not isinstance(target, dict)
+        or len(keys) != len(values)
+        or not all(isinstance(key, str) for key in keys)
+    ):
         raise ValueError("a dictionary whose keys are not text")
     target.update(zip(keys, values, strict=True))
 
@@ -224,4 +251,8 @@ def _arrays(value: Any) -> dict[str, NDArray[Any]]:
     if not isinstance(value, dict):
         raise ValueError("it holds no dictionary")
     found = {key: item.values if isinstance(item, _Array) else item for key, item in value.items()}
-    return {key: np.asarray(item) for key, item in found.items() if isinstance(item, np.ndarray | float | int)}
+    return {
+        key: np.asarray(item)
+        for key, item in found.items()
+        if isinstance(item, np.ndarray | float | int)
+    }

@@ -1,19 +1,23 @@
-"""AIST++: street dance as rotations of a body and as keypoints, three-dimensional, 60 frames a second.
+"""AIST++: street dance as rotations of a body and as keypoints, three-dimensional, 60 frames a
+second.
 
-    Li, Yang, Ross, Kanazawa, "AI choreographer: music conditioned 3D dance generation with AIST++", ICCV 2021    [li2021]
-    Loper et al., "SMPL: a skinned multi-person linear model", ACM ToG 2015                                     [loper2015]
+    Li, Yang, Ross, Kanazawa, "AI choreographer: music conditioned 3D dance generation with AIST++",
+        ICCV 2021 [li2021]
+    Loper et al., "SMPL: a skinned multi-person linear model", ACM ToG 2015 [loper2015]
 
-=================  ====================================================================================
+=================  =================================================================================
 in the files       meaning
-=================  ====================================================================================
-smpl_poses         (T, 72): for each of 24 joints its rotation, axis times angle; that of the root first
-smpl_trans         (T, 3): where the body's origin is, in centimetres
-smpl_scaling       (1,): how many of these centimetres a metre of the body is
-keypoints3d        (T, 17, 3): COCO's keypoints, in centimetres; keypoints3d_optim are smoothed ones
-=================  ====================================================================================
+=================  =================================================================================
+smpl_poses         (T, 72): for each of 24 joints its rotation, axis times angle; that of the root
+                   first
+smpl_trans         (T, 3): where the body's origin is, in centimeters
+smpl_scaling       (1,): how many of these centimeters a meter of the body is
+keypoints3d        (T, 17, 3): COCO's keypoints, in centimeters; keypoints3d_optim are smoothed ones
+=================  =================================================================================
 
-The files are pickles, which `read_arrays` reads without executing them. We may not ship the data: get the annotations from
-https://google.github.io/aistplusplus_dataset, and point `read_aist` to the folder that holds ``motions``.
+The files are pickles, which `read_arrays` reads without executing them. We may not ship the data:
+get the annotations from https://google.github.io/aistplusplus_dataset, and point `read_aist` to the
+folder that holds ``motions``.
 """
 
 from __future__ import annotations
@@ -40,26 +44,63 @@ GENRES = {
     **{"HO": "house", "WA": "waack", "KR": "krump", "JS": "street jazz", "JB": "ballet jazz"},
 }
 COCO = (
-    *("nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow", "right elbow"),
-    *("left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle", "right ankle"),
+    *(
+        "nose",
+        "left eye",
+        "right eye",
+        "left ear",
+        "right ear",
+        "left shoulder",
+        "right shoulder",
+        "left elbow",
+        "right elbow",
+    ),
+    *(
+        "left wrist",
+        "right wrist",
+        "left hip",
+        "right hip",
+        "left knee",
+        "right knee",
+        "left ankle",
+        "right ankle",
+    ),
 )
 
-_NAME = re.compile(r"g(?P<genre>[A-Z]{2})_s[A-Z]{2}_c\w+?_d\d+(?:_d\d+)*_m(?P<music>[A-Z]{2}\d+)_ch\d+")
-_PELVIS = (0.0, -0.223, 0.028)  # of SMPL's mean body at rest, from its origin, metres
+_NAME = re.compile(
+    r"g(?P<genre>[A-Z]{2})_s[A-Z]{2}_c\w+?_d\d+(?:_d\d+)*_m(?P<music>[A-Z]{2}\d+)_ch\d+"
+)
+_PELVIS = (0.0, -0.223, 0.028)  # of SMPL's mean body at rest, from its origin, meters
 _FLOOR = 0.01  # share of the frames that may reach below the floor
-# SMPL's mean body at rest: from each joint's parent to the joint, metres, the mean of left and right
+# SMPL's mean body at rest: from each joint's parent to the joint, meters, the mean of left and
+# right
 _OFFSETS = {
-    **{"hip": (0.059, -0.086, -0.016), "knee": (0.043, -0.385, 0.002), "ankle": (-0.017, -0.423, -0.036)},
-    **{"toe": (0.038, -0.061, 0.126), "spine": (0.0, 0.124, -0.038), "chest": (0.0, 0.138, 0.027), "breast": (0.0, 0.056, 0.003)},
+    **{
+        "hip": (0.059, -0.086, -0.016),
+        "knee": (0.043, -0.385, 0.002),
+        "ankle": (-0.017, -0.423, -0.036),
+    },
+    **{
+        "toe": (0.038, -0.061, 0.126),
+        "spine": (0.0, 0.124, -0.038),
+        "chest": (0.0, 0.138, 0.027),
+        "breast": (0.0, 0.056, 0.003),
+    },
     **{"neck": (0.0, 0.212, -0.033), "head": (0.0, 0.089, 0.050), "collar": (0.077, 0.113, -0.021)},
-    **{"shoulder": (0.118, 0.046, -0.014), "elbow": (0.258, -0.015, -0.027), "wrist": (0.267, 0.010, -0.007)},
+    **{
+        "shoulder": (0.118, 0.046, -0.014),
+        "elbow": (0.258, -0.015, -0.027),
+        "wrist": (0.267, 0.010, -0.007),
+    },
     "hand": (0.088, -0.010, -0.013),
 }
 
 
 @dataclass(frozen=True)
 class AistDance:
-    """A dance of AIST++: ``positions`` (T, 24, 3) of `monge.dance.motion.SMPL` in metres at ``rate`` Hz, and its ``music``."""
+    """A dance of AIST++: ``positions`` (T, 24, 3) of `monge.dance.motion.SMPL` in meters at
+    ``rate`` Hz, and its ``music``.
+    """
 
     name: str
     genre: str
@@ -69,7 +110,8 @@ class AistDance:
 
 
 def read_aist(root: str | Path, rate: float = 25.0) -> list[AistDance]:
-    """Return the dances in ``root/motions``, in the order of their names, without those in ``root/ignore_list.txt``.
+    """Return the dances in ``root/motions``, in the order of their names, without those in
+    ``root/ignore_list.txt``.
 
     Names such as gBR_sBM_cAll_d04_mBR0_ch01 say the genre and the piece of music.
     """
@@ -78,38 +120,49 @@ def read_aist(root: str | Path, rate: float = 25.0) -> list[AistDance]:
     ignored = set(listed.read_text().split()) if listed.is_file() else set()
     files = [file for file in sorted(folder.glob("*.pkl")) if file.stem not in ignored]
     if not files:
-        raise MongeError(f"no motions of AIST++ are at {folder}: name the folder that holds motions/*.pkl")
+        raise MongeError(
+            f"no motions of AIST++ are at {folder}: name the folder that holds motions/*.pkl"
+        )
     return [_dance(file, rate) for file in files]
 
 
 def read_motion(path: str | Path, rate: float = 25.0) -> Tensor:
-    """Positions (T, 24, 3) of `monge.dance.motion.SMPL` at ``rate`` Hz from a file of ``motions``; metres, y up, floor at 0.
+    """Positions (T, 24, 3) of `monge.dance.motion.SMPL` at ``rate`` Hz from a file of ``motions``;
+    meters, y up, floor at 0.
 
-    Rotations and translations are those of the file, bones have the lengths of the skeleton, and the pelvis is where it is in the
-    mean body. A hundredth of the frames may reach below the floor.
+    Rotations and translations are those of the file, bones have the lengths of the skeleton, and
+    the pelvis is where it is in the mean body. A hundredth of the frames may reach below the floor.
 
-    Raises MongeError for a file that is not there, is corrupt, asks for more than arrays, or holds other shapes; the message says
-    what.
+    Raises MongeError for a file that is not there, is corrupt, asks for more than arrays, or holds
+    other shapes; the message says what.
     """
     arrays = read_arrays(path)
-    poses, trans = _array(path, arrays, "smpl_poses", SMPL.size, 3), _array(path, arrays, "smpl_trans", 3)
+    poses = _array(path, arrays, "smpl_poses", SMPL.size, 3)
+    trans = _array(path, arrays, "smpl_trans", 3)
     scaling = _found(path, arrays, "smpl_scaling")
     if len(poses) != len(trans):
-        raise MongeError(f"'{path}' has {len(poses)} poses and {len(trans)} translations: copy it again")
+        raise MongeError(
+            f"'{path}' has {len(poses)} poses and {len(trans)} translations: copy it again"
+        )
     if scaling.size != 1 or not 0 < float(scaling.flat[0]) < math.inf:
-        raise MongeError(f"'{path}' has smpl_scaling {scaling.tolist()}, not one positive number: copy it again")
+        raise MongeError(
+            f"'{path}' has smpl_scaling {scaling.tolist()}, not one positive number: copy it again"
+        )
     root = trans / float(scaling.flat[0]) + trans.new_tensor(_PELVIS)
     positions = forward_kinematics(bone_rotations(exp(poses), SMPL), root, SMPL, rest=_rest())
     return _at(rate, positions, SMPL)
 
 
-def read_keypoints(path: str | Path, rate: float = 25.0, *, optimised: bool = True) -> Tensor:
-    """Positions (T, 17, 3) of the `COCO` keypoints at ``rate`` Hz from a file of ``keypoints3d``; metres, as in `read_motion`.
+def read_keypoints(path: str | Path, rate: float = 25.0, *, optimized: bool = True) -> Tensor:
+    """Positions (T, 17, 3) of the `COCO` keypoints at ``rate`` Hz from a file of ``keypoints3d``;
+    meters, as in `read_motion`.
 
-    ``optimised`` chooses those that AIST++ smoothed. They are points of a surface and no tree of joints: for a skeleton, use
-    `read_motion`.
+    ``optimized`` chooses those that AIST++ smoothed. They are points of a surface and no tree of
+    joints: for a skeleton, use `read_motion`.
     """
-    points = _array(path, read_arrays(path), "keypoints3d_optim" if optimised else "keypoints3d", len(COCO), 3)
+    points = _array(
+        path, read_arrays(path), "keypoints3d_optim" if optimized else "keypoints3d", len(COCO), 3
+    )
     return _at(rate, points / 100, None)
 
 
@@ -125,27 +178,35 @@ def _array(path: str | Path, arrays: dict[str, NDArray[Any]], key: str, *shape: 
     if not len(array) or array.shape[1:] not in (shape, (math.prod(shape),)):
         wanted = ", ".join(map(str, ("T", *shape)))
         raise MongeError(
-            f"'{path}' has '{key}' of shape {array.shape}, not ({wanted}): it is of another skeleton, or no AIST++ file"
+            f"'{path}' has '{key}' of shape {array.shape}, not ({wanted}): it is of another "
+            "skeleton, or no AIST++ file"
         )
     values = torch.from_numpy(array.astype(np.float64)).reshape(len(array), *shape)
     bad = (~values.isfinite()).flatten(1).any(1).nonzero()
     if len(bad):
         raise MongeError(
-            f"'{path}' has nan or inf in '{key}', frame {bad[0].item()}: leave it out, ignore_list.txt names such files"
+            f"'{path}' has nan or inf in '{key}', frame {bad[0].item()}: leave it out, "
+            "ignore_list.txt names such files"
         )
     return values
 
 
 def _found(path: str | Path, arrays: dict[str, NDArray[Any]], key: str) -> NDArray[Any]:
     if key not in arrays:
-        raise MongeError(f"'{path}' has no '{key}', but {', '.join(arrays) or 'nothing'}: choose a file of AIST++'s other folder")
+        raise MongeError(
+            f"'{path}' has no '{key}', but {', '.join(arrays) or 'nothing'}: choose a file of "
+            "AIST++'s other folder"
+        )
     return np.atleast_1d(arrays[key])
 
 
 def _at(rate: float, positions: Tensor, skeleton: Skeleton | None) -> Tensor:
     """Positions on the floor, at ``rate`` frames a second."""
     if not 0 < rate < math.inf:
-        raise MongeError(f"rate must be a positive number of frames a second, got {rate}: 25 is that of the other dances")
+        raise MongeError(
+            f"rate must be a positive number of frames a second, got {rate}: 25 is that of the "
+            "other dances"
+        )
     return resample(_on_floor(positions), RATE, rate, skeleton).float()
 
 
@@ -158,5 +219,9 @@ def _on_floor(positions: Tensor) -> Tensor:
 def _rest() -> Tensor:
     """Directions (23, 3) of SMPL's bones at rest; on the right side x is mirrored."""
     names = [SMPL.joints[j] for j in SMPL.bones]
-    mirror = torch.tensor([[-1.0 if "right" in name else 1.0, 1.0, 1.0] for name in names], dtype=torch.float64)
-    return mirror * torch.tensor([_OFFSETS[name.split()[-1]] for name in names], dtype=torch.float64)
+    mirror = torch.tensor(
+        [[-1.0 if "right" in name else 1.0, 1.0, 1.0] for name in names], dtype=torch.float64
+    )
+    return mirror * torch.tensor(
+        [_OFFSETS[name.split()[-1]] for name in names], dtype=torch.float64
+    )

@@ -43,7 +43,10 @@ def main(argv: list[str]) -> int:
             continue
         file, notes = performance.write(made, path, seconds=args.seconds, progress=_bar)
         for note in notes:
-            print(f"warning: {note}" if file != path else f"note: {note}", file=sys.stderr if file != path else sys.stdout)
+            print(
+                f"warning: {note}" if file != path else f"note: {note}",
+                file=sys.stderr if file != path else sys.stdout,
+            )
         written.append(file)
     names = ", ".join(map(str, dict.fromkeys(written)))
     print(f"{names}: {made.summary()}, in {time.monotonic() - began:.1f} s")
@@ -63,11 +66,23 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     add("--run", type=Path, default=Path(_RUN), help=f"folder of a trained run ({_RUN})")
     add("--seed", type=int, default=0, help="another seed, another dance (0)")
-    add("--style", type=int, metavar="N", help="keep to one way of moving; default: another every 8 seconds")
-    add("--beat-warp", action=argparse.BooleanOptionalAction, default=True, help="retime the dance onto the beat (on)")
+    add(
+        "--style",
+        type=int,
+        metavar="N",
+        help="keep to one way of moving; default: another every 8 seconds",
+    )
+    add(
+        "--beat-warp",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="retime the dance onto the beat (on)",
+    )
     add("--seconds", type=float, help="dance to the beginning of the song only")
     args = parser.parse_args(argv)
-    if args.song is None and args.out and len(args.out) > 1:  # -o takes all that follows, also a song at the end
+    if (
+        args.song is None and args.out and len(args.out) > 1
+    ):  # -o takes all that follows, also a song at the end
         args.song = args.out.pop()
     if args.song is None:
         parser.error("the following arguments are required: song")
@@ -77,4 +92,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def _bar(pictures: Iterable[Any], total: int, name: str) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(pictures, total=total, desc=name, unit="frame", leave=False, mininterval=0.2 if sys.stderr.isatty() else 30)
+    return tqdm(
+        pictures,
+        total=total,
+        desc=name,
+        unit="frame",
+        leave=False,
+        mininterval=0.2 if sys.stderr.isatty() else 30,
+    )

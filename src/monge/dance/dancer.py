@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from monge import train
-from monge.data import generator
+from monge import training
+from monge.data import rng
 from monge.errors import MongeError
 from monge.methods import mdot
 
@@ -22,7 +22,8 @@ from .network import PACE
 RECIPE = "mdot-dance-melody"
 RATE = 25  # frames a second
 
-_HOLD, _FADE = 8.0, 4.0  # seconds from one style to the next, as long as a window with its context, and of the change
+_HOLD = 8.0
+_FADE = 4.0
 _STAGE = 10.0  # seconds
 
 
@@ -39,16 +40,19 @@ class Dancer:
 
     @torch.no_grad()
     def dance(self, music: Tensor, *, seed: int = 0, style: int | None = None) -> Tensor:
-        """Dance (T, J, 3), metres, to a song (T, 80) of any length.
+        """Dance (T, J, 3), meters, to a song (T, 80) of any length.
 
-        The same song, seed and style give the same dance. ``style`` names one to keep to; without it the dance goes to another
-        every 8 seconds. What the path does in more than about 10 seconds is taken away, so that the dance stays on its stage.
+        The same song, seed and style give the same dance. ``style`` names one to keep to; without
+        it the dance goes to another every 8 seconds. What the path does in more than about 10
+        seconds is taken away, so that the dance stays on its stage.
         """
         frames = len(music)
         heard = context(torch.cat([music, music[-1:].expand(-frames % PACE, -1)]))[None]
         heard = heard.to(next(self.method.parameters()))
         styles = self._styles(heard.shape[1] // PACE, seed, style)
-        positions = motion.decode(self.method.transform(heard, seed, style=styles)[0, :frames].double().cpu(), MELODY)
+        positions = motion.decode(
+            self.method.transform(heard, seed, style=styles)[0, :frames].double().cpu(), MELODY
+        )
         path = positions[:, [MELODY.root]] * positions.new_tensor([1.0, 0.0, 1.0])
         return (positions - motion.smooth(path, RATE, _STAGE)).float()
 
@@ -56,9 +60,11 @@ class Dancer:
         """Styles (1, cells, style): the one that is named, or one after the other."""
         size = self.method.config.style
         if style is not None:
-            return torch.randn(1, 1, size, generator=generator(style, mdot.STYLE, 1)).expand(-1, cells, -1)
+            return torch.randn(1, 1, size, generator=rng(style, mdot.STYLE, 1)).expand(
+                -1, cells, -1
+            )
         seconds = torch.arange(cells) * PACE / RATE
-        kept = torch.randn(int(seconds[-1] // _HOLD) + 2, size, generator=generator(seed, mdot.STYLE))
+        kept = torch.randn(int(seconds[-1] // _HOLD) + 2, size, generator=rng(seed, mdot.STYLE))
         at = (seconds / _HOLD).long()
         share = ((seconds - (at + 1) * _HOLD) / _FADE + 1).clamp(0, 1)[:, None] * torch.pi / 2
         return (kept[at] * share.cos() + kept[at + 1] * share.sin())[None]  # of constant variance
@@ -67,26 +73,33 @@ class Dancer:
 def load_dancer(run: str | Path) -> Dancer:
     """Load the method of a trained run; needs the folder only, not the data.
 
-    MongeError for a folder that is not there, that another method was trained in, or whose weights do not fit.
+    MongeError for a folder that is not there, that another method was trained in, or whose weights
+    do not fit.
 
     >>> load_dancer("no/such/run")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     monge.errors.MongeError: there is no trained run at 'no/such/run': make one with 'monge train mdot-dance-melody' (...
     """
-    folder = train.RunFolder(run)
+    folder = training.RunFolder(run)
     if not folder.config.is_file():
-        cost = train.read(train.find(RECIPE)).about.cost
+        cost = training.read(training.find(RECIPE)).about.cost
         raise MongeError(
-            f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' ({cost}), or name it with --run"
+            f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' ({cost}), "
+            "or name it with --run"
         )
     recipe = folder.recipe()
     config = recipe.method
     if not isinstance(config, mdot.Config):
-        raise MongeError(f"the run in '{run}' is of {config.name}, which does not dance: make one with 'monge train {RECIPE}'")
+        raise MongeError(
+            f"the run in '{run}' is of {config.name}, which does not dance: make one with 'monge "
+            f"train {RECIPE}'"
+        )
     try:
         method = mdot.build(config, (recipe.data.size or FRAMES, channels(MELODY)), DanceDomains())
         method.load_state_dict(folder.load_weights())
     except (RuntimeError, SafetensorError) as error:
-        raise MongeError(f"{folder.weights} does not fit {folder.config}: train again with --fresh") from error
+        raise MongeError(
+            f"{folder.weights} does not fit {folder.config}: train again with --fresh"
+        ) from error
     return Dancer(method)

@@ -1,10 +1,11 @@
 """Dances with their music: sequences of poses and, frame by frame, features of what is heard.
 
-    Tang, Jia & Mao, "Dance with melody: an LSTM-autoencoder approach to music-oriented dance synthesis", ACM MM 2018   [tang2018]
+    Tang, Jia & Mao, "Dance with melody: an LSTM-autoencoder approach to music-oriented dance
+        synthesis", ACM MM 2018 [tang2018]
 
-The motion capture is cleaned while it is read: two markers on the head, which change places, become its middle;
-the floor, which wanders by tens of centimetres, is brought to height 0; bones, whose lengths vary by a fifth, get those of one
-skeleton.
+The motion capture is cleaned while it is read: two markers on the head, which change places, become
+its middle; the floor, which wanders by tens of centimeters, is brought to height 0; bones, whose
+lengths vary by a fifth, get those of one skeleton.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from monge.data.sources import FiniteSource, Indices, Pair
+from monge.data.datasets import FiniteDataset, Indices, SourceTarget
 from monge.errors import MongeError
-from monge.rng import generator
+from monge.rng import rng
 
 from . import audio
 from .domains import DanceDomains
@@ -41,7 +42,9 @@ _LEVEL = 2.0  # seconds in which a foot is on the floor at least once
 
 @dataclass(frozen=True)
 class Dance:
-    """One song and its dance: ``positions`` (T, J, 3) in metres, ``music`` (T, 80), frames at ``rate`` Hz."""
+    """One song and its dance: ``positions`` (T, J, 3) in meters, ``music`` (T, 80), frames at
+    ``rate`` Hz.
+    """
 
     name: str
     style: str
@@ -52,16 +55,22 @@ class Dance:
 
 
 def read_dances(root: Path) -> list[Dance]:
-    """Return the dances of `DANCE_MELODY` in the folder of the data sets, in the order of their names."""
+    """Return the dances of `DANCE_MELODY` in the folder of the data sets, in the order of their
+    names.
+    """
     folder = root / DANCE_MELODY
     files = sorted(folder.glob("DANCE_*.npz"))
     if not files:
-        raise MongeError(f"data set '{DANCE_MELODY}' is not at {folder}: set MONGE_DATA to the folder that holds {DANCE_MELODY}/")
+        raise MongeError(
+            f"data set '{DANCE_MELODY}' is not at {folder}: set MONGE_DATA to the folder that "
+            f"holds {DANCE_MELODY}/"
+        )
     return [_read(file) for file in files]
 
 
 def split(dances: Sequence[Dance]) -> tuple[list[Dance], list[Dance]]:
-    """Songs to learn from and songs held out: of each style one in five, and none of a style with fewer than four.
+    """Songs to learn from and songs held out: of each style one in five, and none of a style with
+    fewer than four.
 
     >>> still = torch.zeros(4, 23, 3), torch.zeros(4, 80)
     >>> kept, held = split([Dance(f"song {k}", "waltz" if k < 10 else "tango", *still) for k in range(11)])
@@ -71,54 +80,76 @@ def split(dances: Sequence[Dance]) -> tuple[list[Dance], list[Dance]]:
     held: set[str] = set()
     for style in sorted({dance.style for dance in dances}):
         names = [dance.name for dance in dances if dance.style == style]
-        order = torch.randperm(len(names), generator=generator(0, _SPLIT)).tolist()
+        order = torch.randperm(len(names), generator=rng(0, _SPLIT)).tolist()
         held |= {names[k] for k in order[: (len(names) + 1) // 5]} if len(names) >= 4 else set()
-    return [dance for dance in dances if dance.name not in held], [dance for dance in dances if dance.name in held]
+    return [dance for dance in dances if dance.name not in held], [
+        dance for dance in dances if dance.name in held
+    ]
 
 
-def read_dance_melody(root: Path, size: int | None = None) -> Pair:
-    """Return windows of music and of dance; ``size`` is the number of frames of a window of dance, 96 when None.
+def read_dance_melody(root: Path, size: int | None = None) -> SourceTarget:
+    """Return windows of music and of dance; ``size`` is the number of frames of a window of dance,
+    96 when None.
 
-    P are windows (size + 96, 80) of music: 48 frames of context on either side. Q are windows (size, 70) of dance, encoded by
-    `monge.dance.motion.encode`, each once as it is and once mirrored. Windows of a song are all learnt from or all held out.
+    P are windows (size + 96, 80) of music: 48 frames of context on either side. Q are windows
+    (size, 70) of dance, encoded by `monge.dance.motion.encode`, each once as it is and once
+    mirrored. Windows of a song are all learnt from or all held out.
     """
     return from_dances(read_dances(root), DANCE_MELODY, size)
 
 
 def dance_files(folder: Path) -> list[Path]:
-    """The files of a folder of dances: its .npz files if one of them has an array ``pose``, otherwise none."""
+    """The files of a folder of dances: its .npz files if one of them has an array ``pose``,
+    otherwise none.
+    """
     files = sorted(folder.glob("*.npz"))
     return files if any("pose.npy" in _members(file) for file in files) else []
 
 
-def open_dances(path: Path, size: int | None = None) -> Pair | None:
+def open_dances(path: Path, size: int | None = None) -> SourceTarget | None:
     """`from_dance_folder`, or None where there is none."""
     return from_dance_folder(path, size) if path.is_dir() and dance_files(path) else None
 
 
-def from_dance_folder(folder: Path, size: int | None = None) -> Pair:
-    """Make the pair of the windows of a folder of your own dances; see `read_dance_melody` for ``size``.
+def from_dance_folder(folder: Path, size: int | None = None) -> SourceTarget:
+    """Make the pair of the windows of a folder of your own dances; see `read_dance_melody` for
+    ``size``.
 
-    Each .npz file is one song: ``pose`` (T, 23, 3) seen from ``center`` (T, 3), centimetres, ``mel`` (T, 64), ``chroma`` (T, 12),
-    ``onset`` (T,) and ``fps``, as in the files of `DANCE_MELODY`.
+    Each .npz file is one song: ``pose`` (T, 23, 3) seen from ``center`` (T, 3), centimeters,
+    ``mel`` (T, 64), ``chroma`` (T, 12), ``onset`` (T,) and ``fps``, as in the files of
+    `DANCE_MELODY`.
     """
     return from_dances([_read(file) for file in dance_files(folder)], folder.name, size)
 
 
-def from_dances(dances: Sequence[Dance], name: str = "dances", size: int | None = None) -> Pair:
+def from_dances(
+    dances: Sequence[Dance], name: str = "dances", size: int | None = None
+) -> SourceTarget:
     """Make the pair of the windows of some dances; see `read_dance_melody`."""
     frames = FRAMES if size is None else size
     if frames % 8:
-        raise MongeError(f"data.size must be a multiple of 8 frames for dances, got {frames}: choose {max(8, frames // 8 * 8)}")
+        raise MongeError(
+            f"data.size must be a multiple of 8 frames for dances, got {frames}: choose "
+            f"{max(8, frames // 8 * 8)}"
+        )
     long = [dance for dance in dances if len(dance.positions) >= frames]
     kept, held = split(long)
     if not held:
-        raise MongeError(f"data '{name}' has {len(long)} dances of {frames} frames or more: bring at least four of one style")
+        raise MongeError(
+            f"data '{name}' has {len(long)} dances of {frames} frames or more: bring at least four "
+            "of one style"
+        )
     ordered = [*kept, *held]
     song, start = _windows([len(dance.positions) for dance in ordered], frames)
     is_held = song >= len(kept)
     music = torch.cat([context(dance.music) for dance in ordered])
-    steps = torch.cat([encode(p, d.skeleton) for d in ordered for p in (d.positions, mirror(d.positions, d.skeleton))])
+    steps = torch.cat(
+        [
+            encode(p, d.skeleton)
+            for d in ordered
+            for p in (d.positions, mirror(d.positions, d.skeleton))
+        ]
+    )
     length = np.array([len(dance.positions) for dance in ordered])
     begin = np.concatenate([[0], np.cumsum(length)])[:-1]
     heard = begin + 2 * CONTEXT * np.arange(len(ordered))
@@ -134,14 +165,20 @@ def from_dances(dances: Sequence[Dance], name: str = "dances", size: int | None 
     train, test = np.flatnonzero(~is_held), np.flatnonzero(is_held)
     both = np.sort(np.concatenate([2 * train, 2 * train + 1]))
     kind = DanceKind(dances[0].rate)
-    origin = FiniteSource(f"{name}-music", (frames + 2 * CONTEXT, audio.MUSIC), listen, train, test)
-    target = FiniteSource(name, (frames, channels(dances[0].skeleton)), watch, both, 2 * test, kind=kind)
+    source = FiniteDataset(
+        f"{name}-music", (frames + 2 * CONTEXT, audio.MUSIC), listen, train, test
+    )
+    target = FiniteDataset(
+        name, (frames, channels(dances[0].skeleton)), watch, both, 2 * test, kind=kind
+    )
 
     def examples(n: int, seed: int) -> tuple[Tensor, Tensor]:
-        at = torch.randperm(len(test), generator=generator(seed, _CHOICE))[:n].numpy()
+        at = torch.randperm(len(test), generator=rng(seed, _CHOICE))[:n].numpy()
         return listen(test[at]), watch(2 * test[at])
 
-    return Pair(name, origin, target, domains=DanceDomains(dances[0].skeleton), examples=examples)
+    return SourceTarget(
+        name, source, target, domains=DanceDomains(dances[0].skeleton), examples=examples
+    )
 
 
 def context(music: Tensor, frames: int = CONTEXT) -> Tensor:
@@ -150,7 +187,8 @@ def context(music: Tensor, frames: int = CONTEXT) -> Tensor:
 
 
 def level(positions: Tensor, skeleton: Skeleton, rate: float, seconds: float = _LEVEL) -> Tensor:
-    """Bring the floor of a dance (T, J, 3) to height 0: the lowest foot within ``seconds``, smoothed over as long.
+    """Bring the floor of a dance (T, J, 3) to height 0: the lowest foot within ``seconds``,
+    smoothed over as long.
 
     >>> from monge.dance.motion import rest
     >>> level(rest(MELODY).expand(60, 23, 3) + 0.3, MELODY, 25.0)[..., 1].min().abs().item() < 1e-6
@@ -158,8 +196,12 @@ def level(positions: Tensor, skeleton: Skeleton, rate: float, seconds: float = _
     """
     lowest = positions[:, list(skeleton.feet), 1].min(1).values.numpy()
     frames = max(1, round(seconds * rate))
-    floor = ndimage.gaussian_filter1d(ndimage.minimum_filter1d(lowest, frames, mode="nearest"), frames / 2, mode="nearest")
-    return positions - torch.from_numpy(floor)[:, None, None] * positions.new_tensor([0.0, 1.0, 0.0])
+    floor = ndimage.gaussian_filter1d(
+        ndimage.minimum_filter1d(lowest, frames, mode="nearest"), frames / 2, mode="nearest"
+    )
+    return positions - torch.from_numpy(floor)[:, None, None] * positions.new_tensor(
+        [0.0, 1.0, 0.0]
+    )
 
 
 def _members(path: Path) -> list[str]:
@@ -173,7 +215,9 @@ def _members(path: Path) -> list[str]:
 def _windows(lengths: list[int], frames: int) -> tuple[Indices, Indices]:
     """Song and first frame of each window."""
     starts = [np.arange(0, length - frames + 1, STRIDE) for length in lengths]
-    return np.concatenate([np.full(len(s), k) for k, s in enumerate(starts)]), np.concatenate(starts)
+    return np.concatenate([np.full(len(s), k) for k, s in enumerate(starts)]), np.concatenate(
+        starts
+    )
 
 
 def _cut(rows: Tensor, start: Indices, frames: int) -> Tensor:
@@ -181,7 +225,9 @@ def _cut(rows: Tensor, start: Indices, frames: int) -> Tensor:
 
 
 def _with_head(positions: Tensor) -> Tensor:
-    """Make the middle of the head of its markers 0 and 1; the head then looks where the body looks, for they change places."""
+    """Make the middle of the head of its markers 0 and 1; the head then looks where the body looks,
+    for they change places.
+    """
     yaw = facing(positions, MELODY)
     right = torch.stack([-yaw.cos(), torch.zeros_like(yaw), yaw.sin()], -1)
     middle = positions[:, :2].mean(1)
@@ -191,20 +237,30 @@ def _with_head(positions: Tensor) -> Tensor:
 def _read(path: Path) -> Dance:
     try:
         with np.load(path, allow_pickle=False) as content:
-            pose, centre, mel, chroma, onset = (
-                torch.from_numpy(content[key].astype(np.float32)) for key in ("pose", "center", "mel", "chroma", "onset")
+            pose, center, mel, chroma, onset = (
+                torch.from_numpy(content[key].astype(np.float32))
+                for key in ("pose", "center", "mel", "chroma", "onset")
             )
             rate = float(content["fps"])
         music = audio.music_features(mel, chroma, onset, rate)
-    except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
-    if pose.shape != (len(music), MELODY.size, 3) or centre.shape != (len(music), 3):
+    if pose.shape != (len(music), MELODY.size, 3) or center.shape != (len(music), 3):
         raise MongeError(
-            f"'{path}' holds poses {tuple(pose.shape)} from {tuple(centre.shape)} and {len(music)} frames of music, "
+            f"'{path}' holds poses {tuple(pose.shape)} from {tuple(center.shape)} and {len(music)} "
+            "frames of music, "
             f"not (T, {MELODY.size}, 3), (T, 3) and T"
         )
-    if not (pose.isfinite().all() and centre.isfinite().all()):
+    if not (pose.isfinite().all() and center.isfinite().all()):
         raise MongeError(f"'{path}' holds positions that are not finite: leave those frames out")
     name = path.stem.removeprefix("DANCE_")
-    positions = level(retarget(_with_head((pose + centre[:, None]) / 100), MELODY), MELODY, rate)
+    positions = level(retarget(_with_head((pose + center[:, None]) / 100), MELODY), MELODY, rate)
     return Dance(name, STYLES.get(name.split("_")[0], "dance"), positions, music, rate)

@@ -1,4 +1,6 @@
-"""Dances as a kind of sample: rows of poses to look at, and how far from real ones, on the beat or off, they are."""
+"""Dances as a kind of sample: rows of poses to look at, and how far from real ones, on the beat or
+off, they are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from monge.data import Pair, Subject, moved
+from monge.data import SourceTarget, Subject, apply_map
 from monge.methods.protocols import Map
 from monge.metrics import Evaluator, Measured, Measures, Metric, evaluator
 
@@ -40,12 +42,26 @@ _ROWS, _POSES, _WIDTH, _HEIGHT = 4, 8, 140, 240
 KINDS: tuple[Literal["kinetic", "geometric"], ...] = ("kinetic", "geometric")
 FRECHET = {
     kind: Metric(
-        f"dance_frechet_{kind}", f"Fréchet {kind}", 2, "low", table=f"Fréchet {kind}", beside=(("floor", "its floor", 2),)
+        f"dance_frechet_{kind}",
+        f"Fréchet {kind}",
+        2,
+        "low",
+        table=f"Fréchet {kind}",
+        beside=(("floor", "its floor", 2),),
     )
     for kind in KINDS
 }
-DIVERSITY = {kind: Metric(f"dance_diversity_{kind}", f"diversity, {kind}", 2, brief=False) for kind in KINDS}
-BEATS = Metric("dance_beat_alignment", "beat alignment", 3, "high", table="beat alignment", beside=(("real", "real dances'", 3),))
+DIVERSITY = {
+    kind: Metric(f"dance_diversity_{kind}", f"diversity, {kind}", 2, brief=False) for kind in KINDS
+}
+BEATS = Metric(
+    "dance_beat_alignment",
+    "beat alignment",
+    3,
+    "high",
+    table="beat alignment",
+    beside=(("real", "real dances'", 3),),
+)
 BONES = Metric("dance_bone_length_error", "error of bone lengths", None, "low", brief=False)
 JERK = Metric("dance_jerk", "jerk, m/s³", 1, brief=False)
 SKATING = Metric("dance_skating", "skating, m/s", 3, "low", brief=False)
@@ -67,7 +83,11 @@ class DanceKind:
         if inputs is None:
             return strips(positions(samples), self.rate)
         beats = [window_beats(window) for window in inputs[: _ROWS - 1]]
-        return strips(positions(torch.cat([reference[:1], samples[: _ROWS - 1]])), self.rate, [beats[0], *beats])
+        return strips(
+            positions(torch.cat([reference[:1], samples[: _ROWS - 1]])),
+            self.rate,
+            [beats[0], *beats],
+        )
 
     def as_points(self, samples: Tensor) -> Tensor:
         return samples.flatten(1)
@@ -78,24 +98,33 @@ def dance_of(rate: float) -> Evaluator:
 
     @evaluator(*FRECHET.values(), BEATS, CORRELATION, *DIVERSITY.values(), BONES, JERK, SKATING)
     def dance(subject: Subject) -> Measures:
-        """Metrics of `monge.dance.metrics`; "real" are of the dances to the same music, "shuffled" of other windows' music."""
+        """Metrics of `monge.dance.metrics`; "real" are of the dances to the same music, "shuffled"
+        of other windows' music.
+        """
         data, config = subject.data, subject.config
-        if not (isinstance(subject.method, Map) and isinstance(data, Pair) and data.examples):
+        if not (
+            isinstance(subject.method, Map) and isinstance(data, SourceTarget) and data.examples
+        ):
             return {}
         music, real = data.examples(min(_MOST, config.samples), config.seed)
-        made, real = positions(moved(subject.method, music, config.seed)), positions(real)
+        made, real = positions(apply_map(subject.method, music, config.seed)), positions(real)
         learnt = positions(data.train(len(made), config.seed))
         if min(len(made), len(learnt)) < 2:
             return {}
         found: Measures = {}
         for kind in KINDS:
-            found[FRECHET[kind]] = frechet_dance(made, real, learnt, kind=kind, skeleton=MELODY, rate=rate)
-            ours, theirs = (diversity(x, learnt, kind=kind, skeleton=MELODY, rate=rate) for x in (made, real))
+            found[FRECHET[kind]] = frechet_dance(
+                made, real, learnt, kind=kind, skeleton=MELODY, rate=rate
+            )
+            ours, theirs = (
+                diversity(x, learnt, kind=kind, skeleton=MELODY, rate=rate) for x in (made, real)
+            )
             found[DIVERSITY[kind]] = Measured(ours, beside={"real": theirs})
         beats = [window_beats(window) for window in music]
         shuffled = _alignment(made, [*beats[1:], *beats[:1]], rate)
         found[BEATS] = Measured(
-            _alignment(made, beats, rate), beside={"shuffled": shuffled, "real": _alignment(real, beats, rate)}
+            _alignment(made, beats, rate),
+            beside={"shuffled": shuffled, "real": _alignment(real, beats, rate)},
         )
         found[BONES] = Measured(bone_length_error(made, MELODY).max().item())
         both = (made, real)
@@ -111,7 +140,9 @@ def dance_of(rate: float) -> Evaluator:
 
 
 def window_beats(window: Tensor) -> Tensor:
-    """Beats of a window of music with its context (T + 96, 80), frames of the dance, those outside of it as well."""
+    """Beats of a window of music with its context (T + 96, 80), frames of the dance, those outside
+    of it as well.
+    """
     return audio.beats_of(window) - CONTEXT
 
 
@@ -119,9 +150,24 @@ def strips(dances: Tensor, rate: float, beats: Sequence[Tensor] = ()) -> bytes:
     """PNG of dances (n, T, J, 3), the first rows; beats in frames, of each, are the music's."""
     rows = []
     for k, dance in enumerate(dances[:_ROWS]):
-        heard = beats[k][(beats[k] >= 0) & (beats[k] < len(dance))] if k < len(beats) else torch.zeros(0)
+        heard = (
+            beats[k][(beats[k] >= 0) & (beats[k] < len(dance))]
+            if k < len(beats)
+            else torch.zeros(0)
+        )
         seen = motion_beats(dance, rate)
-        rows.append(dance_strip(dance, MELODY, rate, beats=heard, motion_beats=seen, poses=_POSES, width=_WIDTH, height=_HEIGHT))
+        rows.append(
+            dance_strip(
+                dance,
+                MELODY,
+                rate,
+                beats=heard,
+                motion_beats=seen,
+                poses=_POSES,
+                width=_WIDTH,
+                height=_HEIGHT,
+            )
+        )
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(rows)).save(buffer, "png")
     return buffer.getvalue()

@@ -1,4 +1,5 @@
-r"""A network from music to dance: convolutions over time, noise that makes the difference, and splines that move.
+r"""A network from music to dance: convolutions over time, noise that makes the difference, and
+splines that move.
 
 ==========  =======================================================================================
 symbol      here
@@ -12,8 +13,9 @@ B           the cubic B-spline
 
 .. math:: x(t) = \sum_k c_k B\big(\tfrac{t - t_k}{4}\big), \qquad c = \mathrm{net}(y, z, s)
 
-A dance is drawn by splines, so that it cannot shake: with a knot every 0.16 seconds they keep 95 % and more of the kinetic energy
-of motion capture. The network looks at no window as a whole, so a song of any length is one long window: no seams, no drift.
+A dance is drawn by splines, so that it cannot shake: with a knot every 0.16 seconds they keep 95 %
+and more of the kinetic energy of motion capture. The network looks at no window as a whole, so a
+song of any length is one long window: no seams, no drift.
 """
 
 from __future__ import annotations
@@ -26,15 +28,16 @@ from .motion import TRAVEL
 PACE = 4  # frames of a cell
 CONTEXT = 48  # frames of music that a frame of dance depends on, at most, either side
 _DILATIONS = (1, 2, 4, 2)  # with the spline's two cells they reach eleven cells
-_USUAL = (0.1, 0.03, 0.03, 0.1)  # size of a change of turn, steps and height: radians and metres
+_USUAL = (0.1, 0.03, 0.03, 0.1)  # size of a change of turn, steps and height: radians and meters
 
 
 class DanceGenerator(nn.Module):
-    """Music (n, T + 96, music), noise (n, T/4 + 24, noise) and style (n, T/4 + 24, style) to dance (n, T, 4 + 3B); 4 divides T.
+    """Music (n, T + 96, music), noise (n, T/4 + 24, noise) and style (n, T/4 + 24, style) to dance
+    (n, T, 4 + 3B); 4 divides T.
 
-    A frame depends on the music and noise of 48 frames before and after it, which the input has in addition: a song made in one
-    piece and the same song made window by window are the same. Directions have norm 1. ``rest`` (4 + 3B) is the pose to begin
-    the training with.
+    A frame depends on the music and noise of 48 frames before and after it, which the input has in
+    addition: a song made in one piece and the same song made window by window are the same.
+    Directions have norm 1. ``rest`` (4 + 3B) is the pose to begin the training with.
 
     >>> net = DanceGenerator(music=80, rest=torch.ones(70), noise=4, style=3, width=8)
     >>> net(torch.randn(2, 96 + 96, 80), torch.randn(2, 48, 4), torch.randn(2, 48, 3)).shape
@@ -45,11 +48,15 @@ class DanceGenerator(nn.Module):
     scale: Tensor
     spline: Tensor
 
-    def __init__(self, music: int, rest: Tensor, *, noise: int = 8, style: int = 8, width: int = 128) -> None:
+    def __init__(
+        self, music: int, rest: Tensor, *, noise: int = 8, style: int = 8, width: int = 128
+    ) -> None:
         super().__init__()
         features = len(rest)
         if (features - TRAVEL) % 3 or features <= TRAVEL:
-            raise ValueError(f"rest must have 4 + 3 B numbers for a skeleton with B bones, got {features}")
+            raise ValueError(
+                f"rest must have 4 + 3 B numbers for a skeleton with B bones, got {features}"
+            )
         self.noise, self.style = noise, style
         self.hear = nn.Conv1d(music, width, PACE, stride=PACE)
         self.join = nn.Conv1d(width + noise + style, width, 1)
@@ -59,35 +66,44 @@ class DanceGenerator(nn.Module):
             self.move.weight.mul_(0.3)
             self.move.bias.zero_()  # type: ignore[union-attr]
         self.register_buffer("rest", rest.clone())
-        self.register_buffer("scale", torch.cat([torch.tensor(_USUAL), torch.ones(features - TRAVEL)]))
+        self.register_buffer(
+            "scale", torch.cat([torch.tensor(_USUAL), torch.ones(features - TRAVEL)])
+        )
         self.register_buffer("spline", _cubic_spline()[None, None])
 
     def forward(self, music: Tensor, noise: Tensor, style: Tensor) -> Tensor:
         cells = music.shape[1] // PACE
         if music.shape[1] % PACE or noise.shape[1] != cells or style.shape[1] != cells:
             raise ValueError(
-                f"music must have a multiple of {PACE} frames, noise and style a vector for each {PACE}, "
+                f"music must have a multiple of {PACE} frames, noise and style a vector for each "
+                f"{PACE}, "
                 f"got {music.shape[1]}, {noise.shape[1]} and {style.shape[1]}"
             )
         h = self.join(torch.cat([nn.functional.gelu(self.hear(music.mT)), noise.mT, style.mT], 1))
         for block in self.blocks:
             h = block(h, style)
         points = self.move(h)[..., CONTEXT // PACE - 2 : 2 - CONTEXT // PACE]
-        smooth = nn.functional.conv_transpose1d(points.flatten(0, 1)[:, None], self.spline, stride=PACE, padding=6 + 2 * PACE)
+        smooth = nn.functional.conv_transpose1d(
+            points.flatten(0, 1)[:, None], self.spline, stride=PACE, padding=6 + 2 * PACE
+        )
         out = self.rest + self.scale * smooth.unflatten(0, points.shape[:2])[:, :, 0].mT
         travel, bones = out[..., :TRAVEL], out[..., TRAVEL:].unflatten(-1, (-1, 3))
         return torch.cat([travel, nn.functional.normalize(bones, dim=-1).flatten(-2)], -1)
 
 
 class _Block(nn.Module):
-    """h ↦ h + conv(σ(conv(norm(h)))), each channel scaled and moved by the style; the norm is that of one cell."""
+    """h ↦ h + conv(σ(conv(norm(h)))), each channel scaled and moved by the style; the norm is that
+    of one cell.
+    """
 
     def __init__(self, width: int, style: int, dilation: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.manner = nn.Linear(style, 2 * width)
         self.body = nn.Sequential(
-            nn.Conv1d(width, 2 * width, 3, padding=dilation, dilation=dilation), nn.GELU(), nn.Conv1d(2 * width, width, 1)
+            nn.Conv1d(width, 2 * width, 3, padding=dilation, dilation=dilation),
+            nn.GELU(),
+            nn.Conv1d(2 * width, width, 1),
         )
 
     def forward(self, h: Tensor, style: Tensor) -> Tensor:
@@ -96,6 +112,8 @@ class _Block(nn.Module):
 
 
 def _cubic_spline() -> Tensor:
-    """The cubic B-spline at the 16 frames around a cell's centre; what the four cells over a frame give adds up to 1."""
+    """The cubic B-spline at the 16 frames around a cell's center; what the four cells over a frame
+    give adds up to 1.
+    """
     t = ((torch.arange(4 * PACE) - 2 * PACE + 0.5) / PACE).abs()
     return torch.where(t < 1, 2 / 3 - t**2 + t**3 / 2, (2 - t).clamp_min(0) ** 3 / 6)

@@ -1,7 +1,8 @@
-"""Dances to songs: a file of music in, a dance out, as a page that plays it, a picture that moves, or motion for other programs.
+"""Dances to songs: a file of music in, a dance out, as a page that plays it, a picture that moves,
+or motion for other programs.
 
-The dance is made by a trained generator, see `Dancer`. It is then retimed, within bounds, so that the
-moments where the body slows down fall on beats of the music (`monge.dance.motion.beat_warp`).
+The dance is made by a trained generator, see `Dancer`. It is then retimed, within bounds, so that
+the moments where the body slows down fall on beats of the music (`monge.dance.motion.beat_warp`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from monge.errors import MongeError, nearest
-from monge.train.checkpoint import write_atomically
+from monge.training.checkpoint import write_atomically
 
 from . import audio
 from .dancer import RATE, Dancer
@@ -39,9 +40,11 @@ Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Performance:
-    """A dance to a song: ``positions`` (T, J, 3) in metres, frames at ``rate`` Hz, and the music's ``beats`` in frames.
+    """A dance to a song: ``positions`` (T, J, 3) in meters, frames at ``rate`` Hz, and the music's
+    ``beats`` in frames.
 
-    ``retimed`` tells whether the dance was moved onto the beat, ``cut`` whether it is only the beginning of the song.
+    ``retimed`` tells whether the dance was moved onto the beat, ``cut`` whether it is only the
+    beginning of the song.
     """
 
     song: Path
@@ -60,7 +63,9 @@ class Performance:
     @cached_property
     def motion_beats(self) -> Tensor:
         """Frames at which the body slows down."""
-        return motion_beats(self.positions, self.rate) if len(self.positions) > 1 else torch.zeros(0)
+        return (
+            motion_beats(self.positions, self.rate) if len(self.positions) > 1 else torch.zeros(0)
+        )
 
     @property
     def tempo(self) -> float | None:
@@ -77,7 +82,9 @@ class Performance:
         frames = max(1, round(seconds * self.rate))
         if frames >= len(self.positions):
             return self
-        return replace(self, positions=self.positions[:frames], beats=self.beats[self.beats < frames], cut=True)
+        return replace(
+            self, positions=self.positions[:frames], beats=self.beats[self.beats < frames], cut=True
+        )
 
     def summary(self) -> str:
         """Seconds, tempo and beat alignment in words.
@@ -86,9 +93,14 @@ class Performance:
         >>> Performance(Path("song.mp3"), rest(MELODY).expand(50, 23, 3), MELODY, torch.zeros(0)).summary()
         '2.0 s of dance, no beat found'
         """
-        words = [f"{self.seconds:.1f} s of dance", "no beat found" if self.tempo is None else f"tempo {self.tempo:.1f} bpm"]
+        words = [
+            f"{self.seconds:.1f} s of dance",
+            "no beat found" if self.tempo is None else f"tempo {self.tempo:.1f} bpm",
+        ]
         if self.alignment is not None:
-            words.append(f"beat alignment {self.alignment:.2f}{' (retimed)' if self.retimed else ''}")
+            words.append(
+                f"beat alignment {self.alignment:.2f}{' (retimed)' if self.retimed else ''}"
+            )
         return ", ".join(words)
 
 
@@ -104,8 +116,8 @@ def perform(
 ) -> Performance:
     """Dance to a song in a file: wav, flac, mp3 or ogg of any length, rate and number of channels.
 
-    Raises MongeError for a song that cannot be read, no soundfile, numbers out of range, a dance of no known skeleton or with
-    NaN.
+    Raises MongeError for a song that cannot be read, no soundfile, numbers out of range, a dance of
+    no known skeleton or with NaN.
 
     Parameters
     ----------
@@ -150,19 +162,29 @@ def perform(
         positions = dancer.dance(music, seed=seed, style=style).float().cpu()
     skeleton = _skeleton(positions, len(music))
     notes = _notes(silent, beats, len(music))
-    made = Performance(Path(song), positions, skeleton, beats, cut=len(kept) < len(samples), notes=notes)
+    made = Performance(
+        Path(song), positions, skeleton, beats, cut=len(kept) < len(samples), notes=notes
+    )
     if not retime or len(beats) < 2:
         return made
-    return replace(made, positions=beat_warp(positions, made.motion_beats, beats, skeleton), retimed=True)
+    return replace(
+        made, positions=beat_warp(positions, made.motion_beats, beats, skeleton), retimed=True
+    )
 
 
 def write(
-    made: Performance, path: str | Path, *, seconds: float | None = None, progress: Progress | None = None
+    made: Performance,
+    path: str | Path,
+    *,
+    seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Path, list[str]]:
-    """Write a dance as what the file's name says, one of `FORMATS`; returns the file written and notes on it.
+    """Write a dance as what the file's name says, one of `FORMATS`; returns the file written and
+    notes on it.
 
-    A video needs ffmpeg. Where there is none, a page is written beside the path that was asked for, and the note says so. A GIF
-    holds the first 20 seconds unless ``seconds`` names another length; pages and videos have the song's sound.
+    A video needs ffmpeg. Where there is none, a page is written beside the path that was asked for,
+    and the note says so. A GIF holds the first 20 seconds unless ``seconds`` names another length;
+    pages and videos have the song's sound.
 
     MongeError for other names, and what ffmpeg complains of.
     """
@@ -203,7 +225,9 @@ def check_name(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         hint = nearest(path.suffix, FORMATS) if path.suffix else ""
         meant = hint if "mean" in hint else ""
-        raise MongeError(f"a dance is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got '{path}'{meant}")
+        raise MongeError(
+            f"a dance is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got '{path}'{meant}"
+        )
     if path.is_dir():
         raise MongeError(f"'{path}' is a folder: give the name of a file")
 
@@ -212,10 +236,15 @@ def _skeleton(positions: Tensor, frames: int) -> Skeleton:
     for skeleton in SKELETONS.values():
         if tuple(positions.shape) == (frames, skeleton.size, 3):
             if not positions.isfinite().all():
-                raise MongeError("the dance is not finite: the run has gone wrong, train it again with --fresh")
+                raise MongeError(
+                    "the dance is not finite: the run has gone wrong, train it again with --fresh"
+                )
             return skeleton
     known = ", ".join(f"{skeleton.name} ({skeleton.size})" for skeleton in SKELETONS.values())
-    raise MongeError(f"the dance has shape {tuple(positions.shape)}, expected ({frames}, joints, 3) of a known skeleton: {known}")
+    raise MongeError(
+        f"the dance has shape {tuple(positions.shape)}, expected ({frames}, joints, 3) of a known "
+        f"skeleton: {known}"
+    )
 
 
 def _notes(silent: bool, beats: Tensor, frames: int) -> tuple[str, ...]:
@@ -223,19 +252,34 @@ def _notes(silent: bool, beats: Tensor, frames: int) -> tuple[str, ...]:
     if len(beats) < 2:
         found.append("no beat was found: the dance keeps none")
     if frames < FRAMES:
-        found.append(f"the song is shorter than the {FRAMES / RATE:.1f} s of what was learnt from: expect little of the dance")
+        found.append(
+            f"the song is shorter than the {FRAMES / RATE:.1f} s of what was learnt from: expect "
+            "little of the dance"
+        )
     return tuple(found)
 
 
 def _page(made: Performance) -> str:
     sound = embedded(made.song, made.seconds if made.cut else None)
     words: dict[str, Any] = {"title": made.song.stem, "note": made.summary()}
-    return player_page(made.positions, made.skeleton, made.rate, audio=sound, **words, **_beats(made))
+    return player_page(
+        made.positions, made.skeleton, made.rate, audio=sound, **words, **_beats(made)
+    )
 
 
-def _frames(made: Performance, path: Path, size: tuple[int, int], rate: float, progress: Progress) -> Iterable[Picture]:
+def _frames(
+    made: Performance, path: Path, size: tuple[int, int], rate: float, progress: Progress
+) -> Iterable[Picture]:
     width, height = size
-    drawn = dance_frames(made.positions, made.skeleton, made.rate, width=width, height=height, fps=rate, **_beats(made))
+    drawn = dance_frames(
+        made.positions,
+        made.skeleton,
+        made.rate,
+        width=width,
+        height=height,
+        fps=rate,
+        **_beats(made),
+    )
     return progress(drawn, ceil(made.seconds * rate), path.name)
 
 

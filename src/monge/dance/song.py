@@ -21,7 +21,8 @@ _BLOCK = 1 << 16  # frames at a time: the encoder of Vorbis fails on long ones
 def embedded(song: Path, seconds: float | None = None) -> tuple[str, bytes]:
     """Type and content of a song, or of its first ``seconds``.
 
-    What browsers do not play, large files without loss, and beginnings are encoded as mp3, at rates that mp3 lacks as Ogg Vorbis.
+    What browsers do not play, large files without loss, and beginnings are encoded as mp3, at rates
+    that mp3 lacks as Ogg Vorbis.
     """
     import soundfile  # `monge.dance.audio.read` has said what to do where it is missing
 
@@ -33,13 +34,20 @@ def embedded(song: Path, seconds: float | None = None) -> tuple[str, bytes]:
     return _encoded(soundfile, song, info, seconds)
 
 
-def _encoded(soundfile: ModuleType, song: Path, info: Any, seconds: float | None) -> tuple[str, bytes]:
+def _encoded(
+    soundfile: ModuleType, song: Path, info: Any, seconds: float | None
+) -> tuple[str, bytes]:
     mp3 = info.samplerate in _MP3_RATES and "MP3" in soundfile.available_formats()
     form, kind = ("MP3", "audio/mpeg") if mp3 else ("OGG", "audio/ogg")
     channels = min(info.channels, 2)
     left = info.frames if seconds is None else round(seconds * info.samplerate)
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", info.samplerate, channels, format=form) as out, soundfile.SoundFile(str(song)) as file:
-        for block in file.blocks(_BLOCK, frames=min(left, info.frames), dtype="float32", always_2d=True):
+    with (
+        soundfile.SoundFile(buffer, "w", info.samplerate, channels, format=form) as out,
+        soundfile.SoundFile(str(song)) as file,
+    ):
+        for block in file.blocks(
+            _BLOCK, frames=min(left, info.frames), dtype="float32", always_2d=True
+        ):
             out.write(block if info.channels <= 2 else block.mean(1, keepdims=True).repeat(2, 1))
     return kind, buffer.getvalue()

@@ -18,8 +18,16 @@ def find_ffmpeg() -> str | None:
     return shutil.which("ffmpeg")
 
 
-def write_video(path: Path, pictures: Iterable[Picture], size: tuple[int, int], rate: float, song: Path, seconds: float) -> None:
-    """Write pictures (height, width, 3) with the song's first ``seconds`` as sound; ``size`` is (width, height), both even.
+def write_video(
+    path: Path,
+    pictures: Iterable[Picture],
+    size: tuple[int, int],
+    rate: float,
+    song: Path,
+    seconds: float,
+) -> None:
+    """Write pictures (height, width, 3) with the song's first ``seconds`` as sound; ``size`` is
+    (width, height), both even.
 
     MongeError with ffmpeg's own words where it fails; then no file is left.
     """
@@ -27,12 +35,39 @@ def write_video(path: Path, pictures: Iterable[Picture], size: tuple[int, int], 
     if program is None:
         raise MongeError("there is no ffmpeg, which .mp4 needs: install it, or write .html or .gif")
     partial = path.with_name(f"{path.stem}.part.mp4")
-    shape = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "pipe:0"]
-    sound = ["-i", str(song.resolve()), "-map", "0:v", "-map", "1:a:0", "-c:a", "aac", "-t", f"{seconds:.3f}"]
+    shape = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{size[0]}x{size[1]}",
+        "-r",
+        f"{rate:g}",
+        "-i",
+        "pipe:0",
+    ]
+    sound = [
+        "-i",
+        str(song.resolve()),
+        "-map",
+        "0:v",
+        "-map",
+        "1:a:0",
+        "-c:a",
+        "aac",
+        "-t",
+        f"{seconds:.3f}",
+    ]
     picture = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(partial.resolve())]
-    with tempfile.TemporaryFile() as said:  # a file, not a pipe: a pipe that is full would stop ffmpeg while it is fed
+    with (
+        tempfile.TemporaryFile() as said
+    ):  # a file, not a pipe: a pipe that is full would stop ffmpeg while it is fed
         with subprocess.Popen(
-            [program, "-y", "-loglevel", "error", *shape, *sound, *picture], stdin=subprocess.PIPE, stdout=said, stderr=said
+            [program, "-y", "-loglevel", "error", *shape, *sound, *picture],
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
         ) as process:
             assert process.stdin
             try:
@@ -51,6 +86,7 @@ def write_video(path: Path, pictures: Iterable[Picture], size: tuple[int, int], 
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
             raise MongeError(
-                f"ffmpeg failed on '{path}': {lines[-1] if lines else f'status {status}'}; .html and .gif need no ffmpeg"
+                f"ffmpeg failed on '{path}': {lines[-1] if lines else f'status {status}'}; .html "
+                "and .gif need no ffmpeg"
             )
     partial.replace(path)

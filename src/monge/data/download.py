@@ -53,7 +53,10 @@ def _from_mirrors(file: str, digest: str, mirrors: tuple[str, ...], path: Path) 
             return
         failures.append(f"{mirror}: sha256 is {found[:12]}…, expected {digest[:12]}…")
         part.unlink()
-    raise MongeError(f"could not get {file}; tried {'; '.join(failures)}: place it at {path} by hand or try again later")
+    raise MongeError(
+        f"could not get {file}; tried {'; '.join(failures)}: place it at {path} by hand or try "
+        "again later"
+    )
 
 
 def _resume(url: str, part: Path) -> None:
@@ -70,7 +73,13 @@ def _resume(url: str, part: Path) -> None:
         total = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
         with (
             part.open("ab" if resumed else "wb") as sink,
-            tqdm(total=total, initial=have if resumed else 0, unit="B", unit_scale=True, desc=part.stem) as bar,
+            tqdm(
+                total=total,
+                initial=have if resumed else 0,
+                unit="B",
+                unit_scale=True,
+                desc=part.stem,
+            ) as bar,
         ):
             while chunk := response.read(_CHUNK):
                 sink.write(chunk)

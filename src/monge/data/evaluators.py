@@ -9,12 +9,21 @@ from torch import Tensor
 
 from monge import metrics
 from monge.methods.protocols import Autoencoding, Decoding, InvertibleMap
-from monge.metrics import Evaluator, Measured, Measures, evaluator, filters, interpolation, lenet, samples
-from monge.metrics.memorisation import COPIES, NEAREST
-from monge.rng import generator
+from monge.metrics import (
+    Evaluator,
+    Measured,
+    Measures,
+    evaluator,
+    filters,
+    interpolation,
+    lenet,
+    samples,
+)
+from monge.metrics.memorization import COPIES, NEAREST
+from monge.rng import rng
 
-from .sources import FiniteSource, Pair
-from .subject import Subject, in_blocks, on_cpu, placed
+from .datasets import FiniteDataset, SourceTarget
+from .subject import Subject, apply_batched, on_cpu, to_model
 
 _COMPARED, _TRAINING = 1000, 60_000  # samples, and training pictures to look for copies in
 _PATHS, _STEPS = 500, 11  # interpolations whose length is measured, and pictures in each
@@ -22,14 +31,21 @@ _TRANSLATED = 1000  # pictures, at most, of either side
 
 
 def coverage_of(centers: Tensor, sigma: float) -> Evaluator:
-    """The evaluator of a mixture of equal Gaussians. Over several draws, the modes are the least and the share is the mean."""
+    """The evaluator of a mixture of equal Gaussians.
+
+    Over several draws, the modes are the least and the share is the mean.
+    """
 
     @evaluator(samples.MODES, samples.ON_MODES, when=("end", "log"))
     def coverage(subject: Subject) -> Measures:
         n = subject.config.samples
-        draws = [metrics.coverage(subject.samples(n, seed), centers, sigma) for seed in subject.seeds]
+        draws = [
+            metrics.coverage(subject.samples(n, seed), centers, sigma) for seed in subject.seeds
+        ]
         return {
-            samples.MODES: Measured(min(draw.modes for draw in draws), beside={"total": draws[0].total}),
+            samples.MODES: Measured(
+                min(draw.modes for draw in draws), beside={"total": draws[0].total}
+            ),
             samples.ON_MODES: Measured(average(draw.share for draw in draws)),
         }
 
@@ -49,29 +65,45 @@ def frechet_over_time(subject: Subject) -> Measures:
 def lenet_quality(subject: Subject) -> Measures:
     """Everything that the LeNet says of generated pictures."""
     data, config = subject.data, subject.config
-    if not (isinstance(data, FiniteSource) and metrics.has_lenet(data)):
+    if not (isinstance(data, FiniteDataset) and metrics.has_lenet(data)):
         return {}
     return metrics.lenet_quality(subject.samples(config.lenet_samples, config.seed), data)
 
 
 @evaluator(lenet.OF_FITTED, lenet.OF_RECONSTRUCTIONS)
 def decoder_quality(subject: Subject) -> Measures:
-    """What a decoder makes of a Gaussian fitted to the codes, and of the codes of held-out pictures."""
+    """What a decoder makes of a Gaussian fitted to the codes, and of the codes of held-out
+    pictures.
+    """
     method, data, config = subject.method, subject.data, subject.config
     if not (isinstance(method, Decoding) and metrics.has_lenet(data)):
         return {}
-    frechet, held_out = lenet.frechet_lenet(data), placed(data.held_out(config.lenet_samples), method)
+    frechet = lenet.frechet_lenet(data)
+    held_out = to_model(data.held_out(config.lenet_samples), method)
     return {
-        lenet.OF_FITTED: Measured(frechet(on_cpu(method.sample_baseline(config.lenet_samples, config.seed)))),
+        lenet.OF_FITTED: Measured(
+            frechet(on_cpu(method.sample_baseline(config.lenet_samples, config.seed)))
+        ),
         lenet.OF_RECONSTRUCTIONS: Measured(frechet(on_cpu(method.reconstruct(held_out)))),
     }
 
 
-@evaluator(lenet.OF_RECONSTRUCTIONS, lenet.CONFIDENCE_OF_RECONSTRUCTIONS, lenet.OF_FITTED, *interpolation.MIDPOINTS)
+@evaluator(
+    lenet.OF_RECONSTRUCTIONS,
+    lenet.CONFIDENCE_OF_RECONSTRUCTIONS,
+    lenet.OF_FITTED,
+    *interpolation.MIDPOINTS,
+)
 def code_quality(subject: Subject) -> Measures:
-    """Reconstructions, a decoded Gaussian with the codes' moments, and straight interpolations of random held-out pairs."""
+    """Reconstructions, a decoded Gaussian with the codes' moments, and straight interpolations of
+    random held-out pairs.
+    """
     data, config = subject.data, subject.config
-    if not (isinstance(subject.method, Autoencoding) and isinstance(data, FiniteSource) and metrics.has_lenet(data)):
+    if not (
+        isinstance(subject.method, Autoencoding)
+        and isinstance(data, FiniteDataset)
+        and metrics.has_lenet(data)
+    ):
         return {}
     autoencoder, frechet = subject.method.autoencoder, lenet.frechet_lenet(data)
     held_out = data.held_out(config.lenet_samples, config.seed)
@@ -83,34 +115,45 @@ def code_quality(subject: Subject) -> Measures:
     middle = autoencoder.decode_all((codes[a] + codes[b]) / 2)
     return {
         lenet.OF_RECONSTRUCTIONS: Measured(frechet(rebuilt)),
-        lenet.CONFIDENCE_OF_RECONSTRUCTIONS: Measured(frechet.lenet(rebuilt)[1].amax(1).mean().item()),
-        lenet.OF_FITTED: Measured(frechet(autoencoder.decode_all(autoencoder.fitted(config.lenet_samples, config.seed)))),
+        lenet.CONFIDENCE_OF_RECONSTRUCTIONS: Measured(
+            frechet.lenet(rebuilt)[1].amax(1).mean().item()
+        ),
+        lenet.OF_FITTED: Measured(
+            frechet(autoencoder.decode_all(autoencoder.fitted(config.lenet_samples, config.seed)))
+        ),
         **metrics.midpoint_quality(data, middle, held_out[a], held_out[b], paths),
     }
 
 
 @evaluator(NEAREST, COPIES)
-def memorised(subject: Subject) -> Measures:
+def memorized(subject: Subject) -> Measures:
     """How near samples are to training pictures."""
     data, config = subject.data, subject.config
-    if not isinstance(data, FiniteSource):
+    if not isinstance(data, FiniteDataset):
         return {}
     made = subject.samples(min(_COMPARED, config.samples), config.seed)
-    return metrics.memorisation(made, data.train(_TRAINING), data.held_out(_COMPARED))
+    return metrics.memorization(made, data.train(_TRAINING), data.held_out(_COMPARED))
 
 
 @evaluator(filters.FORWARD, filters.INVERSE)
 def translated(subject: Subject) -> Measures:
-    """Fréchet distance of filter features, both ways, beside that of the pictures as they are: for a `Pair` in color."""
+    """Fréchet distance of filter features, both ways, beside that of the pictures as they are: for
+    a `SourceTarget` in color.
+    """
     method, data = subject.method, subject.data
-    if not (isinstance(data, Pair) and data.shape[0] == 3 and isinstance(method, InvertibleMap)):
+    if not (
+        isinstance(data, SourceTarget) and data.shape[0] == 3 and isinstance(method, InvertibleMap)
+    ):
         return {}
-    A, B = data.origin_held_out(_TRANSLATED, 0), data.held_out(_TRANSLATED, 0)
-    there, back = (on_cpu(in_blocks(f, placed(t, method))) for f, t in ((method.transform, A), (method.inverse_transform, B)))
+    A, B = data.source_held_out(_TRANSLATED, 0), data.held_out(_TRANSLATED, 0)
+    there, back = (
+        on_cpu(apply_batched(f, to_model(t, method)))
+        for f, t in ((method.transform, A), (method.inverse_transform, B))
+    )
     found: Measures = {}
     for metric, made, still, goal, reference in (
         (filters.FORWARD, there, A, B, data.train(_TRANSLATED, 0)),
-        (filters.INVERSE, back, B, A, data.origin_train(_TRANSLATED, 0)),
+        (filters.INVERSE, back, B, A, data.source_train(_TRANSLATED, 0)),
     ):
         distance = metrics.frechet_filters(made, goal, reference)
         unmoved = metrics.frechet_filters(still, goal, reference).value
@@ -119,14 +162,22 @@ def translated(subject: Subject) -> Measures:
 
 
 def random_pairs(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Partners among n things: every one stands once on the left and once on the right, none beside itself (n > 1).
+    """Partners among n things: every one stands once on the left and once on the right, none beside
+    itself (n > 1).
 
     >>> a, b = random_pairs(5, seed=0)
     >>> sorted(a.tolist()), sorted(b.tolist()), bool((a == b).any())
     ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], False)
     """
-    order = torch.randperm(n, generator=generator(seed, n))
+    order = torch.randperm(n, generator=rng(seed, n))
     return order, order.roll(-1)
 
 
-IMAGE_EVALUATORS = (frechet_over_time, lenet_quality, decoder_quality, memorised, code_quality, translated)
+IMAGE_EVALUATORS = (
+    frechet_over_time,
+    lenet_quality,
+    decoder_quality,
+    memorized,
+    code_quality,
+    translated,
+)

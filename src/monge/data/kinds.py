@@ -1,7 +1,7 @@
 """What kind of thing a sample is: how samples are shown, taken as points, and measured.
 
-A data set says of which kind its samples are. A new kind is a class with these three members in the folder of its subject;
-nothing else has to know it.
+A data set says of which kind its samples are. A new kind is a class with these three members in the
+folder of its subject; nothing else has to know it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ _COLUMNS, _SHEET = 16, 80  # of pictures; from so many on a sheet is wide
 
 
 class Kind(Protocol):
-    """The kind of a data set's samples (n, ...); one that is derived from this takes them as points by flattening them."""
+    """The kind of a data set's samples (n, ...); one that is derived from this takes them as points
+    by flattening them.
+    """
 
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
-        """PNG of samples, beside held-out data as far as that helps; ``inputs`` are what a map made the samples of."""
+        """PNG of samples, beside held-out data as far as that helps; ``inputs`` are what a map made
+        the samples of.
+        """
 
     def as_points(self, samples: Tensor) -> Tensor:
         """Samples as points (n, d), between which distances are measured."""
@@ -41,7 +45,7 @@ class Points(Kind):
 
     evaluators: tuple[Evaluator, ...] = ()
 
-    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:  # noqa: ARG002
+    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         from monge import plots
 
         return plots.to_png(plots.clouds(samples, reference))
@@ -49,7 +53,10 @@ class Points(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Kind):
-    """Points of equal isotropic Gaussians: ``centers`` (k, d) and one standard deviation. Which modes are found is measured."""
+    """Points of equal isotropic Gaussians: ``centers`` (k, d) and one standard deviation.
+
+    Which modes are found is measured.
+    """
 
     centers: Tensor
     sigma: float
@@ -64,15 +71,19 @@ class Mixture(Kind):
 
 @dataclass(frozen=True)
 class Images(Kind):
-    """Pictures (n, c, h, w) in [−1, 1], shown on a sheet; those that a map made of others, below them."""
+    """Pictures (n, c, h, w) in [−1, 1], shown on a sheet; those that a map made of others, below
+    them.
+    """
 
     evaluators: tuple[Evaluator, ...] = IMAGE_EVALUATORS
 
-    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:  # noqa: ARG002
+    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         from monge import plots
 
         if inputs is None:
-            return plots.grid_png(samples, _COLUMNS if len(samples) >= _SHEET else ceil(len(samples) ** 0.5))
+            return plots.grid_png(
+                samples, _COLUMNS if len(samples) >= _SHEET else ceil(len(samples) ** 0.5)
+            )
         columns = len(samples) if len(samples) <= _COLUMNS else _COLUMNS // 2
         rows = zip(inputs.split(columns), samples.split(columns), strict=True)
         return plots.grid_png(torch.cat([part for pair in rows for part in pair]), columns)

@@ -11,14 +11,17 @@ from torch import Tensor
 from monge.errors import MongeError
 
 from .catalog import load
-from .sources import EndlessSource, FiniteSource
+from .datasets import FiniteDataset, InfiniteDataset
 
 PRIORS = ("normal", "uniform", "sphere")
 
 
-def load_prior(name: str, dimension: int, root: str | Path | None = None) -> EndlessSource | FiniteSource:
-    """Return a source of codes: ``"normal"`` N(0, I), ``"uniform"`` of mean 0 and variance 1 in each coordinate, ``"sphere"`` of
-    radius √d, or points of any data set or file. MongeError for data that are not points of that dimension.
+def load_prior(
+    name: str, dimension: int, root: str | Path | None = None
+) -> InfiniteDataset | FiniteDataset:
+    """Return a source of codes: ``"normal"`` N(0, I), ``"uniform"`` of mean 0 and variance 1 in
+    each coordinate, ``"sphere"`` of radius √d, or points of any data set or file. MongeError for
+    data that are not points of that dimension.
 
     >>> load_prior("sphere", 4).train(3).norm(dim=1).round(decimals=4)
     tensor([2., 2., 2.])
@@ -26,19 +29,27 @@ def load_prior(name: str, dimension: int, root: str | Path | None = None) -> End
     (2,)
     """
     if name in PRIORS:
-        return EndlessSource(name, (dimension,), partial(_draw, name, dimension))
+        return InfiniteDataset(name, (dimension,), partial(_draw, name, dimension))
     try:
-        source = load(name, root)
+        dataset = load(name, root)
     except MongeError as error:
-        raise MongeError(f"prior '{name}' cannot be sampled: {error}; or one of {', '.join(PRIORS)}") from error
-    if not isinstance(source, EndlessSource | FiniteSource) or source.shape != (dimension,):
-        fault = f"prior '{name}' cannot be sampled for codes of {dimension} numbers: its samples have shape {source.shape}"
-        raise MongeError(f"{fault}; give points (n, {dimension}), set method.nets.latent, or take one of {', '.join(PRIORS)}")
-    return source
+        raise MongeError(
+            f"prior '{name}' cannot be sampled: {error}; or one of {', '.join(PRIORS)}"
+        ) from error
+    if not isinstance(dataset, InfiniteDataset | FiniteDataset) or dataset.shape != (dimension,):
+        fault = (
+            f"prior '{name}' cannot be sampled for codes of {dimension} numbers: its samples have "
+            f"shape {dataset.shape}"
+        )
+        raise MongeError(
+            f"{fault}; give points (n, {dimension}), set method.nets.latent, or take one of "
+            f"{', '.join(PRIORS)}"
+        )
+    return dataset
 
 
-def _draw(name: str, d: int, n: int, generator: torch.Generator) -> Tensor:
+def _draw(name: str, d: int, n: int, rng: torch.Generator) -> Tensor:
     if name == "uniform":
-        return (2 * torch.rand(n, d, generator=generator) - 1) * 3**0.5
-    z = torch.randn(n, d, generator=generator)
+        return (2 * torch.rand(n, d, generator=rng) - 1) * 3**0.5
+    z = torch.randn(n, d, generator=rng)
     return z if name == "normal" else torch.nn.functional.normalize(z, dim=1) * d**0.5

@@ -1,8 +1,10 @@
-"""Pictures as arrays of sRGB colours, 8 or 16 bits deep, with what must survive: alpha, metadata and colour profile.
+"""Pictures as arrays of sRGB colors, 8 or 16 bits deep, with what must survive: alpha, metadata and
+color profile.
 
-Of 16-bit colour Pillow reads the high bytes only. `_sixteen` therefore reads such a file twice, the second time asking for the
-low bytes; `_png16` writes one, which Pillow cannot. Read as ``native``, grey stays one channel and colours stay in the space of
-the file's profile, so that pixels which nobody changes are written as they were.
+Of 16-bit color Pillow reads the high bytes only. `_sixteen` therefore reads such a file twice, the
+second time asking for the low bytes; `_png16` writes one, which Pillow cannot. Read as ``native``,
+gray stays one channel and colors stay in the space of the file's profile, so that pixels which
+nobody changes are written as they were.
 """
 
 from __future__ import annotations
@@ -24,29 +26,49 @@ from monge.errors import MongeError
 
 Pixels = NDArray[Any]
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_adobe_deflate"},
     "WEBP": {"lossless": True, "exact": True},
 }
 _LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
-_PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: grey, grey with alpha, RGB, RGBA
+_PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray with alpha, RGB, RGBA
 _ORIENTATION = 0x0112
-_TIFF_WORDS = {270, 271, 272, 305, 306, 315, 33432, 34665, 34853}  # tags of a TIFF that speak of the photograph, not of the file
+# tags of a TIFF that speak of the photograph, not of the file
+_TIFF_WORDS = {
+    270,
+    271,
+    272,
+    305,
+    306,
+    315,
+    33432,
+    34665,
+    34853,
+}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Colours in sRGB and what travels beside them.
+    """Colors in sRGB and what travels beside them.
 
-    ``colours`` are (h, w, 3), or (h, w, 1) of a grey picture that was read as native, and ``alpha`` (h, w) is of the same type.
-    ``exif`` is the metadata without the orientation, which has been applied. ``profile`` is the sRGB profile that the file
-    brought or was converted to, or empty, which is taken as sRGB; of a picture read as native it is the file's own. ``notes`` say
-    what reading changed, one sentence each; ``clipped`` is the share of the visible pixels whose mapped colour left the gamut.
+    ``colours`` are (h, w, 3), or (h, w, 1) of a gray picture that was read as native, and ``alpha``
+    (h, w) is of the same type. ``exif`` is the metadata without the orientation, which has been
+    applied. ``profile`` is the sRGB profile that the file brought or was converted to, or empty,
+    which is taken as sRGB; of a picture read as native it is the file's own. ``notes`` say what
+    reading changed, one sentence each; ``clipped`` is the share of the visible pixels whose mapped
+    color left the gamut.
     """
 
-    colours: Pixels
+    colors: Pixels
     alpha: Pixels | None = None
     exif: bytes = b""
     profile: bytes = b""
@@ -55,20 +77,25 @@ class Picture:
 
     @property
     def visible(self) -> Pixels:
-        """Colours (n, 3) of the pixels that are not fully transparent."""
-        return self.colours.reshape(-1, self.colours.shape[2]) if self.alpha is None else self.colours[self.alpha > 0]
+        """Colors (n, 3) of the pixels that are not fully transparent."""
+        return (
+            self.colors.reshape(-1, self.colors.shape[2])
+            if self.alpha is None
+            else self.colors[self.alpha > 0]
+        )
 
     @property
     def channels(self) -> Pixels:
-        """Colours and, where there is one, alpha: (h, w, 1 to 4)."""
-        return self.colours if self.alpha is None else np.dstack([self.colours, self.alpha])
+        """Colors and, where there is one, alpha: (h, w, 1 to 4)."""
+        return self.colors if self.alpha is None else np.dstack([self.colors, self.alpha])
 
     @property
     def rgb(self) -> Picture:
-        """The same picture with three channels of colour."""
-        if self.colours.shape[2] == 3:
+        """The same picture with three channels of color."""
+        if self.colors.shape[2] == 3:
             return self
-        return replace(self, colours=np.repeat(self.colours, 3, 2), profile=b"")  # a profile of grey fits no colours
+        # a profile of gray fits no colors
+        return replace(self, colors=np.repeat(self.colors, 3, 2), profile=b"")
 
 
 Source = Picture | Pixels | str | Path
@@ -80,63 +107,88 @@ def top_value(dtype: np.dtype[Any]) -> float:
 
 
 def from_channels(pixels: Pixels, name: str = "picture") -> Picture:
-    """A picture of channels (h, w, 1 to 4), of 2 and 4 the last is alpha; MongeError if not uint8, uint16 or floats in [0, 1]."""
+    """A picture of channels (h, w, 1 to 4), of 2 and 4 the last is alpha; MongeError if not uint8,
+    uint16 or floats in [0, 1].
+    """
     floats = np.issubdtype(pixels.dtype, np.floating)
     if not floats and pixels.dtype not in (np.uint8, np.uint16):
         raise MongeError(f"{name} must be uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
     if floats and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise MongeError(f"{name} has floats outside [0, 1]: divide colours of 8 bits by 255")
-    colours = pixels.shape[2] - 1 | 1  # 1 of 1 or 2 channels, 3 of 3 or 4
-    return Picture(pixels[..., :colours], pixels[..., -1] if pixels.shape[2] > colours else None)
+        raise MongeError(f"{name} has floats outside [0, 1]: divide colors of 8 bits by 255")
+    colors = pixels.shape[2] - 1 | 1  # 1 of 1 or 2 channels, 3 of 3 or 4
+    return Picture(pixels[..., :colors], pixels[..., -1] if pixels.shape[2] > colors else None)
 
 
 def read_picture(path: str | Path, *, native: bool = False) -> Picture:
-    """Read a picture of any mode as sRGB, or natively: grey as grey, in its own colour space; MongeError if it cannot be one."""
+    """Read a picture of any mode as sRGB, or natively: gray as gray, in its own color space;
+    MongeError if it cannot be one.
+    """
     path = Path(path)
     if not path.is_file():
-        raise MongeError(f"no picture at '{path}': {'it is a folder' if path.is_dir() else 'there is no such file'}")
+        raise MongeError(
+            f"no picture at '{path}': "
+            f"{'it is a folder' if path.is_dir() else 'there is no such file'}"
+        )
     try:
         with _any_size(), Image.open(path) as image:
             return _decoded(image, path, native)
     except UnidentifiedImageError:
-        raise MongeError(f"'{path}' is not a picture that Pillow reads: convert it to PNG, JPEG or TIFF") from None
+        raise MongeError(
+            f"'{path}' is not a picture that Pillow reads: convert it to PNG, JPEG or TIFF"
+        ) from None
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError) as error:
-        raise MongeError(f"'{path}' is damaged ({error}): export or copy the picture again") from None
+        raise MongeError(
+            f"'{path}' is damaged ({error}): export or copy the picture again"
+        ) from None
 
 
 def require_writable(path: str | Path, depth: int | None = None, alpha: bool = False) -> str:
-    """Name of the format that a file's ending asks for; MongeError if it cannot hold such a picture."""
+    """Name of the format that a file's ending asks for; MongeError if it cannot hold such a
+    picture.
+    """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise MongeError(f"pictures are written as {', '.join(FORMATS)}, got '{path}': give it one of these endings")
-    name, instead = FORMATS[path.suffix.lower()], f"write '{path.with_suffix('.png')}' instead of '{path}'"
+        raise MongeError(
+            f"pictures are written as {', '.join(FORMATS)}, got '{path}': give it one of these "
+            "endings"
+        )
+    name = FORMATS[path.suffix.lower()]
+    instead = f"write '{path.with_suffix('.png')}' instead of '{path}'"
     if alpha and name == "JPEG":
         raise MongeError(f"{name} has no transparency and the picture has: {instead}")
     if depth == 16 and name != "PNG":
-        raise MongeError(f"16-bit colour is written as PNG: {instead}")
+        raise MongeError(f"16-bit color is written as PNG: {instead}")
     return name
 
 
 def write_picture(picture: Picture, path: str | Path) -> None:
-    """Write without loss, or as JPEG at quality 95 without chroma subsampling, in the format that the ending says."""
+    """Write without loss, or as JPEG at quality 95 without chroma subsampling, in the format that
+    the ending says.
+    """
     path = Path(path)
-    deep = picture.colours.dtype == np.uint16
+    deep = picture.colors.dtype == np.uint16
     name = require_writable(path, 16 if deep else 8, picture.alpha is not None)
     path.parent.mkdir(parents=True, exist_ok=True)
     if deep:
         path.write_bytes(_png16(picture.channels, picture.exif, picture.profile))
         return
     options = _OPTIONS.get(name, {}) | ({"exif": picture.exif} if picture.exif else {})
-    grey = picture.colours.shape[2] == 1
-    if picture.profile and not (grey and name == "WEBP"):  # which has colours only, and no place for a profile of grey
+    gray = picture.colors.shape[2] == 1
+    if picture.profile and not (
+        gray and name == "WEBP"
+    ):  # which has colors only, and no place for a profile of gray
         options["icc_profile"] = picture.profile
     pixels = picture.channels
-    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)).save(path, name, **options)
+    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)).save(
+        path, name, **options
+    )
 
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Pillow refuses pictures above 179 megapixels that a stranger may have sent; here the file is the user's own."""
+    """Pillow refuses pictures above 179 megapixels that a stranger may have sent; here the file is
+    the user's own.
+    """
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -145,8 +197,13 @@ def _any_size() -> Iterator[None]:
 
 
 def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
-    notes = [f"only the first of {frames} frames is used"] if (frames := getattr(image, "n_frames", 1)) > 1 else []
-    raw = _raw_mode(image)  # before the metadata: those of a PNG stand behind the pixels, which reading them decodes
+    notes = (
+        [f"only the first of {frames} frames is used"]
+        if (frames := getattr(image, "n_frames", 1)) > 1
+        else []
+    )
+    # before the metadata: those of a PNG stand behind the pixels, which reading them decodes
+    raw = _raw_mode(image)
     exif = image.getexif()
     orientation = exif.pop(_ORIENTATION, 1)
     if image.format == "TIFF":
@@ -157,17 +214,27 @@ def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
     if ";16" in raw and image.mode in ("RGB", "RGBA", "CMYK"):
         deep = from_channels(_sixteen(image, raw, path))
         if profile and not native and not _is_srgb(profile):
-            raise MongeError(f"'{path}' has 16 bits and a colour profile other than sRGB: convert it to sRGB first")
-        pixels, alpha = deep.colours, deep.alpha
+            raise MongeError(
+                f"'{path}' has 16 bits and a color profile other than sRGB: convert it to sRGB "
+                "first"
+            )
+        pixels, alpha = deep.colors, deep.alpha
     elif image.mode.startswith("I"):
-        grey = np.asarray(image)
-        if grey.size and not 0 <= grey.min() <= grey.max() < 65536:
-            raise MongeError(f"'{path}' has grey values from {grey.min()} to {grey.max()}: scale them to 0 to 65535")
-        pixels, alpha = grey.astype(np.uint16)[..., None], None
+        gray = np.asarray(image)
+        if gray.size and not 0 <= gray.min() <= gray.max() < 65536:
+            raise MongeError(
+                f"'{path}' has gray values from {gray.min()} to {gray.max()}: scale them to 0 to "
+                "65535"
+            )
+        pixels, alpha = gray.astype(np.uint16)[..., None], None
     elif image.mode == "F":
         raise MongeError(f"'{path}' has floating-point values: save it with 8 or 16 bits")
     else:
-        alpha = np.asarray(image.convert("RGBA").getchannel("A")) if image.has_transparency_data else None
+        alpha = (
+            np.asarray(image.convert("RGBA").getchannel("A"))
+            if image.has_transparency_data
+            else None
+        )
         if native and image.mode in ("1", "L", "LA", "RGB", "RGBA"):
             plain = np.asarray(image.convert("RGB" if image.mode.startswith("RGB") else "L"))
             pixels = plain[..., None] if plain.ndim == 2 else plain
@@ -175,13 +242,15 @@ def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
             pixels, profile = _as_srgb(image, profile, notes)
     if pixels.shape[2] == 1 and not native:
         pixels, profile = np.repeat(pixels, 3, 2), b""
-        notes.append("grey is read as RGB")
+        notes.append("gray is read as RGB")
     alpha = None if alpha is None else _upright(alpha, orientation)
     return Picture(_upright(pixels, orientation), alpha, words, profile, tuple(notes))
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """The layout of the file's pixels, in Pillow's words: 'RGB;16B' of a 16-bit PNG, whose mode is 'RGB'."""
+    """The layout of the file's pixels, in Pillow's words: 'RGB;16B' of a 16-bit PNG, whose mode is
+    'RGB'.
+    """
     args: Any = image.tile[0][3] if getattr(image, "tile", None) else ""
     return str(args[0] if isinstance(args, tuple) and args else args)
 
@@ -192,7 +261,9 @@ def _sixteen(image: ImageFile.ImageFile, raw: str, path: Path) -> Pixels:
         four = _read_as("RGBA", path).astype(np.uint16)
         return np.asarray(four[..., ::2] << 8 | four[..., 1::2])
     if layout not in ("RGB", "RGBA") or order not in _LOW_BYTE or len(image.tile) > 1:
-        raise MongeError(f"'{path}' has 16-bit pixels laid out as {raw}: save it as 16-bit RGB or RGBA PNG")
+        raise MongeError(
+            f"'{path}' has 16-bit pixels laid out as {raw}: save it as 16-bit RGB or RGBA PNG"
+        )
     return np.asarray(image).astype(np.uint16) << 8 | _read_as(f"{layout};{_LOW_BYTE[order]}", path)
 
 
@@ -206,7 +277,7 @@ def _read_as(layout: str, path: Path) -> Pixels:
 
 
 def _as_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Pixels, bytes]:
-    """The pixels (h, w, 3) by their own colour profile, and the profile that they then have."""
+    """The pixels (h, w, 3) by their own color profile, and the profile that they then have."""
     if image.mode not in ("RGB", "RGBA"):
         notes.append(f"mode {image.mode} is read as RGB")
     plain = image.convert(image.mode[:-1]) if image.mode in ("RGBA", "LA") else image
@@ -219,17 +290,20 @@ def _as_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Pixe
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(plain, own, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        notes.append("its colour profile cannot be used and is dropped: colours are taken as sRGB")
+        notes.append("its color profile cannot be used and is dropped: colors are taken as sRGB")
         return np.asarray(plain.convert("RGB")), b""
     assert converted is not None
-    notes.append("converted to sRGB by its colour profile")
+    notes.append("converted to sRGB by its color profile")
     made = target.tobytes()
-    return np.asarray(converted), made[:24] + bytes(12) + made[36:]  # without the date of making: equal inputs, equal files
+    # without the date of making: equal inputs, equal files
+    return np.asarray(converted), made[:24] + bytes(12) + made[36:]
 
 
 def _is_srgb(profile: bytes) -> bool:
     try:
-        return "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+        return "sRGB" in ImageCms.getProfileDescription(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        )
     except (ImageCms.PyCMSError, OSError):
         return False
 
@@ -257,6 +331,7 @@ def _png16(pixels: Pixels, exif: bytes, profile: bytes) -> bytes:
         chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
     chunks += [(b"IDAT", zlib.compress(stored.tobytes(), 6)), (b"IEND", b"")]
     body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + body

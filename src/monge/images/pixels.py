@@ -1,4 +1,4 @@
-"""Pictures as sRGB colours, mapping all of their colours, and weights of several."""
+"""Pictures as sRGB colors, mapping all of their colors, and weights of several."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ from .io import Picture, Pixels, Source, from_channels, read_picture, top_value
 Moved = Callable[[Pixels], tuple[Pixels, NDArray[np.bool_]]]
 
 TILE = 1 << 18  # pixels mapped at once
-_CODES = 1 << 24  # colours of 8 bits
+_CODES = 1 << 24  # colors of 8 bits
 
 
 def as_picture(given: Source, name: str) -> Picture:
-    """A picture from a file's path or an array; MongeError with the argument's name for anything else."""
+    """A picture from a file's path or an array; MongeError with the argument's name for anything
+    else.
+    """
     if isinstance(given, Picture):
         return given.rgb
     if isinstance(given, str | Path):
         return read_picture(given)
     pixels = np.asarray(given)
     if pixels.ndim not in (2, 3) or pixels.shape[-1] not in (3, 4) or 0 in pixels.shape:
-        raise MongeError(f"{name} must have shape (h, w, 3 or 4) or (n, 3 or 4), got {pixels.shape}; repeat grey three times")
+        raise MongeError(
+            f"{name} must have shape (h, w, 3 or 4) or (n, 3 or 4), got {pixels.shape}; repeat "
+            "gray three times"
+        )
     return from_channels(pixels[:, None] if pixels.ndim == 2 else pixels, name)
 
 
@@ -39,17 +44,21 @@ def like(given: Any, picture: Picture) -> Any:
     return picture.channels.reshape(np.shape(given))
 
 
-def drawn_colours(picture: Picture, n: int, seed: tuple[int, int]) -> Pixels | None:
-    """Colours (n, 3) in [0, 1] of visible pixels drawn with replacement; None where nothing is visible."""
+def drawn_colors(picture: Picture, n: int, seed: tuple[int, int]) -> Pixels | None:
+    """Colors (n, 3) in [0, 1] of visible pixels drawn with replacement; None where nothing is
+    visible.
+    """
     visible = picture.visible
     if not len(visible):
         return None
-    return visible[np.random.default_rng(seed).integers(0, len(visible), n)] / top_value(visible.dtype)
+    return visible[np.random.default_rng(seed).integers(0, len(visible), n)] / top_value(
+        visible.dtype
+    )
 
 
-def by_colour(colours: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Map each distinct colour once: a photograph has a hundred times fewer of them than pixels."""
-    codes = _codes(colours)
+def by_color(colors: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Map each distinct color once: a photograph has a hundred times fewer of them than pixels."""
+    codes = _codes(colors)
     seen = np.zeros(_CODES, bool)
     seen[codes] = True
     found = np.flatnonzero(seen)
@@ -59,13 +68,13 @@ def by_colour(colours: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, ND
     return table[codes], outside[codes]
 
 
-def by_tile(colours: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
+def by_tile(colors: Pixels, moved: Moved, progress: bool) -> tuple[Pixels, NDArray[np.bool_]]:
     """Map all pixels, a tile at a time."""
-    flat = colours.reshape(-1, 3)
+    flat = colors.reshape(-1, 3)
     result, outside = np.empty_like(flat), np.empty(len(flat), bool)
     for rows in tqdm([*blocks(len(flat), TILE)], desc="colours", disable=not progress, leave=False):
         result[rows], outside[rows] = moved(flat[rows])
-    return result.reshape(colours.shape), outside.reshape(colours.shape[:-1])
+    return result.reshape(colors.shape), outside.reshape(colors.shape[:-1])
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
@@ -73,32 +82,38 @@ def blocks(n: int, size: int) -> Iterator[slice]:
     return (slice(i, min(n, i + size)) for i in range(0, n, size))
 
 
-def _codes(colours: Pixels) -> NDArray[np.uint32]:
-    codes: NDArray[np.uint32] = colours[..., 0].astype(np.uint32)
+def _codes(colors: Pixels) -> NDArray[np.uint32]:
+    codes: NDArray[np.uint32] = colors[..., 0].astype(np.uint32)
     for channel in (1, 2):
         codes <<= 8
-        codes |= colours[..., channel]
+        codes |= colors[..., channel]
     return codes
 
 
-def distinct(colours: Pixels) -> int:
-    """How many colours there are."""
-    if colours.dtype != np.uint8:
-        return len(np.unique(colours.reshape(-1, 3), axis=0))
+def distinct(colors: Pixels) -> int:
+    """How many colors there are."""
+    if colors.dtype != np.uint8:
+        return len(np.unique(colors.reshape(-1, 3), axis=0))
     seen = np.zeros(_CODES, bool)
-    seen[_codes(colours)] = True
+    seen[_codes(colors)] = True
     return int(seen.sum())
 
 
 def checked_weights(weights: Sequence[float] | None, n: int, of: str) -> list[float]:
-    """One for each of n, equal by default, scaled to sum 1; MongeError for another number of them, negative ones and NaN.
+    """One for each of n, equal by default, scaled to sum 1; MongeError for another number of them,
+    negative ones and NaN.
 
     >>> checked_weights([1, 3], 2, of="palette")
     [0.25, 0.75]
     """
     given = [1.0] * n if weights is None else [float(w) for w in weights]
     if len(given) != n:
-        raise MongeError(f"{len(given)} weight{'s' * (len(given) != 1)} for {n} {of}{'s' * (n != 1)}: give one for each")
+        raise MongeError(
+            f"{len(given)} weight{'s' * (len(given) != 1)} for {n} {of}{'s' * (n != 1)}: give one "
+            "for each"
+        )
     if not all(np.isfinite(given)) or min(given) < 0 or not sum(given) > 0:
-        raise MongeError(f"weights must be at least 0 and not all 0, got {' '.join(f'{w:g}' for w in given)}")
+        raise MongeError(
+            f"weights must be at least 0 and not all 0, got {' '.join(f'{w:g}' for w in given)}"
+        )
     return [w / sum(given) for w in given]

@@ -1,1 +1,4 @@
-"""One file per paper. Each has a ``Config``, the method, and ``build(config, shape)``; no method imports another."""
+"""One file per paper.
+
+Each has a ``Config``, the method, and ``build(config, shape)``; no method imports another.
+"""

@@ -1,6 +1,7 @@
 r"""ACAI: an autoencoder whose interpolations a critic cannot tell from data.
 
-    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders via an adversarial
+    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders
+    via an adversarial
     regularizer", ICLR 2019    [berthelot2019]
 
 ==========  ============================================================
@@ -12,10 +13,13 @@ d_ω, γ      ``critic``, see `monge.nets.InterpolationCritic`
 α           ``draw.uniform``, in [0, ½]
 ==========  ============================================================
 
-.. math:: \min_{f, g} \; \mathbb{E}\, \frac{|x - \hat x|^2}{P} + \lambda\, \mathbb{E}\, d_\omega(\hat x_\alpha)^2
+.. math::
 
-with P entries in a sample (for scores: a cross-entropy, and P voices and frames). The codes have no prior: samples are decoded
-from a Gaussian fitted to them.
+    \min_{f, g} \; \mathbb{E}\, \frac{|x - \hat x|^2}{P} + \lambda\, \mathbb{E}\, d_\omega(\hat
+    x_\alpha)^2
+
+with P entries in a sample (for scores: a cross-entropy, and P voices and frames). The codes have no
+prior: samples are decoded from a Gaussian fitted to them.
 """
 
 from __future__ import annotations
@@ -26,8 +30,14 @@ from torch import Tensor, nn
 
 from monge import parallel
 from monge.config import Batch, Frozen
-from monge.data import Draw
-from monge.nets import Autoencoder, AutoencoderNets, Interpolation, InterpolationCritic, InterpolationGame
+from monge.data import StepInputs
+from monge.nets import (
+    Autoencoder,
+    AutoencoderNets,
+    Interpolation,
+    InterpolationCritic,
+    InterpolationGame,
+)
 from monge.optim import Adam
 
 
@@ -41,37 +51,47 @@ class Config(Frozen):
     interpolation: Interpolation = Interpolation(weight=0.5)
 
 
-TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8}, interpolation={"critic_width": 8})
+TINY = Config(
+    batch=16, nets={"kind": "mlp", "latent": 3, "width": 8}, interpolation={"critic_width": 8}
+)
 
 
 class ACAI(nn.Module):
-    """Minimise the reconstruction error and what the critic of interpolations sees; without a critic, the error alone.
+    """Minimize the reconstruction error and what the critic of interpolations sees; without a
+    critic, the error alone.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0))), method.sample(5).shape
     (['alpha_error', 'generator_grad', 'interpolation', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
     prior = None
 
-    def __init__(self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None) -> None:
+    def __init__(
+        self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None
+    ) -> None:
         super().__init__()
         self.config, self.autoencoder, self.critic = config, autoencoder, critic
         self.game = InterpolationGame(config.interpolation, autoencoder, critic)
-        self.optimizers = self.game.optimizers | {"autoencoder": config.adam.make(autoencoder.parameters())}
+        self.optimizers = self.game.optimizers | {
+            "autoencoder": config.adam.make(autoencoder.parameters())
+        }
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """One step of the autoencoder, then one of the critic on the same interpolations."""
-        c, x = self.config, draw.data(self.config.batch)
-        c.adam.decay(self.optimizers["autoencoder"], draw.progress)
+        c, x = self.config, inputs.data(self.config.batch)
+        c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
         r = self.autoencoder.reconstruct(x)
-        mixed = self.game.play(r.z, draw.uniform(c.batch, 1) / 2, draw.progress)  # x̂_α
+        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)  # x̂_α
         error = r.error / r.entries
         loss = error + mixed.term()  # eq. (2)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        found = {"loss": loss, "reconstruction": error, "generator_grad": norm} | mixed.answer(x, r.made)  # eq. (3)
+        # eq. (3)
+        found = {"loss": loss, "reconstruction": error, "generator_grad": norm} | mixed.answer(
+            x, r.made
+        )
         return {name: value.detach() for name, value in found.items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -81,4 +101,6 @@ class ACAI(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...]) -> ACAI:
     """Make the networks, for samples of ``shape``."""
-    return ACAI(config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape))
+    return ACAI(
+        config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape)
+    )

@@ -1,17 +1,19 @@
-"""Amortised conjugates: the W₂ dual with its inner maximum solved, not merely guessed, at every step.
+"""Amortized conjugates: the W₂ dual with its inner maximum solved, not merely guessed, at every
+step.
 
-    Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023, algorithm 1    [amos2023]
+    Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023, algorithm 1 [amos2023]
 
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-α, β        P, the origin (normal noise unless the data are a `Pair`), and Q, the data
+α, β        P, the origin (normal noise unless the data are a `SourceTarget`), and Q, the data
 f_θ         ``potential``; ∇f moves P to Q
 ỹ_φ(y)      ``guess``, the gradient of a second potential: a first guess of where f*(y) is attained
 x̆(y)       that guess, improved by ``config.refine`` descent steps: argmax_x ⟨x, y⟩ − f(x)
 ==========  ============================================================
 
-In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`. docs/methods/amortised-w2.md compares with W2GN.
+In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`. docs/methods/amortised-w2.md
+compares with W2GN.
 """
 
 from __future__ import annotations
@@ -24,18 +26,21 @@ from torch import Tensor, nn
 
 from monge import ot, parallel
 from monge.config import Batch, Decay, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import DenseICNN, PotentialNets, Potentials
 from monge.optim import PotentialAdam
 
 
 class Config(Frozen):
-    """W₂ by amortised conjugates."""
+    """W₂ by amortized conjugates."""
 
     name: Literal["amortised_w2"] = "amortised_w2"
-    refine: int = Field(5, ge=0)  # Descent steps from the guess to the conjugate's point, in training.
+    # Descent steps from the guess to the conjugate's point, in training.
+    refine: int = Field(5, ge=0)
     sharpen: int = Field(50, ge=0)  # The same in the inverse map.
-    start: Literal["gaussian", "identity"] = "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
+    start: Literal["gaussian", "identity"] = (
+        "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
+    )
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets()
@@ -46,11 +51,11 @@ TINY = Config(batch=16, nets={"widths": (8, 4)})
 
 
 class AmortisedW2(nn.Module):
-    """Minimise E f(x) + E f*(y) in θ, and E‖ỹ(y) − x̆(y)‖² in φ.
+    """Minimize E f(x) + E f*(y) in θ, and E‖ỹ(y) − x̆(y)‖² in φ.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
+    >>> scalars = method.step(StepInputs(load("8gaussians"), seed=0, step=0))
     >>> method.inverse_transform(method.sample(5)).shape
     torch.Size([5, 2])
     """
@@ -62,24 +67,31 @@ class AmortisedW2(nn.Module):
         self.forward_map, self.inverse_map = self.pair.averages
         self.optimizers = {"potentials": config.adam.make(potential, guess)}
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """Algorithm 1, one pass of its loop."""
         c = self.config
-        c.adam.decay(self.optimizers["potentials"], draw.progress)
-        y, x = draw.data(c.batch), draw.origin(c.batch)
-        if draw.step == 0 and c.start == "gaussian":
+        c.adam.decay(self.optimizers["potentials"], inputs.progress)
+        y, x = inputs.data(c.batch), inputs.source(c.batch)
+        if inputs.step == 0 and c.start == "gaussian":
             self.pair.start_at(*ot.gaussian_maps(parallel.gather(x), parallel.gather(y)))
 
         guess = self.guess.gradient(y)  # line 3
-        found = ot.conjugate(self.potential.gradient, y, init=guess, tol=0, max_iter=c.refine)  # line 4
-        duality = self.potential(x) - self.potential(found.point)  # line 5; f*(y) = ⟨x̆, y⟩ − f(x̆), x̆ fixed: envelope theorem
+        # line 4
+        found = ot.conjugate(self.potential.gradient, y, init=guess, tol=0, max_iter=c.refine)
+        # line 5; f*(y) = ⟨x̆, y⟩ − f(x̆), x̆ fixed: envelope theorem
+        duality = self.potential(x) - self.potential(found.point)
         amortisation = (guess - found.point).square().sum(1)  # line 6, the regression loss
         residual = parallel.gather(found.residual).mean()
         loss, amortisation = parallel.gather(duality).mean(), parallel.gather(amortisation).mean()
 
         norm = parallel.descend(self.optimizers["potentials"], loss + amortisation)
         self.pair.update()
-        return {"loss": loss.detach(), "amortisation": amortisation.detach(), "residual": residual, "generator_grad": norm}
+        return {
+            "loss": loss.detach(),
+            "amortisation": amortisation.detach(),
+            "residual": residual,
+            "generator_grad": norm,
+        }
 
     def transform(self, x: Tensor) -> Tensor:
         """∇f(x): points of P, (n, d), moved to Q."""
@@ -88,7 +100,9 @@ class AmortisedW2(nn.Module):
     def inverse_transform(self, y: Tensor) -> Tensor:
         """x̆(y) = ∇f*(y): points of Q, (n, d), moved to P."""
         guess = self.inverse_map.net.gradient(y)
-        return ot.conjugate(self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen).point
+        return ot.conjugate(
+            self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen
+        ).point
 
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """Cramér GAN: the energy distance between features that a critic learns.
 
-    Bellemare et al., "The Cramer distance as a solution to biased Wasserstein gradients", 2017    [bellemare2017], Algorithm 1
-    Bińkowski et al., "Demystifying MMD GANs", ICLR 2018    [binkowski2018], section 2.4 on what the surrogate critic misses
+    Bellemare et al., "The Cramer distance as a solution to biased Wasserstein gradients", 2017
+        [bellemare2017], Algorithm 1
+    Bińkowski et al., "Demystifying MMD GANs", ICLR 2018 [binkowski2018], section 2.4 on what the
+        surrogate critic misses
 
 ==========  ============================================================
 symbol      here
@@ -10,11 +12,11 @@ h           ``critic``, to R^k; k = ``config.features``
 f           the witness, E‖h(x) − h(x̃′)‖ − E‖h(x) − h(x′)‖
 x, x̃        data and samples; the batch gives x′ and x̃′ as well
 λ           ``config.penalty``
-x̂           εx + (1 − ε)x̃, where the slope of f is penalised
+x̂           εx + (1 − ε)x̃, where the slope of f is penalized
 ==========  ============================================================
 
-The paper has one x and replaces ‖h(x) − h(x′)‖ by ‖h(x)‖ (``surrogate``): such a critic can be blind to distributions that
-differ. The default is the whole witness, over all pairs of a batch.
+The paper has one x and replaces ‖h(x) − h(x′)‖ by ‖h(x)‖ (``surrogate``): such a critic can be
+blind to distributions that differ. The default is the whole witness, over all pairs of a batch.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
 from monge.config import Batch, Decay, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import EMA, GameNets, without_grad
 from monge.optim import GameAdam
 
@@ -37,7 +39,9 @@ class Config(Frozen):
     """Cramér GAN."""
 
     name: Literal["cramer_gan"] = "cramer_gan"
-    surrogate: bool = False  # Train h on the paper's one-sided witness instead of the energy distance.
+    surrogate: bool = (
+        False  # Train h on the paper's one-sided witness instead of the energy distance.
+    )
     penalty: float = Field(10, ge=0)  # λ.
     batch: Batch = 64
     critic_steps: int = Field(5, ge=1)  # n_critic, updates of h for one of the generator.
@@ -51,37 +55,51 @@ TINY = Config(batch=16, critic_steps=2, features=4, nets={"width": 8, "critic_wi
 
 
 class CramerGAN(nn.Module):
-    """Minimise the energy distance of h(x) and h(x̃) over the generator, maximise it over h.
+    """Minimize the energy distance of h(x) and h(x̃) over the generator, maximize it over h.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> "energy_estimate" in method.step(Draw(load("8gaussians"), seed=0, step=0)), method.sample(5).shape
+    >>> "energy_estimate" in method.step(StepInputs(load("8gaussians"), seed=0, step=0)), method.sample(5).shape
     (True, torch.Size([5, 2]))
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
+        self.average = EMA(generator, config.ema)
+        self.optimizers = config.adam.make(generator, critic)
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """n_critic ascent steps on h, then one descent step on the generator."""
         c, h = self.config, self.critic
-        c.adam.decay(self.optimizers, draw.progress)
+        c.adam.decay(self.optimizers, inputs.progress)
         for _ in range(c.critic_steps):
-            x, made = draw.data(c.batch), without_grad(self.generator, draw.noise(c.batch, c.nets.latent))
-            u = draw.uniform(c.batch, *[1] * (x.ndim - 1))
+            x = inputs.data(c.batch)
+            made = without_grad(self.generator, inputs.noise(c.batch, c.nets.latent))
+            u = inputs.uniform(c.batch, *[1] * (x.ndim - 1))
             own_x, own_y = h(x), h(made)
             hx, hy = parallel.gather(own_x), parallel.gather(own_y)
-            f = partial(self._witness, hx=parallel.gather(own_x, parts=True), hy=parallel.gather(own_y, parts=True))
+            f = partial(
+                self._witness,
+                hx=parallel.gather(own_x, parts=True),
+                hy=parallel.gather(own_y, parts=True),
+            )
             penalty = parallel.gather(ot.gradient_penalty(f, u * x + (1 - u) * made)).mean()
-            gain = self._surrogate(hx, hy) if c.surrogate else ot.energy_distance(hx, hy, unbiased=True)
+            gain = (
+                self._surrogate(hx, hy)
+                if c.surrogate
+                else ot.energy_distance(hx, hy, unbiased=True)
+            )
             norm = parallel.descend(self.optimizers["critic"], c.penalty * penalty - gain)
-        scalars = {"critic_grad": norm, "energy_estimate": gain.detach(), "penalty": penalty.detach()}
+        scalars = {
+            "critic_grad": norm,
+            "energy_estimate": gain.detach(),
+            "penalty": penalty.detach(),
+        }
         spread = metrics.relative_spread(torch.cat([hx, hy]))
 
-        hx = parallel.gather(h(draw.data(c.batch)))
-        hy = parallel.gather(h(self.generator(draw.noise(c.batch, c.nets.latent))))
+        hx = parallel.gather(h(inputs.data(c.batch)))
+        hy = parallel.gather(h(self.generator(inputs.noise(c.batch, c.nets.latent))))
         loss = ot.energy_distance(hx, hy, unbiased=True)
         norm = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
@@ -107,7 +125,9 @@ class CramerGAN(nn.Module):
     def _surrogate(hx: Tensor, hy: Tensor) -> Tensor:
         """E f(x) − E f(x̃) of the one-sided witness."""
         within = _distances(hy, hy).sum() / (len(hy) * (len(hy) - 1))
-        return (_distances(hx, hy).mean() - hx.norm(dim=1).mean()) - (within - hy.norm(dim=1).mean())
+        return (_distances(hx, hy).mean() - hx.norm(dim=1).mean()) - (
+            within - hy.norm(dim=1).mean()
+        )
 
 
 def _distances(s: Tensor, t: Tensor) -> Tensor:
@@ -118,4 +138,6 @@ def _distances(s: Tensor, t: Tensor) -> Tensor:
 
 def build(config: Config, shape: tuple[int, ...]) -> CramerGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
-    return CramerGAN(config, config.nets.generator(shape), config.nets.critic(shape, config.features))
+    return CramerGAN(
+        config, config.nets.generator(shape), config.nets.critic(shape, config.features)
+    )

@@ -24,7 +24,7 @@ from torch.nn.functional import softplus
 
 from monge import metrics, parallel
 from monge.config import Batch, Decay, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import EMA, GameNets, without_grad
 from monge.optim import GameAdam
 
@@ -33,7 +33,9 @@ class Config(Frozen):
     """GAN."""
 
     name: Literal["gan"] = "gan"
-    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"  # −log D(G(z)), or log(1 − D(G(z))), flat where D is sure.
+    loss: Literal["nonsaturating", "minimax"] = (
+        "nonsaturating"  # −log D(G(z)), or log(1 − D(G(z))), flat where D is sure.
+    )
     batch: Batch = 128
     critic_steps: int = Field(1, ge=1)  # k, updates of D for one of G.
     adam: GameAdam = GameAdam(lr=2e-4, critic_lr=2e-4, beta1=0.5, beta2=0.999)
@@ -49,28 +51,29 @@ class GAN(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0))), method.sample(5).shape
+    >>> sorted(method.step(StepInputs(load("8gaussians"), seed=0, step=0))), method.sample(5).shape
     (['critic_grad', 'critic_spread', 'generator_grad', 'js_estimate', 'loss'], torch.Size([5, 2]))
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
+        self.average = EMA(generator, config.ema)
+        self.optimizers = config.adam.make(generator, critic)
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """k ascent steps on D, then one descent step on G."""
         c, G, D = self.config, self.generator, self.critic
-        c.adam.decay(self.optimizers, draw.progress)
+        c.adam.decay(self.optimizers, inputs.progress)
         for _ in range(c.critic_steps):
-            x, made = draw.data(c.batch), without_grad(G, draw.noise(c.batch, c.nets.latent))
+            x, made = inputs.data(c.batch), without_grad(G, inputs.noise(c.batch, c.nets.latent))
             real, fake = parallel.gather(D(x)), parallel.gather(D(made))
             value = -softplus(-real).mean() - softplus(fake).mean()  # log D(x) + log(1 − D(G(z)))
             norm = parallel.descend(self.optimizers["critic"], -value)
         scalars = {"critic_grad": norm, "js_estimate": log(2) + value.detach() / 2}
         scalars["critic_spread"] = metrics.relative_spread(torch.cat([real, fake]))
 
-        fake = parallel.gather(D(G(draw.noise(c.batch, c.nets.latent))))
+        fake = parallel.gather(D(G(inputs.noise(c.batch, c.nets.latent))))
         loss = softplus(-fake).mean() if c.loss == "nonsaturating" else -softplus(fake).mean()
         scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(G)

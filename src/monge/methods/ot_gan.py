@@ -1,6 +1,7 @@
 """OT-GAN: a generator and a critic that play on the mini-batch energy distance.
 
-    Salimans, Zhang, Radford, Metaxas, "Improving GANs using optimal transport", ICLR 2018    [salimans2018], Algorithm 1
+    Salimans, Zhang, Radford, Metaxas, "Improving GANs using optimal transport", ICLR 2018
+        [salimans2018], Algorithm 1
 
 ==========  ============================================================
 symbol      here
@@ -25,8 +26,15 @@ from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
 from monge.config import Decay, Frozen, Tolerance
-from monge.data import Draw
-from monge.nets import EMA, GameNets, by_parts, data_dependent_init, weight_normalised, without_grad
+from monge.data import StepInputs
+from monge.nets import (
+    EMA,
+    GameNets,
+    checkpointed_batches,
+    data_dependent_init,
+    weight_normalized,
+    without_grad,
+)
 from monge.optim import GameAdam
 
 
@@ -34,17 +42,21 @@ class Config(Frozen):
     """OT-GAN."""
 
     name: Literal["ot_gan"] = "ot_gan"
-    epsilon: float = Field(1 / 500, gt=0)  # Entropic regularisation, in units of the cosine distance.
+    # Entropic regularization, in units of the cosine distance.
+    epsilon: float = Field(1 / 500, gt=0)
     tol: Tolerance = 1e-2
     max_iter: int = Field(500, ge=1)  # Bound on Sinkhorn iterations.
     batch: int = Field(512, ge=4)  # Global batch, both halves together.
-    micro_batch: int | None = Field(None, ge=1)  # Rows in the networks at a time, each process; the loss is the whole batch's.
+    # Rows in the networks at a time, each process; the loss is the whole batch's.
+    micro_batch: int | None = Field(None, ge=1)
     generator_steps: int = Field(3, ge=1)  # n_gen: generator updates for one of the critic.
     adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
     features: int = Field(256, ge=2)  # Dimension of the critic's output.
-    weight_norm: bool = True  # Weight normalisation with data-dependent initialisation, both networks.
+    weight_norm: bool = (
+        True  # Weight normalization with data-dependent initialization, both networks.
+    )
 
     @field_validator("batch")
     @classmethod
@@ -54,45 +66,58 @@ class Config(Frozen):
         return batch
 
 
-TINY = Config(batch=16, micro_batch=4, epsilon=0.05, features=4, nets={"width": 8, "critic_width": 8})
+TINY = Config(
+    batch=16, micro_batch=4, epsilon=0.05, features=4, nets={"width": 8, "critic_width": 8}
+)
 
 
 class OTGAN(nn.Module):
-    """Minimise the mini-batch energy distance over the generator, maximise it over the critic.
+    """Minimize the mini-batch energy distance over the generator, maximize it over the critic.
 
     >>> from monge.data import load
-    >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))
+    >>> sorted(build(TINY, shape=(2,)).step(StepInputs(load("8gaussians"), seed=0, step=0)))
     ['critic_grad', 'critic_spread', 'loss', 'marginal_error', 'perplexity']
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
+        self.average = EMA(generator, config.ema)
+        self.optimizers = config.adam.make(generator, critic)
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
-        """One iteration of Algorithm 1: ascent on η every (n_gen + 1)-th time, from the first on, else descent on θ."""
-        c, ascent = self.config, draw.step % (self.config.generator_steps + 1) == 0
-        c.adam.decay(self.optimizers, draw.progress)
-        data, z = draw.data(c.batch), draw.noise(c.batch, c.nets.latent)  # line 2: X, X′ and Y, Y′
-        if draw.step == 0 and c.weight_norm:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
+        """One iteration of Algorithm 1: ascent on η every (n_gen + 1)-th time, from the first on,
+        else descent on θ.
+        """
+        c, ascent = self.config, inputs.step % (self.config.generator_steps + 1) == 0
+        c.adam.decay(self.optimizers, inputs.progress)
+        data = inputs.data(c.batch)
+        z = inputs.noise(c.batch, c.nets.latent)
+        if inputs.step == 0 and c.weight_norm:
             data_dependent_init(self.generator, parallel.gather(z))
             data_dependent_init(self.critic, parallel.gather(data))
         with torch.set_grad_enabled(ascent):
-            real = parallel.gather(by_parts(self.critic, data, c.micro_batch))
+            real = parallel.gather(checkpointed_batches(self.critic, data, c.micro_batch))
         made = (lambda noise: without_grad(self.generator, noise)) if ascent else self.generator
-        fake = parallel.gather(by_parts(lambda noise: self.critic(made(noise)), z, c.micro_batch))
+        fake = parallel.gather(
+            checkpointed_batches(lambda noise: self.critic(made(noise)), z, c.micro_batch)
+        )
         (x, x2), (y, y2) = real.chunk(2), fake.chunk(2)
 
         # line 3: four cross terms minus twice the two within terms
-        plan = ot.minibatch_energy_plan(x, x2, y, y2, epsilon=c.epsilon, cost="cosine", tol=c.tol, max_iter=c.max_iter)
+        plan = ot.minibatch_energy_plan(
+            x, x2, y, y2, epsilon=c.epsilon, cost="cosine", tol=c.tol, max_iter=c.max_iter
+        )
         loss = ot.minibatch_energy(plan)
 
         name = "critic" if ascent else "generator"  # lines 4–8
         norm = parallel.descend(self.optimizers[name], -loss if ascent else loss)
         if not ascent:
             self.average.update(self.generator)
-        found = {"perplexity": plan.perplexity()[:4].mean(), "marginal_error": plan.marginal_error.mean()}
+        found = {
+            "perplexity": plan.perplexity()[:4].mean(),
+            "marginal_error": plan.marginal_error.mean(),
+        }
         spread = metrics.relative_spread(torch.cat([real, fake]))
         return {"loss": loss.detach(), f"{name}_grad": norm, **found, "critic_spread": spread}
 
@@ -105,5 +130,5 @@ def build(config: Config, shape: tuple[int, ...]) -> OTGAN:
     """Make the networks that the configuration names, for samples of ``shape``."""
     made, critic = config.nets.generator(shape), config.nets.critic(shape, config.features)
     if config.weight_norm:
-        made, critic = weight_normalised(made), weight_normalised(critic)
+        made, critic = weight_normalized(made), weight_normalized(critic)
     return OTGAN(config, made, critic)

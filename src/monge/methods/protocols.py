@@ -1,7 +1,8 @@
-"""What a method may offer, as nouns: a method is one or more of these, and training measures what it is.
+"""What a method may offer, as nouns: a method is one or more of these, and training measures what
+it is.
 
-All can be asked for with ``isinstance``, which looks at the names of the members only. A method that cannot do a thing does not
-have the member: none raises in order to refuse.
+All can be asked for with ``isinstance``, which looks at the names of the members only. A method
+that cannot do a thing does not have the member: none raises in order to refuse.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
-    from monge.data import Draw, Source
+    from monge.data import Dataset, StepInputs
     from monge.nets import Autoencoder
 
 
@@ -21,17 +22,20 @@ if TYPE_CHECKING:
 class Method(Protocol):
     """One paper. `step` is its algorithm box and does its own backward and optimizer steps.
 
-    Two scalars have a meaning in training when a method logs them: ``critic_spread`` (`monge.metrics.relative_spread` of the
-    critic's outputs) and ``generator_grad`` (the norm of the generator's gradient). When they vanish, the log warns.
+    Two scalars have a meaning in training when a method logs them: ``critic_spread``
+    (`monge.metrics.relative_spread` of the critic's outputs) and ``generator_grad`` (the norm of
+    the generator's gradient). When they vanish, the log warns.
     """
 
     optimizers: Mapping[str, Optimizer]
 
-    def step(self, draw: Draw, /) -> Mapping[str, float | Tensor]:
+    def step(self, inputs: StepInputs, /) -> Mapping[str, float | Tensor]:
         """Make one update from what ``draw`` gives; returns named scalars for the log."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step and the results depend on, beside ``optimizers`` and the data."""
+        """Everything that the next step and the results depend on, beside ``optimizers`` and the
+        data.
+        """
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> Any:
         """Continue from a state of a method with the same configuration."""
@@ -63,30 +67,37 @@ class InvertibleMap(Map, Protocol):
 
 @runtime_checkable
 class ConditionalMap(Protocol):
-    """Makes a sample of Q for each one of P, with noise that the seed makes. There may be no way back.
+    """Makes a sample of Q for each one of P, with noise that the seed makes.
+
+    There may be no way back.
 
     At run time a `Map` looks the same; every map without an inverse is given the seed.
     """
 
     def transform(self, x: Tensor, seed: int = 0, /) -> Tensor:
-        """What is made for samples of P (n, ...), a function of the weights, the batch and the seed."""
+        """What is made for samples of P (n, ...), a function of the weights, the batch and the
+        seed.
+        """
 
 
 @runtime_checkable
 class Autoencoding(Protocol):
     """A method around an autoencoder, whose codes, reconstructions and interpolations are measured.
 
-    ``autoencoder`` holds the trained encoder and decoder, and ``prior`` the distribution its codes should have, or None where the
-    method asks for none: samples are then decoded from a Gaussian fitted to the codes.
+    ``autoencoder`` holds the trained encoder and decoder, and ``prior`` the distribution its codes
+    should have, or None where the method asks for none: samples are then decoded from a Gaussian
+    fitted to the codes.
     """
 
     autoencoder: Autoencoder
-    prior: Source | None
+    prior: Dataset | None
 
 
 @runtime_checkable
 class Decoding(Protocol):
-    """Draws pictures by decoding codes, and is measured beside what its decoder can do and what is simple."""
+    """Draws pictures by decoding codes, and is measured beside what its decoder can do and what is
+    simple.
+    """
 
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes."""
@@ -108,10 +119,13 @@ class CriticEstimate(Protocol):
     """A critic estimates a distance; the log shows the estimate beside the exact value."""
 
     def estimate(self, x: Tensor, y: Tensor) -> Mapping[str, float | Tensor]:
-        """Return named numbers, e.g. ``w1_estimate`` and ``w1_exact``, for held-out data ``x`` and generated samples ``y``.
+        """Return named numbers, e.g.
 
-        Both are (n, ...), a few hundred, of the method's device and dtype. Called without gradient, and on one process only:
-        nothing in here may wait for the others. It leaves the method as it is, for an interrupted run makes an extra call.
+        ``w1_estimate`` and ``w1_exact``, for held-out data ``x`` and generated samples ``y``.
+
+        Both are (n, ...), a few hundred, of the method's device and dtype. Called without gradient,
+        and on one process only: nothing in here may wait for the others. It leaves the method as it
+        is, for an interrupted run makes an extra call.
         """
 
 
@@ -119,5 +133,5 @@ class CriticEstimate(Protocol):
 class Matching(Protocol):
     """Gives every target a mass of its samples, and is measured by how equal the masses are."""
 
-    def cell_mass_error(self, source: Source) -> float:
+    def cell_mass_error(self, source: Dataset) -> float:
         """Relative error of a mass, in the mean square over the targets, which are the source's."""

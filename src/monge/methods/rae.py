@@ -1,6 +1,8 @@
-r"""RAE: a deterministic autoencoder with small codes and a smooth decoder, and a Gaussian fitted to the codes afterwards.
+r"""RAE: a deterministic autoencoder with small codes and a smooth decoder, and a Gaussian fitted to
+the codes afterwards.
 
-    Ghosh, Sajjadi, Vergari, Black, Schölkopf, "From variational to deterministic autoencoders", ICLR 2020    [ghosh2020]
+    Ghosh, Sajjadi, Vergari, Black, Schölkopf, "From variational to deterministic autoencoders",
+        ICLR 2020 [ghosh2020]
 
 ==========  ============================================================
 symbol      here
@@ -9,7 +11,10 @@ symbol      here
 λ           ``config.decoder_decay``, the paper's L2 form of L_REG
 ==========  ============================================================
 
-.. math:: \min_{e, d} \; \mathbb{E} |x - \hat x|^2 + \tfrac{\beta}{2}\, \mathbb{E} |z|^2 + \lambda |\theta_d|^2
+.. math::
+
+    \min_{e, d} \; \mathbb{E} |x - \hat x|^2 + \tfrac{\beta}{2}\, \mathbb{E} |z|^2 + \lambda
+    |\theta_d|^2
 """
 
 from __future__ import annotations
@@ -22,13 +27,13 @@ from torch import Tensor, nn
 
 from monge import parallel
 from monge.config import Batch, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import Autoencoder, AutoencoderNets
 from monge.optim import Adam
 
 
 class Config(Frozen):
-    """Regularised autoencoder."""
+    """Regularized autoencoder."""
 
     name: Literal["rae"] = "rae"
     batch: Batch = 128
@@ -42,11 +47,11 @@ TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8})
 
 
 class RAE(nn.Module):
-    """Minimise the reconstruction error, the length of the codes and the decoder's weights.
+    """Minimize the reconstruction error, the length of the codes and the decoder's weights.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0))), method.sample(5).shape
     (['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
@@ -57,18 +62,24 @@ class RAE(nn.Module):
         self.config, self.autoencoder = config, autoencoder
         self.optimizers = {"autoencoder": config.adam.make(autoencoder.parameters())}
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """One step of encoder and decoder."""
-        c, optimizer, decoder = self.config, self.optimizers["autoencoder"], self.autoencoder.decoder
-        c.adam.decay(optimizer, draw.progress)
-        r = self.autoencoder.reconstruct(draw.data(c.batch))
+        c = self.config
+        optimizer = self.optimizers["autoencoder"]
+        decoder = self.autoencoder.decoder
+        c.adam.decay(optimizer, inputs.progress)
+        r = self.autoencoder.reconstruct(inputs.data(c.batch))
         size = parallel.gather(r.z.square().sum(1)).mean()
         weights = torch.stack([w.square().sum() for w in decoder.parameters()]).sum()
-        loss = r.error + c.code_penalty / 2 * size + c.decoder_decay * weights / parallel.world()  # gradients are added up
+        # gradients are added up
+        loss = r.error + c.code_penalty / 2 * size + c.decoder_decay * weights / parallel.world()
         norm = parallel.descend(optimizer, loss)
         self.autoencoder.observe(r.codes.detach())
         found = {"loss": loss, "reconstruction": r.error / r.entries, "code_size": size}
-        return {name: value.detach() for name, value in (found | {"decoder_size": weights, "generator_grad": norm}).items()}
+        return {
+            name: value.detach()
+            for name, value in (found | {"decoder_size": weights, "generator_grad": norm}).items()
+        }
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes, a function of the seed."""

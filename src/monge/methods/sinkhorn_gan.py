@@ -1,6 +1,7 @@
-"""Sinkhorn GAN: a generator that minimises the Sinkhorn divergence between mini-batches.
+"""Sinkhorn GAN: a generator that minimizes the Sinkhorn divergence between mini-batches.
 
-    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018    [genevay2018]
+    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018
+        [genevay2018]
 
 ==========  ============================================================
 symbol      here
@@ -24,8 +25,8 @@ from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
 from monge.config import Batch, Decay, Frozen, Tolerance
-from monge.data import Draw
-from monge.nets import EMA, GameNets, data_dependent_init, weight_normalised, without_grad
+from monge.data import StepInputs
+from monge.nets import EMA, GameNets, data_dependent_init, weight_normalized, without_grad
 from monge.optim import GameAdam
 
 
@@ -33,7 +34,7 @@ class Config(Frozen):
     """Sinkhorn GAN."""
 
     name: Literal["sinkhorn_gan"] = "sinkhorn_gan"
-    epsilon: float = Field(0.1, gt=0)  # Entropic regularisation, in units of the cost.
+    epsilon: float = Field(0.1, gt=0)  # Entropic regularization, in units of the cost.
     cost: Literal["sqeuclidean", "euclidean", "cosine", "log"] = "sqeuclidean"
     """Ground cost; log is log(1 + d²/cost_scale²), which lets mass that is in place stay there."""
     cost_scale: float = Field(0.1, gt=0)  # Length below which the log cost is quadratic.
@@ -42,47 +43,61 @@ class Config(Frozen):
     adam: GameAdam = GameAdam(lr=1e-3, critic_lr=1e-4, beta1=0.5, beta2=0.99)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    critic_steps: int = Field(0, ge=0)  # Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
-    critic_every: int = Field(1, ge=1)  # Generator updates between two rounds of critic updates; the paper's algorithm has 1.
-    features: int = Field(64, ge=2)  # Dimension of the learned cost's features, which are normalised to length 1.
-    weight_norm: bool = False  # Weight normalisation with data-dependent initialisation, both networks.
+    # Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
+    critic_steps: int = Field(0, ge=0)
+    # Generator updates between two rounds of critic updates; the paper's algorithm has 1.
+    critic_every: int = Field(1, ge=1)
+    # Dimension of the learned cost's features, which are normalized to length 1.
+    features: int = Field(64, ge=2)
+    weight_norm: bool = (
+        False  # Weight normalization with data-dependent initialization, both networks.
+    )
 
 
 TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_width": 8})
 
 
 class SinkhornGAN(nn.Module):
-    """Minimise 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximise it over the cost.
+    """Minimize 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximize it over
+    the cost.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> method.step(Draw(load("8gaussians"), seed=0, step=0))["loss"] >= 0, method.sample(5).shape
+    >>> method.step(StepInputs(load("8gaussians"), seed=0, step=0))["loss"] >= 0, method.sample(5).shape
     (tensor(True), torch.Size([5, 2]))
     """
 
-    def __init__(self, config: Config, generator: nn.Module, critic: nn.Module | None = None) -> None:
+    def __init__(
+        self, config: Config, generator: nn.Module, critic: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
+        self.average = EMA(generator, config.ema)
+        self.optimizers = config.adam.make(generator, critic)
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """n_c ascent steps on φ, then one descent step on θ."""
         c, scalars = self.config, {}
-        c.adam.decay(self.optimizers, draw.progress)
-        if draw.step == 0 and c.weight_norm:
-            data_dependent_init(self.generator, parallel.gather(self._noise(draw)))
+        c.adam.decay(self.optimizers, inputs.progress)
+        if inputs.step == 0 and c.weight_norm:
+            data_dependent_init(self.generator, parallel.gather(self._noise(inputs)))
             if self.critic is not None:
-                data_dependent_init(self.critic, parallel.gather(draw.data(c.batch)))
+                data_dependent_init(self.critic, parallel.gather(inputs.data(c.batch)))
 
-        if self.critic is not None and draw.step % c.critic_every == 0:
+        if self.critic is not None and inputs.step % c.critic_every == 0:
             for _ in range(c.critic_steps):  # ascent on φ
-                made = without_grad(self.generator, self._noise(draw))
-                x, y = self._features(made), self._features(draw.data(c.batch))
-                scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -self._divergence(x, y))
+                made = without_grad(self.generator, self._noise(inputs))
+                x, y = self._features(made), self._features(inputs.data(c.batch))
+                scalars["critic_grad"] = parallel.descend(
+                    self.optimizers["critic"], -self._divergence(x, y)
+                )
                 scalars["critic_spread"] = metrics.relative_spread(torch.cat([x, y]))
 
         # descent on θ
-        loss = self._divergence(self._features(self.generator(self._noise(draw))), self._features(draw.data(c.batch)))
+        loss = self._divergence(
+            self._features(self.generator(self._noise(inputs))),
+            self._features(inputs.data(c.batch)),
+        )
         scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars}
@@ -91,12 +106,14 @@ class SinkhornGAN(nn.Module):
         """Return n samples of the averaged generator, a function of the seed."""
         return self.average.sample(n, self.config.nets.latent, seed)
 
-    def _noise(self, draw: Draw) -> Tensor:
-        return draw.noise(self.config.batch, self.config.nets.latent)
+    def _noise(self, inputs: StepInputs) -> Tensor:
+        return inputs.noise(self.config.batch, self.config.nets.latent)
 
     def _features(self, x: Tensor) -> Tensor:
         """What the cost compares, of the gathered batch."""
-        return parallel.gather(x.flatten(1) if self.critic is None else nn.functional.normalize(self.critic(x), dim=1))
+        return parallel.gather(
+            x.flatten(1) if self.critic is None else nn.functional.normalize(self.critic(x), dim=1)
+        )
 
     def _divergence(self, x: Tensor, y: Tensor) -> Tensor:
         """2 W(x, y) − W(x, x) − W(y, y)."""
@@ -116,5 +133,6 @@ def build(config: Config, shape: tuple[int, ...]) -> SinkhornGAN:
     made = config.nets.generator(shape)
     critic = config.nets.critic(shape, config.features) if config.critic_steps else None
     if config.weight_norm:
-        made, critic = weight_normalised(made), weight_normalised(critic) if critic is not None else None
+        made = weight_normalized(made)
+        critic = weight_normalized(critic) if critic is not None else None
     return SinkhornGAN(config, made, critic)

@@ -1,7 +1,9 @@
 r"""Sinkhorn autoencoder: codes are transported onto any prior that can be sampled.
 
-    Patrini, van den Berg, Forré, Carioni, Bhargav, Welling, Genewein, Nielsen, "Sinkhorn autoencoders", UAI 2019    [patrini2019]
-    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018                     [genevay2018]
+    Patrini, van den Berg, Forré, Carioni, Bhargav, Welling, Genewein, Nielsen, "Sinkhorn
+        autoencoders", UAI 2019 [patrini2019]
+    Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018
+        [genevay2018]
 
 ==========  ============================================================
 symbol      here
@@ -11,7 +13,8 @@ P_Z         ``prior``
 ε           ``config.epsilon`` times the mean squared distance of two points of the prior
 S_ε         ``ot.sinkhorn_divergence``, of squared distances between codes
 β           ``config.weight``
-d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is above 0
+d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is
+            above 0
 ==========  ============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \beta\, S_\varepsilon(Q_Z, P_Z)
@@ -26,8 +29,14 @@ from torch import Tensor, nn
 
 from monge import ot, parallel
 from monge.config import Batch, Frozen, Tolerance
-from monge.data import Draw, load_prior
-from monge.nets import Autoencoder, AutoencoderNets, Interpolation, InterpolationCritic, InterpolationGame
+from monge.data import StepInputs, load_prior
+from monge.nets import (
+    Autoencoder,
+    AutoencoderNets,
+    Interpolation,
+    InterpolationCritic,
+    InterpolationGame,
+)
 from monge.optim import Adam
 
 _JUDGED = 4096  # points of the prior that say how wide it is
@@ -37,8 +46,10 @@ class Config(Frozen):
     """Sinkhorn autoencoder."""
 
     name: Literal["sinkhorn_wae"] = "sinkhorn_wae"
-    weight: float = Field(10.0, ge=0)  # Weight β of the divergence, in units of the squared error of one sample.
-    epsilon: float = Field(0.1, gt=0)  # Entropic regularisation, in units of the mean squared distance of two prior points.
+    # Weight β of the divergence, in units of the squared error of one sample.
+    weight: float = Field(10.0, ge=0)
+    # Entropic regularization, in units of the mean squared distance of two prior points.
+    epsilon: float = Field(0.1, gt=0)
     tol: Tolerance = 1e-2
     prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
@@ -51,34 +62,43 @@ TINY = Config(batch=16, prior="25gaussians", nets={"kind": "mlp", "latent": 2, "
 
 
 class SinkhornWAE(nn.Module):
-    """Minimise the reconstruction error and the Sinkhorn divergence of the codes to the prior.
+    """Minimize the reconstruction error and the Sinkhorn divergence of the codes to the prior.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0))), method.sample(5).shape
+    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0))), method.sample(5).shape
     (['generator_grad', 'loss', 'penalty', 'reconstruction'], torch.Size([5, 1, 8, 8]))
     """
 
-    def __init__(self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None) -> None:
+    def __init__(
+        self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None
+    ) -> None:
         super().__init__()
         self.config, self.autoencoder, self.critic = config, autoencoder, critic
         self.prior = load_prior(config.prior, config.nets.latent)
         self.epsilon = config.epsilon * 2 * self.prior.train(_JUDGED).double().var(0).sum().item()
         self.game = InterpolationGame(config.interpolation, autoencoder, critic)
-        self.optimizers = self.game.optimizers | {"autoencoder": config.adam.make(autoencoder.parameters())}
+        self.optimizers = self.game.optimizers | {
+            "autoencoder": config.adam.make(autoencoder.parameters())
+        }
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """One step of the autoencoder, then one of the critic on the same interpolations."""
         c = self.config
-        c.adam.decay(self.optimizers["autoencoder"], draw.progress)
-        x, prior = draw.data(c.batch), parallel.gather(draw.of(self.prior, c.batch))
+        c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
+        x, prior = inputs.data(c.batch), parallel.gather(inputs.of(self.prior, c.batch))
         r = self.autoencoder.reconstruct(x)
         penalty = ot.sinkhorn_divergence(r.codes, prior, epsilon=self.epsilon, tol=c.tol)
-        mixed = self.game.play(r.z, draw.uniform(c.batch, 1) / 2, draw.progress)
+        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
         loss = r.error + c.weight * penalty + mixed.term(r.entries)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        found = {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty, "generator_grad": norm}
+        found = {
+            "loss": loss,
+            "reconstruction": r.error / r.entries,
+            "penalty": penalty,
+            "generator_grad": norm,
+        }
         return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -88,4 +108,6 @@ class SinkhornWAE(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...]) -> SinkhornWAE:
     """Make the networks, for samples of ``shape``."""
-    return SinkhornWAE(config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape))
+    return SinkhornWAE(
+        config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape)
+    )

@@ -1,18 +1,21 @@
-"""W2GN: the optimal map as the gradient of a convex potential, its inverse as that of the conjugate.
+"""W2GN: the optimal map as the gradient of a convex potential, its inverse as that of the
+conjugate.
 
-    Korotin, Egiazarian, Asadulaev, Safin, Burnaev, "Wasserstein-2 generative networks", ICLR 2021    [korotin2021]
+    Korotin, Egiazarian, Asadulaev, Safin, Burnaev, "Wasserstein-2 generative networks", ICLR 2021
+        [korotin2021]
 
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-P, Q        the origin, normal noise unless the data are a `Pair`, and the data
+P, Q        the origin, normal noise unless the data are a `SourceTarget`, and the data
 ψ_θ         ``potential``; ∇ψ_θ moves P to Q
 ψ̄_ω        ``conjugate``; ∇ψ̄_ω moves Q to P, and is the inverse of ∇ψ_θ when both are optimal
 λ           ``config.cycle``
 ==========  ============================================================
 
-By duality W₂²(P, Q) = E‖x‖² + E‖y‖² − 2 min_ψ (E ψ(x) + E ψ*(y)), and ψ*(y) is ⟨y, t⟩ − ψ(t) at t = ∇ψ*(y). The conjugate network
-supplies that t. It is held to be the inverse by the cycle term alone, so nothing is maximised: this is no game.
+By duality W₂²(P, Q) = E‖x‖² + E‖y‖² − 2 min_ψ (E ψ(x) + E ψ*(y)), and ψ*(y) is ⟨y, t⟩ − ψ(t) at t =
+∇ψ*(y). The conjugate network supplies that t. It is held to be the inverse by the cycle term alone,
+so nothing is maximized: this is no game.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from torch import Tensor, nn
 
 from monge import ot, parallel
 from monge.config import Batch, Decay, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import DenseICNN, PotentialNets, Potentials
 from monge.optim import PotentialAdam
 
@@ -36,23 +39,26 @@ class Config(Frozen):
     name: Literal["w2gn"] = "w2gn"
     cycle: float = Field(1.0, gt=0)  # λ, weight of the cycle term.
     two_sided: bool = False  # Ask for the cycle P → Q → P too.
-    start: Literal["gaussian", "identity"] = "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
+    start: Literal["gaussian", "identity"] = (
+        "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
+    )
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets(rank=3)
     ema: Decay = 0.999
-    sharpen: int = Field(0, ge=0)  # Descent steps from the conjugate network's guess to ∇ψ(t) = y in the inverse map; paper: 0.
+    # Descent steps from the conjugate network's guess to ∇ψ(t) = y in the inverse map; paper: 0.
+    sharpen: int = Field(0, ge=0)
 
 
 TINY = Config(batch=16, two_sided=True, nets={"widths": (8, 4)})
 
 
 class W2GN(nn.Module):
-    """Minimise E ψ(x) − E ψ(∇ψ̄(y)) + λ E‖∇ψ(∇ψ̄(y)) − y‖², the second term in θ only.
+    """Minimize E ψ(x) − E ψ(∇ψ̄(y)) + λ E‖∇ψ(∇ψ̄(y)) − y‖², the second term in θ only.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> sorted(method.step(Draw(load("8gaussians"), seed=0, step=0))), method.inverse_transform(method.sample(5)).shape
+    >>> sorted(method.step(StepInputs(load("8gaussians"), seed=0, step=0))), method.inverse_transform(method.sample(5)).shape
     (['cycle', 'generator_grad', 'loss'], torch.Size([5, 2]))
     """
 
@@ -63,19 +69,21 @@ class W2GN(nn.Module):
         self.forward_map, self.inverse_map = self.pair.averages
         self.optimizers = {"potentials": config.adam.make(potential, conjugate)}
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """One descent step on θ and ω."""
         c = self.config
-        c.adam.decay(self.optimizers["potentials"], draw.progress)
-        y, x = draw.data(c.batch), draw.origin(c.batch)
-        if draw.step == 0 and c.start == "gaussian":
+        c.adam.decay(self.optimizers["potentials"], inputs.progress)
+        y, x = inputs.data(c.batch), inputs.source(c.batch)
+        if inputs.step == 0 and c.start == "gaussian":
             self.pair.start_at(*ot.gaussian_maps(parallel.gather(x), parallel.gather(y)))
 
         back = self.conjugate.gradient(y)  # ∇ψ̄(y)
         duality = self.potential(x) - self.potential(back.detach())  # ψ(x) + ψ*(y) − ⟨y, ∇ψ̄(y)⟩
         cycle = (self.potential.gradient(back) - y).square().sum(1)
         if c.two_sided:
-            cycle = cycle + (self.conjugate.gradient(self.potential.gradient(x)) - x).square().sum(1)
+            cycle = cycle + (self.conjugate.gradient(self.potential.gradient(x)) - x).square().sum(
+                1
+            )
         duality, cycle = parallel.gather(duality).mean(), parallel.gather(cycle).mean()
         loss = duality + c.cycle * cycle
 
@@ -88,11 +96,15 @@ class W2GN(nn.Module):
         return self.forward_map.net.gradient(x)
 
     def inverse_transform(self, y: Tensor) -> Tensor:
-        """∇ψ̄(y): points of Q, (n, d), moved to P; with ``config.sharpen``, descended to where ∇ψ(t) = y."""
+        """∇ψ̄(y): points of Q, (n, d), moved to P; with ``config.sharpen``, descended to where
+        ∇ψ(t) = y.
+        """
         guess = self.inverse_map.net.gradient(y)
         if not self.config.sharpen:
             return guess
-        return ot.conjugate(self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen).point
+        return ot.conjugate(
+            self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen
+        ).point
 
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:

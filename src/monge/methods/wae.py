@@ -1,6 +1,8 @@
-r"""WAE: an autoencoder whose codes, taken together, are pulled to a prior by a kernel or by a critic.
+r"""WAE: an autoencoder whose codes, taken together, are pulled to a prior by a kernel or by a
+critic.
 
-    Tolstikhin, Bousquet, Gelly, Schölkopf, "Wasserstein auto-encoders", ICLR 2018    [tolstikhin2018], algorithms 1 and 2
+    Tolstikhin, Bousquet, Gelly, Schölkopf, "Wasserstein auto-encoders", ICLR 2018 [tolstikhin2018],
+        algorithms 1 and 2
 
 ==========  ============================================================
 symbol      here
@@ -9,8 +11,10 @@ Q_φ, G_θ    encoder and decoder of ``autoencoder``
 D_γ         ``discriminator`` of codes, to one number, for WAE-GAN
 P_Z         ``prior``
 λ           ``config.weight``
-k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}; 2dσ² is the mean squared distance of two prior points
-d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is above 0
+k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}; 2dσ² is the mean squared
+            distance of two prior points
+d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is
+            above 0
 ==========  ============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda\, \mathcal{D}(Q_Z, P_Z)
@@ -28,8 +32,15 @@ from torch.nn.functional import softplus
 
 from monge import ot, parallel
 from monge.config import Batch, Former, Frozen
-from monge.data import Draw, load_prior
-from monge.nets import MLP, Autoencoder, AutoencoderNets, Interpolation, InterpolationCritic, InterpolationGame
+from monge.data import StepInputs, load_prior
+from monge.nets import (
+    MLP,
+    Autoencoder,
+    AutoencoderNets,
+    Interpolation,
+    InterpolationCritic,
+    InterpolationGame,
+)
 from monge.optim import Adam
 
 _JUDGED = 4096  # points of the prior that say how wide it is
@@ -42,25 +53,34 @@ class Config(Frozen):
 
     name: Literal["wae"] = "wae"
     penalty: Literal["imq", "rbf", "gan"] = "imq"
-    """MMD of multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a discriminator of codes (algorithm 1)."""
-    weight: float = Field(100.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
+    """MMD of multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a
+    discriminator of codes (algorithm 1).
+    """
+    # Weight λ of the penalty, in units of the squared error of one sample.
+    weight: float = Field(100.0, ge=0)
     prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    discriminator: Adam = Adam(lr=1e-3, beta1=0.5)  # Adam of the discriminator of codes, for WAE-GAN.
+    # Adam of the discriminator of codes, for WAE-GAN.
+    discriminator: Adam = Adam(lr=1e-3, beta1=0.5)
     interpolation: Interpolation = Interpolation()
 
 
-TINY = Config(penalty="gan", batch=16, nets={"kind": "mlp", "latent": 3, "width": 8}, interpolation={"weight": 0.5})
+TINY = Config(
+    penalty="gan",
+    batch=16,
+    nets={"kind": "mlp", "latent": 3, "width": 8},
+    interpolation={"weight": 0.5},
+)
 
 
 class WAE(nn.Module):
-    """Minimise the reconstruction error and the distance of the codes to the prior.
+    """Minimize the reconstruction error and the distance of the codes to the prior.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(Draw(load("digits"), seed=0, step=0)))
+    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0)))
     ['alpha_error', 'discriminator', 'generator_grad', 'interpolation', 'loss', 'penalty', 'reconstruction']
     >>> method.sample(5).shape
     torch.Size([5, 1, 8, 8])
@@ -74,32 +94,44 @@ class WAE(nn.Module):
         critic: InterpolationCritic | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.autoencoder, self.discriminator, self.critic = config, autoencoder, discriminator, critic
+        self.config = config
+        self.autoencoder = autoencoder
+        self.discriminator = discriminator
+        self.critic = critic
         self.prior = load_prior(config.prior, config.nets.latent)
         self.scales = ot.kernel_scales(self.prior.train(_JUDGED))
         self.game = InterpolationGame(config.interpolation, autoencoder, critic)
-        self.optimizers = self.game.optimizers | {"autoencoder": config.adam.make(autoencoder.parameters())}
+        self.optimizers = self.game.optimizers | {
+            "autoencoder": config.adam.make(autoencoder.parameters())
+        }
         if discriminator is not None:
             self.optimizers["discriminator"] = config.discriminator.make(discriminator.parameters())
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """One step of the autoencoder, after one of the discriminator and before one of the critic."""
         c, found = self.config, {}
-        c.adam.decay(self.optimizers["autoencoder"], draw.progress)
-        x, prior = draw.data(c.batch), parallel.gather(draw.of(self.prior, c.batch))
+        c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
+        x, prior = inputs.data(c.batch), parallel.gather(inputs.of(self.prior, c.batch))
         r = self.autoencoder.reconstruct(x)
         if self.discriminator is not None:  # algorithm 1: ascend λ (log D(z) + log(1 − D(z̃)))
-            c.discriminator.decay(self.optimizers["discriminator"], draw.progress)
+            c.discriminator.decay(self.optimizers["discriminator"], inputs.progress)
             real, fake = self.discriminator(prior), self.discriminator(r.codes.detach())
             found["discriminator"] = softplus(-real).mean() + softplus(fake).mean()
-            parallel.descend(self.optimizers["discriminator"], found["discriminator"] / parallel.world())
+            parallel.descend(
+                self.optimizers["discriminator"], found["discriminator"] / parallel.world()
+            )
 
         penalty = self.penalty(r.codes, prior)
-        mixed = self.game.play(r.z, draw.uniform(c.batch, 1) / 2, draw.progress)
+        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
         loss = r.error + c.weight * penalty + mixed.term(r.entries)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        found |= {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty, "generator_grad": norm}
+        found |= {
+            "loss": loss,
+            "reconstruction": r.error / r.entries,
+            "penalty": penalty,
+            "generator_grad": norm,
+        }
         return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
 
     def penalty(self, codes: Tensor, prior: Tensor) -> Tensor:
@@ -117,4 +149,6 @@ def build(config: Config, shape: tuple[int, ...]) -> WAE:
     """Make the networks, for samples of ``shape``."""
     autoencoder = config.nets.autoencoder(shape)
     discriminator = MLP([config.nets.latent, 256, 256, 256, 1]) if config.penalty == "gan" else None
-    return WAE(config, autoencoder, discriminator, config.interpolation.critic(config.nets.kind, shape))
+    return WAE(
+        config, autoencoder, discriminator, config.interpolation.critic(config.nets.kind, shape)
+    )

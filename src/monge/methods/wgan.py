@@ -1,12 +1,14 @@
 """WGAN: a critic with clipped weights estimates the Wasserstein distance up to a factor.
 
-    Arjovsky, Chintala, Bottou, "Wasserstein generative adversarial networks", ICML 2017    [arjovsky2017], Algorithm 1
+    Arjovsky, Chintala, Bottou, "Wasserstein generative adversarial networks", ICML 2017
+        [arjovsky2017], Algorithm 1
 
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
 g_θ         ``generator``, of noise (n, latent)
-f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that depends on c and the network
+f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that depends on c and the
+            network
 c           ``config.clip``
 m           ``config.batch``
 n_critic    ``config.critic_steps``
@@ -24,7 +26,7 @@ from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
 from monge.config import Batch, Decay, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import EMA, GameNets, without_grad
 from monge.optim import GameRMSprop
 
@@ -36,7 +38,8 @@ class Config(Frozen):
     clip: float = Field(0.01, gt=0)  # c: the critic's weights stay in [−c, c].
     batch: Batch = 64
     critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
-    long_steps: int = Field(100, ge=1)  # Updates of w for one of θ in the long rounds of the authors' code.
+    # Updates of w for one of θ in the long rounds of the authors' code.
+    long_steps: int = Field(100, ge=1)
     long_first: int = Field(25, ge=0)  # The first so many rounds are long.
     long_every: int = Field(500, ge=1)  # So is one round in so many.
     rmsprop: GameRMSprop = GameRMSprop(lr=5e-5, critic_lr=5e-5)
@@ -44,15 +47,17 @@ class Config(Frozen):
     ema: Decay = 0.999
 
 
-TINY = Config(batch=16, critic_steps=2, long_steps=3, long_first=1, nets={"width": 8, "critic_width": 8})
+TINY = Config(
+    batch=16, critic_steps=2, long_steps=3, long_first=1, nets={"width": 8, "critic_width": 8}
+)
 
 
 class WGAN(nn.Module):
-    """Minimise over θ the maximum over clipped w of E f_w(x) − E f_w(g_θ(z)).
+    """Minimize over θ the maximum over clipped w of E f_w(x) − E f_w(g_θ(z)).
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> scalars = method.step(Draw(load("8gaussians"), seed=0, step=0))
+    >>> scalars = method.step(StepInputs(load("8gaussians"), seed=0, step=0))
     >>> max(p.abs().max().item() for p in method.critic.parameters()) <= 0.0100001
     True
     """
@@ -60,15 +65,17 @@ class WGAN(nn.Module):
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average, self.optimizers = EMA(generator, config.ema), config.rmsprop.make(generator, critic)
+        self.average = EMA(generator, config.ema)
+        self.optimizers = config.rmsprop.make(generator, critic)
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """Lines 2–11 of Algorithm 1."""
-        c, long = self.config, draw.step < self.config.long_first or draw.step % self.config.long_every == 0
-        c.rmsprop.decay(self.optimizers, draw.progress)
+        c = self.config
+        long = inputs.step < self.config.long_first or inputs.step % self.config.long_every == 0
+        c.rmsprop.decay(self.optimizers, inputs.progress)
         for _ in range(c.long_steps if long else c.critic_steps):  # lines 2–8
-            x = draw.data(c.batch)  # line 3
-            made = without_grad(self.generator, draw.noise(c.batch, c.nets.latent))  # line 4
+            x = inputs.data(c.batch)  # line 3
+            made = without_grad(self.generator, inputs.noise(c.batch, c.nets.latent))  # line 4
             fx, fy = parallel.gather(self.critic(x)), parallel.gather(self.critic(made))
             estimate = fx.mean() - fy.mean()  # line 5
             norm = parallel.descend(self.optimizers["critic"], -estimate)  # line 6
@@ -78,13 +85,18 @@ class WGAN(nn.Module):
         scalars = {"critic_grad": norm, "critic_estimate": estimate.detach()}
         scalars["critic_spread"] = metrics.relative_spread(torch.cat([fx, fy]))
 
-        loss = -parallel.gather(self.critic(self.generator(draw.noise(c.batch, c.nets.latent)))).mean()  # lines 9–10
+        # lines 9–10
+        loss = -parallel.gather(
+            self.critic(self.generator(inputs.noise(c.batch, c.nets.latent)))
+        ).mean()
         norm = parallel.descend(self.optimizers["generator"], loss)  # line 11
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars, "generator_grad": norm}
 
     def estimate(self, x: Tensor, y: Tensor) -> dict[str, float]:
-        """The critic's estimate, K times too large for an unknown K, beside the exact distance of these samples."""
+        """The critic's estimate, K times too large for an unknown K, beside the exact distance of
+        these samples.
+        """
         f = (self.critic(x).mean() - self.critic(y).mean()).item()
         return {"w1_times_k": f, "w1_exact": ot.wasserstein(x.flatten(1), y.flatten(1), p=1).item()}
 

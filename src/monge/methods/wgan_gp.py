@@ -1,6 +1,7 @@
 """WGAN-GP: the critic's slope is asked to be 1 between data and samples.
 
-    Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, "Improved training of Wasserstein GANs", NeurIPS 2017    [gulrajani2017],
+    Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, "Improved training of Wasserstein GANs",
+        NeurIPS 2017 [gulrajani2017],
     Algorithm 1
 
 ==========  ============================================================
@@ -11,7 +12,7 @@ D_w         ``critic``, to numbers (n, 1), almost 1-Lipschitz
 λ           ``config.penalty``
 n_critic    ``config.critic_steps``
 m           ``config.batch``
-x̂           εx + (1 − ε)x̃, where the slope is penalised
+x̂           εx + (1 − ε)x̃, where the slope is penalized
 ==========  ============================================================
 """
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from monge import metrics, ot, parallel
 from monge.config import Batch, Decay, Frozen
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.nets import EMA, GameNets, without_grad
 from monge.optim import GameAdam
 
@@ -46,37 +47,43 @@ TINY = Config(batch=16, critic_steps=2, nets={"width": 8, "critic_width": 8})
 
 
 class WGANGP(nn.Module):
-    """Minimise over θ the maximum over w of E D(x) − E D(x̃) − λ E(‖∇D(x̂)‖ − 1)².
+    """Minimize over θ the maximum over w of E D(x) − E D(x̃) − λ E(‖∇D(x̂)‖ − 1)².
 
-    No layer of the critic may couple the samples of a batch, so it has no batch normalisation.
+    No layer of the critic may couple the samples of a batch, so it has no batch normalization.
 
     >>> from monge.data import load
-    >>> sorted(build(TINY, shape=(2,)).step(Draw(load("8gaussians"), seed=0, step=0)))
+    >>> sorted(build(TINY, shape=(2,)).step(StepInputs(load("8gaussians"), seed=0, step=0)))
     ['critic_grad', 'critic_spread', 'generator_grad', 'loss', 'penalty', 'w1_estimate']
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config, self.generator, self.critic = config, generator, critic
-        self.average, self.optimizers = EMA(generator, config.ema), config.adam.make(generator, critic)
+        self.average = EMA(generator, config.ema)
+        self.optimizers = config.adam.make(generator, critic)
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """Lines 2–12 of Algorithm 1."""
         c, m = self.config, self.config.batch
-        c.adam.decay(self.optimizers, draw.progress)
+        c.adam.decay(self.optimizers, inputs.progress)
         for _ in range(c.critic_steps):  # lines 2–10, all m samples at once
-            x = draw.data(m)  # line 4
-            made = without_grad(self.generator, draw.noise(m, c.nets.latent))  # line 5
-            u = draw.uniform(m, *[1] * (x.ndim - 1))
+            x = inputs.data(m)  # line 4
+            made = without_grad(self.generator, inputs.noise(m, c.nets.latent))  # line 5
+            u = inputs.uniform(m, *[1] * (x.ndim - 1))
             between = u * x + (1 - u) * made  # line 6
             penalty = parallel.gather(ot.gradient_penalty(self.critic, between)).mean()
             fx, fy = parallel.gather(self.critic(x)), parallel.gather(self.critic(made))
             loss = fy.mean() - fx.mean() + c.penalty * penalty  # line 7
             norm = parallel.descend(self.optimizers["critic"], loss)  # line 9
         spread = metrics.relative_spread(torch.cat([fx, fy]))
-        scalars = {"critic_grad": norm, "w1_estimate": (fx.mean() - fy.mean()).detach(), "penalty": penalty.detach()}
+        scalars = {
+            "critic_grad": norm,
+            "w1_estimate": (fx.mean() - fy.mean()).detach(),
+            "penalty": penalty.detach(),
+        }
 
-        loss = -parallel.gather(self.critic(self.generator(draw.noise(m, c.nets.latent)))).mean()  # line 11
+        # line 11
+        loss = -parallel.gather(self.critic(self.generator(inputs.noise(m, c.nets.latent)))).mean()
         norm = parallel.descend(self.optimizers["generator"], loss)  # line 12
         self.average.update(self.generator)
         return {"loss": loss.detach(), "generator_grad": norm, "critic_spread": spread, **scalars}
@@ -84,7 +91,10 @@ class WGANGP(nn.Module):
     def estimate(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """The critic's estimate of W₁ beside the exact distance of these samples."""
         f = (self.critic(x).mean() - self.critic(y).mean()).item()
-        return {"w1_estimate": f, "w1_exact": ot.wasserstein(x.flatten(1), y.flatten(1), p=1).item()}
+        return {
+            "w1_estimate": f,
+            "w1_exact": ot.wasserstein(x.flatten(1), y.flatten(1), p=1).item(),
+        }
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""

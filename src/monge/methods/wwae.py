@@ -1,6 +1,8 @@
-r"""WWAE: an autoencoder whose codes have the mean and covariance of N(0, I), by the Wasserstein distance between Gaussians.
+r"""WWAE: an autoencoder whose codes have the mean and covariance of N(0, I), by the Wasserstein
+distance between Gaussians.
 
-    Zhang, Gao, Jiao, Liu, Wang, Yang, "Wasserstein-Wasserstein auto-encoders", arXiv:1902.09323, 2019    [zhang2019]
+    Zhang, Gao, Jiao, Liu, Wang, Yang, "Wasserstein-Wasserstein auto-encoders", arXiv:1902.09323,
+        2019 [zhang2019]
 
 ==========  ============================================================
 symbol      here
@@ -8,10 +10,14 @@ symbol      here
 Q, G        encoder and decoder of ``autoencoder``
 m, λᵢ       mean of the codes of a batch and eigenvalues of their covariance
 λ           ``config.weight``
-d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is above 0
+d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is
+            above 0
 ==========  ============================================================
 
-.. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda \Bigl( |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2 \Bigr)
+.. math::
+
+    \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda \Bigl( |m|^2 + \sum_i (\sqrt{\lambda_i} -
+    1)^2 \Bigr)
 """
 
 from __future__ import annotations
@@ -23,8 +29,14 @@ from torch import Tensor, nn
 
 from monge import ot, parallel
 from monge.config import Frozen
-from monge.data import Draw, load_prior
-from monge.nets import Autoencoder, AutoencoderNets, Interpolation, InterpolationCritic, InterpolationGame
+from monge.data import StepInputs, load_prior
+from monge.nets import (
+    Autoencoder,
+    AutoencoderNets,
+    Interpolation,
+    InterpolationCritic,
+    InterpolationGame,
+)
 from monge.optim import Adam
 
 
@@ -32,44 +44,57 @@ class Config(Frozen):
     """Wasserstein-Wasserstein autoencoder."""
 
     name: Literal["wwae"] = "wwae"
-    weight: float = Field(10.0, ge=0)  # Weight λ of the penalty, in units of the squared error of one sample.
-    batch: int = Field(128, ge=2)  # Global batch; below ``latent`` the covariance has no full rank, and no penalty changes that.
+    # Weight λ of the penalty, in units of the squared error of one sample.
+    weight: float = Field(10.0, ge=0)
+    # Global batch; below ``latent`` the covariance has no full rank, and no penalty changes that.
+    batch: int = Field(128, ge=2)
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
     interpolation: Interpolation = Interpolation()
 
 
-TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8}, interpolation={"weight": 0.5})
+TINY = Config(
+    batch=16, nets={"kind": "mlp", "latent": 3, "width": 8}, interpolation={"weight": 0.5}
+)
 
 
 class WWAE(nn.Module):
-    """Minimise the reconstruction error and the distance of the codes' Gaussian to N(0, I).
+    """Minimize the reconstruction error and the distance of the codes' Gaussian to N(0, I).
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> "penalty" in method.step(Draw(load("digits"), seed=0, step=0)), method.sample(5).shape
+    >>> "penalty" in method.step(StepInputs(load("digits"), seed=0, step=0)), method.sample(5).shape
     (True, torch.Size([5, 1, 8, 8]))
     """
 
-    def __init__(self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None) -> None:
+    def __init__(
+        self, config: Config, autoencoder: Autoencoder, critic: InterpolationCritic | None = None
+    ) -> None:
         super().__init__()
         self.config, self.autoencoder, self.critic = config, autoencoder, critic
         self.prior = load_prior("normal", config.nets.latent)
         self.game = InterpolationGame(config.interpolation, autoencoder, critic)
-        self.optimizers = self.game.optimizers | {"autoencoder": config.adam.make(autoencoder.parameters())}
+        self.optimizers = self.game.optimizers | {
+            "autoencoder": config.adam.make(autoencoder.parameters())
+        }
 
-    def step(self, draw: Draw) -> dict[str, float | Tensor]:
+    def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
         """One step of the autoencoder, then one of the critic on the same interpolations."""
         c = self.config
-        c.adam.decay(self.optimizers["autoencoder"], draw.progress)
-        x = draw.data(c.batch)
+        c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
+        x = inputs.data(c.batch)
         r = self.autoencoder.reconstruct(x)
         penalty = ot.normal_w2_squared(r.codes)
-        mixed = self.game.play(r.z, draw.uniform(c.batch, 1) / 2, draw.progress)
+        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
         loss = r.error + c.weight * penalty + mixed.term(r.entries)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        found = {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty, "generator_grad": norm}
+        found = {
+            "loss": loss,
+            "reconstruction": r.error / r.entries,
+            "penalty": penalty,
+            "generator_grad": norm,
+        }
         return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -79,4 +104,6 @@ class WWAE(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...]) -> WWAE:
     """Make the networks, for samples of ``shape``."""
-    return WWAE(config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape))
+    return WWAE(
+        config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape)
+    )

@@ -5,16 +5,18 @@ from .features import PrecisionRecall, frechet, kid, precision_recall, relative_
 from .filters import filter_features, frechet_filters
 from .interpolation import cross_fade, midpoint_quality, path_length
 from .lenet import Classifier, FrechetLeNet, classifier, has_lenet, lenet_quality
-from .memorisation import memorisation, nearest
+from .memorization import memorization, nearest
 from .samples import Coverage, coverage, energy_distance, w2_squared
 from .spec import EvalConfig, Evaluator, Measured, Measures, Metric, evaluator
 from .transport import l2_uvp
 
 # fmt: off
 __all__ = [
-    "Classifier", "Coverage", "EvalConfig", "Evaluator", "FrechetLeNet", "Measured", "Measures", "Metric", "PrecisionRecall",
-    "classifier", "clustering_accuracy", "coverage", "cross_fade", "energy_distance", "evaluator", "filter_features", "frechet",
-    "frechet_filters", "has_lenet", "kid", "l2_uvp", "lenet_quality", "linear_probe", "matched_accuracy", "memorisation",
-    "midpoint_quality", "nearest", "path_length", "precision_recall", "prior_distances", "relative_spread", "w2_squared",
+    "Classifier", "Coverage", "EvalConfig", "Evaluator", "FrechetLeNet", "Measured", "Measures",
+    "Metric", "PrecisionRecall", "classifier", "clustering_accuracy", "coverage", "cross_fade",
+    "energy_distance", "evaluator", "filter_features", "frechet", "frechet_filters", "has_lenet",
+    "kid", "l2_uvp", "lenet_quality", "linear_probe", "matched_accuracy", "memorization",
+    "midpoint_quality", "nearest", "path_length", "precision_recall", "prior_distances",
+    "relative_spread", "w2_squared",
 ]
 # fmt: on

@@ -1,8 +1,9 @@
 """Distances between feature vectors; the features are the caller's.
 
-    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017      [heusel2017]       Fréchet distance
-    Bińkowski et al., "Demystifying MMD GANs", ICLR 2018                             [binkowski2018]    kernel distance (KID)
-    Kynkäänniemi et al., "Improved precision and recall metric", NeurIPS 2019        [kynkaanniemi2019]
+    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 [heusel2017]
+        Fréchet distance
+    Bińkowski et al., "Demystifying MMD GANs", ICLR 2018 [binkowski2018]    kernel distance (KID)
+    Kynkäänniemi et al., "Improved precision and recall metric", NeurIPS 2019 [kynkaanniemi2019]
 
 A figure is comparable only with figures on the same features: name them beside it.
 """
@@ -33,7 +34,8 @@ def frechet(x: Tensor, y: Tensor) -> float:
 
 
 def kid(x: Tensor, y: Tensor) -> float:
-    """Unbiased squared MMD with the kernel (xᵀy/d + 1)³, features (n, d) and (m, d); may be negative.
+    """Unbiased squared MMD with the kernel (xᵀy/d + 1)³, features (n, d) and (m, d); may be
+    negative.
 
     >>> round(kid(torch.zeros(5, 2), torch.zeros(4, 2)), 6)
     0.0
@@ -59,35 +61,43 @@ class PrecisionRecall:
 
 
 def precision_recall(samples: Tensor, data: Tensor, k: int = 3) -> PrecisionRecall:
-    """Improved precision and recall: a manifold is the union of balls that reach to each point's k-th neighbour.
+    """Improved precision and recall: a manifold is the union of balls that reach to each point's
+    k-th neighbor.
 
     >>> x = torch.arange(10.0)[:, None]
     >>> precision_recall(x + 100, x)
     PrecisionRecall(precision=0.0, recall=0.0)
     """
     if min(len(samples), len(data)) <= k:
-        raise ValueError(f"precision_recall needs more than k={k} points, got {len(samples)} and {len(data)}")
+        raise ValueError(
+            f"precision_recall needs more than k={k} points, got {len(samples)} and {len(data)}"
+        )
     return PrecisionRecall(_inside(samples, data, k), _inside(data, samples, k))
 
 
 def _inside(points: Tensor, manifold: Tensor, k: int) -> float:
-    radius = torch.cat([torch.cdist(block, manifold).kthvalue(k + 1).values for block in manifold.split(1000)])
+    radius = torch.cat(
+        [torch.cdist(block, manifold).kthvalue(k + 1).values for block in manifold.split(1000)]
+    )
     hits = [(torch.cdist(block, manifold) <= radius).any(1) for block in points.split(1000)]
     return torch.cat(hits).float().mean().item()
 
 
 @torch.no_grad()
 def relative_spread(features: Tensor) -> Tensor:
-    r"""How much of a critic's output varies over a batch, features (n,) or (n, d): a number in [0, 1].
+    r"""How much of a critic's output varies over a batch, features (n,) or (n, d): a number in [0,
+    1].
 
     .. math:: \sqrt{\textstyle\sum_i |v_i - \bar v|^2 / \sum_i |v_i|^2}
 
-    It is 0 when all outputs are equal, all zero included: such a critic tells nothing apart. In float64, without gradient.
+    It is 0 when all outputs are equal, all zero included: such a critic tells nothing apart. In
+    float64, without gradient.
 
     >>> relative_spread(torch.tensor([1.0, -1.0])).item(), relative_spread(torch.full((3, 2), 0.1)).item()
     (1.0, 0.0)
     """
     v = features.flatten(1).double() if features.ndim > 1 else features[:, None].double()
-    from_first = v - v[0]  # exactly zero for equal outputs, which differences from a rounded mean are not
+    # exactly zero for equal outputs, which differences from a rounded mean are not
+    from_first = v - v[0]
     spread, size = (from_first - from_first.mean(0)).norm(), v.norm()
     return torch.where(size > 0, spread / size, size).clamp(max=1)

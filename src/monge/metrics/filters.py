@@ -1,12 +1,17 @@
-r"""Interpretable features of natural pictures, for a Fréchet distance without downloads. It is not FID: compare it with itself.
+r"""Interpretable features of natural pictures, for a Fréchet distance without downloads.
 
-    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017         [heusel2017]    the distance
-    Freeman, Adelson, "The design and use of steerable filters", IEEE PAMI 1991         [freeman1991]   the filters
+It is not FID: compare it with itself.
 
-Of each picture, in luminance and two colour differences: the means of its upper, middle and lower third, the contrast, and at
-three scales the strength of edges, for luminance in four directions. Strengths are logarithms, so that a factor counts the same
-everywhere. A test split of tens of pictures is too small for the 2,048 features of a trained network; these are 30 for colour, 16
-for grey.
+    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 [heusel2017]    the
+        distance
+    Freeman, Adelson, "The design and use of steerable filters", IEEE PAMI 1991 [freeman1991]   the
+        filters
+
+Of each picture, in luminance and two color differences: the means of its upper, middle and lower
+third, the contrast, and at three scales the strength of edges, for luminance in four directions.
+Strengths are logarithms, so that a factor counts the same everywhere. A test split of tens of
+pictures is too small for the 2,048 features of a trained network; these are 30 for color, 16 for
+gray.
 """
 
 from __future__ import annotations
@@ -23,11 +28,17 @@ INVERSE = Metric("frechet_filters_inverse", "Fréchet of filters, inverse", 2, "
 
 _SCALES = 3
 _LEAST = 2 / 255  # a contrast below one step of 8 bits is none
-_OPPONENT = ((0.299, 0.587, 0.114), (0.5, -0.5, 0.0), (-0.25, -0.25, 0.5))  # luminance, red − green, blue − yellow
+# luminance, red − green, blue − yellow
+_OPPONENT = (
+    (0.299, 0.587, 0.114),
+    (0.5, -0.5, 0.0),
+    (-0.25, -0.25, 0.5),
+)
 
 
 def filter_features(pictures: Tensor) -> Tensor:
-    """Features (n, 30) of colour pictures (n, 3, h, w) in [−1, 1], (n, 16) of grey ones (n, 1, h, w); h and w at least 16.
+    """Features (n, 30) of color pictures (n, 3, h, w) in [−1, 1], (n, 16) of gray ones (n, 1, h,
+    w); h and w at least 16.
 
     Values outside [−1, 1] are clamped, as they are when a picture is shown.
 
@@ -35,7 +46,9 @@ def filter_features(pictures: Tensor) -> Tensor:
     torch.Size([5, 30])
     """
     if pictures.ndim != 4 or pictures.shape[1] not in (1, 3) or min(pictures.shape[2:]) < 16:
-        raise ValueError(f"expected pictures (n, 1 or 3, at least 16, at least 16), got {tuple(pictures.shape)}")
+        raise ValueError(
+            f"expected pictures (n, 1 or 3, at least 16, at least 16), got {tuple(pictures.shape)}"
+        )
     x = pictures.detach().float().clamp(-1, 1)
     if x.shape[1] == 3:
         x = torch.einsum("ij,njhw->nihw", x.new_tensor(_OPPONENT), x)
@@ -44,7 +57,10 @@ def filter_features(pictures: Tensor) -> Tensor:
     for scale in range(_SCALES):
         y = avg_pool2d(x, 2**scale)
         down, right = y[..., 1:, :-1] - y[..., :-1, :-1], y[..., :-1, 1:] - y[..., :-1, :-1]
-        features += [_strength(edge[:, :1]) for edge in (down, right, (down + right) / 2**0.5, (down - right) / 2**0.5)]
+        features += [
+            _strength(edge[:, :1])
+            for edge in (down, right, (down + right) / 2**0.5, (down - right) / 2**0.5)
+        ]
         if x.shape[1] == 3:
             features.append(_strength(torch.cat([down, right], 3)[:, 1:]))
     return torch.cat(features, 1)
@@ -53,8 +69,9 @@ def filter_features(pictures: Tensor) -> Tensor:
 def frechet_filters(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured:
     """Fréchet distance of `filter_features` between samples and held-out pictures, with its floor.
 
-    The features are divided by their standard deviations over ``held_out``. The floor is the distance of as many of the
-    ``reference`` pictures, real and disjoint from the held-out ones, as there are samples: a few are far from the distribution.
+    The features are divided by their standard deviations over ``held_out``. The floor is the
+    distance of as many of the ``reference`` pictures, real and disjoint from the held-out ones, as
+    there are samples: a few are far from the distribution.
 
     >>> g = torch.Generator().manual_seed(0)
     >>> x, y, z = torch.rand(3, 100, 3, 16, 16, generator=g) - 0.5

@@ -1,7 +1,9 @@
-"""Whether what lies between two pictures looks real: judged by the LeNet, beside a cross-fade of their pixels.
+"""Whether what lies between two pictures looks real: judged by the LeNet, beside a cross-fade of
+their pixels.
 
-Berthelot et al. [berthelot2019] ask that an interpolation looks like data at every point and changes its meaning smoothly. They
-measure both where the true interpolation is known; for real data a classifier's features stand in for it.
+Berthelot et al. [berthelot2019] ask that an interpolation looks like data at every point and
+changes its meaning smoothly. They measure both where the true interpolation is known; for real data
+a classifier's features stand in for it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,24 @@ from .lenet import classifier
 from .spec import Measured, Measures, Metric
 
 if TYPE_CHECKING:
-    from monge.data import FiniteSource
+    from monge.data import FiniteDataset
 
-CONFIDENCE = Metric("confidence_midpoint", "confidence in midpoints", 3, "high", stem="confidence", table="their confidence")
-FRECHET = Metric("frechet_lenet_midpoint", "Fréchet-LeNet of midpoints", 1, "low", stem="frechet_lenet", table="midpoints")
+CONFIDENCE = Metric(
+    "confidence_midpoint",
+    "confidence in midpoints",
+    3,
+    "high",
+    stem="confidence",
+    table="their confidence",
+)
+FRECHET = Metric(
+    "frechet_lenet_midpoint",
+    "Fréchet-LeNet of midpoints",
+    1,
+    "low",
+    stem="frechet_lenet",
+    table="midpoints",
+)
 PATH_LENGTH = Metric("path_length", "length of paths, in chords", 3, "low")
 MIDPOINTS = (FRECHET, CONFIDENCE, PATH_LENGTH)
 
@@ -29,7 +45,8 @@ def path_length(features: Tensor) -> float:
 
     .. math:: \sum_j |\varphi_{j+1} - \varphi_j| \,/\, |\varphi_{k-1} - \varphi_0|
 
-    It is 1 for straight paths and never less. Paths whose ends coincide have no chord and are left out; nan if all are.
+    It is 1 for straight paths and never less. Paths whose ends coincide have no chord and are left
+    out; nan if all are.
 
     >>> path_length(torch.tensor([[[0.0, 0.0], [0.0, 3.0], [4.0, 3.0]]]))
     1.4
@@ -49,16 +66,20 @@ def cross_fade(first: Tensor, last: Tensor, n: int) -> Tensor:
     return (1 - t) * first[:, None] + t * last[:, None]
 
 
-def midpoint_quality(source: FiniteSource, midpoints: Tensor, first: Tensor, last: Tensor, paths: Tensor) -> Measures:
-    """`MIDPOINTS`: confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in the LeNet's features.
+def midpoint_quality(
+    dataset: FiniteDataset, midpoints: Tensor, first: Tensor, last: Tensor, paths: Tensor
+) -> Measures:
+    """`MIDPOINTS`: confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in
+    the LeNet's features.
 
-    Each stands beside that of a cross-fade of the pixels, the confidence also beside that of held-out pictures. Confidence is the
-    mean of the greatest class probability. ``source`` are data that `has_lenet`; Fréchet distances are to its held-out part.
-    ``midpoints`` are decoded half-way between the codes of the pictures ``first`` and ``last``, (n, 1, 28, 28) each; ``paths``
-    (m, k, 1, 28, 28) are whole interpolations, ends included, of the first m pairs.
+    Each stands beside that of a cross-fade of the pixels, the confidence also beside that of
+    held-out pictures. Confidence is the mean of the greatest class probability. ``source`` are data
+    that `has_lenet`; Fréchet distances are to its held-out part. ``midpoints`` are decoded half-way
+    between the codes of the pictures ``first`` and ``last``, (n, 1, 28, 28) each; ``paths`` (m, k,
+    1, 28, 28) are whole interpolations, ends included, of the first m pairs.
     """
-    lenet = classifier(source)
-    data, data_classes = lenet(source.held_out(len(midpoints)))
+    lenet = classifier(dataset)
+    data, data_classes = lenet(dataset.held_out(len(midpoints)))
     m, k = paths.shape[:2]
 
     def judged(middle: Tensor, path: Tensor) -> tuple[float, float, float]:
@@ -66,7 +87,11 @@ def midpoint_quality(source: FiniteSource, midpoints: Tensor, first: Tensor, las
         length = path_length(lenet(path.flatten(0, 1))[0].unflatten(0, (m, k)))
         return frechet(features, data), classes.amax(1).mean().item(), length
 
-    ours, faded = judged(midpoints, paths), judged((first + last) / 2, cross_fade(first[:m], last[:m], k))
+    ours = judged(midpoints, paths)
+    faded = judged((first + last) / 2, cross_fade(first[:m], last[:m], k))
     beside = [{"crossfade": value} for value in faded]
     beside[MIDPOINTS.index(CONFIDENCE)]["data"] = data_classes.amax(1).mean().item()
-    return {metric: Measured(value, beside=other) for metric, value, other in zip(MIDPOINTS, ours, beside, strict=True)}
+    return {
+        metric: Measured(value, beside=other)
+        for metric, value, other in zip(MIDPOINTS, ours, beside, strict=True)
+    }

@@ -1,9 +1,10 @@
 """A LeNet trained here on the labels, whose 84 features replace Inception's for digits and clothes.
 
-    LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998    [lecun1998]
+    LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998
+        [lecun1998]
 
-Its weights are cached with their sha256 and trained anew when the file does not agree. Figures carry "LeNet" in their
-names and the weights' digest beside them; they are not FID.
+Its weights are cached with their sha256 and trained anew when the file does not agree. Figures
+carry "LeNet" in their names and the weights' digest beside them; they are not FID.
 """
 
 from __future__ import annotations
@@ -21,47 +22,73 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from monge.errors import MongeError
-from monge.rng import generator
+from monge.rng import rng
 
 from .features import frechet, kid, precision_recall
 from .spec import Measured, Measures, Metric
 
 if TYPE_CHECKING:
-    from monge.data import FiniteSource
+    from monge.data import FiniteDataset
 
 _FLOOR = (("floor", "its floor", 1),)
-FRECHET = Metric("frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=_FLOOR, headline=True)
+FRECHET = Metric(
+    "frechet_lenet", "Fréchet-LeNet", 1, "low", table="Fréchet-LeNet", beside=_FLOOR, headline=True
+)
 KID = Metric("kid_lenet", "KID-LeNet", 2, "low", table="KID-LeNet")
 PRECISION = Metric("precision_lenet", "precision", 3, "high", table="precision")
 RECALL = Metric("recall_lenet", "recall", 3, "high", table="recall")
 CONFIDENCE = Metric("confidence", "mean confidence", 3, "high", table="confidence")
-SMALLEST_CLASS = Metric("smallest_class", "smallest class", 1, "high", "%", 100, table="smallest class, %")
+SMALLEST_CLASS = Metric(
+    "smallest_class", "smallest class", 1, "high", "%", 100, table="smallest class, %"
+)
 LARGEST_CLASS = Metric("largest_class", "largest class", 1, None, "%", 100)
 CLASS_SHARES = Metric("class_shares", "shares of the classes", brief=False)
 ACCURACY = Metric("lenet_accuracy", "accuracy of the LeNet", 4, brief=False)
 SHA256 = Metric("lenet_sha256", "sha256 of the LeNet", brief=False)
-QUALITY = (FRECHET, KID, PRECISION, RECALL, CONFIDENCE, SMALLEST_CLASS, LARGEST_CLASS, CLASS_SHARES, ACCURACY, SHA256)
-OF_RECONSTRUCTIONS = Metric("frechet_lenet_reconstruction", "Fréchet-LeNet of reconstructions", 1, "low")
-CONFIDENCE_OF_RECONSTRUCTIONS = Metric("confidence_reconstruction", "confidence in reconstructions", 3, "high", brief=False)
-OF_FITTED = Metric("frechet_lenet_baseline", "Fréchet-LeNet of a decoded Gaussian fitted to the codes", 1, "low")
+QUALITY = (
+    FRECHET,
+    KID,
+    PRECISION,
+    RECALL,
+    CONFIDENCE,
+    SMALLEST_CLASS,
+    LARGEST_CLASS,
+    CLASS_SHARES,
+    ACCURACY,
+    SHA256,
+)
+OF_RECONSTRUCTIONS = Metric(
+    "frechet_lenet_reconstruction", "Fréchet-LeNet of reconstructions", 1, "low"
+)
+CONFIDENCE_OF_RECONSTRUCTIONS = Metric(
+    "confidence_reconstruction", "confidence in reconstructions", 3, "high", brief=False
+)
+OF_FITTED = Metric(
+    "frechet_lenet_baseline", "Fréchet-LeNet of a decoded Gaussian fitted to the codes", 1, "low"
+)
 
 DATA_SETS = ("mnist", "fashion_mnist")
 _VERSION, _EPOCHS, _BATCH, _LR = 1, 8, 128, 4e-3
-_FEWEST = 4  # pictures: precision and recall look at third neighbours
+_FEWEST = 4  # pictures: precision and recall look at third neighbors
 
 
-def has_lenet(source: Any) -> bool:
-    """Whether the LeNet's figures fit the data: a data set it is meant for, whole enough to be classified and compared.
+def has_lenet(dataset: Any) -> bool:
+    """Whether the LeNet's figures fit the data: a data set it is meant for, whole enough to be
+    classified and compared.
 
-    A file of the same name has no labels, and below four pictures neither covariance nor neighbours exist.
+    A file of the same name has no labels, and below four pictures neither covariance nor neighbors
+    exist.
 
     >>> from monge.data import load
     >>> has_lenet(load("digits"))
     False
     """
-    if source.name not in DATA_SETS or getattr(source, "labels", None) is None:
+    if dataset.name not in DATA_SETS or getattr(dataset, "labels", None) is None:
         return False
-    return source.shape == (1, 28, 28) and min(len(source.train_indices), len(source.held_out_indices)) >= _FEWEST
+    return (
+        dataset.shape == (1, 28, 28)
+        and min(len(dataset.train_indices), len(dataset.held_out_indices)) >= _FEWEST
+    )
 
 
 class LeNet(nn.Module):
@@ -104,50 +131,58 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MONGE_CACHE") or Path.home() / ".cache" / "monge").expanduser()
 
 
-def classifier(source: FiniteSource, *, epochs: int = _EPOCHS, seed: int = 0, cache: Path | None = None) -> Classifier:
-    """Return the LeNet for a labelled data set of 28×28 pictures, trained on first use (under a minute for MNIST)."""
-    if source.shape != (1, 28, 28):
-        raise MongeError(f"the LeNet takes pictures of shape (1, 28, 28), data '{source.name}' has {source.shape}")
-    if source.labels is None:
-        raise MongeError(f"the LeNet needs labels, data '{source.name}' has none")
+def classifier(
+    dataset: FiniteDataset, *, epochs: int = _EPOCHS, seed: int = 0, cache: Path | None = None
+) -> Classifier:
+    """Return the LeNet for a labeled data set of 28×28 pictures, trained on first use (under a
+    minute for MNIST).
+    """
+    if dataset.shape != (1, 28, 28):
+        raise MongeError(
+            f"the LeNet takes pictures of shape (1, 28, 28), data '{dataset.name}' has "
+            f"{dataset.shape}"
+        )
+    if dataset.labels is None:
+        raise MongeError(f"the LeNet needs labels, data '{dataset.name}' has none")
     trained = f"v{_VERSION}-e{epochs}" + (f"-s{seed}" if seed else "")
-    labels = hashlib.sha256(source.labels[source.train_indices].numpy().tobytes()).hexdigest()[:8]  # a subset has its own LeNet
-    path = (cache or cache_folder()) / f"lenet-{source.name}-{trained}-{labels}.safetensors"
+    # a subset has its own LeNet
+    labels = hashlib.sha256(dataset.labels[dataset.train_indices].numpy().tobytes()).hexdigest()[:8]
+    path = (cache or cache_folder()) / f"lenet-{dataset.name}-{trained}-{labels}.safetensors"
     seal = path.with_suffix(".sha256")
     if path.is_file() and seal.is_file():
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() == seal.read_text().strip():
-            return _ready(content, source)
+            return _ready(content, dataset)
         tqdm.write(f"{path} does not match its checksum: training the LeNet anew")
-    content = save(_train(source, epochs, seed).state_dict())
+    content = save(_train(dataset, epochs, seed).state_dict())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_bytes(content)
     partial.replace(path)
     seal.write_text(hashlib.sha256(content).hexdigest() + "\n")
-    return _ready(content, source)
+    return _ready(content, dataset)
 
 
-def _ready(content: bytes, source: FiniteSource) -> Classifier:
+def _ready(content: bytes, dataset: FiniteDataset) -> Classifier:
     net = LeNet()
     net.load_state_dict(load(content))
     net.eval().requires_grad_(False)
-    x, y = source.labelled("held_out")
+    x, y = dataset.labeled("held_out")
     accuracy = (net(x).argmax(1) == y).float().mean().item()
     return Classifier(net, accuracy, hashlib.sha256(content).hexdigest())
 
 
 @torch.enable_grad()
-def _train(source: FiniteSource, epochs: int, seed: int) -> LeNet:
-    x, y = source.labelled("train")
+def _train(dataset: FiniteDataset, epochs: int, seed: int) -> LeNet:
+    x, y = dataset.labeled("train")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = LeNet()
     optimizer = torch.optim.Adam(net.parameters(), lr=_LR)
     steps = max(1, len(x) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, epochs * steps)
-    for epoch in tqdm(range(epochs), desc=f"LeNet on {source.name}"):
-        order = torch.randperm(len(x), generator=generator(seed, epoch))
+    for epoch in tqdm(range(epochs), desc=f"LeNet on {dataset.name}"):
+        order = torch.randperm(len(x), generator=rng(seed, epoch))
         for chosen in order.split(_BATCH)[:steps]:
             loss = nn.functional.cross_entropy(net(x[chosen]), y[chosen])
             optimizer.zero_grad()
@@ -158,36 +193,40 @@ def _train(source: FiniteSource, epochs: int, seed: int) -> LeNet:
 
 
 class FrechetLeNet:
-    """Fréchet-LeNet of pictures (n, 1, 28, 28) to the held-out data, whose features are computed once.
+    """Fréchet-LeNet of pictures (n, 1, 28, 28) to the held-out data, whose features are computed
+    once.
 
-    Trains the LeNet on first use. Values for different numbers of pictures do not compare: few samples read high.
+    Trains the LeNet on first use. Values for different numbers of pictures do not compare: few
+    samples read high.
     """
 
-    def __init__(self, source: FiniteSource, n: int = 10_000) -> None:
-        self.lenet = classifier(source)
-        self.data, _ = self.lenet(source.held_out(n))
+    def __init__(self, dataset: FiniteDataset, n: int = 10_000) -> None:
+        self.lenet = classifier(dataset)
+        self.data, _ = self.lenet(dataset.held_out(n))
 
     def __call__(self, samples: Tensor) -> float:
         return frechet(self.lenet(samples)[0], self.data)
 
 
 @lru_cache(maxsize=2)
-def frechet_lenet(source: FiniteSource) -> FrechetLeNet:
+def frechet_lenet(dataset: FiniteDataset) -> FrechetLeNet:
     """The Fréchet-LeNet to a data set, kept between calls."""
-    return FrechetLeNet(source)
+    return FrechetLeNet(dataset)
 
 
-def lenet_quality(samples: Tensor, source: FiniteSource) -> Measures:
-    """`QUALITY`: Fréchet-LeNet, KID-LeNet, precision, recall, class shares and confidence of pictures (n, 1, 28, 28).
+def lenet_quality(samples: Tensor, dataset: FiniteDataset) -> Measures:
+    """`QUALITY`: Fréchet-LeNet, KID-LeNet, precision, recall, class shares and confidence of
+    pictures (n, 1, 28, 28).
 
-    The floor is training data against held-out data. Beside the Fréchet distance is that of one Gaussian fitted to the pixels.
+    The floor is training data against held-out data. Beside the Fréchet distance is that of one
+    Gaussian fitted to the pixels.
     """
-    lenet = classifier(source)
+    lenet = classifier(dataset)
     n = len(samples)
-    data, _ = lenet(source.held_out(n))
-    train, _ = lenet(source.train(n))
+    data, _ = lenet(dataset.held_out(n))
+    train, _ = lenet(dataset.train(n))
     features, probabilities = lenet(samples)
-    baseline, _ = lenet(pixel_gaussian(source.train(60_000), n))
+    baseline, _ = lenet(pixel_gaussian(dataset.train(60_000), n))
     inside = precision_recall(features[:5000], data[:5000])
     shares = torch.bincount(probabilities.argmax(1), minlength=10) / n
     gaussian = {"pixel_gaussian": frechet(baseline, data)}
@@ -209,6 +248,6 @@ def pixel_gaussian(pictures: Tensor, n: int, seed: int = 0) -> Tensor:
     """Draw n pictures from one Gaussian fitted to the pixels, clipped to [−1, 1]."""
     flat = pictures.flatten(1).double()
     values, vectors = torch.linalg.eigh(torch.cov(flat.T))
-    z = torch.randn(n, flat.shape[1], generator=generator(seed), dtype=torch.float64)
+    z = torch.randn(n, flat.shape[1], generator=rng(seed), dtype=torch.float64)
     drawn = flat.mean(0) + (z * values.clamp_min(0).sqrt()) @ vectors.T
     return drawn.clamp(-1, 1).reshape(n, *pictures.shape[1:]).float()

@@ -1,7 +1,8 @@
 """Distances between samples, each beside the floor that the same number of data samples reaches.
 
-A finite sample of the data is not at distance 0 from another. The floor is measured with the same sizes and the same
-held-out sample as the figure, because on a 2-D mixture it moves by a tenth from draw to draw.
+A finite sample of the data is not at distance 0 from another. The floor is measured with the same
+sizes and the same held-out sample as the figure, because on a 2-D mixture it moves by a tenth from
+draw to draw.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ ON_MODES = Metric("share_within_3_sigma", "within 3σ", 1, "high", "%", 100, tab
 
 
 def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured:
-    """Exact W₂² of samples to held-out data, with its floor: W₂² of reference data to the same held-out data.
+    """Exact W₂² of samples to held-out data, with its floor: W₂² of reference data to the same
+    held-out data.
 
-    All are (n, ...); pictures are flattened. ``reference`` and ``held_out`` must be disjoint draws of the data.
+    All are (n, ...); pictures are flattened. ``reference`` and ``held_out`` must be disjoint draws
+    of the data.
 
     >>> x = torch.zeros(4, 2)
     >>> round(w2_squared(x + 1, x, x + 0.5).ratio, 6)
@@ -35,9 +38,11 @@ def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured
 
 
 def energy_distance(samples: Tensor, held_out: Tensor) -> float:
-    """Unbiased energy distance of samples to held-out data, (n, ...) each: 0 in the mean when the distributions are equal.
+    """Unbiased energy distance of samples to held-out data, (n, ...) each: 0 in the mean when the
+    distributions are equal.
 
-    A single point has no distance to another of its kind: with one held-out datum the value is the biased one.
+    A single point has no distance to another of its kind: with one held-out datum the value is the
+    biased one.
 
     >>> round(energy_distance(torch.zeros(3, 2), torch.ones(4, 2)), 4)
     2.8284
@@ -55,17 +60,20 @@ class Coverage:
     share: float
 
 
-def coverage(samples: Tensor, centres: Tensor, sigma: float, *, radius: float = 3.0, quorum: float = 0.2) -> Coverage:
+def coverage(
+    samples: Tensor, centers: Tensor, sigma: float, *, radius: float = 3.0, quorum: float = 0.2
+) -> Coverage:
     """Mode coverage of a mixture of equal Gaussians.
 
-    A sample is on a mode when it lies within ``radius``·sigma of the nearest centre; ``share`` is the part of samples that
-    are. A mode is found when it holds at least ``quorum`` of its fair part of *all* samples, n/k.
+    A sample is on a mode when it lies within ``radius``·sigma of the nearest center; ``share`` is
+    the part of samples that are. A mode is found when it holds at least ``quorum`` of its fair part
+    of *all* samples, n/k.
 
     >>> coverage(torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]]), torch.tensor([[0.0, 0.0], [9.0, 9.0]]), 0.1)
     Coverage(modes=1, total=2, share=0.6666666865348816)
     """
-    distance, mode = torch.cdist(samples, centres.to(samples)).min(1)
+    distance, mode = torch.cdist(samples, centers.to(samples)).min(1)
     near = distance <= radius * sigma
-    counts = torch.bincount(mode[near], minlength=len(centres))
-    found = int((counts >= quorum * len(samples) / len(centres)).sum())
-    return Coverage(found, len(centres), near.float().mean().item())
+    counts = torch.bincount(mode[near], minlength=len(centers))
+    found = int((counts >= quorum * len(samples) / len(centers)).sum())
+    return Coverage(found, len(centers), near.float().mean().item())

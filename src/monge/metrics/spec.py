@@ -1,8 +1,10 @@
-"""What a metric is: one number with a name, a title and decimals, written the same way wherever it is shown.
+"""What a metric is: one number with a name, a title and decimals, written the same way wherever it
+is shown.
 
-A `Metric` says how a number is called in ``metrics.json`` and how it is written everywhere else: on the terminal, in a report,
-in the table of a comparison, in the README. `Measured` holds the number itself beside its floor, which is what the same number
-of real samples reaches. An `Evaluator` measures some metrics of a method on a data set.
+A `Metric` says how a number is called in ``metrics.json`` and how it is written everywhere else: on
+the terminal, in a report, in the table of a comparison, in the README. `Measured` holds the number
+itself beside its floor, which is what the same number of real samples reaches. An `Evaluator`
+measures some metrics of a method on a data set.
 """
 
 from __future__ import annotations
@@ -35,14 +37,17 @@ class EvalConfig(Frozen):
 class Metric:
     """The name of a number and the way it is written.
 
-    ``key`` is its name in ``metrics.json``, ``title`` its name for people, and ``better`` the end that is better, if either. The
-    number is shown times ``scale``, with ``decimals`` (four significant digits when None), and followed by its ``unit``; with
-    ``"%"`` a share is shown as 100 times itself. ``ratio`` is the key of the number over its floor, which tables then show in
-    place of the number; ``stem`` is what the keys of floor and references begin with, where it is not ``key``.
+    ``key`` is its name in ``metrics.json``, ``title`` its name for people, and ``better`` the end
+    that is better, if either. The number is shown times ``scale``, with ``decimals`` (four
+    significant digits when None), and followed by its ``unit``; with ``"%"`` a share is shown as
+    100 times itself. ``ratio`` is the key of the number over its floor, which tables then show in
+    place of the number; ``stem`` is what the keys of floor and references begin with, where it is
+    not ``key``.
 
-    ``table`` is the head of its column in the table of a comparison; no column when None. ``beside`` are further columns: the
-    reference of `Measured.beside` (or ``"floor"``), the head of its column, and its decimals. ``headline`` says whether it is the
-    one number to write below a picture of samples, ``brief`` whether it is printed at the end of a run; reports show all.
+    ``table`` is the head of its column in the table of a comparison; no column when None.
+    ``beside`` are further columns: the reference of `Measured.beside` (or ``"floor"``), the head of
+    its column, and its decimals. ``headline`` says whether it is the one number to write below a
+    picture of samples, ``brief`` whether it is printed at the end of a run; reports show all.
 
     >>> share = Metric("share_within_3_sigma", "within 3σ", 1, "high", unit="%", scale=100)
     >>> share.text(0.987)
@@ -107,12 +112,20 @@ def mean(measured: Iterable[Measured]) -> Measured:
     Measured(value=2.0, floor=2.0, beside={})
     """
     draws = list(measured)
-    floor = None if draws[0].floor is None else average(m.floor for m in draws if m.floor is not None)
-    return Measured(average(m.value for m in draws), floor, {k: average(m.beside[k] for m in draws) for k in draws[0].beside})
+    floor = (
+        None if draws[0].floor is None else average(m.floor for m in draws if m.floor is not None)
+    )
+    return Measured(
+        average(m.value for m in draws),
+        floor,
+        {k: average(m.beside[k] for m in draws) for k in draws[0].beside},
+    )
 
 
 def flat(measures: Mapping[Metric, Measured]) -> dict[str, Any]:
-    """What ``metrics.json`` holds: every number under its key. Those that are not finite are left out: JSON has no word for them.
+    """What ``metrics.json`` holds: every number under its key.
+
+    Those that are not finite are left out: JSON has no word for them.
 
     >>> flat({Metric("w2_squared", "W₂²", ratio="w2_ratio"): Measured(3.0, 2.0), Metric("m", "m"): Measured(float("nan"))})
     {'w2_squared': 3.0, 'w2_squared_floor': 2.0, 'w2_ratio': 1.5}
@@ -134,7 +147,11 @@ def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
     >>> finite({"ratio": float("inf"), "value": 0.0, "name": "x"})
     {'value': 0.0, 'name': 'x'}
     """
-    return {name: value for name, value in numbers.items() if not isinstance(value, float) or isfinite(value)}
+    return {
+        name: value
+        for name, value in numbers.items()
+        if not isinstance(value, float) or isfinite(value)
+    }
 
 
 def sentence(metric: Metric, measured: Measured) -> str:
@@ -157,7 +174,9 @@ def sentence(metric: Metric, measured: Measured) -> str:
 
 def references(metric: Metric, measured: Measured) -> list[str]:
     """What stands beside the number, each with its name."""
-    return [f"{name.replace('_', ' ')} {metric.text(value)}" for name, value in measured.beside.items()]
+    return [
+        f"{name.replace('_', ' ')} {metric.text(value)}" for name, value in measured.beside.items()
+    ]
 
 
 When = Literal["end", "log"]
@@ -167,8 +186,9 @@ When = Literal["end", "log"]
 class Evaluator:
     """Measures some metrics of a subject, a method on a data set; see `monge.data.Subject`.
 
-    ``metrics`` are all that it may measure, in the order in which tables show them. ``measure`` maps a subject to `Measures`,
-    empty where the subject has nothing of the kind, ``when`` the run ends, or with every line of the log, which must be cheap.
+    ``metrics`` are all that it may measure, in the order in which tables show them. ``measure``
+    maps a subject to `Measures`, empty where the subject has nothing of the kind, ``when`` the run
+    ends, or with every line of the log, which must be cheap.
     """
 
     metrics: tuple[Metric, ...]
@@ -179,6 +199,8 @@ class Evaluator:
         return self.measure(subject)
 
 
-def evaluator(*metrics: Metric, when: tuple[When, ...] = ("end",)) -> Callable[[Callable[[Any], Measures]], Evaluator]:
+def evaluator(
+    *metrics: Metric, when: tuple[When, ...] = ("end",)
+) -> Callable[[Callable[[Any], Measures]], Evaluator]:
     """Make an `Evaluator` of a function."""
     return lambda measure: Evaluator(metrics, measure, when)

@@ -1,13 +1,15 @@
-"""A synthesiser in the manner of the NES's sound chip: two pulse waves, a triangle wave and noise.
+"""A synthesizer in the manner of the NES's sound chip: two pulse waves, a triangle wave and noise.
 
-    Välimäki, Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal Processing Magazine, 2007
-    [valimaki2007]
+    Välimäki, Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal
+    Processing Magazine, 2007 [valimaki2007]
 
-A pulse wave of frequency f and duty δ is naive except within one sample of its two edges, where a polynomial of second order
-replaces the step and with it most of what would alias. All waves are made at twice the sample rate and filtered. Noise is the
-chip's 15-bit shift register, clocked by one of sixteen periods and averaged over each sample.
+A pulse wave of frequency f and duty δ is naive except within one sample of its two edges, where a
+polynomial of second order replaces the step and with it most of what would alias. All waves are
+made at twice the sample rate and filtered. Noise is the chip's 15-bit shift register, clocked by
+one of sixteen periods and averaged over each sample.
 
-Phases run on through note changes and rests, and every loudness is smoothed over 5 ms, so nothing clicks.
+Phases run on through note changes and rests, and every loudness is smoothed over 5 ms, so nothing
+clicks.
 """
 
 from __future__ import annotations
@@ -28,11 +30,41 @@ SAMPLE_RATE = 44_100
 DUTIES = (0.125, 0.25, 0.5)
 
 _CLOCK = 1_789_773  # of the chip, Hz
-_PERIODS = (4, 8, 16, 32, 64, 96, 128, 160, 202, 254, 380, 508, 762, 1016, 2034, 4068)  # of the register, in clocks
-_SHARES = (0.2, 0.2, 0.25, 0.16)  # of the voices at full loudness; not 1 in all, for the filter overshoots
+# of the register, in clocks
+_PERIODS = (
+    4,
+    8,
+    16,
+    32,
+    64,
+    96,
+    128,
+    160,
+    202,
+    254,
+    380,
+    508,
+    762,
+    1016,
+    2034,
+    4068,
+)
+# of the voices at full loudness; not 1 in all, for the filter overshoots
+_SHARES = (
+    0.2,
+    0.2,
+    0.25,
+    0.16,
+)
 _FINER = 2  # waves are made at so many times the sample rate
 _SMOOTH = 0.005  # seconds
-_DECAY = ((0.35, 0.2), (0.35, 0.2), (0.8, 0.2), (0.0, 0.08))  # loudness that stays, and seconds in which the rest falls by e
+# loudness that stays, and seconds in which the rest falls by e
+_DECAY = (
+    (0.35, 0.2),
+    (0.35, 0.2),
+    (0.8, 0.2),
+    (0.0, 0.08),
+)
 _LOUDEST = 15  # velocity
 
 Audio = NDArray[np.float32]
@@ -40,21 +72,22 @@ _Row = NDArray[np.float64]
 
 
 def render(
-    score: ArrayLike, rate: float = RATE, sample_rate: int = SAMPLE_RATE, velocity: ArrayLike | None = None,
+    piano_roll: ArrayLike, rate: float = RATE, sample_rate: int = SAMPLE_RATE, velocity: ArrayLike | None = None,
     duty: tuple[float, float] = (0.5, 0.25),
 ) -> Audio:  # fmt: skip
-    """Play a score: mono audio of round(frames · sample_rate / rate) numbers in [−1, 1].
+    """Play a piano roll: mono audio of round(frames · sample_rate / rate) numbers in [−1, 1].
 
-    The score (frames, 4) has the classes of P1, P2, TR and NO as in `monge.music.rolls`, 0 for silence, k for the MIDI pitch
-    k + 20 or the noise type, at ``rate`` frames a second. ``sample_rate`` is the audio's in Hz, from 8,000 on. ``velocity``
-    (frames, 4) is the loudness 0…15 of each frame; the triangle has none, and by default each note begins at full loudness and
+    The piano roll (frames, 4) has the classes of P1, P2, TR and NO as in `monge.music.rolls`, 0 for
+    silence, k for the MIDI pitch k + 20 or the noise type, at ``rate`` frames a second.
+    ``sample_rate`` is the audio's in Hz, from 8,000 on. ``velocity`` (frames, 4) is the loudness
+    0…15 of each frame; the triangle has none, and by default each note begins at full loudness and
     decays. ``duty`` is that of the two pulse waves, 0.125, 0.25 or 0.5.
 
     >>> audio = render(np.full((24, 4), [49, 0, 0, 0]))  # A4 for one second
     >>> audio.shape, int(np.abs(np.fft.rfft(audio)).argmax())
     ((44100,), 440)
     """
-    classes, loud = _checked(score, rate, sample_rate, velocity, duty)
+    classes, loud = _checked(piano_roll, rate, sample_rate, velocity, duty)
     fine = _FINER * sample_rate
     n = round(len(classes) * sample_rate / rate) * _FINER
     frame = np.minimum((np.arange(n) * (rate / fine)).astype(int), len(classes) - 1)
@@ -85,43 +118,70 @@ def write_wav(path: str | Path, audio: ArrayLike, sample_rate: int = SAMPLE_RATE
 
 def _check_sample_rate(sample_rate: int) -> None:
     if not 8000 <= sample_rate <= 384_000:
-        raise MongeError(f"sample_rate must be from 8000 to 384000 Hz, got {sample_rate}: 44100 is usual")
+        raise MongeError(
+            f"sample_rate must be from 8000 to 384000 Hz, got {sample_rate}: 44100 is usual"
+        )
 
 
 def _checked(
-    score: ArrayLike, rate: float, sample_rate: int, velocity: ArrayLike | None, duty: tuple[float, float]
+    piano_roll: ArrayLike,
+    rate: float,
+    sample_rate: int,
+    velocity: ArrayLike | None,
+    duty: tuple[float, float],
 ) -> tuple[NDArray[np.int64], _Row | None]:
     _check_sample_rate(sample_rate)
     if not 0 < rate <= sample_rate:
         raise MongeError(f"rate must be a positive number of frames a second, got {rate}")
     if any(d not in DUTIES for d in duty):
         raise MongeError(f"duty must hold two of {', '.join(map(str, DUTIES))}, got {duty}")
-    classes = np.asarray(score)
+    classes = np.asarray(piano_roll)
     if classes.ndim != 2 or classes.shape[1] != len(VOICES) or not len(classes):
-        raise MongeError(f"a score to play is (frames, {len(VOICES)}) with at least one frame, got {classes.shape}")
+        raise MongeError(
+            f"a piano roll to play is (frames, {len(VOICES)}) with at least one frame, got "
+            f"{classes.shape}"
+        )
     if classes.min() < 0 or classes[:, :3].max() > 88 or classes[:, 3].max() > NOISES:
-        raise MongeError(f"classes must be from 0 to 88, of the noise voice to {NOISES}, got {classes.min()} to {classes.max()}")
+        raise MongeError(
+            f"classes must be from 0 to 88, of the noise voice to {NOISES}, got {classes.min()} to "
+            f"{classes.max()}"
+        )
     if velocity is None:
         return classes.astype(np.int64), None
     loud = np.asarray(velocity, np.float64)
     if loud.shape != classes.shape or loud.min() < 0 or loud.max() > _LOUDEST:
-        raise MongeError(f"velocity must be {classes.shape} like the score and from 0 to {_LOUDEST}, got {loud.shape}")
+        raise MongeError(
+            f"velocity must be {classes.shape} like the piano roll and from 0 to {_LOUDEST}, got "
+            f"{loud.shape}"
+        )
     return classes.astype(np.int64), loud / _LOUDEST
 
 
 def _held(notes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """In rests, the class before the rest: a note that fades keeps its pitch. Before the first note, that one's."""
+    """In rests, the class before the rest: a note that fades keeps its pitch.
+
+    Before the first note, that one's.
+    """
     at = np.maximum.accumulate(np.where(notes > 0, np.arange(len(notes)), -1))
     return notes[np.where(at < 0, np.flatnonzero(notes)[0], at)]
 
 
 def _level(
-    notes: NDArray[np.int64], loud: _Row | None, voice: int, frame: NDArray[np.int64], rate: float, sample_rate: int
+    notes: NDArray[np.int64],
+    loud: _Row | None,
+    voice: int,
+    frame: NDArray[np.int64],
+    rate: float,
+    sample_rate: int,
 ) -> _Row:
-    """Loudness of each sample: of a note its decay or its velocity, smoothed, and 0 at both ends of the audio."""
+    """Loudness of each sample: of a note its decay or its velocity, smoothed, and 0 at both ends of
+    the audio.
+    """
     sounding = (notes > 0)[frame]
     if loud is None or VOICES[voice] == "TR":
-        begins = np.maximum.accumulate(np.where(np.diff(notes, prepend=-1) != 0, np.arange(len(notes)), 0))
+        begins = np.maximum.accumulate(
+            np.where(np.diff(notes, prepend=-1) != 0, np.arange(len(notes)), 0)
+        )
         since = np.arange(len(frame)) / sample_rate - begins[frame] / rate
         stays, fall = _DECAY[voice]
         level = stays + (1 - stays) * np.exp(-since.clip(0) / fall)
@@ -142,12 +202,18 @@ def _phase(step: _Row) -> _Row:
 def _pulse(step: _Row, duty: float) -> _Row:
     """Without a mean, and no higher than 1 either way."""
     phase = _phase(step)
-    naive = np.where(phase < duty, 1.0, -1.0) + _edge(phase, step) - _edge(np.mod(phase - duty, 1), step)
+    naive = (
+        np.where(phase < duty, 1.0, -1.0)
+        + _edge(phase, step)
+        - _edge(np.mod(phase - duty, 1), step)
+    )
     return (naive - (2 * duty - 1)) / (2 - 2 * duty)
 
 
 def _edge(phase: _Row, step: _Row) -> _Row:
-    """What rounds off a step from −1 to 1 at phase 0 [valimaki2007]; zero but for one sample on either side."""
+    """What rounds off a step from −1 to 1 at phase 0 [valimaki2007]; zero but for one sample on
+    either side.
+    """
     after, before = phase / step, (phase - 1) / step
     return np.where(after < 1, -((1 - after) ** 2), 0) + np.where(before > -1, (1 + before) ** 2, 0)
 

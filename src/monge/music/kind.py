@@ -1,4 +1,6 @@
-"""Music as a kind of sample: piano rolls to look at, and how far from music samples and interpolations are."""
+"""Music as a kind of sample: piano rolls to look at, and how far from music samples and
+interpolations are.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,25 @@ from monge.methods.protocols import Autoencoding
 from monge.metrics import Evaluator, Measured, Measures, Metric, evaluator
 from monge.nets import Autoencoder
 
-from .metrics import FIGURES, coin_fade, latest_fade, note_accuracy, score_distances
-from .plots import piano_rolls
+from .metrics import FIGURES, coin_fade, latest_fade, note_accuracy, piano_roll_distances
+from .plots import plot_piano_rolls
 from .rolls import most_likely, one_hot
 
 _MOST = 1000  # windows of each kind
 _SHOWN = 12  # piano rolls in a picture
 
 ACCURACY = Metric("note_accuracy", "notes right", 1, "high", "%", 100, table="notes right, %")
-DISTANCES = {name: Metric(f"score_{name}_sample", title, 3, "low", stem=f"score_{name}") for name, title in FIGURES.items()}
+DISTANCES = {
+    name: Metric(f"score_{name}_sample", title, 3, "low", stem=f"score_{name}")
+    for name, title in FIGURES.items()
+}
 
 
 @dataclass(frozen=True)
 class PianoRoll:
-    """Windows of songs (n, voices, classes, frames), one-hot over the classes, at ``rate`` frames a second."""
+    """Windows of songs (n, voices, classes, frames), one-hot over the classes, at ``rate`` frames a
+    second.
+    """
 
     rate: float
 
@@ -32,10 +39,10 @@ class PianoRoll:
     def evaluators(self) -> tuple[Evaluator, ...]:
         return (music_of(self.rate),)
 
-    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:  # noqa: ARG002
+    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         from monge import plots
 
-        return plots.to_png(piano_rolls(most_likely(samples[:_SHOWN]), self.rate))
+        return plots.to_png(plot_piano_rolls(most_likely(samples[:_SHOWN]), self.rate))
 
     def as_points(self, samples: Tensor) -> Tensor:
         return samples.flatten(1)
@@ -48,10 +55,12 @@ def music_of(rate: float) -> Evaluator:
     def music(subject: Subject) -> Measures:
         """Distances of `monge.music.metrics` to held-out windows.
 
-        The floor is that of other held-out windows A. For a method with an autoencoder also those between pairs of held-out
-        windows (A, B): ``midpoint``, decoded from (z_A + z_B)/2, ``transported``, decoded from a point as far from the mean of
-        the codes as codes are, m + ((z_A + z_B)/2 − m)·√2, and the cross-fades of the two rolls, ``crossfade`` (a coin for each
-        cell) and ``crossfade_latest`` (the note struck last). `ACCURACY` is of held-out reconstructions.
+        The floor is that of other held-out windows A. For a method with an autoencoder also those
+        between pairs of held-out windows (A, B): ``midpoint``, decoded from (z_A + z_B)/2,
+        ``transported``, decoded from a point as far from the mean of the codes as codes are, m +
+        ((z_A + z_B)/2 − m)·√2, and the cross-fades of the two rolls, ``crossfade`` (a coin for each
+        cell) and ``crossfade_latest`` (the note struck last). `ACCURACY` is of held-out
+        reconstructions.
         """
         config = subject.config
         held_out = most_likely(subject.data.held_out(3 * min(_MOST, config.samples), config.seed))
@@ -67,9 +76,13 @@ def music_of(rate: float) -> Evaluator:
             right, sounding = note_accuracy(rebuilt, truth)
             found[ACCURACY] = Measured(right, beside={"sounding": sounding})
             kinds |= _between(autoencoder, a, b, config.seed)
-        distances = {kind: score_distances(rolls, truth, rate) for kind, rolls in kinds.items()}
+        distances = {
+            kind: piano_roll_distances(rolls, truth, rate) for kind, rolls in kinds.items()
+        }
         for name, metric in DISTANCES.items():
-            others = {kind: of[name] for kind, of in distances.items() if kind not in ("sample", "floor")}
+            others = {
+                kind: of[name] for kind, of in distances.items() if kind not in ("sample", "floor")
+            }
             found[metric] = Measured(distances["sample"][name], distances["floor"][name], others)
         return found
 

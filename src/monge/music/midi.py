@@ -1,10 +1,12 @@
-"""MIDI files to scores of four voices and back, through symusic.
+"""MIDI files to piano rolls of four voices and back, through symusic.
 
-Reading takes drums (channel 10) to the noise voice and everything else to P1, P2 and TR. Up to three melodic tracks that play one
-note at a time become a voice each: three by their pitch, the highest first, two as P1 and P2. More tracks, or chords, are reduced
-frame by frame: the highest note goes to P1, the lowest to TR, the next below the highest to P2, and what remains is left out; a
-warning says how much. Drums have the noise types 1…16 in the order of their keys from 35 on, and of drums struck in one frame the
-last is kept. Writing does the same backwards, so that a score that was written is read as it was.
+Reading takes drums (channel 10) to the noise voice and everything else to P1, P2 and TR. Up to
+three melodic tracks that play one note at a time become a voice each: three by their pitch, the
+highest first, two as P1 and P2. More tracks, or chords, are reduced frame by frame: the highest
+note goes to P1, the lowest to TR, the next below the highest to P2, and what remains is left out; a
+warning says how much. Drums have the noise types 1…16 in the order of their keys from 35 on, and of
+drums struck in one frame the last is kept. Writing does the same backwards, so that a piano roll
+that was written is read as it was.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monge.data.sources import FiniteSource
+from monge.data.datasets import FiniteDataset
 from monge.errors import MongeError
 
 from .nesmdb import from_songs
@@ -38,9 +40,10 @@ Notes = NDArray[np.float64]  # (n, 3): start and end in seconds, pitch
 def read_midi(path: str | Path, rate: float = RATE) -> Song:
     """Return the song of a MIDI file, uint8 classes (frames, 4) at ``rate`` frames a second.
 
-    A note sounds from the frame nearest to its start to the one nearest to its end, at least for one frame. Repeated notes with
-    no frame between them become one. How a file of more than three melodic voices was reduced is said in a `UserWarning`.
-    MongeError if the file is missing or corrupt, holds no notes, or lasts longer than an hour, or without symusic.
+    A note sounds from the frame nearest to its start to the one nearest to its end, at least for
+    one frame. Repeated notes with no frame between them become one. How a file of more than three
+    melodic voices was reduced is said in a `UserWarning`. MongeError if the file is missing or
+    corrupt, holds no notes, or lasts longer than an hour, or without symusic.
     """
     if rate <= 0:
         raise MongeError(f"rate must be positive, got {rate} frames a second")
@@ -50,15 +53,19 @@ def read_midi(path: str | Path, rate: float = RATE) -> Song:
     drums = [notes for _, drum, notes in tracks if drum and len(notes)]
     if not melodic and not drums:
         raise MongeError(f"'{path}' is a MIDI file without notes: choose another")
-    frames = round(max(notes[:, 1].max() for notes in [*drums, *(n for _, n in melodic)]) * rate) + 1
+    frames = (
+        round(max(notes[:, 1].max() for notes in [*drums, *(n for _, n in melodic)]) * rate) + 1
+    )
     if frames > _LONGEST * rate:
-        raise MongeError(f"'{path}' lasts {frames / rate / 60:.0f} minutes: cut it to at most {_LONGEST // 60}")
-    score = np.zeros((frames, len(VOICES)), np.int64)
+        raise MongeError(
+            f"'{path}' lasts {frames / rate / 60:.0f} minutes: cut it to at most {_LONGEST // 60}"
+        )
+    piano_roll = np.zeros((frames, len(VOICES)), np.int64)
     for notes in drums:
-        _sound(score[:, 3], notes, rate, offset=_FIRST_DRUM)
-    _reduce(score, melodic, rate, path.name)
-    length = int(np.flatnonzero(score.any(1))[-1]) + 1
-    return to_classes(score[:length])
+        _sound(piano_roll[:, 3], notes, rate, offset=_FIRST_DRUM)
+    _reduce(piano_roll, melodic, rate, path.name)
+    length = int(np.flatnonzero(piano_roll.any(1))[-1]) + 1
+    return to_classes(piano_roll[:length])
 
 
 def write_midi(song: Song, path: str | Path, rate: float = RATE) -> None:
@@ -83,7 +90,7 @@ def write_midi(song: Song, path: str | Path, rate: float = RATE) -> None:
     score.dump_midi(str(path))
 
 
-def open_midi(path: Path, size: int | None = None) -> FiniteSource | None:
+def open_midi(path: Path, size: int | None = None) -> FiniteDataset | None:
     """Make a source of a MIDI file, or of all below a folder; None where there is none.
 
     A fifth of the songs, or the end of the only one, is held out.
@@ -106,7 +113,9 @@ def _symusic() -> Any:
     try:
         return importlib.import_module("symusic")
     except ImportError as error:
-        raise MongeError("MIDI files are read and written by symusic: pip install monge[midi]") from error
+        raise MongeError(
+            "MIDI files are read and written by symusic: pip install monge[midi]"
+        ) from error
 
 
 def _tracks(path: Path) -> list[tuple[str, bool, Notes]]:
@@ -117,9 +126,14 @@ def _tracks(path: Path) -> list[tuple[str, bool, Notes]]:
     try:
         score = symusic.Score(str(path), ttype="second")
         tracks = [(t.name, t.is_drum, t.notes.numpy()) for t in score.tracks]
-    except Exception as error:  # symusic raises RuntimeError and ValueError, and UnicodeDecodeError from names
+    except (
+        Exception
+    ) as error:  # symusic raises RuntimeError and ValueError, and UnicodeDecodeError from names
         raise MongeError(f"'{path}' is not a readable MIDI file ({error})") from error
-    return [(n, d, np.stack([v["time"], v["time"] + v["duration"], v["pitch"]], 1).astype(float)) for n, d, v in tracks]
+    return [
+        (n, d, np.stack([v["time"], v["time"] + v["duration"], v["pitch"]], 1).astype(float))
+        for n, d, v in tracks
+    ]
 
 
 def _sound(voice: NDArray[np.int64], notes: Notes, rate: float, offset: int | None = None) -> None:
@@ -134,31 +148,36 @@ def _frames(start: float, end: float, rate: float) -> tuple[int, int]:
     return first, max(first + 1, round(end * rate))
 
 
-def _reduce(score: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate: float, name: str) -> None:
+def _reduce(
+    piano_roll: NDArray[np.int64], tracks: Sequence[tuple[str, Notes]], rate: float, name: str
+) -> None:
     """Write the melodic tracks into P1, P2 and TR."""
     names = [name for name, _ in tracks]
     if sorted(names) == sorted(set(names) & set(VOICES[:3])):  # written by us
         for track, notes in tracks:
-            _sound(score[:, VOICES.index(track)], notes, rate)
+            _sound(piano_roll[:, VOICES.index(track)], notes, rate)
         return
     if len(tracks) <= 3 and all(_monophonic(notes, rate) for _, notes in tracks):
-        by_pitch = sorted(tracks, key=lambda t: -np.median(t[1][:, 2])) if len(tracks) == 3 else tracks
+        by_pitch = (
+            sorted(tracks, key=lambda t: -np.median(t[1][:, 2])) if len(tracks) == 3 else tracks
+        )
         for voice, (_, notes) in enumerate(by_pitch):
-            _sound(score[:, voice], notes, rate)
+            _sound(piano_roll[:, voice], notes, rate)
         return
-    roll = np.zeros((len(score), 128), bool)
+    roll = np.zeros((len(piano_roll), 128), bool)
     for _, notes in tracks:
         for start, end, pitch in notes:
             roll[slice(*_frames(start, end, rate)), int(pitch)] = True
     count = roll.sum(1)
     for frame in np.flatnonzero(count):
         pitches = np.flatnonzero(roll[frame])
-        score[frame, 0] = pitches[-1]
-        score[frame, 1] = pitches[-2] if len(pitches) > 2 else 0
-        score[frame, 2] = pitches[0] if len(pitches) > 1 else 0
+        piano_roll[frame, 0] = pitches[-1]
+        piano_roll[frame, 1] = pitches[-2] if len(pitches) > 2 else 0
+        piano_roll[frame, 2] = pitches[0] if len(pitches) > 1 else 0
     kept = 100 * np.minimum(count, 3).sum() / count.sum()
     warnings.warn(
-        f"'{name}' has {len(tracks)} melodic track{'s' * (len(tracks) > 1)} with up to {count.max()} notes at once: the highest "
+        f"'{name}' has {len(tracks)} melodic track{'s' * (len(tracks) > 1)} with up to "
+        f"{count.max()} notes at once: the highest "
         f"went to P1, the next to P2, the lowest to TR, and {kept:.0f} % of what sounds was kept",
         stacklevel=3,
     )

@@ -1,4 +1,4 @@
-"""Files of scores between two others: heard, as MIDI, or as piano rolls."""
+"""Files of piano rolls between two others: heard, as MIDI, or as piano rolls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ MIDI = (".mid", ".midi")
 
 
 def window(path: Path, frames: int, rate: float) -> Any:
-    """The first ``frames`` frames of a MIDI file from where it begins to sound, (4, 89, frames); silence after its end."""
+    """The first ``frames`` frames of a MIDI file from where it begins to sound, (4, 89, frames);
+    silence after its end.
+    """
     import numpy as np
     import torch
 
@@ -35,10 +37,20 @@ def window(path: Path, frames: int, rate: float) -> Any:
     return one_hot(torch.from_numpy(padded)[None])[0]
 
 
-def write(between: Interpolator, a: Tensor, b: Tensor, modes: Sequence[Mode], n: int, rate: float, out: Path) -> list[Path]:
-    """Write what lies between two scores (4, 89, frames), and their cross-fade beside it; returns the files.
+def write(
+    between: Interpolator,
+    a: Tensor,
+    b: Tensor,
+    modes: Sequence[Mode],
+    n: int,
+    rate: float,
+    out: Path,
+) -> list[Path]:
+    """Write what lies between two piano rolls (4, 89, frames), and their cross-fade beside it;
+    returns the files.
 
-    A piano roll holds all modes and the cross-fade. Sounds and MIDI are files of their own, the n windows one after another.
+    A piano roll holds all modes and the cross-fade. Sounds and MIDI are files of their own, the n
+    windows one after another.
     """
     from .rolls import most_likely
 
@@ -48,8 +60,8 @@ def write(between: Interpolator, a: Tensor, b: Tensor, modes: Sequence[Mode], n:
         out.write_bytes(_rolls(decoded, ends, n, rate))
         return [out]
     files = [out if len(modes) == 1 else _named(out, mode) for mode in decoded]
-    for file, scores in zip(files, decoded.values(), strict=True):
-        _play(scores, rate, file)
+    for file, piano_rolls in zip(files, decoded.values(), strict=True):
+        _play(piano_rolls, rate, file)
     crossfade = _named(out, "crossfade")
     if out.suffix == ".mid":
         _play(_faded(*ends, n), rate, crossfade)
@@ -66,9 +78,9 @@ def _positions(n: int) -> list[float]:
     return [k / (n - 1) for k in range(n)]
 
 
-def _play(scores: Tensor, rate: float, path: Path) -> None:
-    """One score (n, 4, frames) after another."""
-    song = scores.transpose(1, 2).flatten(0, 1).numpy()
+def _play(piano_rolls: Tensor, rate: float, path: Path) -> None:
+    """One piano roll (n, 4, frames) after another."""
+    song = piano_rolls.transpose(1, 2).flatten(0, 1).numpy()
     if path.suffix == ".mid":
         from .midi import write_midi
 
@@ -80,17 +92,21 @@ def _play(scores: Tensor, rate: float, path: Path) -> None:
 
 
 def _mix(a: Tensor, b: Tensor, n: int, rate: float, path: Path) -> None:
-    """Both scores (1, 4, frames) played at once, n times, while the one gives way to the other."""
+    """Both piano rolls (1, 4, frames) played at once, n times, while the one gives way to the
+    other.
+    """
     import numpy as np
 
     from .chip import render, write_wav
 
-    first, last = (render(score[0].T.numpy(), rate) for score in (a, b))
+    first, last = (render(piano_roll[0].T.numpy(), rate) for piano_roll in (a, b))
     write_wav(path, np.concatenate([(1 - t) * first + t * last for t in _positions(n)]))
 
 
 def _faded(a: Tensor, b: Tensor, n: int) -> Tensor:
-    """Cross-fade of two scores (1, 4, frames) without loudness: every cell is that of one or the other, by chance."""
+    """Cross-fade of two piano rolls (1, 4, frames) without loudness: every cell is that of one or
+    the other, by chance.
+    """
     import torch
 
     from .metrics import coin_fade
@@ -103,9 +119,13 @@ def _rolls(decoded: dict[Mode, Tensor], ends: tuple[Tensor, Tensor], n: int, rat
 
     from monge import plots
 
-    from .plots import piano_rolls
+    from .plots import plot_piano_rolls
 
     rows = [*decoded.items(), ("crossfade", _faded(*ends, n))]
-    shown = torch.cat([torch.cat([ends[0], scores, ends[1]]) for _, scores in rows])
-    titles = [title for name, _ in rows for title in ("A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B")]
-    return plots.to_png(piano_rolls(shown.numpy(), rate, titles, columns=n + 2))
+    shown = torch.cat([torch.cat([ends[0], piano_rolls, ends[1]]) for _, piano_rolls in rows])
+    titles = [
+        title
+        for name, _ in rows
+        for title in ("A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B")
+    ]
+    return plots.to_png(plot_piano_rolls(shown.numpy(), rate, titles, columns=n + 2))

@@ -8,8 +8,9 @@ voice       class 0 is silence; class k ≥ 1 is
 3: NO       noise of type k, 1…16, from rumble to hiss
 ==========  ============================================================
 
-A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames a second, 24 in the database. A *sample* is a window
-of a song as a one-hot tensor (4, 89, frames). Pitches beyond a piano's keys are moved by octaves until they are on it.
+A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames a second, 24 in the
+database. A *sample* is a window of a song as a one-hot tensor (4, 89, frames). Pitches beyond a
+piano's keys are moved by octaves until they are on it.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ RATE = 24.0
 Song = NDArray[np.uint8]
 
 
-def one_hot(scores: Tensor) -> Tensor:
+def one_hot(piano_rolls: Tensor) -> Tensor:
     """Samples (n, 4, 89, frames) of classes (n, frames, 4).
 
-    >>> score = torch.tensor([[[40, 0, 30, 3], [40, 0, 30, 0]]])
-    >>> one_hot(score).shape, torch.equal(one_hot(score).argmax(2).movedim(1, 2), score)
+    >>> piano_roll = torch.tensor([[[40, 0, 30, 3], [40, 0, 30, 0]]])
+    >>> one_hot(piano_roll).shape, torch.equal(one_hot(piano_roll).argmax(2).movedim(1, 2), piano_roll)
     (torch.Size([1, 4, 89, 2]), True)
     """
-    at = scores.movedim(2, 1).long().unsqueeze(2)  # (n, 4, 1, frames)
+    at = piano_rolls.movedim(2, 1).long().unsqueeze(2)  # (n, 4, 1, frames)
     return torch.zeros(*at.shape[:2], CLASSES, at.shape[3]).scatter_(2, at, 1.0)
 
 
@@ -63,7 +64,8 @@ def most_likely(samples: Tensor) -> Tensor:
 
 
 def to_classes(notes: NDArray[np.integer]) -> Song:
-    """Classes (frames, 4) of MIDI pitches and noise types (frames, 4), 0 for silence; pitches off the keys move by octaves.
+    """Classes (frames, 4) of MIDI pitches and noise types (frames, 4), 0 for silence; pitches off
+    the keys move by octaves.
 
     >>> to_classes(np.array([[69, 110, 12, 3]])).tolist()
     [[49, 78, 4, 3]]

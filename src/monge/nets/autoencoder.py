@@ -1,11 +1,13 @@
 """Autoencoders: an encoder, a decoder, and the moments of the codes.
 
-    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders via an adversarial
+    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders
+    via an adversarial
     regularizer", ICLR 2019, appendix B    [berthelot2019]
 
-``dcgan`` halves the picture by strided convolutions down to 4 pixels or less, which is fast and deep enough for codes in which
-classes lie apart; ``conv`` halves it twice only; ``acai`` has the paper's blocks, which begin at full size and are several times
-slower on a processor; ``mlp`` takes anything; ``sequence`` is for scores.
+``dcgan`` halves the picture by strided convolutions down to 4 pixels or less, which is fast and
+deep enough for codes in which classes lie apart; ``conv`` halves it twice only; ``acai`` has the
+paper's blocks, which begin at full size and are several times slower on a processor; ``mlp`` takes
+anything; ``sequence`` is for scores.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from monge import parallel
 
 from .build import build_critic, build_generator
-from .parts import by_blocks
+from .parts import batched
 from .sequence import SequenceCritic, SequenceDecoder, SequenceEncoder
 
 AutoencoderNet: TypeAlias = Literal["mlp", "conv", "dcgan", "acai", "sequence"]
@@ -51,9 +53,10 @@ class Reconstruction(NamedTuple):
 class Autoencoder(nn.Module):
     r"""Codes z = e(x) of dimension d, and reconstructions x̂ = d(z).
 
-    ``encoder`` takes samples (n, ...) to codes (n, latent), ``decoder`` codes to samples; errors are squares. With ``classes``
-    samples are one-hot over their second axis, (n, voices, classes, frames): the decoder gives logits, which go through a
-    softmax, and errors are cross-entropies in nats.
+    ``encoder`` takes samples (n, ...) to codes (n, latent), ``decoder`` codes to samples; errors
+    are squares. With ``classes`` samples are one-hot over their second axis, (n, voices, classes,
+    frames): the decoder gives logits, which go through a softmax, and errors are cross-entropies in
+    nats.
 
     >>> ae = build_autoencoder("mlp", (1, 8, 8), latent=3, width=16)
     >>> x = torch.zeros(5, 1, 8, 8)
@@ -66,7 +69,9 @@ class Autoencoder(nn.Module):
     covariance: Tensor
     observed: Tensor
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, latent: int, *, classes: bool = False) -> None:
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, latent: int, *, classes: bool = False
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.latent, self.classes = encoder, decoder, latent, classes
         self.register_buffer("mean", torch.zeros(latent))
@@ -83,7 +88,9 @@ class Autoencoder(nn.Module):
         return made.softmax(2) if self.classes else made
 
     def encode_all(self, x: Tensor) -> Tensor:
-        """Codes (n, latent) of any number of samples, on the CPU; computed by blocks, where the networks are."""
+        """Codes (n, latent) of any number of samples, on the CPU; computed by blocks, where the
+        networks are.
+        """
         return self._through(self.encode, x)
 
     def decode_all(self, z: Tensor) -> Tensor:
@@ -109,7 +116,9 @@ class Autoencoder(nn.Module):
         z = self.encode(x)
         codes = parallel.gather(z)
         made = self.decode(z)
-        return Reconstruction(z, codes, made, parallel.gather(self.errors(x, made)).mean(), self.entries(x))
+        return Reconstruction(
+            z, codes, made, parallel.gather(self.errors(x, made)).mean(), self.entries(x)
+        )
 
     def entries(self, x: Tensor) -> int:
         """How many errors are added up in one sample: its numbers, or its voices and frames."""
@@ -130,15 +139,24 @@ class Autoencoder(nn.Module):
         return ((noise * values.clamp_min(0).sqrt()) @ vectors.T).to(self.mean) + self.mean
 
     def sample(self, n: int, seed: int = 0, prior: Prior | None = None) -> Tensor:
-        """n samples decoded from a prior of codes, or without one from the Gaussian with the observed moments."""
+        """n samples decoded from a prior of codes, or without one from the Gaussian with the
+        observed moments.
+        """
         z = self.fitted(n, seed) if prior is None else prior.batch(seed, 0, n).to(self.mean)
-        return by_blocks(self.decode, z)
+        return batched(self.decode, z)
 
 
-def build_autoencoder(net: AutoencoderNet, shape: tuple[int, ...], latent: int, width: int) -> Autoencoder:
+def build_autoencoder(
+    net: AutoencoderNet, shape: tuple[int, ...], latent: int, width: int
+) -> Autoencoder:
     """Return an autoencoder of samples of ``shape`` with codes of ``latent`` numbers."""
     if net == "sequence":
-        return Autoencoder(SequenceEncoder(shape, latent, width), SequenceDecoder(latent, shape, width), latent, classes=True)
+        return Autoencoder(
+            SequenceEncoder(shape, latent, width),
+            SequenceDecoder(latent, shape, width),
+            latent,
+            classes=True,
+        )
     encoder = build_encoder(net, shape, width, latent)
     if net == "dcgan":
         return Autoencoder(encoder, ConvDecoder(latent, *_square(shape), width), latent)
@@ -147,8 +165,12 @@ def build_autoencoder(net: AutoencoderNet, shape: tuple[int, ...], latent: int, 
     return Autoencoder(encoder, build_generator(net, latent, shape, width), latent)
 
 
-def build_encoder(net: AutoencoderNet, shape: tuple[int, ...], width: int, features: int) -> nn.Module:
-    """Return a network from samples of ``shape`` to ``features`` numbers: an encoder, or a critic of decoded samples."""
+def build_encoder(
+    net: AutoencoderNet, shape: tuple[int, ...], width: int, features: int
+) -> nn.Module:
+    """Return a network from samples of ``shape`` to ``features`` numbers: an encoder, or a critic
+    of decoded samples.
+    """
     if net == "dcgan":
         return ConvEncoder(*_square(shape), features, width)
     if net == "acai":
@@ -159,7 +181,8 @@ def build_encoder(net: AutoencoderNet, shape: tuple[int, ...], width: int, featu
 
 
 class ConvEncoder(nn.Module):
-    """Strided 4×4 convolutions, each with twice the channels, until the picture is 4 pixels wide or less; then two linear layers.
+    """Strided 4×4 convolutions, each with twice the channels, until the picture is 4 pixels wide or
+    less; then two linear layers.
 
     ``width`` is the number of channels at half size.
     """
@@ -171,7 +194,11 @@ class ConvEncoder(nn.Module):
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(depths):
             layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        head = [nn.Linear(depths[-1] * sizes[-1] ** 2, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, features)]
+        head = [
+            nn.Linear(depths[-1] * sizes[-1] ** 2, _HIDDEN),
+            nn.LeakyReLU(0.2),
+            nn.Linear(_HIDDEN, features),
+        ]
         self.body = nn.Sequential(*layers, nn.Flatten(), *head)
         _start(self)
 
@@ -186,10 +213,20 @@ class ConvDecoder(nn.Module):
         super().__init__()
         sizes = _halved(size)
         depths = [channels, *(width * 2**scale for scale in range(len(sizes) - 1))]
-        stem = [nn.Linear(latent, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, depths[-1] * sizes[-1] ** 2), nn.LeakyReLU(0.2)]
+        stem = [
+            nn.Linear(latent, _HIDDEN),
+            nn.LeakyReLU(0.2),
+            nn.Linear(_HIDDEN, depths[-1] * sizes[-1] ** 2),
+            nn.LeakyReLU(0.2),
+        ]
         layers: list[nn.Module] = [nn.Unflatten(1, (depths[-1], sizes[-1], sizes[-1]))]
-        for (small, large), (n_out, n_in) in zip(pairwise(sizes[::-1]), list(pairwise(depths))[::-1], strict=True):
-            layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, output_padding=large - 2 * small), nn.LeakyReLU(0.2)]
+        for (small, large), (n_out, n_in) in zip(
+            pairwise(sizes[::-1]), list(pairwise(depths))[::-1], strict=True
+        ):
+            layers += [
+                nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, output_padding=large - 2 * small),
+                nn.LeakyReLU(0.2),
+            ]
         self.body = nn.Sequential(*stem, *layers[:-1], nn.Tanh())
         _start(self)
 
@@ -198,9 +235,11 @@ class ConvDecoder(nn.Module):
 
 
 class ACAIEncoder(nn.Module):
-    """Blocks of two 3×3 convolutions, the second with twice the channels, and average pooling, down to 4 pixels or less.
+    """Blocks of two 3×3 convolutions, the second with twice the channels, and average pooling, down
+    to 4 pixels or less.
 
-    ``width`` is the number of channels of the first block, 16 in the paper. Sizes that are no power of two are padded.
+    ``width`` is the number of channels of the first block, 16 in the paper. Sizes that are no power
+    of two are padded.
     """
 
     def __init__(self, channels: int, size: int, features: int, width: int = 16) -> None:
@@ -216,12 +255,16 @@ class ACAIEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         margin = self.size - x.shape[-1]
-        x = nn.functional.pad(x, (margin // 2, margin - margin // 2) * 2, mode="replicate") if margin else x
+        x = (
+            nn.functional.pad(x, (margin // 2, margin - margin // 2) * 2, mode="replicate")
+            if margin
+            else x
+        )
         return self.head(self.body(x).flatten(1))
 
 
 class ACAIDecoder(nn.Module):
-    """The encoder's blocks backwards, with nearest-neighbour enlargement."""
+    """The encoder's blocks backwards, with nearest-neighbor enlargement."""
 
     def __init__(self, latent: int, channels: int, size: int, width: int = 16) -> None:
         super().__init__()
@@ -247,7 +290,7 @@ def _block(n_in: int, n_out: int) -> tuple[nn.Module, nn.Module]:
 
 
 def _start(net: nn.Module) -> None:
-    """He initialisation for a slope of 0.2."""
+    """He initialization for a slope of 0.2."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, a=0.2)
@@ -275,5 +318,8 @@ def _padded(size: int) -> tuple[int, int]:
 
 def _square(shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"nets 'dcgan' and 'acai' take square pictures (channels, size, size), got {shape}: choose net 'mlp'")
+        raise ValueError(
+            f"nets 'dcgan' and 'acai' take square pictures (channels, size, size), got {shape}: "
+            "choose net 'mlp'"
+        )
     return shape[0], shape[1]

@@ -14,7 +14,9 @@ Net: TypeAlias = Literal["mlp", "conv"]
 
 
 def build_generator(net: Net, latent: int, shape: tuple[int, ...], width: int) -> nn.Module:
-    """Return a generator of samples of ``shape``, (d,) for points or (channels, height, width) for pictures."""
+    """Return a generator of samples of ``shape``, (d,) for points or (channels, height, width) for
+    pictures.
+    """
     if net == "conv":
         return GLUGenerator(latent, *_square(shape), width)
     picture = len(shape) == 3
@@ -30,5 +32,8 @@ def build_critic(net: Net, shape: tuple[int, ...], width: int, features: int) ->
 
 def _square(shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"net 'conv' takes square pictures (channels, size, size), got {shape}: choose net 'mlp'")
+        raise ValueError(
+            f"net 'conv' takes square pictures (channels, size, size), got {shape}: choose net "
+            "'mlp'"
+        )
     return shape[0], shape[1]

@@ -1,24 +1,30 @@
 r"""A convolutional input-convex network for pictures, and its gradient in one forward pass.
 
-    Amos, Xu, Kolter, "Input convex neural networks", ICML 2017    [amos2017]
-    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the convolutional architecture
+    Amos, Xu, Kolter, "Input convex neural networks", ICML 2017 [amos2017]
+    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021 [korotin2021], appendix B: the
+        convolutional architecture
 
-==========  ======================================================================================================
+==========  ========================================================================================
 symbol      here
-==========  ======================================================================================================
-x_i         the picture under overlapping tents of p_i pixels, the product of the strides before layer i
+==========  ========================================================================================
+x_i         the picture under overlapping tents of p_i pixels, the product of the strides before
+            layer i
 q_i(x)      Σ_r (A_i ∗ x_i)²_r + B_i ∗ x_i + b_i, convex in x for any A_i, B_i
 z_i         W_i ∗ h_{i−1} + q_i(x), convex for W_i ≥ 0
 h_0, h_i    q_0(x), celu(z_i)
-k_i         pixels along the side of what one entry of h_i stands for, p_i times the stride of layer i
-φ           ``head``, a `DenseICNN` of the picture under grid × grid tents, which stand for k × k pixels each
-ψ(x)        Σ_i k_i² Σ_positions w_i·h_i + k² φ + ½ Σ_pixels ‖L x‖² + c·x + (s/2)‖x‖², convex for w_i ≥ 0
-==========  ======================================================================================================
+k_i         pixels along the side of what one entry of h_i stands for, p_i times the stride of layer
+            i
+φ           ``head``, a `DenseICNN` of the picture under grid × grid tents, which stand for k × k
+            pixels each
+ψ(x)        Σ_i k_i² Σ_positions w_i·h_i + k² φ + ½ Σ_pixels ‖L x‖² + c·x + (s/2)‖x‖², convex for
+            w_i ≥ 0
+==========  ========================================================================================
 
-The weights k_i² make every scale move pixels by amounts of one size, so that one learning rate serves all: the layers change
-colours and texture pixel by pixel, the head shifts the light of whole regions. Averages over squares would leave their borders in
-the map, the transpose of tents is a bilinear enlargement. The gradient is written out layer by layer, with
-δ_i = (w_i + stride² W_{i+1}ᵀ ∗ δ_{i+1}) ⊙ celu′(z_i), as in `monge.nets.icnn`.
+The weights k_i² make every scale move pixels by amounts of one size, so that one learning rate
+serves all: the layers change colors and texture pixel by pixel, the head shifts the light of whole
+regions. Averages over squares would leave their borders in the map, the transpose of tents is a
+bilinear enlargement. The gradient is written out layer by layer, with δ_i = (w_i + stride² W_{i+1}ᵀ
+∗ δ_{i+1}) ⊙ celu′(z_i), as in `monge.nets.icnn`.
 """
 
 from __future__ import annotations
@@ -40,14 +46,17 @@ _FAINT = 1e-4  # largest initial entry of w_i, and the head's share of the ident
 class ConvICNN(nn.Module):
     """A convex function of pictures (n, c, s, s) to (n,), with its gradient.
 
-    It begins with L = 1, c = 0 and small w_i, so that ∇ψ begins near the identity; `start_at` begins with a map of colours.
-    Call `project` after each optimizer step: it sets the negative entries of W_i and w_i to 0, or ψ need not be convex.
+    It begins with L = 1, c = 0 and small w_i, so that ∇ψ begins near the identity; `start_at`
+    begins with a map of colors. Call `project` after each optimizer step: it sets the negative
+    entries of W_i and w_i to 0, or ψ need not be convex.
 
-    A gradient of this form recolours, relights and changes contrast and texture near each pixel; it moves and draws no objects.
+    A gradient of this form recolors, relights and changes contrast and texture near each pixel; it
+    moves and draws no objects.
 
-    ``channels`` and ``size`` are c and s, ``widths`` the channels of h_0 to h_L. A layer with stride 1 has filters of 3×3 on the
-    picture, and mixes channels alone on the hidden path; an even stride has filters of twice its size. q_i has ``rank`` squares,
-    φ has the widths ``head`` and sees a picture of side ``grid``. ``strong`` is s, the modulus of strong convexity, and
+    ``channels`` and ``size`` are c and s, ``widths`` the channels of h_0 to h_L. A layer with
+    stride 1 has filters of 3×3 on the picture, and mixes channels alone on the hidden path; an even
+    stride has filters of twice its size. q_i has ``rank`` squares, φ has the widths ``head`` and
+    sees a picture of side ``grid``. ``strong`` is s, the modulus of strong convexity, and
     ``spread`` the standard deviation of an initial filter's answer to a white picture.
 
     >>> net = ConvICNN(3, 16, widths=[8, 8], strides=[1, 2])
@@ -75,18 +84,33 @@ class ConvICNN(nn.Module):
             given = f"{channels}, {size}, {rank}, {grid} and {list(widths)}"
             raise ValueError(f"channels, size, rank, grid and widths must be positive, got {given}")
         if len(strides) != len(widths) or any(t < 1 or (t > 1 and t % 2) for t in strides):
-            raise ValueError(f"each of the {len(widths)} widths needs a stride, 1 or even, got strides {list(strides)}")
+            raise ValueError(
+                f"each of the {len(widths)} widths needs a stride, 1 or even, got strides "
+                f"{list(strides)}"
+            )
         if strong < 0:
-            raise ValueError(f"strong must be at least 0, got {strong}: a negative modulus makes a function that is not convex")
+            raise ValueError(
+                f"strong must be at least 0, got {strong}: a negative modulus makes a function "
+                "that is not convex"
+            )
         for name, part in (("the product of the strides", prod(strides)), ("grid", grid)):
             if size % part:
-                raise ValueError(f"size {size} is no multiple of {name}, {part}: resize the pictures, or change it")
-        self.channels, self.size, self.rank, self.grid, self.strong = channels, size, rank, grid, strong
+                raise ValueError(
+                    f"size {size} is no multiple of {name}, {part}: resize the pictures, or change "
+                    "it"
+                )
+        self.channels = channels
+        self.size = size
+        self.rank = rank
+        self.grid = grid
+        self.strong = strong
         self.widths, self.strides = tuple(widths), tuple(strides)
         self.sides, self._side = tuple(accumulate(strides, mul)), size // grid  # k_i, k
         kernels = [3 if t == 1 else 2 * t for t in strides]
         shapes = [((rank + 1) * n, channels, k, k) for n, k in zip(widths, kernels, strict=True)]
-        self.AB = nn.ParameterList([spread / sqrt(channels) / shape[-1] * torch.randn(shape) for shape in shapes])
+        self.AB = nn.ParameterList(
+            [spread / sqrt(channels) / shape[-1] * torch.randn(shape) for shape in shapes]
+        )
         self.b = nn.ParameterList([spread * torch.randn(n) for n in widths])
         hidden = [1 if t == 1 else 2 * t for t in strides]
         shapes = [(n, m, k, k) for (m, n), k in zip(pairwise(widths), hidden[1:], strict=True)]
@@ -94,7 +118,11 @@ class ConvICNN(nn.Module):
         self.w = nn.ParameterList([_FAINT * torch.rand(n) for n in widths])
         self.L, self.c = nn.Parameter(torch.eye(channels)), nn.Parameter(torch.zeros(channels))
         for i, t in enumerate(strides[:-1]):
-            self.register_buffer(f"tents_{i}", _tents(size * t // self.sides[i], size // self.sides[i]), persistent=False)
+            self.register_buffer(
+                f"tents_{i}",
+                _tents(size * t // self.sides[i], size // self.sides[i]),
+                persistent=False,
+            )
         self.register_buffer("tents", _tents(size, grid), persistent=False)
         self.head = DenseICNN(channels * grid**2, head, rank, strong=0.0)
         with torch.no_grad():
@@ -130,13 +158,19 @@ class ConvICNN(nn.Module):
             squares = 2 * projections[i].unflatten(1, (self.rank, -1)) * delta[:, None]
             answers = torch.cat([squares.flatten(1, 2), delta], 1)
             fine = t**2 * conv_transpose2d(answers, self.AB[i], stride=t, padding=max(1, t // 2))
-            gradient = fine + (_enlarged(gradient, self._tents_after(i)) if i + 1 < len(self.widths) else 0)
+            gradient = fine + (
+                _enlarged(gradient, self._tents_after(i)) if i + 1 < len(self.widths) else 0
+            )
             if i:
                 delta = t**2 * conv_transpose2d(delta, self.W[i - 1], stride=t, padding=t // 2)
 
         phi, regions = self.head.value_and_gradient(_averaged(x, self.tents).flatten(1))
         regions = _enlarged(regions.view(len(x), self.channels, self.grid, self.grid), self.tents)
-        ends = torch.einsum("ij,njhw->nihw", self.L.T @ self.L, x) + self.c[:, None, None] + self.strong * x
+        ends = (
+            torch.einsum("ij,njhw->nihw", self.L.T @ self.L, x)
+            + self.c[:, None, None]
+            + self.strong * x
+        )
         return value + self._side**2 * phi, gradient + regions + ends
 
     @torch.no_grad()
@@ -147,7 +181,9 @@ class ConvICNN(nn.Module):
 
     @torch.no_grad()
     def start_at(self, A: Tensor, b: Tensor) -> None:
-        """Make ∇ψ begin near the map of colours v ↦ A v + b in each pixel, for a symmetric positive semi-definite A."""
+        """Make ∇ψ begin near the map of colors v ↦ A v + b in each pixel, for a symmetric positive
+        semi-definite A.
+        """
         self.L.copy_(root(A.to(self.L)))
         self.c.copy_(b)
 
@@ -172,9 +208,14 @@ class ConvICNN(nn.Module):
     def _ends(self, x: Tensor) -> Tensor:
         """½ Σ ‖L x‖² + c·x + (s/2)‖x‖² over the pixels."""
         if x.shape[1:] != (self.channels, self.size, self.size):
-            raise ValueError(f"expected pictures (n, {self.channels}, {self.size}, {self.size}), got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected pictures (n, {self.channels}, {self.size}, {self.size}), got "
+                f"{tuple(x.shape)}"
+            )
         L_x = torch.einsum("ij,njhw->nihw", self.L, x)
-        return (L_x.square() / 2 + self.c[:, None, None] * x + self.strong / 2 * x.square()).sum((1, 2, 3))
+        return (L_x.square() / 2 + self.c[:, None, None] * x + self.strong / 2 * x.square()).sum(
+            (1, 2, 3)
+        )
 
 
 def _tents(fine: int, coarse: int) -> Tensor:

@@ -2,8 +2,9 @@
 
     Salimans et al., "Improving GANs using optimal transport", ICLR 2018, appendix    [salimans2018]
 
-No batch normalisation: it would couple the samples of a rank and break the equality of many processes with one. The
-generator divides by the root mean square over channels of each pixel instead [karras2018].
+No batch normalization: it would couple the samples of a rank and break the equality of many
+processes with one. The generator divides by the root mean square over channels of each pixel
+instead [karras2018].
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from torch.nn.functional import glu, relu, rms_norm
 def _check_size(size: int) -> int:
     if size < 8 or size % 4:
         advice = "resize the pictures (a folder of them with --data.size 32), or choose net 'mlp'"
-        raise ValueError(f"picture size must be a multiple of 4 and at least 8, got {size}: {advice}")
+        raise ValueError(
+            f"picture size must be a multiple of 4 and at least 8, got {size}: {advice}"
+        )
     return size // 4
 
 
 class GLUGenerator(nn.Module):
     """Latent (n, latent) to pictures (n, channels, size, size) in [−1, 1].
 
-    ``width`` is the number of channels at quarter size, halved at half size; nothing is computed at full size but the
-    picture itself, which is where a processor would spend four fifths of its time.
+    ``width`` is the number of channels at quarter size, halved at half size; nothing is computed at
+    full size but the picture itself, which is where a processor would spend four fifths of its
+    time.
     """
 
     def __init__(self, latent: int, channels: int, size: int, width: int = 64) -> None:
@@ -44,7 +48,8 @@ class GLUGenerator(nn.Module):
 class CReLUCritic(nn.Module):
     """Pictures (n, channels, size, size) to features (n, features).
 
-    CReLU, [relu(h), relu(−h)], loses no sign, so the features stay informative without normalisation.
+    CReLU, [relu(h), relu(−h)], loses no sign, so the features stay informative without
+    normalization.
     """
 
     def __init__(self, channels: int, size: int, width: int = 32, features: int = 256) -> None:

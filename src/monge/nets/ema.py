@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from monge.rng import noise
 
-from .parts import by_blocks
+from .parts import batched
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -18,7 +18,8 @@ Net = TypeVar("Net", bound=nn.Module)
 class EMA(nn.Module, Generic[Net]):
     """A network whose weights are w̄ ← decay·w̄ + (1 − decay)·w, and whose forward uses w̄.
 
-    The first updates average uniformly, decay_t = min(decay, t/(t + 9)), so that the start is soon forgotten.
+    The first updates average uniformly, decay_t = min(decay, t/(t + 9)), so that the start is soon
+    forgotten.
 
     >>> net = nn.Linear(1, 1, bias=False)
     >>> average = EMA(net, decay=0.9)
@@ -55,4 +56,4 @@ class EMA(nn.Module, Generic[Net]):
         >>> EMA(nn.Linear(2, 3), decay=0.9).sample(5, latent=2).shape
         torch.Size([5, 3])
         """
-        return by_blocks(self, noise(n, latent, seed, like=next(self.parameters())))
+        return batched(self, noise(n, latent, seed, like=next(self.parameters())))

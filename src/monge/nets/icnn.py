@@ -1,7 +1,8 @@
 r"""Input-convex networks and their gradients in one forward pass.
 
-    Amos, Xu, Kolter, "Input convex neural networks", ICML 2017    [amos2017]
-    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021    [korotin2021], appendix B: the dense architecture
+    Amos, Xu, Kolter, "Input convex neural networks", ICML 2017 [amos2017]
+    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021 [korotin2021], appendix B: the
+        dense architecture
 
 ==========  ============================================================
 symbol      here
@@ -14,8 +15,11 @@ h_0, h_i    q_0(x), celu(z_i)
 
 The gradient is written out layer by layer, as backpropagation would find it,
 
-.. math:: \nabla\psi(x) = L^\top L x + c + s x + \sum_i \nabla q_i(x)^\top \delta_i, \quad
-          \delta_L = w \odot \mathrm{celu}'(z_L), \quad \delta_{i-1} = (W_i^\top \delta_i) \odot \mathrm{celu}'(z_{i-1})
+.. math::
+
+    \nabla\psi(x) = L^\top L x + c + s x + \sum_i \nabla q_i(x)^\top \delta_i, \quad \delta_L = w
+    \odot \mathrm{celu}'(z_L), \quad \delta_{i-1} = (W_i^\top \delta_i) \odot
+    \mathrm{celu}'(z_{i-1})
 
 so that what a method differentiates is an ordinary forward pass: no graph of a graph is built.
 """
@@ -36,12 +40,13 @@ _FEW = 4  # dimensions up to which d² products are cheaper than rank squares a 
 class DenseICNN(nn.Module):
     """A convex function of points (n, d) to (n,), with its gradient.
 
-    It begins with L = 1, c = 0 and small w, so that ∇ψ begins near the identity; `start_at` begins with any affine map instead.
-    Call `project` after each optimizer step: it sets the negative entries of W_i and w to 0, without which ψ need not be convex.
+    It begins with L = 1, c = 0 and small w, so that ∇ψ begins near the identity; `start_at` begins
+    with any affine map instead. Call `project` after each optimizer step: it sets the negative
+    entries of W_i and w to 0, without which ψ need not be convex.
 
-    ``dim`` is d, ``widths`` are those of h_0 to h_L, each entry of q_i has ``rank`` squares, and ``strong`` is s, the modulus of
-    strong convexity. ``spread`` is the standard deviation, at the start, of b and of the projections A x and B x of points with
-    variance 1 in each coordinate.
+    ``dim`` is d, ``widths`` are those of h_0 to h_L, each entry of q_i has ``rank`` squares, and
+    ``strong`` is s, the modulus of strong convexity. ``spread`` is the standard deviation, at the
+    start, of b and of the projections A x and B x of points with variance 1 in each coordinate.
 
     >>> net = DenseICNN(2, [8, 8, 4])
     >>> x = torch.randn(5, 2)
@@ -50,13 +55,23 @@ class DenseICNN(nn.Module):
     """
 
     def __init__(
-        self, dim: int, widths: Sequence[int] = (128, 128, 64), rank: int = 3, strong: float = 1e-6, spread: float = 0.7
+        self,
+        dim: int,
+        widths: Sequence[int] = (128, 128, 64),
+        rank: int = 3,
+        strong: float = 1e-6,
+        spread: float = 0.7,
     ) -> None:
         super().__init__()
         if dim < 1 or rank < 1 or not widths or min(widths) < 1:
-            raise ValueError(f"dim, rank and widths must be positive, got {dim}, {rank} and {list(widths)}")
+            raise ValueError(
+                f"dim, rank and widths must be positive, got {dim}, {rank} and {list(widths)}"
+            )
         if strong < 0:
-            raise ValueError(f"strong must be at least 0, got {strong}: a negative modulus makes a function that is not convex")
+            raise ValueError(
+                f"strong must be at least 0, got {strong}: a negative modulus makes a function "
+                "that is not convex"
+            )
         self.dim, self.widths, self.rank, self.strong = dim, tuple(widths), rank, strong
         total = sum(widths)
         self.A = nn.Parameter(spread * dim**-0.5 * torch.randn(dim, rank * total))
@@ -100,7 +115,9 @@ class DenseICNN(nn.Module):
 
     @torch.no_grad()
     def start_at(self, A: Tensor, b: Tensor) -> None:
-        """Make ∇ψ begin near x ↦ A x + b for a symmetric positive semi-definite A, such as a Gaussian's optimal map."""
+        """Make ∇ψ begin near x ↦ A x + b for a symmetric positive semi-definite A, such as a
+        Gaussian's optimal map.
+        """
         self.L.copy_(root(A.to(self.L)))
         self.c.copy_(b)
 
@@ -113,9 +130,12 @@ class DenseICNN(nn.Module):
         return list(q.split(self.widths, 1)), pulled_back
 
     def _by_products(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """In few dimensions: q from the d² products of coordinates, so that no tensor has n · rank · Σ widths entries."""
+        """In few dimensions: q from the d² products of coordinates, so that no tensor has n · rank
+        · Σ widths entries.
+        """
         d, A = self.dim, self.A.view(self.dim, self.rank, -1)
-        M = torch.cat([self.B, torch.einsum("irk,jrk->ijk", A, A).flatten(0, 1)])  # (d + d², Σ widths)
+        # (d + d², Σ widths)
+        M = torch.cat([self.B, torch.einsum("irk,jrk->ijk", A, A).flatten(0, 1)])
         products = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1)
 
         def pulled_back(delta: Tensor) -> Tensor:
@@ -131,7 +151,9 @@ class DenseICNN(nn.Module):
             q = torch.addcmul(q, one, one)
 
         def pulled_back(delta: Tensor) -> Tensor:
-            return (projected * (2 * delta).unsqueeze(1)).view(len(x), -1) @ self.A.T + delta @ self.B.T
+            return (projected * (2 * delta).unsqueeze(1)).view(
+                len(x), -1
+            ) @ self.A.T + delta @ self.B.T
 
         return q, pulled_back
 
@@ -140,5 +162,7 @@ def root(A: Tensor) -> Tensor:
     """Square root of a symmetric positive semi-definite matrix; ValueError for others."""
     values, vectors = torch.linalg.eigh(A)
     if values.min() < -1e-6 * values.abs().max():
-        raise ValueError(f"A must be positive semi-definite, its smallest eigenvalue is {values.min():.3g}")
+        raise ValueError(
+            f"A must be positive semi-definite, its smallest eigenvalue is {values.min():.3g}"
+        )
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T

@@ -1,6 +1,7 @@
 r"""The critic of interpolations: it tells how far a decoded mixture of two codes is from real.
 
-    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders via an adversarial
+    Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders
+    via an adversarial
     regularizer", ICLR 2019, equations (1) to (3)    [berthelot2019]
 
 ==========  ============================================================
@@ -12,7 +13,8 @@ x̂_α         ``decode(mix(z, alpha))``
 γ           `REAL`, how much of the datum is in the second kind of example
 ==========  ============================================================
 
-The reference implementation's γ and the order "autoencoder, then critic, both from the same interpolations" are kept.
+The reference implementation's γ and the order "autoencoder, then critic, both from the same
+interpolations" are kept.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ REAL = 0.2
 class InterpolationCritic(nn.Module):
     r"""Regresses α from interpolations, and 0 from data.
 
-    .. math:: L_d = \|d_\omega(\hat x_\alpha) - \alpha\|^2 + \|d_\omega(\gamma x + (1 - \gamma) \hat x)\|^2, \qquad
-              L_{f,g} \ni \lambda \|d_\omega(\hat x_\alpha)\|^2
+    .. math::
+
+        L_d = \|d_\omega(\hat x_\alpha) - \alpha\|^2 + \|d_\omega(\gamma x + (1 - \gamma) \hat
+        x)\|^2, \qquad L_{f,g} \ni \lambda \|d_\omega(\hat x_\alpha)\|^2
 
     ``net`` takes samples (n, ...) to (n, 1).
 
@@ -79,20 +83,29 @@ class Interpolation(Frozen):
 
     FORMER: ClassVar[Former] = {"interpolate": "weight"}
 
-    weight: float = Field(0.0, ge=0)  # Weight λ of the critic's term, per entry of a sample; 0 leaves the game out.
-    warmup: float = Field(0.0, ge=0, lt=1)  # Share of the run over which that weight rises from 0: first codes, then mixtures.
+    # Weight λ of the critic's term, per entry of a sample; 0 leaves the game out.
+    weight: float = Field(0.0, ge=0)
+    # Share of the run over which that weight rises from 0: first codes, then mixtures.
+    warmup: float = Field(0.0, ge=0, lt=1)
     critic_width: int = Field(16, ge=2)  # Width of the critic.
-    critic_lr: float = Field(1e-3, gt=0)  # Adam learning rate of the critic; decays linearly over the second half.
+    # Adam learning rate of the critic; decays linearly over the second half.
+    critic_lr: float = Field(1e-3, gt=0)
 
     def critic(self, kind: AutoencoderNet, shape: tuple[int, ...]) -> InterpolationCritic | None:
         """A critic of decoded samples (n, *shape), or None where the weight is 0."""
-        return InterpolationCritic(build_encoder(kind, shape, self.critic_width, 1)) if self.weight else None
+        return (
+            InterpolationCritic(build_encoder(kind, shape, self.critic_width, 1))
+            if self.weight
+            else None
+        )
 
 
 class InterpolationGame:
-    """Plays one round in each step of any autoencoder method; without a critic a round adds nothing.
+    """Plays one round in each step of any autoencoder method; without a critic a round adds
+    nothing.
 
-    It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or empty, among its own.
+    It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or
+    empty, among its own.
 
     >>> from monge.nets import build_autoencoder
     >>> autoencoder, settings = build_autoencoder("mlp", (1, 8, 8), 3, 8), Interpolation(weight=0.5)
@@ -104,19 +117,25 @@ class InterpolationGame:
     (torch.Size([]), ['alpha_error', 'interpolation'])
     """
 
-    def __init__(self, settings: Interpolation, autoencoder: Autoencoder, critic: InterpolationCritic | None) -> None:
+    def __init__(
+        self, settings: Interpolation, autoencoder: Autoencoder, critic: InterpolationCritic | None
+    ) -> None:
         self.settings, self.autoencoder, self.critic = settings, autoencoder, critic
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         if critic is not None:
             self.optimizers["critic"] = torch.optim.Adam(critic.parameters(), lr=settings.critic_lr)
 
     def play(self, z: Tensor, alpha: Tensor, progress: float) -> Interpolations:
-        """Mix the codes z (n, latent) by α (n, 1), at a point of the run in [0, 1), and decode the mixtures."""
+        """Mix the codes z (n, latent) by α (n, 1), at a point of the run in [0, 1), and decode the
+        mixtures.
+        """
         return Interpolations(self, z, alpha, progress)
 
 
 class Interpolations:
-    """The decoded mixtures of one step: first they are judged for the autoencoder, then the critic learns from them."""
+    """The decoded mixtures of one step: first they are judged for the autoencoder, then the critic
+    learns from them.
+    """
 
     def __init__(self, game: InterpolationGame, z: Tensor, alpha: Tensor, progress: float) -> None:
         self.game, self.alpha, self.progress = game, alpha, progress
@@ -125,17 +144,26 @@ class Interpolations:
             self.fooled = game.critic.fooled(self.mixed)
 
     def term(self, entries: int = 1) -> Tensor | float:
-        """λ times the mean of d(x̂_α)², eq. (2), times the entries of a sample for a loss that adds them up."""
+        """λ times the mean of d(x̂_α)², eq.
+
+        (2), times the entries of a sample for a loss that adds them up.
+        """
         settings = self.game.settings
         if self.game.critic is None:
             return 0.0
-        return entries * (settings.weight * linear_rise(self.progress, settings.warmup)) * self.fooled
+        return (
+            entries * (settings.weight * linear_rise(self.progress, settings.warmup)) * self.fooled
+        )
 
     def answer(self, x: Tensor, made: Tensor) -> dict[str, Tensor]:
-        """Take a step of the critic on eq. (3), from data and reconstructions; returns both terms for the log."""
+        """Take a step of the critic on eq.
+
+        (3), from data and reconstructions; returns both terms for the log.
+        """
         if self.game.critic is None:
             return {}
-        optimizer, loss = self.game.optimizers["critic"], self.game.critic.loss(self.mixed, self.alpha, x, made)
+        optimizer = self.game.optimizers["critic"]
+        loss = self.game.critic.loss(self.mixed, self.alpha, x, made)
         linear_decay(optimizer, self.game.settings.critic_lr, self.progress)
         parallel.descend(optimizer, loss)
         return {"interpolation": self.fooled, "alpha_error": loss}

@@ -10,24 +10,29 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them, He initialisation.
+    """Linear layers with ReLU between them, He initialization.
 
-    The biases of the first layer are uniform in [−1, 1], so that its kinks lie across the latent space: a generator that
-    starts with smooth maps takes many times longer to separate modes.
+    The biases of the first layer are uniform in [−1, 1], so that its kinks lie across the latent
+    space: a generator that starts with smooth maps takes many times longer to separate modes.
 
-    ``sizes`` are the widths from input to output; an output takes ``shape``, whose product is ``sizes[-1]``. With ``squash`` the
-    last layer is tanh, for pictures in [−1, 1].
+    ``sizes`` are the widths from input to output; an output takes ``shape``, whose product is
+    ``sizes[-1]``. With ``squash`` the last layer is tanh, for pictures in [−1, 1].
 
     >>> import torch
     >>> MLP([2, 8, 12], shape=(3, 2, 2))(torch.zeros(5, 2)).shape
     torch.Size([5, 3, 2, 2])
     """
 
-    def __init__(self, sizes: Sequence[int], shape: tuple[int, ...] | None = None, *, squash: bool = False) -> None:
+    def __init__(
+        self, sizes: Sequence[int], shape: tuple[int, ...] | None = None, *, squash: bool = False
+    ) -> None:
         super().__init__()
         self.shape = tuple(shape or (sizes[-1],))
         if prod(self.shape) != sizes[-1]:
-            raise ValueError(f"shape {self.shape} holds {prod(self.shape)} numbers, but the last size is {sizes[-1]}")
+            raise ValueError(
+                f"shape {self.shape} holds {prod(self.shape)} numbers, but the last size is "
+                f"{sizes[-1]}"
+            )
         layers: list[nn.Module] = [nn.Flatten()]
         for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]

@@ -9,26 +9,33 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 
-def by_parts(net: Callable[[Tensor], Tensor], x: Tensor, size: int | None = None) -> Tensor:
+def checkpointed_batches(
+    net: Callable[[Tensor], Tensor], x: Tensor, size: int | None = None
+) -> Tensor:
     """Return ``net(x)``, whose backward runs ``net`` again on ``size`` rows at a time.
 
-    The activations of one part are alive at a time, the outputs of all, so memory is that of a batch of ``size`` for the price of
-    a second forward pass: a loss that couples a batch of thousands is exact where accumulated losses of small batches would be
-    biased. ``net`` must treat rows independently and draw no random numbers.
+    The activations of one part are alive at a time, the outputs of all, so memory is that of a
+    batch of ``size`` for the price of a second forward pass: a loss that couples a batch of
+    thousands is exact where accumulated losses of small batches would be biased. ``net`` must treat
+    rows independently and draw no random numbers.
 
-    >>> by_parts(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
+    >>> checkpointed_batches(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
     tensor([[0., 2., 3.]])
     """
     if size is None or size >= len(x):
         return net(x)
-    parts: list[Tensor] = [checkpoint(net, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(size)]
+    parts: list[Tensor] = [
+        checkpoint(net, part, use_reentrant=False, preserve_rng_state=False)
+        for part in x.split(size)
+    ]
     return torch.cat(parts)
 
 
-def by_blocks(net: Callable[[Tensor], Tensor], x: Tensor, size: int = 1000) -> Tensor:
-    """Return ``net(x)``, computed ``size`` rows at a time: what a large batch of samples is made with.
+def batched(net: Callable[[Tensor], Tensor], x: Tensor, size: int = 1000) -> Tensor:
+    """Return ``net(x)``, computed ``size`` rows at a time: what a large batch of samples is made
+    with.
 
-    >>> by_blocks(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
+    >>> batched(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
     tensor([[0., 2., 3.]])
     """
     return torch.cat([net(block) for block in x.split(size)])

@@ -1,4 +1,6 @@
-"""Two convex potentials and the averages of their weights: what the methods of W₂ with two networks share."""
+"""Two convex potentials and the averages of their weights: what the methods of W₂ with two networks
+share.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from monge.rng import noise
 from .conv_icnn import ConvICNN
 from .ema import EMA
 from .icnn import DenseICNN
-from .parts import by_blocks
+from .parts import batched
 
 if TYPE_CHECKING:
     from monge.ot import AffineMap
@@ -20,9 +22,11 @@ Net = TypeVar("Net", DenseICNN, ConvICNN)
 
 
 class Potentials(Generic[Net]):
-    """A potential ψ whose gradient moves P to Q, one whose gradient moves Q to P, and their averages, which map and sample.
+    """A potential ψ whose gradient moves P to Q, one whose gradient moves Q to P, and their
+    averages, which map and sample.
 
-    It is no module: a method registers the four networks under names of its own. ``decay`` is that of the averages.
+    It is no module: a method registers the four networks under names of its own. ``decay`` is that
+    of the averages.
 
     >>> import torch
     >>> pair = Potentials(DenseICNN(2, [4]), DenseICNN(2, [4]), decay=0.9)
@@ -42,12 +46,18 @@ class Potentials(Generic[Net]):
             average.net.load_state_dict(net.state_dict())
 
     def update(self) -> None:
-        """After a step of the optimizer: make both functions convex again and take them into the averages."""
+        """After a step of the optimizer: make both functions convex again and take them into the
+        averages.
+        """
         for net, average in zip(self.nets, self.averages, strict=True):
             net.project()
             average.update(net)
 
     def sample(self, n: int, dim: int, seed: int = 0) -> Tensor:
-        """Return n points of normal noise (n, dim), moved from P to Q; a function of the weights and the seed."""
+        """Return n points of normal noise (n, dim), moved from P to Q; a function of the weights
+        and the seed.
+        """
         average = self.averages[0]
-        return by_blocks(average.net.gradient, noise(n, dim, seed, like=next(average.parameters())), 10_000)
+        return batched(
+            average.net.gradient, noise(n, dim, seed, like=next(average.parameters())), 10_000
+        )

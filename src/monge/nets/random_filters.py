@@ -1,6 +1,7 @@
 r"""Features of pictures from filters that nobody trained.
 
-    Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR 2017    [ustyuzhaninov2017]
+    Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR
+        2017 [ustyuzhaninov2017]
 
 ==========  ======================================================================
 symbol      here
@@ -10,8 +11,8 @@ S_l x       the picture at scale l, see `monge.nets.pyramid`
 f_l         feature map at scale l: max(0, w_k ∗ S_l x) for each k, then S_l x itself
 ==========  ======================================================================
 
-One layer is enough for textures if its filters have many sizes. The paper has filters of many sizes on one picture; one size on
-many scales of the picture is as good and faster.
+One layer is enough for textures if its filters have many sizes. The paper has filters of many sizes
+on one picture; one size on many scales of the picture is as good and faster.
 """
 
 from __future__ import annotations
@@ -24,15 +25,18 @@ from .patches import pyramid
 
 
 class RandomFilters(nn.Module):
-    r"""One layer of random filters and ReLU, at each scale of a picture; a function of the seed alone.
+    r"""One layer of random filters and ReLU, at each scale of a picture; a function of the seed
+    alone.
 
     .. math:: f_l(x) = \bigl(\max(0, w_1 * S_l x), \dots, \max(0, w_K * S_l x),\ S_l x\bigr)
 
-    K is ``filters``, ``size`` their side in pixels; the same ones serve all ``scales``. On a ``torus`` pictures go round, and
-    maps are as large as the picture, otherwise ``size - 1`` pixels smaller. ValueError if the smallest scale has no room for one.
+    K is ``filters``, ``size`` their side in pixels; the same ones serve all ``scales``. On a
+    ``torus`` pictures go round, and maps are as large as the picture, otherwise ``size - 1`` pixels
+    smaller. ValueError if the smallest scale has no room for one.
 
-    A filter whose mean is not zero in each channel would see little but the mean colour, and be always or never cut off by ReLU.
-    These see no colour, therefore the picture itself, cut to the same places, comes last. Source: [ustyuzhaninov2017].
+    A filter whose mean is not zero in each channel would see little but the mean color, and be
+    always or never cut off by ReLU. These see no color, therefore the picture itself, cut to the
+    same places, comes last. Source: [ustyuzhaninov2017].
 
     >>> [tuple(f.shape) for f in RandomFilters(3, scales=2, filters=16, size=5)(torch.zeros(1, 3, 64, 40))]
     [(1, 19, 60, 36), (1, 19, 28, 16)]
@@ -41,31 +45,51 @@ class RandomFilters(nn.Module):
     weight: Tensor
 
     def __init__(
-        self, channels: int, *, scales: int = 4, filters: int = 48, size: int = 7, seed: int = 0, torus: bool = False
+        self,
+        channels: int,
+        *,
+        scales: int = 4,
+        filters: int = 48,
+        size: int = 7,
+        seed: int = 0,
+        torus: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in {"channels": channels, "scales": scales, "filters": filters, "size": size}.items():
+        for name, value in {
+            "channels": channels,
+            "scales": scales,
+            "filters": filters,
+            "size": size,
+        }.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if size < 2:
             raise ValueError(f"size must be at least 2, got {size}: one number of mean 0 is 0")
         self.channels, self.scales, self.size, self.torus = channels, scales, size, torus
-        w = torch.randn(filters, channels, size, size, generator=torch.Generator().manual_seed(seed))
+        w = torch.randn(
+            filters, channels, size, size, generator=torch.Generator().manual_seed(seed)
+        )
         w = w - w.mean((2, 3), keepdim=True)
         self.register_buffer("weight", w / w.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Pictures (n, channels, h, w) -> one map (n, filters + channels, h_l, w_l) for each scale, the finest first."""
+        """Pictures (n, channels, h, w) -> one map (n, filters + channels, h_l, w_l) for each scale,
+        the finest first.
+        """
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(f"expected pictures (n, {self.channels}, h, w), got {tuple(x.shape)}")
         if min(x.shape[2:]) >> (self.scales - 1) < self.size:
             raise ValueError(
-                f"filters of {self.size} pixels do not fit {tuple(x.shape[2:])} at scale {self.scales - 1}: take fewer scales"
+                f"filters of {self.size} pixels do not fit {tuple(x.shape[2:])} at scale "
+                f"{self.scales - 1}: take fewer scales"
             )
         return [self._features(level) for level in pyramid(x, self.scales, torus=self.torus)]
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, scales={self.scales}, filters={len(self.weight)}, size={self.size}, torus={self.torus}"
+        return (
+            f"{self.channels}, scales={self.scales}, filters={len(self.weight)}, size={self.size}, "
+            f"torus={self.torus}"
+        )
 
     def _features(self, x: Tensor) -> Tensor:
         before, after, (h, w) = (self.size - 1) // 2, self.size // 2, x.shape[2:]

@@ -10,9 +10,11 @@ _DILATIONS = (1, 2, 4, 8)
 
 
 class ConvSeq2Seq(nn.Module):
-    """Source (n, S, k), noise (n, S // 4, noise) and style (n, S // 4, style) to a target sequence (n, T, d).
+    """Source (n, S, k), noise (n, S // 4, noise) and style (n, S // 4, style) to a target sequence
+    (n, T, d).
 
-    Dilated convolutions with residual connections; where T is not S, features are interpolated linearly in time.
+    Dilated convolutions with residual connections; where T is not S, features are interpolated
+    linearly in time.
 
     >>> net = ConvSeq2Seq((16, 3), (24, 2), noise=4, style=2, width=8)
     >>> net(torch.randn(5, 16, 3), torch.randn(5, 4, 4), torch.randn(5, 4, 2)).shape
@@ -21,14 +23,27 @@ class ConvSeq2Seq(nn.Module):
 
     pace = 4  # frames of a source to each vector of noise and style
 
-    def __init__(self, source: tuple[int, ...], target: tuple[int, ...], *, noise: int, style: int, width: int) -> None:
+    def __init__(
+        self,
+        source: tuple[int, ...],
+        target: tuple[int, ...],
+        *,
+        noise: int,
+        style: int,
+        width: int,
+    ) -> None:
         super().__init__()
         (frames, n_in), (self.frames, n_out) = source, target
         if frames < self.pace:
             raise ValueError(f"source must have at least {self.pace} frames, got {frames}")
         self.first = nn.Conv1d(n_in + noise + style, width, 1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.GELU(), nn.Conv1d(width, width, 5, padding=2 * d, dilation=d), nn.GELU(), nn.Conv1d(width, width, 1))
+            nn.Sequential(
+                nn.GELU(),
+                nn.Conv1d(width, width, 5, padding=2 * d, dilation=d),
+                nn.GELU(),
+                nn.Conv1d(width, width, 1),
+            )
             for d in _DILATIONS
         )
         self.last = nn.Conv1d(width, n_out, 1)
@@ -38,7 +53,9 @@ class ConvSeq2Seq(nn.Module):
         h = self.first(torch.cat([source.mT, cells], 1))
         for block in self.blocks:
             h = h + block(h)
-        return self.last(interpolate(h, self.frames, mode="linear") if h.shape[2] != self.frames else h).mT
+        return self.last(
+            interpolate(h, self.frames, mode="linear") if h.shape[2] != self.frames else h
+        ).mT
 
 
 def conv1d_critic(features: int, width: int) -> nn.Module:

@@ -1,7 +1,9 @@
-"""Networks for scores: windows of a few voices, one-hot over the classes, (n, voices, classes, frames).
+"""Networks for piano rolls: windows of a few voices, one-hot over the classes, (n, voices, classes,
+frames).
 
-Encoder and decoder are perceptrons over patches of eight frames with shared weights, between two layers that mix the patches. On
-music of the NES they learn several times faster than strided convolutions or a perceptron over the whole window.
+Encoder and decoder are perceptrons over patches of eight frames with shared weights, between two
+layers that mix the patches. On music of the NES they learn several times faster than strided
+convolutions or a perceptron over the whole window.
 
 No layer looks at other samples, so that many processes compute what one would.
 """
@@ -15,7 +17,8 @@ _HIDDEN = 8  # a patch has so many times as many hidden numbers as a frame
 
 
 class SequenceEncoder(nn.Module):
-    """Each frame to ``width`` numbers, each patch of eight frames to its share of the code, and the shares mixed.
+    """Each frame to ``width`` numbers, each patch of eight frames to its share of the code, and the
+    shares mixed.
 
     >>> import torch
     >>> SequenceEncoder((4, 89, 16), features=10, width=4)(torch.zeros(5, 4, 89, 16)).shape
@@ -59,7 +62,8 @@ class SequenceDecoder(nn.Module):
 
 
 class SequenceCritic(nn.Module):
-    """The encoder's patches, and a perceptron over all of them: what no patch alone can tell is theirs to judge together.
+    """The encoder's patches, and a perceptron over all of them: what no patch alone can tell is
+    theirs to judge together.
 
     >>> import torch
     >>> SequenceCritic((4, 89, 16), features=1, width=4)(torch.zeros(5, 4, 89, 16)).shape
@@ -71,7 +75,12 @@ class SequenceCritic(nn.Module):
         hidden = _HIDDEN * width
         self.net = nn.Sequential(
             *_perceive(shape, width),
-            *(nn.Flatten(), nn.Linear(hidden * _patches(shape), hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, features)),
+            *(
+                nn.Flatten(),
+                nn.Linear(hidden * _patches(shape), hidden),
+                nn.LeakyReLU(0.2),
+                nn.Linear(hidden, features),
+            ),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,10 +88,12 @@ class SequenceCritic(nn.Module):
 
 
 class Mix(nn.Module):
-    """x ↦ x + V σ(U x) / 10, at first the identity (cut off or filled with zeros where the sizes differ).
+    """x ↦ x + V σ(U x) / 10, at first the identity (cut off or filled with zeros where the sizes
+    differ).
 
-    So the patches first learn on their own, which is quick, and then what they have to do with each other. Without the tenth the
-    first steps of Adam shake the code of every patch, and learning takes twice as long.
+    So the patches first learn on their own, which is quick, and then what they have to do with each
+    other. Without the tenth the first steps of Adam shake the code of every patch, and learning
+    takes twice as long.
 
     >>> import torch
     >>> Mix(3, 2)(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
@@ -94,7 +105,8 @@ class Mix(nn.Module):
         last = nn.Linear(n_out, n_out)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.change, self.n_out = nn.Sequential(nn.Linear(n_in, n_out), nn.LeakyReLU(0.2), last), n_out
+        self.change = nn.Sequential(nn.Linear(n_in, n_out), nn.LeakyReLU(0.2), last)
+        self.n_out = n_out
 
     def forward(self, x: Tensor) -> Tensor:
         kept = nn.functional.pad(x, (0, self.n_out - x.shape[1]))  # a negative pad cuts off
@@ -105,12 +117,16 @@ def _perceive(shape: tuple[int, ...], width: int) -> tuple[nn.Module, ...]:
     """Frames to ``width`` numbers, patches to hidden ones (n, 8·width, patches)."""
     frames = nn.Conv1d(shape[0] * shape[1], width, 1)
     patches = nn.Conv1d(width, _HIDDEN * width, _PATCH, _PATCH)
-    nn.init.normal_(frames.weight, std=shape[0] ** -0.5)  # of its inputs one for each voice is 1, the others are 0
+    # of its inputs one for each voice is 1, the others are 0
+    nn.init.normal_(frames.weight, std=shape[0] ** -0.5)
     nn.init.kaiming_normal_(patches.weight, nonlinearity="linear")
     return nn.Flatten(1, 2), frames, patches, nn.LeakyReLU(0.2)
 
 
 def _patches(shape: tuple[int, ...]) -> int:
     if len(shape) != 3 or shape[2] % _PATCH or not shape[2]:
-        raise ValueError(f"net 'sequence' takes scores (voices, classes, frames), frames a multiple of {_PATCH}, got {shape}")
+        raise ValueError(
+            "net 'sequence' takes piano rolls (voices, classes, frames), frames a multiple of "
+            f"{_PATCH}, got {shape}"
+        )
     return shape[2] // _PATCH

@@ -1,4 +1,6 @@
-"""Networks as parts of a configuration: which kind, how wide, and how they are made for samples of a shape."""
+"""Networks as parts of a configuration: which kind, how wide, and how they are made for samples of
+a shape.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,8 @@ class AutoencoderNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: AutoencoderNet = "conv"  # mlp, conv, dcgan, acai for pictures, sequence for scores; see `monge.nets.autoencoder`.
+    # mlp, conv, dcgan, acai for pictures, sequence for piano rolls; see `monge.nets.autoencoder`.
+    kind: AutoencoderNet = "conv"
     latent: int = Field(32, ge=1)  # Dimension of the codes.
     width: int = Field(32, ge=2)  # Width of encoder and decoder.
 
@@ -87,13 +90,16 @@ class PotentialNets(Frozen):
     widths: tuple[int, ...] = (128, 128, 64)  # Widths of the layers.
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
     strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
-    spread: float = Field(0.7, gt=0)  # Standard deviation of the projections of standardised points, at the start.
+    # Standard deviation of the projections of standardized points, at the start.
+    spread: float = Field(0.7, gt=0)
 
     def pair(self, shape: tuple[int, ...]) -> tuple[DenseICNN, DenseICNN]:
         """Two potentials of points of ``shape`` (d,). ValueError for other shapes."""
         if len(shape) != 1:
             advice = "flatten them, or move their codes"
-            raise ValueError(f"these potentials move points (d,), got samples of shape {shape}: {advice}")
+            raise ValueError(
+                f"these potentials move points (d,), got samples of shape {shape}: {advice}"
+            )
         settings = (shape[0], self.widths, self.rank, self.strong, self.spread)
         return DenseICNN(*settings), DenseICNN(*settings)
 
@@ -107,10 +113,13 @@ class ConvPotentialNets(Frozen):
     torch.Size([5])
     """
 
-    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)  # Channels of the convolutional layers.
-    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)  # 1 or even; their product divides the size of the pictures.
+    # Channels of the convolutional layers.
+    widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)
+    # 1 or even; their product divides the size of the pictures.
+    strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
-    head: tuple[int, ...] = Field((64, 32), min_length=1)  # Widths of the dense network that sees the averaged picture.
+    # Widths of the dense network that sees the averaged picture.
+    head: tuple[int, ...] = Field((64, 32), min_length=1)
     grid: int = Field(4, ge=1)  # Side of the averaged picture, a divisor of the size.
     strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
     spread: float = Field(0.5, gt=0)  # Size of the initial filters.
@@ -118,13 +127,28 @@ class ConvPotentialNets(Frozen):
     @model_validator(mode="after")
     def _one_stride_for_each_width(self) -> ConvPotentialNets:
         if len(self.strides) != len(self.widths):
-            raise ValueError(f"{len(self.widths)} widths need as many strides, got {len(self.strides)}")
+            raise ValueError(
+                f"{len(self.widths)} widths need as many strides, got {len(self.strides)}"
+            )
         return self
 
     def pair(self, shape: tuple[int, ...]) -> tuple[ConvICNN, ConvICNN]:
         """Two potentials of pictures of ``shape`` (c, s, s). ValueError for other shapes."""
         if len(shape) != 3 or shape[1] != shape[2]:
             advice = "crop or resize them"
-            raise ValueError(f"these potentials move square pictures (c, s, s), got samples of shape {shape}: {advice}")
-        settings = (shape[0], shape[1], self.widths, self.strides, self.rank, self.head, self.grid, self.strong, self.spread)
+            raise ValueError(
+                f"these potentials move square pictures (c, s, s), got samples of shape {shape}: "
+                f"{advice}"
+            )
+        settings = (
+            shape[0],
+            shape[1],
+            self.widths,
+            self.strides,
+            self.rank,
+            self.head,
+            self.grid,
+            self.strong,
+            self.spread,
+        )
         return ConvICNN(*settings), ConvICNN(*settings)

@@ -1,6 +1,7 @@
-"""Weight normalisation, w = g v/‖v‖, with scales and biases that a first batch sets.
+"""Weight normalization, w = g v/‖v‖, with scales and biases that a first batch sets.
 
-Salimans, Kingma, "Weight normalization: A simple reparameterization to accelerate training of deep neural networks",
+Salimans, Kingma, "Weight normalization: A simple reparameterization to accelerate training of deep
+neural networks",
 NeurIPS 2016    [salimanskingma2016], section 3
 """
 
@@ -16,10 +17,11 @@ from torch.nn.utils.parametrize import is_parametrized
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
-def weight_normalised(net: nn.Module) -> nn.Module:
-    """Give every linear and convolutional layer of ``net`` a length g for each output and a direction v; returns ``net``.
+def weight_normalized(net: nn.Module) -> nn.Module:
+    """Give every linear and convolutional layer of ``net`` a length g for each output and a
+    direction v; returns ``net``.
 
-    >>> net = weight_normalised(nn.Linear(3, 2))
+    >>> net = weight_normalized(nn.Linear(3, 2))
     >>> net.parametrizations.weight.original0.shape  # g
     torch.Size([2, 1])
     """
@@ -31,12 +33,13 @@ def weight_normalised(net: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def data_dependent_init(net: nn.Module, batch: Tensor) -> None:
-    """Set every g and bias so that each output of each normalised layer has mean 0 and variance 1 on ``batch``.
+    """Set every g and bias so that each output of each normalized layer has mean 0 and variance 1
+    on ``batch``.
 
-    One forward pass, layer by layer: t = v·x/‖v‖, then g ← 1/σ[t] and b ← −μ[t]/σ[t]. Each process must be given the
-    same (gathered) batch. An output that does not vary keeps its g.
+    One forward pass, layer by layer: t = v·x/‖v‖, then g ← 1/σ[t] and b ← −μ[t]/σ[t]. Each process
+    must be given the same (gathered) batch. An output that does not vary keeps its g.
 
-    >>> net = weight_normalised(nn.Linear(3, 2))
+    >>> net = weight_normalized(nn.Linear(3, 2))
     >>> x = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)) + 5
     >>> data_dependent_init(net, x)
     >>> torch.allclose(net(x).std(0, correction=0), torch.ones(2), atol=1e-4)
@@ -54,7 +57,11 @@ def data_dependent_init(net: nn.Module, batch: Tensor) -> None:
         along = [1, -1] + [1] * (out.ndim - 2)
         return (out - mu.view(along)) / sigma.view(along)
 
-    hooks = [layer.register_forward_hook(rescale) for layer in net.modules() if is_parametrized(layer, "weight")]
+    hooks = [
+        layer.register_forward_hook(rescale)
+        for layer in net.modules()
+        if is_parametrized(layer, "weight")
+    ]
     try:
         net(batch)
     finally:

@@ -1,8 +1,10 @@
 """Anderson acceleration of a fixed-point iteration.
 
-    Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011    [walker2011]
+    Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011
+        [walker2011]
 
-The next h is the point in the affine span of the last images T(h) whose residual h − T(h), if it were linear, is least in L²(b).
+The next h is the point in the affine span of the last images T(h) whose residual h − T(h), if it
+were linear, is least in L²(b).
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ import torch
 from torch import Tensor
 
 _MEMORY = 5  # differences that are combined
-_PATIENCE = (2, 8)  # plain iterations that cost more than one extrapolation, for large and for small problems
+# plain iterations that cost more than one extrapolation, for large and for small problems
+_PATIENCE = (
+    2,
+    8,
+)
 _SMALL = 200  # columns
 _RIDGE = 1e-8  # of the Gram matrix's trace
-_LEAP = 300.0  # longest extrapolation: where the dual is flat, as between far groups of points, it would go anywhere
+# longest extrapolation: where the dual is flat, as between far groups of points, it would go
+# anywhere
+_LEAP = 300.0
 SLACK = 16  # rounding errors that are let pass
 
 
@@ -33,7 +41,9 @@ class Anderson:
         self._count = 0
 
     def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
-        """The next h from the image T(h) and the residual of the last one; None where a few plain steps will do."""
+        """The next h from the image T(h) and the residual of the last one; None where a few plain
+        steps will do.
+        """
         shrink, self._previous = min(worst / self._previous, 1.0), worst
         last, self._last = self._last, (image, r)
         if last is None:
@@ -51,7 +61,9 @@ class Anderson:
         weighted = D * self._b.unsqueeze(-2)
         A, y = weighted @ D.mT, weighted @ r.double().unsqueeze(-1)
         diagonal = A.diagonal(dim1=-2, dim2=-1)
-        noise = (SLACK * torch.finfo(image.dtype).eps) ** 2  # of residuals that are all rounding, as in a solved problem
+        noise = (
+            SLACK * torch.finfo(image.dtype).eps
+        ) ** 2  # of residuals that are all rounding, as in a solved problem
         diagonal += _RIDGE * diagonal.sum(-1, keepdim=True) + noise
         theta = torch.linalg.solve_ex(A, y)[0].to(image.dtype)
         step = (self._steps[..., :used, :].mT @ theta).squeeze(-1)

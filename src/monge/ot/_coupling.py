@@ -1,4 +1,6 @@
-"""Transport plans as linear maps: a product P v is often all that is asked for, and P itself may be too large to hold."""
+"""Transport plans as linear maps: a product P v is often all that is asked for, and P itself may be
+too large to hold.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,10 @@ class Scaled:
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         for rows in self.geometry.blocks():
-            yield rows, (self.K[..., rows, :] * self.p[..., rows].unsqueeze(-1)).mul_(self.w.unsqueeze(-2))
+            yield (
+                rows,
+                (self.K[..., rows, :] * self.p[..., rows].unsqueeze(-1)).mul_(self.w.unsqueeze(-2)),
+            )
 
     def matrix(self) -> Tensor:
         return (self.K * self.p.unsqueeze(-1)).mul_(self.w.unsqueeze(-2))
@@ -72,7 +77,15 @@ class Tiled:
     """P = a ⊗ b · exp((f ⊕ g − C′)/ε), tile by tile."""
 
     def __init__(
-        self, geometry: Geometry, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float, rows: Tensor, columns: Tensor
+        self,
+        geometry: Geometry,
+        f: Tensor,
+        g: Tensor,
+        a: Tensor,
+        b: Tensor,
+        epsilon: float,
+        rows: Tensor,
+        columns: Tensor,
     ) -> None:
         self._geometry, self._epsilon = geometry, epsilon * LN2
         self._g, self._top = g + epsilon * b.log(), (f / epsilon + a.log()).div_(LN2)

@@ -1,6 +1,7 @@
 """The streamed iteration on CUDA: two fused log-sum-exps a sweep, with the tiles on chip.
 
-The scores are <qᵢ, kⱼ> + hⱼ of `_triton`: half a sweep is one pass over them, and P v is their soft mean.
+The scores are <qᵢ, kⱼ> + hⱼ of `_triton`: half a sweep is one pass over them, and P v is their soft
+mean.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from torch import Tensor
 from .. import parallel
 from ._coupling import Coupling
 from ._geometry import Bilinear
-from ._kernel import Task, dual_value, priced
+from ._kernel import Task, damped, dual_value
 
 
 class Fused:
-    """The operator of `_kernel.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and ``mean``."""
+    """The operator of `_kernel.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and
+    ``mean``.
+    """
 
     damping = 1.0
 
@@ -28,19 +31,21 @@ class Fused:
 
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
-        self._q, self._k = (t * (self._geometry.factor / epsilon) for t in (self._geometry.q, self._geometry.k))
+        self._q, self._k = (
+            t * (self._geometry.factor / epsilon) for t in (self._geometry.q, self._geometry.k)
+        )
 
     def sweep(self, h: Tensor) -> Tensor:
         epsilon, geometry, task = self._epsilon, self._geometry, self._task
         self._h_b = h + self._g / epsilon + task.b.log()
         self._lse = self._kernels.lse(self._q, geometry.k, self._h_b)
-        self._f = priced(-epsilon * self._lse, geometry.alpha, task.powers[0])
+        self._f = damped(-epsilon * self._lse, geometry.alpha, task.damping[0])
         self._h_a = self._f / epsilon + task.a.log()
         self._columns = self._kernels.lse(self._k, geometry.q, self._h_a)
         if task.sharded:
             self._columns = torch.logsumexp(parallel.gather(self._columns.unsqueeze(0)), 0)
-        t = (priced(-epsilon * self._columns, geometry.beta, task.powers[1]) - self._g) / epsilon
-        return t if task.dead is None else t.masked_fill_(task.dead, 0)
+        t = (damped(-epsilon * self._columns, geometry.beta, task.damping[1]) - self._g) / epsilon
+        return t if task.zero_mass is None else t.masked_fill_(task.zero_mass, 0)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
         return self._f, self._g + self._epsilon * h
@@ -69,7 +74,9 @@ class _FusedCoupling:
         return self.rows.unsqueeze(-1) * self._kernels.mean(*self._forth, self._lse, v.contiguous())
 
     def pull(self, v: Tensor) -> Tensor:
-        return self.columns.unsqueeze(-1) * self._kernels.mean(*self._back, self._own, v.contiguous())
+        return self.columns.unsqueeze(-1) * self._kernels.mean(
+            *self._back, self._own, v.contiguous()
+        )
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         q, k, h = self._forth

@@ -1,8 +1,9 @@
 """Where costs come from, in blocks of rows: the one thing that the iterations know of a problem.
 
-A squared distance is |x|² + |y|² − 2⟨x, y⟩. The first two terms only shift the potentials, so the iterations see the reduced cost
-−2⟨x, y⟩ and reduced potentials f − |x|², g − |y|². What is left of the cost matrix is one matrix product,
-cheaper to make again than to keep. The cosine cost 1 − ⟨x̂, ŷ⟩ has the same form.
+A squared distance is |x|² + |y|² − 2⟨x, y⟩. The first two terms only shift the potentials, so the
+iterations see the reduced cost −2⟨x, y⟩ and reduced potentials f − |x|², g − |y|². What is left of
+the cost matrix is one matrix product, cheaper to make again than to keep. The cosine cost 1 − ⟨x̂,
+ŷ⟩ has the same form.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ _ROWS = 64  # and not fewer rows, for the matrix product's sake
 
 
 class Geometry(ABC):
-    """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m); everything is without gradient.
+    """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m); everything is without
+    gradient.
 
-    Shifts ``alpha`` (…, n) and ``beta`` (…, m) are None for zero; ``like`` is a tensor that tells dtype and device.
+    Shifts ``alpha`` (…, n) and ``beta`` (…, m) are None for zero; ``like`` is a tensor that tells
+    dtype and device.
     """
 
     n: int
@@ -38,7 +41,8 @@ class Geometry(ABC):
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         """(g − C′)/ε for a block of rows, (…, rows, m).
 
-        Callers pass ε ln 2 and take `torch.exp2`: on the CPU 4 times as fast as `torch.exp`, and 20 times where it underflows.
+        Callers pass ε ln 2 and take `torch.exp2`: on the CPU 4 times as fast as `torch.exp`, and 20
+        times where it underflows.
         """
 
     @property
@@ -56,7 +60,9 @@ class Geometry(ABC):
 
     def blocks(self) -> Iterator[slice]:
         """Slices that cover the rows; small problems and batches are one block."""
-        size = self.n if self.batch or self.n * self.m <= 2 * _BLOCK else max(_ROWS, _BLOCK // self.m)
+        size = (
+            self.n if self.batch or self.n * self.m <= 2 * _BLOCK else max(_ROWS, _BLOCK // self.m)
+        )
         return slices(self.n, size)
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
@@ -73,7 +79,9 @@ def slices(n: int, size: int) -> Iterator[slice]:
 
 
 def exp2_(S: Tensor) -> Tensor:
-    """2^S in place, with 0 for subnormal results: arithmetic with those is twenty times slower on many processors."""
+    """2^S in place, with 0 for subnormal results: arithmetic with those is twenty times slower on
+    many processors.
+    """
     if S.device.type == "cpu":
         torch.threshold_(S, math.log2(torch.finfo(S.dtype).tiny), -torch.inf)
     return S.exp2_()
@@ -86,11 +94,13 @@ def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return top, E, E.sum(-1)
 
 
-def centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both clouds as (batch, n, d) about one centre: far from the origin float32 products would lose digits."""
+def centered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both clouds as (batch, n, d) about one center: far from the origin float32 products would
+    lose digits.
+    """
     x, y = (t.detach().reshape(-1, *t.shape[-2:]) for t in (x, y))
-    centre = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
-    return x - centre, y - centre
+    center = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
+    return x - center, y - center
 
 
 def flat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
@@ -112,12 +122,16 @@ def reduced(f: Tensor, shift: Tensor | None) -> Tensor:
 
 
 class Bilinear(Geometry):
-    """C = α ⊕ β − s q kᵀ with s = 2 where it is ``squared`` distance (q = x, k = y, centred on the mean of y), else 1."""
+    """C = α ⊕ β − s q kᵀ with s = 2 where it is ``squared`` distance (q = x, k = y, centered on the
+    mean of y), else 1.
+    """
 
     alpha: Tensor
     beta: Tensor
 
-    def __init__(self, q: Tensor, k: Tensor, alpha: Tensor, beta: Tensor, squared: bool = False) -> None:
+    def __init__(
+        self, q: Tensor, k: Tensor, alpha: Tensor, beta: Tensor, squared: bool = False
+    ) -> None:
         self.q, self.k, self.alpha, self.beta, self.squared = q, k, alpha, beta, squared
         self.n, self.m, self.batch, self.like = q.shape[-2], k.shape[-2], q.shape[:-2], q
         self.factor = 2.0 if squared else 1.0
@@ -132,12 +146,14 @@ class Bilinear(Geometry):
 
     def scale(self) -> float:
         ends = self.alpha.mean() + self.beta.mean()
-        if self.squared:  # one side is centred
+        if self.squared:  # one side is centered
             return ends.item()
         return (ends - self.factor * (self.q.mean(-2) * self.k.mean(-2)).sum(-1).mean()).item()
 
     def double(self) -> Geometry:
-        return Bilinear(self.q.double(), self.k.double(), self.alpha.double(), self.beta.double(), self.squared)
+        return Bilinear(
+            self.q.double(), self.k.double(), self.alpha.double(), self.beta.double(), self.squared
+        )
 
 
 class Matrix(Geometry):
@@ -164,7 +180,13 @@ class Matrix(Geometry):
 class Pairwise(Geometry):
     """Costs that a function of points gives, computed again for each block."""
 
-    def __init__(self, matrix: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, swapped: bool = False) -> None:
+    def __init__(
+        self,
+        matrix: Callable[[Tensor, Tensor], Tensor],
+        x: Tensor,
+        y: Tensor,
+        swapped: bool = False,
+    ) -> None:
         self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped
         self.n, self.m, self.batch, self.like = x.shape[-2], y.shape[-2], x.shape[:-2], x
 
@@ -180,7 +202,10 @@ class Pairwise(Geometry):
 
     def scale(self) -> float:
         zero = self.like.new_zeros(self.m)
-        means = [self.exponent(zero, 1.0, rows).mean() * (rows.stop - rows.start) for rows in self.blocks()]
+        means = [
+            self.exponent(zero, 1.0, rows).mean() * (rows.stop - rows.start)
+            for rows in self.blocks()
+        ]
         return -sum(mean.item() for mean in means) / self.n
 
     def double(self) -> Geometry:

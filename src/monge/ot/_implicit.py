@@ -1,13 +1,15 @@
-"""Second derivatives of entropic transport, by implicit differentiation of the optimality conditions.
+"""Second derivatives of entropic transport, by implicit differentiation of the optimality
+conditions.
 
-    P 1 = a and Pᵀ 1 = b with P = a ⊗ b · exp((f ⊕ g − C)/ε). Differentiated, they are a linear system in (df, dg),
+    P 1 = a and Pᵀ 1 = b with P = a ⊗ b · exp((f ⊕ g − C)/ε). Differentiated, they are a linear
+    system in (df, dg),
 
         [ diag(r)/λ₁   P          ] [df]   [ (P ∘ dC) 1  − ε P  (db/b) ]
         [ Pᵀ           diag(c)/λ₂ ] [dg] = [ (P ∘ dC)ᵀ1  − ε Pᵀ (da/a) ]
 
-with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal at the price ρ KL, 1 for one that is kept. The system is
-symmetric and positive semi-definite (its kernel: constants (1, −1)), so the adjoint is the same system; conjugate gradients
-solve its Schur complement.
+with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal at the price ρ KL, 1 for one that is
+kept. The system is symmetric and positive semi-definite (its kernel: constants (1, −1)), so the
+adjoint is the same system; conjugate gradients solve its Schur complement.
 """
 
 from __future__ import annotations
@@ -28,18 +30,29 @@ _MAX_ITER = 1000
 
 
 def differentiable_gradients(
-    problem: Problem, potentials: Any, inputs: tuple[Tensor, ...], wanted: tuple[bool, ...], grad: Tensor
+    problem: Problem,
+    potentials: Any,
+    inputs: tuple[Tensor, ...],
+    wanted: tuple[bool, ...],
+    grad: Tensor,
 ) -> list[Tensor | None]:
-    """First derivatives of the value in the inputs and weights, as functions that can be differentiated again."""
-    f, g, epsilon, prices = potentials
+    """First derivatives of the value in the inputs and weights, as functions that can be
+    differentiated again.
+    """
+    f, g, epsilon, marginal_penalties = potentials
     *points, a, b = inputs
     with torch.enable_grad():
-        f, g = _potentials(problem.matrix(*points), a, b, f, g, epsilon, prices)
+        f, g = _potentials(problem.matrix(*points), a, b, f, g, epsilon, marginal_penalties)
         P = _plan(problem.matrix(*points), a, b, f, g, epsilon)
-        held = [t.view_as(t) for t in (*points, a, b)]  # the envelope theorem: only these are differentiated now
+        # the envelope theorem: only these are differentiated now
+        held = [t.view_as(t) for t in (*points, a, b)]
         *held_points, held_a, held_b = held
         value = (P * problem.matrix(*held_points)).sum((-2, -1))
-        value = value + dot(held_a, slope(f, prices[0], epsilon, b)) + dot(held_b, slope(g, prices[1], epsilon, a))
+        value = (
+            value
+            + dot(held_a, slope(f, marginal_penalties[0], epsilon, b))
+            + dot(held_b, slope(g, marginal_penalties[1], epsilon, a))
+        )
         live = [t for t, w in zip(held, wanted, strict=True) if w]
         found = iter(torch.autograd.grad(value, live, grad, create_graph=True))
     return [next(found) if w else None for w in wanted]
@@ -53,11 +66,21 @@ def slope(f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
 
 
 def _plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
-    return ((f.unsqueeze(-1) + g.unsqueeze(-2) - C) / epsilon).exp() * a.unsqueeze(-1) * b.unsqueeze(-2)
+    return (
+        ((f.unsqueeze(-1) + g.unsqueeze(-2) - C) / epsilon).exp()
+        * a.unsqueeze(-1)
+        * b.unsqueeze(-2)
+    )
 
 
 def _potentials(
-    C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float, prices: tuple[float, float]
+    C: Tensor,
+    a: Tensor,
+    b: Tensor,
+    f: Tensor,
+    g: Tensor,
+    epsilon: float,
+    marginal_penalties: tuple[float, float],
 ) -> tuple[Tensor, Tensor]:
     """The potentials f, g that are known, as functions of (C, a, b)."""
     n, m = C.shape[-2:]
@@ -67,7 +90,8 @@ def _potentials(
         vf, vg = grad.split([n, m], -1)
         kernel = _plan(C, torch.ones_like(a), torch.ones_like(b), f, g, epsilon)
         P = kernel * a.unsqueeze(-1) * b.unsqueeze(-2)
-        left, right = P.sum(-1) * (1 + epsilon / prices[0]), P.sum(-2) * (1 + epsilon / prices[1])
+        left = P.sum(-1) * (1 + epsilon / marginal_penalties[0])
+        right = P.sum(-2) * (1 + epsilon / marginal_penalties[1])
         inverse = torch.where(left > 0, 1 / left, 0)
 
         def schur(v: Tensor) -> Tensor:
@@ -78,7 +102,14 @@ def _potentials(
         dC = P * (zf.unsqueeze(-1) + zg.unsqueeze(-2))
         return dC, -epsilon * matvec(kernel * b.unsqueeze(-2), zg), -epsilon * _row(zf * a, kernel)
 
-    known = with_rule(torch.cat([f, g], -1), rule, "plan.value can be differentiated twice, not three times", C, a, b)
+    known = with_rule(
+        torch.cat([f, g], -1),
+        rule,
+        "plan.value can be differentiated twice, not three times",
+        C,
+        a,
+        b,
+    )
     return known.split([n, m], -1)
 
 
@@ -87,12 +118,15 @@ def _row(v: Tensor, P: Tensor) -> Tensor:
 
 
 def _conjugate_gradients(apply: Any, rhs: Tensor, diagonal: Tensor) -> Tensor:
-    """Solve a symmetric semi-definite system, preconditioned by a diagonal, for a batch of right-hand sides."""
+    """Solve a symmetric semi-definite system, preconditioned by a diagonal, for a batch of
+    right-hand sides.
+    """
     inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
     x, r = torch.zeros_like(rhs), rhs
     z = inverse * r
     p, rz = z, (r * z).sum(-1, keepdim=True)
-    goal = rz * torch.finfo(rhs.dtype).eps ** 1.5  # beyond it rounding feeds the kernel of the system
+    # beyond it rounding feeds the kernel of the system
+    goal = rz * torch.finfo(rhs.dtype).eps ** 1.5
     for _ in range(_MAX_ITER):
         if (rz <= goal).all():
             break

@@ -1,15 +1,16 @@
 """Laguerre cells of the plane, and the potential whose cells have given areas.
 
-    Kitagawa, Mérigot & Thibert, "Convergence of a Newton algorithm for semi-discrete optimal transport", JEMS 2019
-    [kitagawa2019]
+    Kitagawa, Mérigot & Thibert, "Convergence of a Newton algorithm for semi-discrete optimal
+    transport", JEMS 2019 [kitagawa2019]
 
     y_j, ψ_j     targets and their potentials
     cell j       {x in the box : |x − y_j|² − ψ_j is the least}
     h_j          x ↦ 2 x·y_j − |y_j|² + ψ_j; cell j is where h_j is the largest
 
-The graph of max_j h_j over the box is the lower boundary of a convex polyhedron, cut off above by a lid. Its facets, seen from
-above, are the cells, already clipped. Qhull finds it as the hull of the dual points: a triangle of the hull is a corner where
-three cells (or walls) meet, an edge of the hull is a side between two of them.
+The graph of max_j h_j over the box is the lower boundary of a convex polyhedron, cut off above by a
+lid. Its facets, seen from above, are the cells, already clipped. Qhull finds it as the hull of the
+dual points: a triangle of the hull is a corner where three cells (or walls) meet, an edge of the
+hull is a side between two of them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _HALVINGS = 40
 class Box:
     """The uniform measure on a box: ``Box((0, 0), (1, 1))`` is the unit square.
 
-    ``box(n, generator)`` draws n points, (n, d), in any dimension. In the plane `SemiDiscrete.fit` knows its cells exactly.
+    ``box(n, generator)`` draws n points, (n, d), in any dimension. In the plane `SemiDiscrete.fit`
+    knows its cells exactly.
 
     >>> Box((0, 0), (2, 1)).volume
     2.0
@@ -42,21 +44,30 @@ class Box:
     hi: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.lo) != len(self.hi) or not all(low < high for low, high in zip(self.lo, self.hi, strict=True)):
-            raise ValueError(f"a box needs lo < hi in every coordinate, got lo={self.lo} and hi={self.hi}")
+        if len(self.lo) != len(self.hi) or not all(
+            low < high for low, high in zip(self.lo, self.hi, strict=True)
+        ):
+            raise ValueError(
+                f"a box needs lo < hi in every coordinate, got lo={self.lo} and hi={self.hi}"
+            )
 
     @property
     def volume(self) -> float:
         return float(np.prod(np.subtract(self.hi, self.lo)))
 
     def __call__(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        lo, hi = torch.tensor(self.lo, dtype=torch.float64), torch.tensor(self.hi, dtype=torch.float64)
-        return lo + (hi - lo) * torch.rand(n, len(self.lo), generator=generator, dtype=torch.float64)
+        lo = torch.tensor(self.lo, dtype=torch.float64)
+        hi = torch.tensor(self.hi, dtype=torch.float64)
+        return lo + (hi - lo) * torch.rand(
+            n, len(self.lo), generator=generator, dtype=torch.float64
+        )
 
 
 @dataclass(frozen=True)
 class _Diagram:
-    """Sides of the cells: side s runs from ``start[s]`` to ``end[s]``, cell ``left[s]`` against ``right[s]`` (a wall if >= m)."""
+    """Sides of the cells: side s runs from ``start[s]`` to ``end[s]``, cell ``left[s]`` against
+    ``right[s]`` (a wall if >= m).
+    """
 
     m: int
     left: Indices
@@ -65,15 +76,17 @@ class _Diagram:
     end: Array
 
     def areas(self) -> Array:
-        """Each side makes a triangle with the centre of its cell; empty cells have area 0."""
+        """Each side makes a triangle with the center of its cell; empty cells have area 0."""
         cell = np.concatenate([self.left, self.right])
         start, end = np.concatenate([self.start, self.start]), np.concatenate([self.end, self.end])
         inside = cell < self.m
         cell, start, end = cell[inside], start[inside], end[inside]
         sides = np.maximum(np.bincount(cell, minlength=self.m), 1)
         middle = (start + end) / 2
-        centre = np.stack([np.bincount(cell, middle[:, k], self.m) / sides for k in (0, 1)], 1)[cell]
-        u, v = start - centre, end - centre
+        center = np.stack([np.bincount(cell, middle[:, k], self.m) / sides for k in (0, 1)], 1)[
+            cell
+        ]
+        u, v = start - center, end - center
         twice = np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
         return np.asarray(np.bincount(cell, twice / 2, self.m), dtype=np.float64)
 
@@ -81,10 +94,14 @@ class _Diagram:
 def laguerre_cells(y: Tensor, psi: Tensor, box: Box) -> list[Tensor]:
     r"""Laguerre cells in the plane, clipped to a box.
 
-    .. math:: L_j = \{x \in \text{box} : |x - y_j|^2 - \psi_j \le |x - y_k|^2 - \psi_k \text{ for all } k\}
+    .. math::
 
-    ``y`` is (m, 2), ``psi`` (m,). The j-th of the m tensors is (v_j, 2): the corners of cell j, counter-clockwise, in y's dtype
-    and on its device; a hidden cell has none. Of equal targets with equal potentials only one has a cell.
+        L_j = \{x \in \text{box} : |x - y_j|^2 - \psi_j \le |x - y_k|^2 - \psi_k \text{ for all }
+        k\}
+
+    ``y`` is (m, 2), ``psi`` (m,). The j-th of the m tensors is (v_j, 2): the corners of cell j,
+    counter-clockwise, in y's dtype and on its device; a hidden cell has none. Of equal targets with
+    equal potentials only one has a cell.
 
     >>> left, right = laguerre_cells(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.zeros(2), Box((0, 0), (1, 1)))
     >>> left.max(0).values
@@ -93,10 +110,14 @@ def laguerre_cells(y: Tensor, psi: Tensor, box: Box) -> list[Tensor]:
     targets = y.detach().double().cpu().numpy()
     _planar(targets, box)
     if psi.shape != y.shape[:1]:
-        raise ValueError(f"psi has shape {tuple(psi.shape)} for {len(y)} targets: give one number a target")
+        raise ValueError(
+            f"psi has shape {tuple(psi.shape)} for {len(y)} targets: give one number a target"
+        )
     diagram = _diagram(targets, psi.detach().double().cpu().numpy(), box)
     corners: list[list[Array]] = [[] for _ in range(diagram.m)]
-    for i, j, start, end in zip(diagram.left, diagram.right, diagram.start, diagram.end, strict=True):
+    for i, j, start, end in zip(
+        diagram.left, diagram.right, diagram.start, diagram.end, strict=True
+    ):
         for cell in (i, j):
             if cell < diagram.m:
                 corners[cell] += [start, end]
@@ -104,7 +125,8 @@ def laguerre_cells(y: Tensor, psi: Tensor, box: Box) -> list[Tensor]:
 
 
 def fit_areas(y: Tensor, b: Tensor, box: Box, tol: float, max_iter: int) -> tuple[Tensor, float]:
-    """The potential (m,) whose cells have the shares b > 0 of the box, and the error max |share − b|.
+    """The potential (m,) whose cells have the shares b > 0 of the box, and the error max |share −
+    b|.
 
     Damped Newton ascent of the semi-dual. Equal targets share one potential.
     """
@@ -148,13 +170,19 @@ def _response(y: Array, diagram: _Diagram, box: Box) -> Array:
 
     between = (diagram.left < diagram.m) & (diagram.right < diagram.m)
     i, j = diagram.left[between], diagram.right[between]
-    w = np.linalg.norm(diagram.end - diagram.start, axis=1)[between] / (2 * np.linalg.norm(y[i] - y[j], axis=1) * box.volume)
+    w = np.linalg.norm(diagram.end - diagram.start, axis=1)[between] / (
+        2 * np.linalg.norm(y[i] - y[j], axis=1) * box.volume
+    )
     rows, cols = np.concatenate([i, j, i, j]), np.concatenate([j, i, i, j])
-    return coo_array((np.concatenate([-w, -w, w, w]), (rows, cols)), shape=(diagram.m, diagram.m)).tocsc()
+    return coo_array(
+        (np.concatenate([-w, -w, w, w]), (rows, cols)), shape=(diagram.m, diagram.m)
+    ).tocsc()
 
 
 def _all_visible(y: Array, box: Box) -> Array:
-    """A potential without hidden cells: shrink the targets by s into the box, and take their Voronoi cells."""
+    """A potential without hidden cells: shrink the targets by s into the box, and take their
+    Voronoi cells.
+    """
     lo, hi = np.asarray(box.lo), np.asarray(box.hi)
     middle, width = (y.min(0) + y.max(0)) / 2, np.maximum(np.ptp(y, axis=0), 1e-300)
     s = min(1.0, float(((hi - lo) / width).min()) * 0.9)
@@ -170,24 +198,35 @@ def _diagram(y: Array, psi: Array, box: Box) -> _Diagram:
     middle, half = (lo + hi) / 2, (hi - lo) / 2
     slope = 2 * (y - middle) * half  # the box becomes [−1, 1]²
     height = psi - ((y - middle) ** 2).sum(1)
-    slope, height = slope - slope.mean(0), height - height.max()  # an affine function added to all moves no cell
+    slope = slope - slope.mean(0)
+    height = height - height.max()
     scale = max(np.abs(slope).max(), np.ptp(height), 1e-300)
     slope, height = slope / scale, height / scale
     corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
-    lid = (slope @ corners.T + height[:, None]).max() + 1  # a convex function is largest at a corner
+    lid = (
+        slope @ corners.T + height[:, None]
+    ).max() + 1  # a convex function is largest at a corner
     planes = np.column_stack([slope, -np.ones(m), height])  # h_j(x) − z ≤ 0
-    walls = np.array([[1, 0, 0, -1], [-1, 0, 0, -1], [0, 1, 0, -1], [0, -1, 0, -1], [0, 0, 1, -lid]], dtype=float)
+    walls = np.array(
+        [[1, 0, 0, -1], [-1, 0, 0, -1], [0, 1, 0, -1], [0, -1, 0, -1], [0, 0, 1, -lid]], dtype=float
+    )
     faces, inner = np.vstack([planes, walls]), np.array([0, 0, (lid + height.max()) / 2])
-    hull = ConvexHull(-faces[:, :3] / (faces[:, 3:] + faces[:, :3] @ inner[:, None]))  # dual points, seen from an inner point
-    triangles = hull.simplices  # corners where four cells meet are split in two triangles that share their plane
+    # dual points, seen from an inner point
+    hull = ConvexHull(-faces[:, :3] / (faces[:, 3:] + faces[:, :3] @ inner[:, None]))
+    # corners where four cells meet are split in two triangles that share their plane
+    triangles = hull.simplices
     points = -hull.equations[:, :2] / hull.equations[:, 3:] * half + middle
-    pairs = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+    pairs = np.sort(
+        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
+    )
     corner = np.tile(np.arange(len(triangles)), 3)
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))  # the two triangles of an edge become neighbours
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))  # the two triangles of an edge become neighbors
     pairs, corner = pairs[order], corner[order]
     left, right = pairs[::2, 0], pairs[::2, 1]
     kept = left < m
-    return _Diagram(m, left[kept], right[kept], points[corner[::2][kept]], points[corner[1::2][kept]])
+    return _Diagram(
+        m, left[kept], right[kept], points[corner[::2][kept]], points[corner[1::2][kept]]
+    )
 
 
 def _in_order(corners: list[Array]) -> Array:
@@ -195,12 +234,15 @@ def _in_order(corners: list[Array]) -> Array:
     if not corners:
         return np.zeros((0, 2))
     points = np.stack(corners)
-    centre = points.mean(0)
-    points = points[np.argsort(np.arctan2(*(points - centre).T[::-1]), kind="stable")]
+    center = points.mean(0)
+    points = points[np.argsort(np.arctan2(*(points - center).T[::-1]), kind="stable")]
     gap = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1)
     return points[gap > 1e-12 * max(np.abs(points).max(), np.ptp(points))]
 
 
 def _planar(y: Array, box: Box) -> None:
     if y.ndim != 2 or y.shape[1] != 2 or len(box.lo) != 2:
-        raise ValueError(f"Laguerre cells need targets (m, 2) and a box of the plane, got {y.shape} and {len(box.lo)} dimensions")
+        raise ValueError(
+            f"Laguerre cells need targets (m, 2) and a box of the plane, got {y.shape} and "
+            f"{len(box.lo)} dimensions"
+        )

@@ -1,5 +1,5 @@
-"""Matrix products, by oneDNN where it is faster: on the AMD processors measured, where MKL leaves half of the vector unit idle,
-it does 200 GFLOP/s a core in float32 against 97.
+"""Matrix products, by oneDNN where it is faster: on the AMD processors measured, where MKL leaves
+half of the vector unit idle, it does 200 GFLOP/s a core in float32 against 97.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 
 _WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
-_linear: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+_linear: Any = (
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if torch.backends.mkldnn.is_available()
+    else None
+)
 
 
 def pairwise(x: Tensor, y: Tensor, bias: Tensor | None = None, scale: float = 1.0) -> Tensor:

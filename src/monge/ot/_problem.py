@@ -1,6 +1,8 @@
-"""A transport problem as the solver sees it: flat batches and no gradients inside, the user's tensors outside.
+"""A transport problem as the solver sees it: flat batches and no gradients inside, the user's
+tensors outside.
 
-The value is differentiated by the envelope theorem: d value = <P, dC> + <f, da> + <g, db>, with the plan P held fixed.
+The value is differentiated by the envelope theorem: d value = <P, dC> + <f, da> + <g, db>, with the
+plan P held fixed.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ _COST_ONCE = "plan.cost holds P fixed and has no second derivative: use plan.val
 class Problem:
     """Either a cost matrix or two clouds with a ground cost.
 
-    ``inputs`` are the user's tensors in which the value has a gradient in closed form: (C,) or (x, y); none for a callable cost,
-    whose graph is kept instead.
+    ``inputs`` are the user's tensors in which the value has a gradient in closed form: (C,) or (x,
+    y); none for a callable cost, whose graph is kept instead.
     """
 
     geometry: Geometry
@@ -45,9 +47,13 @@ class Problem:
         return cls(Matrix(flat(C.detach(), batch)), (C,), batch, C)
 
     @classmethod
-    def between(cls, x: Tensor | None, y: Tensor | None, cost: CostLike, C: Tensor | None = None) -> Problem:
+    def between(
+        cls, x: Tensor | None, y: Tensor | None, cost: CostLike, C: Tensor | None = None
+    ) -> Problem:
         if x is None or y is None or C is not None:
-            raise ValueError("sinkhorn takes points x and y, or else a cost matrix C=...: give one or the other")
+            raise ValueError(
+                "sinkhorn takes points x and y, or else a cost matrix C=...: give one or the other"
+            )
         x, y = check.pair(x, y)
         ground, batch = as_cost(cost), x.shape[:-2]
         geometry = ground.geometry(flat(x.detach(), batch), flat(y.detach(), batch))
@@ -72,9 +78,13 @@ class Problem:
         if isinstance(geometry, Bilinear):
             dtype = P.rows.dtype
             ends = (P.rows * geometry.alpha).sum(-1) + (P.columns * geometry.beta).sum(-1)
-            return ends - geometry.factor * (geometry.q * P.apply(geometry.k.to(dtype))).sum((-2, -1))
+            return ends - geometry.factor * (geometry.q * P.apply(geometry.k.to(dtype))).sum(
+                (-2, -1)
+            )
         zero = torch.zeros_like(P.columns)
-        return -sum((tile * geometry.exponent(zero, 1.0, rows)).sum((-2, -1)) for rows, tile in P.blocks())  # type: ignore[return-value]
+        return -sum(
+            (tile * geometry.exponent(zero, 1.0, rows)).sum((-2, -1)) for rows, tile in P.blocks()
+        )  # type: ignore[return-value]
 
     def gradients(self, P: Coupling, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         """Gradients of <P, C> at fixed P in the inputs, flat."""
@@ -83,47 +93,77 @@ class Problem:
         if self.ground is None:
             return (P.matrix(),)
         assert self.ground.gradients is not None
-        geometry = self.geometry if self.geometry.like.dtype == P.rows.dtype else self.geometry.double()
+        geometry = (
+            self.geometry if self.geometry.like.dtype == P.rows.dtype else self.geometry.double()
+        )
         x, y = (self.flatten(t.detach()).to(P.rows.dtype) for t in self.inputs)
         return self.ground.gradients(x, y, geometry, P, (wanted[0], wanted[1]))
 
-    def barycentric_map(self, P: Coupling, a: Tensor, b: Tensor, g: Tensor, epsilon: float) -> Tensor:
+    def barycentric_map(
+        self, P: Coupling, a: Tensor, b: Tensor, g: Tensor, epsilon: float
+    ) -> Tensor:
         """E[y | x] under the plan P whose rows fit g, also for an x without weight."""
         assert self.points is not None
         y = self.flatten(self.points[1].detach())
         if (a > 0).all():
             dtype = P.rows.dtype
-            return self.unflatten(P.apply(y.to(dtype)).to(y.dtype) / P.rows.unsqueeze(-1).to(y.dtype))
+            return self.unflatten(
+                P.apply(y.to(dtype)).to(y.dtype) / P.rows.unsqueeze(-1).to(y.dtype)
+            )
         h = reduced(self.flatten(g), self.geometry.beta) + epsilon * self.flatten(b).log()
-        means = [self.geometry.exponent(h, epsilon, rows).softmax(-1) @ y for rows in self.geometry.blocks()]
+        means = [
+            self.geometry.exponent(h, epsilon, rows).softmax(-1) @ y
+            for rows in self.geometry.blocks()
+        ]
         return self.unflatten(torch.cat(means, -2))
 
     def with_gradient(
-        self, number: Tensor, P: Coupling, weights: Sequence[Tensor] = (), slopes: Sequence[Tensor] = (), potentials: Any = None
+        self,
+        number: Tensor,
+        P: Coupling,
+        weights: Sequence[Tensor] = (),
+        slopes: Sequence[Tensor] = (),
+        potentials: Any = None,
     ) -> Tensor:
         """Attach the gradient of <P, C> at fixed P in the inputs, and the slopes in the weights.
 
-        With ``potentials``, the arguments f, g, ε and ρ of `differentiable_gradients`, there is a second derivative as well.
+        With ``potentials``, the arguments f, g, ε and ρ of `differentiable_gradients`, there is a
+        second derivative as well.
         """
         k, graph = len(self.inputs), self._graph(P)
 
-        def first(grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+        def first(
+            grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]
+        ) -> list[Tensor | None]:
             of_cost = zip(self.gradients(P, wanted[:k]), inputs, strict=False)
-            found = [None if t is None else scaled(grad, self.unflatten(t)).to(like.dtype) for t, like in of_cost]
-            found += [s * grad.unsqueeze(-1) if w else None for s, w in zip(slopes, wanted[k:], strict=False)]
+            found = [
+                None if t is None else scaled(grad, self.unflatten(t)).to(like.dtype)
+                for t, like in of_cost
+            ]
+            found += [
+                s * grad.unsqueeze(-1) if w else None
+                for s, w in zip(slopes, wanted[k:], strict=False)
+            ]
             return found + [grad] * len(graph)
 
-        def second(grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+        def second(
+            grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]
+        ) -> list[Tensor | None]:
             return differentiable_gradients(self, potentials, inputs, wanted, grad)
 
         again = _COST_ONCE if potentials is None else second if self.inputs else ONCE
         return with_rule(number, first, again, *self.inputs, *weights, *graph)
 
     def _graph(self, P: Coupling) -> tuple[Tensor, ...]:
-        """<P, C> at fixed P through the graph of a callable cost, whose parameters may ask for gradients too."""
+        """<P, C> at fixed P through the graph of a callable cost, whose parameters may ask for
+        gradients too.
+        """
         if self.inputs or self.points is None or not torch.is_grad_enabled():
             return ()
         assert self.ground is not None
         inner, (x, y) = self.ground.inner, (self.flatten(first_order(t)) for t in self.points)
-        pieces = [checkpoint(inner, tile.to(x.dtype), x[..., rows, :], y, use_reentrant=False) for rows, tile in P.blocks()]
+        pieces = [
+            checkpoint(inner, tile.to(x.dtype), x[..., rows, :], y, use_reentrant=False)
+            for rows, tile in P.blocks()
+        ]
         return (self.unflatten(torch.stack(pieces).sum(0)),)

@@ -1,20 +1,27 @@
-"""The descent behind `monge.ot.gromov`: entropic transport under a quadratic cost, by successive linearisation.
+"""The descent behind `monge.ot.gromov`: entropic transport under a quadratic cost, by successive
+linearization.
 
-    Peyré, Cuturi & Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", ICML 2016          [peyre2016]
-    Mémoli, "Gromov-Wasserstein distances and the metric approach to object matching", FoCM 2011               [memoli2011]
-    Barzilai & Borwein, "Two-point step size gradient methods", IMA J. Numer. Anal. 1988                    [barzilai1988]
-    Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011                           [halko2011]
+    Peyré, Cuturi & Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", ICML
+        2016 [peyre2016]
+    Mémoli, "Gromov-Wasserstein distances and the metric approach to object matching", FoCM 2011
+        [memoli2011]
+    Barzilai & Borwein, "Two-point step size gradient methods", IMA J. Numer. Anal. 1988
+        [barzilai1988]
+    Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011 [halko2011]
 
     F(P)    Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ, with L(s, t) = f₁(s) + f₂(t) − h₁(s) h₂(t) [peyre2016]
-    H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only their like
-    A, u    centred part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
+    H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only
+        their like
+    A, u    centered part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
     Z       ∇F(P) up to margins, which a transport problem ignores: ∇F(a⊗b) − 2 Σ A P Bᵀ
 
-A step solves entropic transport for the linearised cost and moves Z towards the Z of its plan. The length of the move is Barzilai
-and Borwein's: about 1/(1 − λ) where plain steps contract by λ, less than 1 where they would oscillate, and growing where they
-leave a saddle. Multisecant (Anderson) acceleration, which serves the inner problems, converges to saddles here.
+A step solves entropic transport for the linearized cost and moves Z toward the Z of its plan. The
+length of the move is Barzilai and Borwein's: about 1/(1 − λ) where plain steps contract by λ, less
+than 1 where they would oscillate, and growing where they leave a saddle. Multisecant (Anderson)
+acceleration, which serves the inner problems, converges to saddles here.
 
-Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH` are kept as thin factors.
+Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH`
+are kept as thin factors.
 """
 
 from __future__ import annotations
@@ -31,9 +38,11 @@ from ._matmul import dot, matvec
 from .costs import as_cost
 
 _SKETCH = 32  # the largest rank that is looked for, in matrices of at least four times this size
-_ROUNDING = 100  # in machine epsilons, relative to the matrix: less than this is rounding of the costs given
+# in machine epsilons, relative to the matrix: less than this is rounding of the costs given
+_ROUNDING = 100
 _INNER_ITER = 500  # the next inner problem starts from the potentials of the last
-COARSE_TOL, FINER = 0.02, 20  # marginal error of the first inner problem, and of the others by the change of the cost
+COARSE_TOL = 0.02
+FINER = 20
 _SHORTEST, _LONGEST = 0.05, 20.0  # bounds on a move
 _LEVELS = 64  # quantiles in a profile of distances
 
@@ -67,7 +76,9 @@ class Part:
     def all_of(cls, h: Tensor, a: Tensor) -> list[Part]:
         """The symmetric part, and the skew one unless it vanishes."""
         asymmetric = (h - h.mT).abs().amax() > _ROUNDING * torch.finfo(h.dtype).eps * h.abs().amax()
-        return [cls._of((h + sign * h.mT) / 2, a, sign) for sign in ((1, -1) if asymmetric else (1,))]
+        return [
+            cls._of((h + sign * h.mT) / 2, a, sign) for sign in ((1, -1) if asymmetric else (1,))
+        ]
 
     @classmethod
     def _of(cls, H: Tensor, a: Tensor, sign: int) -> Part:
@@ -75,7 +86,7 @@ class Part:
         u = Ha - dot(a, Ha).unsqueeze(-1) / 2
         return cls(*_factors(H - u[..., :, None] - sign * u[..., None, :]), u, sign)
 
-    def centred(self, s: Tensor) -> Tensor:
+    def centered(self, s: Tensor) -> Tensor:
         """A s."""
         return matvec(self.R, s) if self.Q is None else matvec(self.Q, matvec(self.R, s))
 
@@ -91,7 +102,9 @@ def _factors(A: Tensor) -> tuple[Tensor | None, Tensor]:
     n = A.shape[-1]
     if n < 4 * _SKETCH:
         return None, A
-    directions = torch.randn(n, _SKETCH, generator=torch.Generator().manual_seed(0), dtype=A.dtype).to(A.device)
+    directions = torch.randn(
+        n, _SKETCH, generator=torch.Generator().manual_seed(0), dtype=A.dtype
+    ).to(A.device)
     Q = torch.linalg.qr(A @ directions).Q
     R = Q.mT @ A
     size, missed = (torch.linalg.matrix_norm(t) for t in (A, A - Q @ R))
@@ -110,7 +123,8 @@ class Quadratic:
 
     @property
     def pairs(self) -> list[tuple[Part, Part]]:
-        return list(zip(self.x, self.y, strict=False))  # a skew part without a partner has no effect
+        # a skew part without a partner has no effect
+        return list(zip(self.x, self.y, strict=False))
 
     @classmethod
     def of(cls, Cx: Tensor, Cy: Tensor, a: Tensor, b: Tensor, loss: Loss) -> Quadratic:
@@ -136,7 +150,7 @@ class Quadratic:
         for x, y in self.pairs:
             Pv, Pu = matvec(P, y.u), matvec(P.mT, x.u)
             both = (dot(x.u, Pv) - dot(self.a, x.u) * dot(self.b, y.u)).unsqueeze(-1)
-            s, t = s - both - 2 * x.sign * x.centred(Pv), t - both - 2 * x.sign * y.centred(Pu)
+            s, t = s - both - 2 * x.sign * x.centered(Pv), t - both - 2 * x.sign * y.centered(Pu)
         return s, t
 
     def value(self, P: Tensor) -> Tensor:
@@ -145,14 +159,20 @@ class Quadratic:
         return ((P * self.gradient(P)).sum((-2, -1)) + dot(self.a, s) + dot(self.b, t)) / 2
 
     def tilted(self, generator: torch.Generator | None) -> Tensor:
-        """Z of the independent plan, tilted to correlate a random direction of one space with one of the other."""
+        """Z of the independent plan, tilted to correlate a random direction of one space with one
+        of the other.
+        """
         x, y = self.pairs[0]
         s, t = _direction(x, self.a, generator), _direction(y, self.b, generator)
-        return self.gradient(self.a[..., :, None] * self.b[..., None, :] * (1 + s[..., :, None] * t[..., None, :]))
+        return self.gradient(
+            self.a[..., :, None] * self.b[..., None, :] * (1 + s[..., :, None] * t[..., None, :])
+        )
 
 
 def profile_match(Cx: Tensor, Cy: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Twice the squared distances between quantiles of rows: linearised, the third lower bound of [memoli2011]."""
+    """Twice the squared distances between quantiles of rows: linearized, the third lower bound of
+    [memoli2011].
+    """
     return 2 * as_cost("sqeuclidean").matrix(_profiles(Cx, a), _profiles(Cy, b)) / _LEVELS
 
 
@@ -167,14 +187,18 @@ def _profiles(C: Tensor, a: Tensor) -> Tensor:
 def _direction(part: Part, weights: Tensor, generator: torch.Generator | None) -> Tensor:
     """A function on the space, of mean 0 and variance 1, in the range of A."""
     device = weights.device if generator is None else generator.device
-    noise = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device=device).to(weights.device)
-    s = part.centred(noise)
+    noise = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device=device).to(
+        weights.device
+    )
+    s = part.centered(noise)
     return s / dot(weights, s.square()).unsqueeze(-1).sqrt().clamp_min(torch.finfo(s.dtype).tiny)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A plan P, its potentials and marginal error, the objective, and how much the linearised cost would still change."""
+    """A plan P, its potentials and marginal error, the objective, and how much the linearized cost
+    would still change.
+    """
 
     P: Tensor
     f: Tensor
@@ -193,33 +217,56 @@ class Found:
 
         names = ("P", "f", "g", "error", "value", "change")
         return replace(
-            self, **{name: pick(getattr(self, name), getattr(other, name)) for name in names}, n_iter=self.n_iter + other.n_iter
+            self,
+            **{name: pick(getattr(self, name), getattr(other, name)) for name in names},
+            n_iter=self.n_iter + other.n_iter,
         )
 
 
-def descend(F: Quadratic, Z: Tensor, fixed: Tensor | None, alpha: float, epsilon: float, tol: float, max_iter: int) -> Found:
-    """Minimise <P, fixed> + α F(P) + ε KL(P | a⊗b), from the linearised cost Z (..., n, m)."""
+def descend(
+    F: Quadratic,
+    Z: Tensor,
+    fixed: Tensor | None,
+    alpha: float,
+    epsilon: float,
+    tol: float,
+    max_iter: int,
+) -> Found:
+    """Minimize <P, fixed> + α F(P) + ε KL(P | a⊗b), from the linearized cost Z (..., n, m)."""
     a, b, batch = F.a, F.b, F.a.shape[:-1]
     potentials, before, omega = None, None, Z.new_ones((*Z.shape[:-2], 1, 1))
     inner_tol, used, done = max(tol, COARSE_TOL), 0, False
     while not done:
         C = alpha * Z if fixed is None else torch.add(fixed, Z, alpha=alpha)
-        found = solve(flat(C, batch), flat(a, batch), flat(b, batch), epsilon, inner_tol, _INNER_ITER, potentials)
+        found = solve(
+            flat(C, batch),
+            flat(a, batch),
+            flat(b, batch),
+            epsilon,
+            inner_tol,
+            _INNER_ITER,
+            potentials,
+        )
         P, error = unflat(found.coupling.matrix(), batch).to(C.dtype), unflat(found.error, batch)
         residual = F.gradient(P) - Z
         change = alpha / epsilon * residual.square().mean((-2, -1)).sqrt()
-        used, potentials = used + 1, (found.f, found.g) if bool((error <= inner_tol).all()) else None  # else a bad start
+        used = used + 1
+        potentials = (found.f, found.g) if bool((error <= inner_tol).all()) else None
         done = used >= max_iter or bool(((change <= tol) & (error <= tol)).all())
         omega = _relaxation(omega, residual, before)
         Z, before = Z + omega * residual, residual
         inner_tol = max(tol / FINER, min(inner_tol, change.amax().item() / FINER))
     energy = alpha * F.value(P) if fixed is None else alpha * F.value(P) + (P * fixed).sum((-2, -1))
     f, g = unflat(found.f, batch), unflat(found.g, batch)
-    return Found(P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used)
+    return Found(
+        P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used
+    )
 
 
 def _relaxation(omega: Tensor, residual: Tensor, before: Tensor | None) -> Tensor:
-    """|s|²/<s, y>, where s = ω · before was the last move and y = before − residual is what it changed."""
+    """|s|²/<s, y>, where s = ω · before was the last move and y = before − residual is what it
+    changed.
+    """
     if before is None:
         return omega
     moved = before.square().sum((-2, -1), keepdim=True)

@@ -1,7 +1,9 @@
-"""Log-sum-exp and soft mean of the scores <qᵢ, kⱼ> + hⱼ on CUDA, tile by tile: the n×m matrix is never in memory.
+"""Log-sum-exp and soft mean of the scores <qᵢ, kⱼ> + hⱼ on CUDA, tile by tile: the n×m matrix is
+never in memory.
 
-    Dao et al., "FlashAttention: Fast and memory-efficient exact attention with IO-awareness", NeurIPS 2022    [dao2022]
-    Ye et al., "FlashSinkhorn: IO-aware entropic optimal transport", arXiv:2602.03067, 2026                    [ye2026]
+    Dao et al., "FlashAttention: Fast and memory-efficient exact attention with IO-awareness",
+        NeurIPS 2022 [dao2022]
+    Ye et al., "FlashSinkhorn: IO-aware entropic optimal transport", arXiv:2602.03067, 2026 [ye2026]
 
     q, k        rows (n, d) and columns (m, d)
     h           added to each column (m,); −inf takes the column out
@@ -9,9 +11,10 @@
     s           a tile of scores, N rows by M columns, summed D dimensions at a time
     top, total  a row's largest score so far, and Σⱼ exp(sⱼ − top)
 
-Half an iteration of Sinkhorn is one `lse`: for the cost \\|x − y\\|², q = 2x/ε, k = y and h = log b + (g − \\|y\\|²)/ε; for
-the cosine cost, q = x/(ε\\|x\\|), k = y/\\|y\\| and h = log b + (g − 1)/ε. Inputs are float32, float16 or bfloat16; results are
-float32, without gradient, and equal to the bit from call to call: no atomics.
+Half an iteration of Sinkhorn is one `lse`: for the cost \\|x − y\\|², q = 2x/ε, k = y and h = log b
++ (g − \\|y\\|²)/ε; for the cosine cost, q = x/(ε\\|x\\|), k = y/\\|y\\| and h = log b + (g − 1)/ε.
+Inputs are float32, float16 or bfloat16; results are float32, without gradient, and equal to the bit
+from call to call: no atomics.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 # (a kernel's arguments are pointers and numbers of Triton's language, not of Python)
@@ -32,17 +35,23 @@ except ImportError:
 
 _jit = triton.jit if triton else lambda kernel: kernel
 
-# Chosen by what ptxas says for sm_75 to sm_90 and d a multiple of 16: "ieee" and "tf32" spill at most 8 bytes of registers. Exact
-# products are multiply-adds that hold their operands in registers: with 4 warps, 128 rows take all 255 of them and spill.
+# Chosen by what ptxas says for sm_75 to sm_90 and d a multiple of 16: "ieee" and "tf32" spill at
+# most 8 bytes of registers. Exact products are multiply-adds that hold their operands in registers:
+# with 4 warps, 128 rows take all 255 of them and spill.
 _ROWS, _COLUMNS, _DEPTH = 64, 64, 32
 _COLUMNS_OF_MEAN = 32  # half as many, since its sums of values take registers too
 _LEAST = 16  # what tl.dot takes
 _WIDEST = 256  # beyond, the scores are computed once for each block of values
-_PROGRAMS = 1024  # what keeps a large GPU busy: with fewer blocks of rows, columns are shared out as well
+_PROGRAMS = (
+    1024  # what keeps a large GPU busy: with fewer blocks of rows, columns are shared out as well
+)
 
 
 def available(tensor: Tensor) -> bool:
-    """Whether the kernels run on this tensor's device and precision. CUDA without Triton: False, and one warning."""
+    """Whether the kernels run on this tensor's device and precision.
+
+    CUDA without Triton: False, and one warning.
+    """
     if not tensor.is_cuda or tensor.dtype == torch.float64:
         return False
     if triton is None:
@@ -52,7 +61,9 @@ def available(tensor: Tensor) -> bool:
 
 @cache
 def _warn() -> None:
-    warnings.warn("Sinkhorn on CUDA is slow without Triton: pip install triton", RuntimeWarning, stacklevel=3)
+    warnings.warn(
+        "Sinkhorn on CUDA is slow without Triton: pip install triton", RuntimeWarning, stacklevel=3
+    )
 
 
 def lse(q: Tensor, k: Tensor, h: Tensor, *, input_precision: str = "ieee") -> Tensor:
@@ -60,8 +71,9 @@ def lse(q: Tensor, k: Tensor, h: Tensor, *, input_precision: str = "ieee") -> Te
 
     .. math:: \log \sum_j \exp(\langle q_i, k_j \rangle + h_j)
 
-    Shapes (n, d), (m, d), (m,) to (n,); −inf where every hⱼ is. ``input_precision`` is how float32 is multiplied: ``"ieee"``
-    exactly, ``"tf32x3"`` nearly so on tensor cores, ``"tf32"`` with 11 bits. Source: [ye2026].
+    Shapes (n, d), (m, d), (m,) to (n,); −inf where every hⱼ is. ``input_precision`` is how float32
+    is multiplied: ``"ieee"`` exactly, ``"tf32x3"`` nearly so on tensor cores, ``"tf32"`` with 11
+    bits. Source: [ye2026].
     """
     q, k, h = q.contiguous(), k.contiguous(), h.contiguous()
     (n, d), m = q.shape, len(k)
@@ -74,13 +86,17 @@ def lse(q: Tensor, k: Tensor, h: Tensor, *, input_precision: str = "ieee") -> Te
     return out.logsumexp(0) if len(out) > 1 else out[0]
 
 
-def mean(q: Tensor, k: Tensor, h: Tensor, lse: Tensor, v: Tensor, *, input_precision: str = "ieee") -> Tensor:
-    r"""Mean of values under the soft-max of the scores: the barycentric map, or the product in a gradient.
+def mean(
+    q: Tensor, k: Tensor, h: Tensor, lse: Tensor, v: Tensor, *, input_precision: str = "ieee"
+) -> Tensor:
+    r"""Mean of values under the soft-max of the scores: the barycentric map, or the product in a
+    gradient.
 
     .. math:: \sum_j \exp(\langle q_i, k_j \rangle + h_j - \mathrm{lse}_i)\, v_j
 
-    Shapes (n, d), (m, d), (m,), (n,), (m, e) to (n, e); zero where lseᵢ is −inf. For ``input_precision`` see `lse`; 16-bit
-    inputs have the exponentials rounded to 11 bits. Source: [ye2026].
+    Shapes (n, d), (m, d), (m,), (n,), (m, e) to (n, e); zero where lseᵢ is −inf. For
+    ``input_precision`` see `lse`; 16-bit inputs have the exponentials rounded to 11 bits. Source:
+    [ye2026].
     """
     q, k, h, lse, v = (tensor.contiguous() for tensor in (q, k, h, lse, v))
     (n, d), (m, e) = q.shape, v.shape
@@ -91,7 +107,22 @@ def mean(q: Tensor, k: Tensor, h: Tensor, lse: Tensor, v: Tensor, *, input_preci
     sizes = (_ROWS, _COLUMNS_OF_MEAN, _depth(d), width, _precision(input_precision, q, k, v))
     with torch.cuda.device_of(q):
         grid = (blocks, strips, len(out))
-        _mean[grid](q, k, h, lse, v, out, n, m, d, e, span, *sizes, num_warps=4 if width <= 64 else 8, num_stages=2)
+        _mean[grid](
+            q,
+            k,
+            h,
+            lse,
+            v,
+            out,
+            n,
+            m,
+            d,
+            e,
+            span,
+            *sizes,
+            num_warps=4 if width <= 64 else 8,
+            num_stages=2,
+        )
     return out.sum(0) if len(out) > 1 else out[0]
 
 
@@ -110,18 +141,49 @@ def _precision(asked: str, *tensors: Tensor) -> str:
 
 
 @_jit
-def _scores(q, k, h, rows, cols, n, m, d, N: tl.constexpr, M: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr):
+def _scores(
+    q,
+    k,
+    h,
+    rows,
+    cols,
+    n,
+    m,
+    d,
+    N: tl.constexpr,
+    M: tl.constexpr,
+    D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     s = tl.zeros((N, M), tl.float32)
     for start in range(0, d, D):
         dims = start + tl.arange(0, D)
-        left = tl.load(q + rows[:, None] * d + dims[None, :], (rows[:, None] < n) & (dims[None, :] < d), 0)
-        right = tl.load(k + cols[None, :] * d + dims[:, None], (cols[None, :] < m) & (dims[:, None] < d), 0)
+        left = tl.load(
+            q + rows[:, None] * d + dims[None, :], (rows[:, None] < n) & (dims[None, :] < d), 0
+        )
+        right = tl.load(
+            k + cols[None, :] * d + dims[:, None], (cols[None, :] < m) & (dims[:, None] < d), 0
+        )
         s = tl.dot(left.to(tl.float32), right.to(tl.float32), s, input_precision=PRECISION)
-    return s + tl.load(h + cols, cols < m, float("-inf")).to(tl.float32)[None, :]  # past the end, the weight is zero
+    # past the end, the weight is zero
+    return s + tl.load(h + cols, cols < m, float("-inf")).to(tl.float32)[None, :]
 
 
 @_jit
-def _lse(q, k, h, out, n, m, d, span, N: tl.constexpr, M: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr):
+def _lse(
+    q,
+    k,
+    h,
+    out,
+    n,
+    m,
+    d,
+    span,
+    N: tl.constexpr,
+    M: tl.constexpr,
+    D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     rows = tl.program_id(0) * N + tl.arange(0, N).to(tl.int64)  # 64 bits, since n·d may exceed 2³¹
     first = tl.program_id(1) * span
     top = tl.full((N,), float("-inf"), tl.float32)
@@ -150,7 +212,9 @@ def _mean(
     for start in range(first, tl.minimum(first + span, m), M):
         cols = start + tl.arange(0, M).to(tl.int64)
         p = tl.exp(_scores(q, k, h, rows, cols, n, m, d, N, M, D, PRECISION) - shift[:, None])
-        values = tl.load(v + cols[:, None] * e + dims[None, :], (cols[:, None] < m) & (dims[None, :] < e), 0)
+        values = tl.load(
+            v + cols[:, None] * e + dims[None, :], (cols[:, None] < m) & (dims[None, :] < e), 0
+        )
         total = tl.dot(p, values.to(tl.float32), total, input_precision=PRECISION)
     place = (tl.program_id(2) * n + rows[:, None]) * e + dims[None, :]
     tl.store(out + place, total, (rows[:, None] < n) & (dims[None, :] < e))

@@ -16,7 +16,10 @@ def points(x: Tensor, name: str) -> Tensor:
     """Return ``x`` as a finite float tensor (..., n, d); half precision is computed in float32."""
     _floating(x, name)
     if x.ndim < 2:
-        raise ValueError(f"{name} must have shape (..., n, d), got {tuple(x.shape)}: add a dimension, e.g. {name}[:, None]")
+        raise ValueError(
+            f"{name} must have shape (..., n, d), got {tuple(x.shape)}: add a dimension, e.g. "
+            f"{name}[:, None]"
+        )
     if x.shape[-2] == 0 or x.shape[-1] == 0:
         raise ValueError(f"{name} is empty, shape {tuple(x.shape)}: give at least one point")
     return _finite(x.float() if x.dtype in _HALF else x, name)
@@ -26,7 +29,10 @@ def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y")) -> tuple[Ten
     """Return two point clouds that live in one space, with one dtype, device and batch shape."""
     x, y = points(x, names[0]), points(y, names[1])
     if x.shape[-1] != y.shape[-1]:
-        raise ValueError(f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost needs the same d")
+        raise ValueError(
+            f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost "
+            "needs the same d"
+        )
     same_kind(x, y, names)
     if x.shape[:-2] != y.shape[:-2]:
         batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
@@ -42,20 +48,27 @@ def cost_matrix(C: Tensor) -> Tensor:
     return _finite(C.float() if C.dtype in _HALF else C, "C")
 
 
-def weights(a: Tensor | None, like: Tensor, n: int, name: str, *, mass: float | None = 1.0) -> Tensor:
+def weights(
+    a: Tensor | None, like: Tensor, n: int, name: str, *, mass: float | None = 1.0
+) -> Tensor:
     """Return weights (..., n) that are non-negative and sum to ``mass``; None is uniform.
 
-    ``mass`` is below one where the points are one process's share, and None where any positive total is allowed.
+    ``mass`` is below one where the points are one process's share, and None where any positive
+    total is allowed.
     """
     batch = like.shape[:-2]
     if a is None:
         return like.new_full((*batch, n), (1.0 if mass is None else mass) / n)
     _floating(a, name)
     if a.shape[-1] != n:
-        raise ValueError(f"{name} has {a.shape[-1]} weights for {n} points: give one weight a point")
+        raise ValueError(
+            f"{name} has {a.shape[-1]} weights for {n} points: give one weight a point"
+        )
     a = _finite(a.to(like.dtype), name)
     if (a < 0).any():
-        raise ValueError(f"{name} has a negative weight, {a.min().item():.3g}: weights must be >= 0")
+        raise ValueError(
+            f"{name} has a negative weight, {a.min().item():.3g}: weights must be >= 0"
+        )
     total = a.sum(-1)
     if mass is None and (total <= 0).any():
         raise ValueError(f"{name} sums to 0: a measure needs some mass")
@@ -65,14 +78,17 @@ def weights(a: Tensor | None, like: Tensor, n: int, name: str, *, mass: float | 
     return a.expand(*batch, n)
 
 
-def potentials(init: tuple[Tensor, Tensor] | None, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor] | None:
+def potentials(
+    init: tuple[Tensor, Tensor] | None, a: Tensor, b: Tensor
+) -> tuple[Tensor, Tensor] | None:
     """Return starting potentials that fit the weights."""
     if init is None:
         return None
     f, g = (t.detach().to(a.dtype) for t in init)
     if f.shape != a.shape or g.shape != b.shape:
         raise ValueError(
-            f"init holds potentials of shapes {tuple(f.shape)} and {tuple(g.shape)}, the problem needs {tuple(a.shape)} "
+            f"init holds potentials of shapes {tuple(f.shape)} and {tuple(g.shape)}, the problem "
+            f"needs {tuple(a.shape)} "
             f"and {tuple(b.shape)}: warm-start only from a problem of the same sizes"
         )
     return _finite(f, "init"), _finite(g, "init")
@@ -90,7 +106,9 @@ def all_positive(**values: float) -> None:
         positive(value, name)
 
 
-def marginal_prices(rho: float | tuple[float | None, float | None] | None) -> tuple[float, float]:
+def marginal_penalties(
+    rho: float | tuple[float | None, float | None] | None,
+) -> tuple[float, float]:
     """Return a price for each marginal; infinite where it is to be kept."""
     pair = rho if isinstance(rho, tuple) else (rho, rho)
     if len(pair) != 2:
@@ -108,13 +126,16 @@ def choice(value: str, allowed: tuple[str, ...], name: str) -> str:
 
 def _floating(x: Tensor, name: str) -> None:
     if not isinstance(x, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}: use torch.as_tensor({name})")
+        raise TypeError(
+            f"{name} must be a torch.Tensor, got {type(x).__name__}: use torch.as_tensor({name})"
+        )
     if not x.is_floating_point():
         raise TypeError(f"{name} must be floating point, got {x.dtype}: use {name}.float()")
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
-    total = x.detach().sum().item()  # one cheap pass; only an overflow of the sum asks for the expensive one
+    # one cheap pass; only an overflow of the sum asks for the expensive one
+    total = x.detach().sum().item()
     if not math.isfinite(total) and not torch.isfinite(x.detach()).all():
         raise ValueError(f"{name} holds NaN or Inf: remove or replace those entries")
     return x
@@ -122,11 +143,17 @@ def _finite(x: Tensor, name: str) -> Tensor:
 
 def same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
     if x.dtype != y.dtype:
-        raise TypeError(f"{names[0]} is {x.dtype} and {names[1]} {y.dtype}: convert one with .to(dtype)")
+        raise TypeError(
+            f"{names[0]} is {x.dtype} and {names[1]} {y.dtype}: convert one with .to(dtype)"
+        )
     if x.device != y.device:
-        raise ValueError(f"{names[0]} is on {x.device} and {names[1]} on {y.device}: move one with .to(device)")
+        raise ValueError(
+            f"{names[0]} is on {x.device} and {names[1]} on {y.device}: move one with .to(device)"
+        )
 
 
 def warn_not_reached(solver: str, tol: float, remedy: str = REMEDY, *, stacklevel: int) -> None:
     """Warn that a solver stopped short; ``stacklevel`` counts from here to the user's call."""
-    warnings.warn(f"{solver} did not reach tol={tol:.2g}: {remedy}", RuntimeWarning, stacklevel=stacklevel)
+    warnings.warn(
+        f"{solver} did not reach tol={tol:.2g}: {remedy}", RuntimeWarning, stacklevel=stacklevel
+    )

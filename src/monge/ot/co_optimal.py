@@ -7,8 +7,8 @@
     Q, v, w    coupling and weights of the features
     Z          cost between samples under Q: Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ
 
-Algorithm 1 of the paper: transport of samples and of features in turn, each under the cost that the other makes. The square
-splits, so that each cost is two matrix products.
+Algorithm 1 of the paper: transport of samples and of features in turn, each under the cost that the
+other makes. The square splits, so that each cost is two matrix products.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class CoOptimalPlan:
     Attributes
     ----------
     samples, features : Plan
-        Entropic plans P (..., n, m) and Q (..., d, k), each under the cost that the other makes; without gradients.
+        Entropic plans P (..., n, m) and Q (..., d, k), each under the cost that the other makes;
+        without gradients.
     value : Tensor (...)
         The objective, differentiable in tables and weights by the envelope theorem.
     cost : Tensor (...)
@@ -67,29 +68,34 @@ def co_optimal_transport(
 ) -> CoOptimalPlan:
     r"""Solve entropic co-optimal transport, to a local minimum.
 
-    .. math:: \min_{P \in U(a, b),\ Q \in U(v, w)} \sum_{ijkl} (X_{ik} - Y_{jl})^2 P_{ij} Q_{kl}
-              + \varepsilon_1\, \mathrm{KL}(P \mid a \otimes b) + \varepsilon_2\, \mathrm{KL}(Q \mid v \otimes w)
+    .. math::
 
-    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features correspond, use `sinkhorn`; where
-    only relations within each side are known, `gromov_wasserstein`.
+        \min_{P \in U(a, b),\ Q \in U(v, w)} \sum_{ijkl} (X_{ik} - Y_{jl})^2 P_{ij} Q_{kl} +
+        \varepsilon_1\, \mathrm{KL}(P \mid a \otimes b) + \varepsilon_2\, \mathrm{KL}(Q \mid v
+        \otimes w)
+
+    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features
+    correspond, use `sinkhorn`; where only relations within each side are known,
+    `gromov_wasserstein`.
 
     Parameters
     ----------
     X, Y : Tensor (..., n, d), (..., m, k)
         Tables whose entries have one unit; neither rows nor columns need to correspond.
     epsilon : float or (float, float)
-        Regularisation of samples and of features, in the squared unit of the tables.
+        Regularization of samples and of features, in the squared unit of the tables.
     a, b : Tensor (..., n), (..., m), optional
         Weights of the samples; uniform by default.
     v, w : Tensor (..., d), (..., k), optional
         Weights of the features; uniform by default.
     tol : float
-        L1 marginal error of both plans, and root mean square change of the cost between samples in units of ε₁, at which to stop.
+        L1 marginal error of both plans, and root mean square change of the cost between samples in
+        units of ε₁, at which to stop.
     max_iter : int
         Bound on the rounds.
     init : Tensor (..., d, k), optional
-        Coupling of the features to start from. The independent one, the default, is a saddle where all rows have one mean, as in
-        tables whose rows are normalised: give another there.
+        Coupling of the features to start from. The independent one, the default, is a saddle where
+        all rows have one mean, as in tables whose rows are normalized: give another there.
 
     Examples
     --------
@@ -99,34 +105,61 @@ def co_optimal_transport(
     (tensor([1, 0]), tensor([1, 2, 0]))
     """
     check.all_positive(tol=tol, max_iter=max_iter)
-    first, second = (check.positive(e, "epsilon") for e in (epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon)))
+    first, second = (
+        check.positive(e, "epsilon")
+        for e in (epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon))
+    )
     X, Y = check.points(X, "X"), check.points(Y, "Y")
     check.same_kind(X, Y, ("X", "Y"))
     if X.shape[:-2] != Y.shape[:-2]:
-        raise ValueError(f"X has batch shape {tuple(X.shape[:-2])} and Y {tuple(Y.shape[:-2])}: expand one to the other")
+        raise ValueError(
+            f"X has batch shape {tuple(X.shape[:-2])} and Y {tuple(Y.shape[:-2])}: expand one to "
+            "the other"
+        )
     a, b = check.weights(a, X, X.shape[-2], "a"), check.weights(b, Y, Y.shape[-2], "b")
     v, w = check.weights(v, X, X.shape[-1], "v"), check.weights(w, Y, Y.shape[-1], "w")
     with torch.no_grad():
-        Q = v[..., :, None] * w[..., None, :] if init is None else check.cost_matrix(init).detach().to(v)
+        Q = (
+            v[..., :, None] * w[..., None, :]
+            if init is None
+            else check.cost_matrix(init).detach().to(v)
+        )
         if Q.shape != (*v.shape, w.shape[-1]):
-            raise ValueError(f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}")
-        samples, features, rounds, change = _alternate(X, Y, (a, b, v, w), Q, (first, second), tol, max_iter)
+            raise ValueError(
+                f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}"
+            )
+        samples, features, rounds, change = _alternate(
+            X, Y, (a, b, v, w), Q, (first, second), tol, max_iter
+        )
     converged = samples.converged and features.converged and bool((change <= tol).all())
     if not converged:
         check.warn_not_reached("co_optimal_transport", tol, stacklevel=3)
     value = samples.value - samples.cost + features.value
     if asks_gradient(X, Y, a, b, v, w):
         X, Y, P, Q = first_order(X), first_order(Y), samples.matrix(), features.matrix()
-        slope = dot(samples.a, matvec(X.square(), features.a)) + dot(samples.b, matvec(Y.square(), features.b))
+        slope = dot(samples.a, matvec(X.square(), features.a)) + dot(
+            samples.b, matvec(Y.square(), features.b)
+        )
         slope = slope - 2 * (X * (P @ Y @ Q.mT)).sum((-2, -1))
-        for weights, potential in ((a, samples.f), (b, samples.g), (v, features.f), (w, features.g)):
+        for weights, potential in (
+            (a, samples.f),
+            (b, samples.g),
+            (v, features.f),
+            (w, features.g),
+        ):
             slope = slope + dot(first_order(weights), potential)
         value = with_slope(value, slope)
     return CoOptimalPlan(samples, features, value, features.cost, rounds, converged)
 
 
 def _alternate(
-    X: Tensor, Y: Tensor, weights: tuple[Tensor, ...], Q: Tensor, epsilon: tuple[float, float], tol: float, max_iter: int
+    X: Tensor,
+    Y: Tensor,
+    weights: tuple[Tensor, ...],
+    Q: Tensor,
+    epsilon: tuple[float, float],
+    tol: float,
+    max_iter: int,
 ) -> tuple[Plan, Plan, int, Tensor]:
     a, b, v, w = weights
     Z = _cost(X, Y, v, w, Q)

@@ -24,7 +24,8 @@ from .sinkhorn import as_plan, linear_memory, sinkhorn
 
 @dataclass
 class SinkhornState:
-    """Potentials that `sinkhorn_divergence` leaves behind for its next call, one training step later.
+    """Potentials that `sinkhorn_divergence` leaves behind for its next call, one training step
+    later.
 
     A state fits clouds of one size; where the sizes change, it starts from nothing.
     """
@@ -52,9 +53,10 @@ def sinkhorn_divergence(
     .. math:: S_\varepsilon(\alpha, \beta) = W_\varepsilon(\alpha, \beta)
               - \tfrac12 W_\varepsilon(\alpha, \alpha) - \tfrac12 W_\varepsilon(\beta, \beta)
 
-    ``x`` is (..., n, d), ``y`` (..., m, d); the result has shape (...) and the unit of the cost. Differentiable in points and
-    weights. The loss of Sinkhorn GANs is twice this. In a training, pass one ``state`` to every call: each begins with the
-    potentials of the one before. Errors are those of `sinkhorn`. Source: [feydy2019].
+    ``x`` is (..., n, d), ``y`` (..., m, d); the result has shape (...) and the unit of the cost.
+    Differentiable in points and weights. The loss of Sinkhorn GANs is twice this. In a training,
+    pass one ``state`` to every call: each begins with the potentials of the one before. Errors are
+    those of `sinkhorn`. Source: [feydy2019].
 
     >>> x = torch.tensor([[0.0], [1.0]])
     >>> sinkhorn_divergence(x, x + 2, epsilon=0.1).round(decimals=2)
@@ -62,9 +64,19 @@ def sinkhorn_divergence(
     """
     x, y = check.pair(x, y)
     state = SinkhornState() if state is None else state
-    options: dict[str, Any] = {"epsilon": epsilon, "cost": cost, "tol": tol, "max_iter": max_iter, "memory": memory}
+    options: dict[str, Any] = {
+        "epsilon": epsilon,
+        "cost": cost,
+        "tol": tol,
+        "max_iter": max_iter,
+        "memory": memory,
+    }
     start = _fitting(state.cross, y)
-    init = None if start is None else (torch.zeros(x.shape[:-1], dtype=x.dtype, device=x.device), start)
+    init = (
+        None
+        if start is None
+        else (torch.zeros(x.shape[:-1], dtype=x.dtype, device=x.device), start)
+    )
     cross = sinkhorn(x, y, a=a, b=b, init=init, **options)
     within_x = self_transport(x, a=a, init=_fitting(state.within_x, x), **options)
     within_y = self_transport(y, a=b, init=_fitting(state.within_y, y), **options)
@@ -87,7 +99,8 @@ def self_transport(
     memory: str = "auto",
     init: Tensor | None = None,
 ) -> Plan:
-    """Entropic transport of a measure to itself, by the symmetric solver; the cost must be symmetric.
+    """Entropic transport of a measure to itself, by the symmetric solver; the cost must be
+    symmetric.
 
     >>> self_transport(torch.zeros(3, 2), epsilon=1.0).value
     tensor(0.)
@@ -98,7 +111,9 @@ def self_transport(
     a = check.weights(a, problem.like, n, "a")
     flat, start = problem.flatten(a.detach()), None if init is None else problem.flatten(init)
     if linear_memory(memory, problem):
-        found = fit(Task(problem.geometry, flat, flat), epsilon, tol, max_iter, start, streamed=True)
+        found = fit(
+            Task(problem.geometry, flat, flat), epsilon, tol, max_iter, start, streamed=True
+        )
     else:
         found = fit_symmetric(problem.geometry, flat, epsilon, tol, max_iter, start)
     return as_plan(problem, a, a, found, epsilon, tol)
@@ -115,13 +130,18 @@ def minibatch_energy_plan(
     tol: float = 1e-2,
     max_iter: int = 2000,
 ) -> Plan:
-    """The six plans of the mini-batch energy distance as one batch, in the order xy, xy2, x2y, x2y2, xx2, yy2.
+    """The six plans of the mini-batch energy distance as one batch, in the order xy, xy2, x2y,
+    x2y2, xx2, yy2.
 
-    All four batches have shape (n, d). Use it instead of `minibatch_energy_distance` to look at the matchings too.
+    All four batches have shape (n, d). Use it instead of `minibatch_energy_distance` to look at the
+    matchings too.
     """
     shapes = {tuple(t.shape) for t in (x, x2, y, y2)}
     if len(shapes) > 1 or x.ndim != 2:
-        raise ValueError(f"the four half-batches must share one shape (n, d), got {sorted(shapes)}: use an even batch")
+        raise ValueError(
+            f"the four half-batches must share one shape (n, d), got {sorted(shapes)}: use an even "
+            "batch"
+        )
     left, right = torch.stack([x, x, x2, x2, x, y]), torch.stack([y, y2, y, y2, x2, y2])
     return sinkhorn(left, right, epsilon=epsilon, cost=cost, tol=tol, max_iter=max_iter)
 
@@ -147,12 +167,14 @@ def minibatch_energy_distance(
 
     .. math:: W(X,Y) + W(X,Y') + W(X',Y) + W(X',Y') - 2 W(X,X') - 2 W(Y,Y')
 
-    with :math:`W = \langle P, C\rangle` and P the entropic plan. The gradient is not taken through P (envelope theorem). All
-    four batches have shape (n, d); the result is a scalar, an unbiased estimate that may be negative on a single draw. Source:
-    [salimans2018], Algorithm 1, line 3.
+    with :math:`W = \langle P, C\rangle` and P the entropic plan. The gradient is not taken through
+    P (envelope theorem). All four batches have shape (n, d); the result is a scalar, an unbiased
+    estimate that may be negative on a single draw. Source: [salimans2018], Algorithm 1, line 3.
 
     >>> x, y = torch.eye(2), -torch.eye(2)
     >>> minibatch_energy_distance(x, x, y, y, epsilon=0.002).round(decimals=2)
     tensor(4.)
     """
-    return minibatch_energy(minibatch_energy_plan(x, x2, y, y2, epsilon=epsilon, cost=cost, tol=tol, max_iter=max_iter))
+    return minibatch_energy(
+        minibatch_energy_plan(x, x2, y, y2, epsilon=epsilon, cost=cost, tol=tol, max_iter=max_iter)
+    )

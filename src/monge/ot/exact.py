@@ -1,7 +1,8 @@
 """Exact optimal transport: assignment for uniform clouds of one size, linear programming otherwise.
 
-Large programs are solved on few arcs with column generation: solve on the arcs that entropic potentials make likely, price
-every arc with the dual, add those with negative reduced cost, repeat. The end is a certificate: no reduced cost is negative.
+Large programs are solved on few arcs with column generation: solve on the arcs that entropic
+potentials make likely, price every arc with the dual, add those with negative reduced cost, repeat.
+The end is a certificate: no reduced cost is negative.
 
 scipy is imported where it is called: it would add half a second to `from monge import ot`.
 """
@@ -21,12 +22,15 @@ _ALL_ARCS = 20_000  # below this many entries the whole program is solved at onc
 _ARCS = 8  # arcs a point to begin with
 
 
-def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
+def wasserstein(
+    x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, b: Tensor | None = None
+) -> Tensor:
     r"""Exact Wasserstein distance; the p-th root is taken.
 
     .. math:: W_p = \Bigl(\min_{P 1 = a,\ P^\top 1 = b} \sum_{ij} P_{ij}\,|x_i - y_j|^p\Bigr)^{1/p}
 
-    Solved in float64 on the CPU. Cost grows as n³: a second at n = 2,000; use `sinkhorn` above 10,000.
+    Solved in float64 on the CPU. Cost grows as n³: a second at n = 2,000; use `sinkhorn` above
+    10,000.
 
     Parameters
     ----------
@@ -40,7 +44,8 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
     Returns
     -------
     Tensor (...)
-        In the unit of the points, differentiable in them by the envelope theorem (gradient 0 where the distance is 0).
+        In the unit of the points, differentiable in them by the envelope theorem (gradient 0 where
+        the distance is 0).
 
     Examples
     --------
@@ -52,12 +57,19 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
         raise ValueError(f"p must be >= 1, got {p!r}")
     x, y = check.pair(x, y)
     if (a is not None and a.requires_grad) or (b is not None and b.requires_grad):
-        raise ValueError("wasserstein has no gradient in the weights: pass a.detach(), or use sinkhorn")
+        raise ValueError(
+            "wasserstein has no gradient in the weights: pass a.detach(), or use sinkhorn"
+        )
     uniform = a is None and b is None and x.shape[-2] == y.shape[-2]
     batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
     aw, bw = check.weights(a, x, n, "a"), check.weights(b, y, m, "b")
-    problems = (t.detach().double().cpu().reshape(-1, *t.shape[len(batch) :]) for t in (x, y, aw, bw))
-    solved = [_plan(_power_cost(xi, yi, p), None if uniform else ai, bi) for xi, yi, ai, bi in zip(*problems, strict=True)]
+    problems = (
+        t.detach().double().cpu().reshape(-1, *t.shape[len(batch) :]) for t in (x, y, aw, bw)
+    )
+    solved = [
+        _plan(_power_cost(xi, yi, p), None if uniform else ai, bi)
+        for xi, yi, ai, bi in zip(*problems, strict=True)
+    ]
     P = torch.stack(solved).reshape(*batch, n, m).to(x)
     if p == 2:
         total = as_cost("sqeuclidean").inner(P, first_order(x), first_order(y)).clamp_min(0)
@@ -67,7 +79,8 @@ def wasserstein(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, 
 
 
 def transport(C: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
-    """Optimal plan (n, m) for a cost matrix, in float64; None for both weights means the assignment problem (n = m).
+    """Optimal plan (n, m) for a cost matrix, in float64; None for both weights means the assignment
+    problem (n = m).
 
     >>> transport(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([[0.5000, 0.0000],
@@ -108,8 +121,13 @@ def _program(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         i, j = np.nonzero(active)
         arcs = np.arange(len(i))
         ones = np.ones(2 * len(i))
-        constraints = coo_array((ones, (np.concatenate([i, n + j]), np.concatenate([arcs, arcs]))), shape=(n + m, len(i)))
-        found = linprog(C[i, j] / scale, A_eq=constraints.tocsr(), b_eq=np.concatenate([a, b]), method="highs")
+        constraints = coo_array(
+            (ones, (np.concatenate([i, n + j]), np.concatenate([arcs, arcs]))),
+            shape=(n + m, len(i)),
+        )
+        found = linprog(
+            C[i, j] / scale, A_eq=constraints.tocsr(), b_eq=np.concatenate([a, b]), method="highs"
+        )
         if found.status != 0:
             raise RuntimeError(f"the linear program of exact transport failed: {found.message}")
         dual = found.eqlin.marginals
@@ -125,14 +143,20 @@ def _program(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _likely_arcs(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Arcs of small reduced cost under entropic potentials, and a staircase that makes the program feasible."""
+    """Arcs of small reduced cost under entropic potentials, and a staircase that makes the program
+    feasible.
+    """
     matrix, aw, bw = (torch.from_numpy(t) for t in (C, a, b))
     found = solve(matrix, aw, bw, 0.02 * max(matrix.mean().item(), 1e-300), 1e-2, 500)
     reduced = C - found.f.numpy()[:, None] - found.g.numpy()[None, :]
     active = np.zeros(C.shape, bool)
     per_row, per_column = min(_ARCS, C.shape[1]), min(_ARCS, C.shape[0])
-    np.put_along_axis(active, np.argpartition(reduced, per_row - 1, axis=1)[:, :per_row], True, axis=1)
-    np.put_along_axis(active, np.argpartition(reduced, per_column - 1, axis=0)[:per_column], True, axis=0)
+    np.put_along_axis(
+        active, np.argpartition(reduced, per_row - 1, axis=1)[:, :per_row], True, axis=1
+    )
+    np.put_along_axis(
+        active, np.argpartition(reduced, per_column - 1, axis=0)[:per_column], True, axis=0
+    )
     i = j = 0
     left, right = a.cumsum(), b.cumsum()
     while i < len(a) and j < len(b):  # the north-west corner rule

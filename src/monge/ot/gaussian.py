@@ -1,15 +1,20 @@
-r"""Transport between Gaussians: distance, map and barycentre in closed form.
+r"""Transport between Gaussians: distance, map and barycenter in closed form.
 
-    Olkin & Pukelsheim, "The distance between two random vectors with given dispersion matrices", LAA 1982       [olkin1982]
-    Bhatia, Jain & Lim, "On the Bures–Wasserstein distance between positive definite matrices", Expo. Math. 2019  [bhatia2019]
-    Álvarez-Esteban et al., "A fixed-point approach to barycenters in Wasserstein space", JMAA 2016              [alvarez2016]
+    Olkin & Pukelsheim, "The distance between two random vectors with given dispersion matrices",
+        LAA 1982 [olkin1982]
+    Bhatia, Jain & Lim, "On the Bures–Wasserstein distance between positive definite matrices",
+        Expo. Math. 2019 [bhatia2019]
+    Álvarez-Esteban et al., "A fixed-point approach to barycenters in Wasserstein space", JMAA 2016
+        [alvarez2016]
 
     L       a factor of the covariance, C = L Lᵀ          L⁺      its (pseudo-)inverse
-    U S Vᵀ  singular values of L₁ᵀ L₂                     T       matrix of the transport map, T C₁ T = C₂
+    U S Vᵀ  singular values of L₁ᵀ L₂                     T       matrix of the transport map, T C₁
+            T = C₂
 
-Any factor will do in place of the square root C^½: tr (C₁^½ C₂ C₁^½)^½ is the nuclear norm Σ S, and T = L₁⁺ᵀ U S Uᵀ L₁⁺. Small
-singular values come out with an error of ε tr C, where eigenvalues of the product would leave √ε tr C, and no gradient divides by
-a difference of eigenvalues. Factors are Cholesky's; singular covariances are factored by their eigenvalues.
+Any factor will do in place of the square root C^½: tr (C₁^½ C₂ C₁^½)^½ is the nuclear norm Σ S, and
+T = L₁⁺ᵀ U S Uᵀ L₁⁺. Small singular values come out with an error of ε tr C, where eigenvalues of
+the product would leave √ε tr C, and no gradient divides by a difference of eigenvalues. Factors are
+Cholesky's; singular covariances are factored by their eigenvalues.
 """
 
 from __future__ import annotations
@@ -46,7 +51,8 @@ class AffineMap:
         """The map back, y ↦ A⁻¹ (y − b). ValueError where A is singular."""
         if (torch.linalg.matrix_rank(self.matrix.detach()) < self.matrix.shape[-1]).any():
             raise ValueError(
-                "the map is singular and has no inverse: give both covariances full rank, e.g. C + 1e-6 * torch.eye(d)"
+                "the map is singular and has no inverse: give both covariances full rank, e.g. C + "
+                "1e-6 * torch.eye(d)"
             )
         matrix = torch.linalg.inv(self.matrix)
         return AffineMap(matrix, -(matrix @ self.shift[..., None])[..., 0])
@@ -77,8 +83,8 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
 
     .. math:: |m_1 - m_2|^2 + \mathrm{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
-    Fréchet distances between features are this. The error is about ε tr C: keep float64 for distances far below that.
-    Source: [olkin1982], [bhatia2019].
+    Fréchet distances between features are this. The error is about ε tr C: keep float64 for
+    distances far below that. Source: [olkin1982], [bhatia2019].
 
     Parameters
     ----------
@@ -90,9 +96,10 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
     Returns
     -------
     Tensor (...)
-        In the squared unit of the points, never negative. The gradient in C₁ is I − T, with T the matrix of the map from the
-        first to the second; where C₁ is singular the slope across its support is infinite, and the one along it is given, so
-        it is always finite. A second derivative in the covariances raises.
+        In the squared unit of the points, never negative. The gradient in C₁ is I − T, with T the
+        matrix of the map from the first to the second; where C₁ is singular the slope across its
+        support is infinite, and the one along it is given, so it is always finite. A second
+        derivative in the covariances raises.
 
     Examples
     --------
@@ -111,7 +118,9 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
     else:
         S = torch.linalg.svdvals(overlap)
     spread = with_gradient(
-        sum(C.detach().diagonal(dim1=-2, dim2=-1).sum(-1) for C in (C1, C2)) - 2 * S.sum(-1), (C1, g1), (C2, g2)
+        sum(C.detach().diagonal(dim1=-2, dim2=-1).sum(-1) for C in (C1, C2)) - 2 * S.sum(-1),
+        (C1, g1),
+        (C2, g2),
     )
     return (m1 - m2).square().sum(-1) + non_negative(spread)
 
@@ -122,10 +131,10 @@ def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
     .. math:: x \mapsto m_2 + T (x - m_1), \qquad
               T = C_1^{-1/2} (C_1^{1/2} C_2 C_1^{1/2})^{1/2} C_1^{-1/2}, \qquad T C_1 T = C_2
 
-    Means and covariances are those of `bures_wasserstein`; the map is differentiable once in all four. Where C₁ is singular,
-    inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P the projection on the support of C₁, and the gradient is
-    that along the support. For data that are not Gaussian this is the best affine map between the two first moments.
-    Source: [olkin1982].
+    Means and covariances are those of `bures_wasserstein`; the map is differentiable once in all
+    four. Where C₁ is singular, inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P
+    the projection on the support of C₁, and the gradient is that along the support. For data that
+    are not Gaussian this is the best affine map between the two first moments. Source: [olkin1982].
 
     >>> to = gaussian_map(torch.zeros(1), torch.eye(1), torch.ones(1), 9 * torch.eye(1))
     >>> to(torch.tensor([[2.0]])), to.inverse()(torch.tensor([[7.0]])).round(decimals=3)
@@ -137,9 +146,11 @@ def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
 
 
 def gaussian_maps(x: Tensor, y: Tensor) -> tuple[AffineMap, AffineMap]:
-    """The optimal maps there and back between the Gaussians with the moments of two samples, (n, d) and (m, d).
+    """The optimal maps there and back between the Gaussians with the moments of two samples, (n, d)
+    and (m, d).
 
-    A millionth of the mean variance is added to each covariance, so that constant coordinates have an inverse, too.
+    A millionth of the mean variance is added to each covariance, so that constant coordinates have
+    an inverse, too.
 
     >>> x = torch.tensor([[0.0], [2.0]])
     >>> there, back = gaussian_maps(x, 3 * x + 1)
@@ -156,14 +167,20 @@ def _sample_moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gaussian_barycenter(
-    means: Tensor, covariances: Tensor, weights: Tensor | None = None, *, tol: float = 1e-5, max_iter: int = 100
+    means: Tensor,
+    covariances: Tensor,
+    weights: Tensor | None = None,
+    *,
+    tol: float = 1e-5,
+    max_iter: int = 100,
 ) -> Gaussian:
     r"""The Gaussian that is nearest to several: weighted mean of the squared distances least.
 
     .. math:: m = \sum_i w_i m_i, \qquad C = \sum_i w_i (C^{1/2} C_i C^{1/2})^{1/2}
 
-    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the covariances commute. The
-    result is differentiable by unrolling the iteration. Source: [alvarez2016], theorem 4.2.
+    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the
+    covariances commute. The result is differentiable by unrolling the iteration. Source:
+    [alvarez2016], theorem 4.2.
 
     Parameters
     ----------
@@ -188,18 +205,25 @@ def gaussian_barycenter(
     check.all_positive(tol=tol, max_iter=max_iter)
     means, covariances = _gaussian(means, covariances, ("means", "covariances"))
     if means.ndim < 2:
-        raise ValueError(f"means must have shape (..., k, d), got {tuple(means.shape)}: stack one row for each Gaussian")
+        raise ValueError(
+            f"means must have shape (..., k, d), got {tuple(means.shape)}: stack one row for each "
+            "Gaussian"
+        )
     w = check.weights(weights, means, means.shape[-2], "weights")[..., None]
     C, change, n_iter = (w[..., None] * covariances).sum(-3), torch.full((), torch.inf), 0
     while n_iter < max_iter and not (change <= tol).all():
-        mean_map = (w[..., None] * _map(C[..., None, :, :].expand_as(covariances), covariances)).sum(-3)
+        mean_map = (
+            w[..., None] * _map(C[..., None, :, :].expand_as(covariances), covariances)
+        ).sum(-3)
         step = _symmetric(mean_map @ C @ mean_map)
         size = torch.linalg.matrix_norm(C.detach())
         change = torch.linalg.matrix_norm((step - C).detach()) / torch.where(size > 0, size, 1)
         C, n_iter = step, n_iter + 1
     converged = bool((change <= tol).all())
     if not converged:
-        check.warn_not_reached("gaussian_barycenter", tol, "raise max_iter or tol, or use float64", stacklevel=3)
+        check.warn_not_reached(
+            "gaussian_barycenter", tol, "raise max_iter or tol, or use float64", stacklevel=3
+        )
     return Gaussian((w * means).sum(-2), C, n_iter, converged)
 
 
@@ -208,12 +232,14 @@ def normal_w2_squared(z: Tensor) -> Tensor:
 
     .. math:: |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2
 
-    The penalty of Wasserstein-Wasserstein autoencoders: `bures_wasserstein` of the sample's moments, with a gradient where that
-    has an infinite slope. It sees moments only: codes with mean 0 and covariance I are at distance 0, whatever their shape. A
-    sample of n points from N(0, I) has about d/n + d(d + 1)/4n. Source: [olkin1982].
+    The penalty of Wasserstein-Wasserstein autoencoders: `bures_wasserstein` of the sample's
+    moments, with a gradient where that has an infinite slope. It sees moments only: codes with mean
+    0 and covariance I are at distance 0, whatever their shape. A sample of n points from N(0, I)
+    has about d/n + d(d + 1)/4n. Source: [olkin1982].
 
-    ``z`` is (..., n, d); the result has shape (...) and the squared unit of the points, and is differentiable once. λ are the
-    eigenvalues of the covariance; those that are missing because n ≤ d count as 0.
+    ``z`` is (..., n, d); the result has shape (...) and the squared unit of the points, and is
+    differentiable once. λ are the eigenvalues of the covariance; those that are missing because n ≤
+    d count as 0.
 
     >>> normal_w2_squared(torch.tensor([[3.0], [-1.0]])).round(decimals=4)  # mean 1, deviation 2
     tensor(2.)
@@ -222,8 +248,9 @@ def normal_w2_squared(z: Tensor) -> Tensor:
     n, d = z.shape[-2:]
     m = z.mean(-2)
     A = (z.detach() - m.detach()[..., None, :]) / n**0.5
-    # By singular values the gradient is 2/√n U (σ − 1) Vᵀ: nothing is divided, neither by σ nor by differences of eigenvalues.
-    # It is finite for collapsed codes and for fewer codes than dimensions, and moves a collapsed direction with full force.
+    # By singular values the gradient is 2/√n U (σ − 1) Vᵀ: nothing is divided, neither by σ nor by
+    # differences of eigenvalues. It is finite for collapsed codes and for fewer codes than
+    # dimensions, and moves a collapsed direction with full force.
     U, sigma, Vh = torch.linalg.svd(A, full_matrices=False)
     spread = (sigma - 1).square().sum(-1) + max(0, d - n)
     gradient = 2 / n**0.5 * (U * (sigma - 1)[..., None, :]) @ Vh if asks_gradient(z) else None
@@ -234,14 +261,20 @@ def normal_w2_squared(z: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Factor:
-    """L with C = L Lᵀ, from Cholesky or, where some matrix of the batch is singular, from eigenvalues and vectors."""
+    """L with C = L Lᵀ, from Cholesky or, where some matrix of the batch is singular, from
+    eigenvalues and vectors.
+    """
 
     matrix: Tensor
     pseudo: Tensor | None = None
 
     def pull(self, B: Tensor) -> Tensor:
         """L⁺ᵀ B."""
-        return torch.linalg.solve_triangular(self.matrix.mT, B, upper=True) if self.pseudo is None else self.pseudo.mT @ B
+        return (
+            torch.linalg.solve_triangular(self.matrix.mT, B, upper=True)
+            if self.pseudo is None
+            else self.pseudo.mT @ B
+        )
 
 
 def _factor(C: Tensor, name: str) -> _Factor:
@@ -253,10 +286,15 @@ def _factor(C: Tensor, name: str) -> _Factor:
     values, vectors = torch.linalg.eigh(C)
     largest = values[..., -1:].abs()
     if (values[..., :1] < -(eps**0.5) * largest).any():
-        raise ValueError(f"{name} has a negative eigenvalue, {values.min().item():.3g}: a covariance is positive semi-definite")
+        raise ValueError(
+            f"{name} has a negative eigenvalue, {values.min().item():.3g}: a covariance is "
+            "positive semi-definite"
+        )
     support = values > d * eps * largest
     roots = torch.where(support, values, 1).sqrt()
-    return _Factor(vectors * (roots * support)[..., None, :], (support / roots)[..., None] * vectors.mT)
+    return _Factor(
+        vectors * (roots * support)[..., None, :], (support / roots)[..., None] * vectors.mT
+    )
 
 
 def _map_matrix(L: _Factor, U: Tensor, S: Tensor) -> Tensor:
@@ -268,7 +306,8 @@ def _map_matrix(L: _Factor, U: Tensor, S: Tensor) -> Tensor:
 def _map(C1: Tensor, C2: Tensor) -> Tensor:
     """T as a function of C₁ and C₂.
 
-    From T C₁ T = C₂ follows dT C₁ T + T C₁ dT = dC₂ − T dC₁ T, which is solved by division by sums of singular values.
+    From T C₁ T = C₂ follows dT C₁ T + T C₁ dT = dC₂ − T dC₁ T, which is solved by division by sums
+    of singular values.
     """
     with torch.no_grad():
         L1, L2 = _factor(C1, "C1"), _factor(C2, "C2")
@@ -291,22 +330,38 @@ def _symmetric(C: Tensor) -> Tensor:
 def _gaussian(m: Tensor, C: Tensor, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
     """Return a mean and a symmetric covariance that fit."""
     if isinstance(m, Tensor) and m.ndim == 0:
-        raise ValueError(f"{names[0]} must have shape (..., d), got a scalar: pass {names[0]}[None]")
-    m = check.points(m[..., None], names[0])[..., 0] if isinstance(m, Tensor) else check.points(m, names[0])
+        raise ValueError(
+            f"{names[0]} must have shape (..., d), got a scalar: pass {names[0]}[None]"
+        )
+    m = (
+        check.points(m[..., None], names[0])[..., 0]
+        if isinstance(m, Tensor)
+        else check.points(m, names[0])
+    )
     C = check.points(C, names[1])
     d = m.shape[-1]
     if C.shape[-2:] != (d, d):
-        raise ValueError(f"{names[1]} must have shape (..., {d}, {d}) to go with {names[0]}, got {tuple(C.shape)}")
+        raise ValueError(
+            f"{names[1]} must have shape (..., {d}, {d}) to go with {names[0]}, got "
+            f"{tuple(C.shape)}"
+        )
     skew = (C - C.mT).detach().abs().max()
     if skew > 1e-3 * C.detach().abs().max():
-        raise ValueError(f"{names[1]} is not symmetric, by {skew.item():.3g}: pass ({names[1]} + {names[1]}.mT) / 2")
+        raise ValueError(
+            f"{names[1]} is not symmetric, by {skew.item():.3g}: pass ({names[1]} + {names[1]}.mT) "
+            "/ 2"
+        )
     if m.dtype != C.dtype:
-        raise TypeError(f"{names[0]} is {m.dtype} and {names[1]} {C.dtype}: convert one with .to(dtype)")
+        raise TypeError(
+            f"{names[0]} is {m.dtype} and {names[1]} {C.dtype}: convert one with .to(dtype)"
+        )
     batch = torch.broadcast_shapes(m.shape[:-1], C.shape[:-2])
     return m.expand(*batch, d), _symmetric(C).expand(*batch, d, d)
 
 
-def _pair(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _pair(
+    m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     (m1, C1), (m2, C2) = _gaussian(m1, C1, ("m1", "C1")), _gaussian(m2, C2, ("m2", "C2"))
     C1, C2 = check.pair(C1, C2, ("C1", "C2"))
     return (m1, C1), (m2, C2)

@@ -8,9 +8,10 @@ r"""Distances from mean pairwise kernels: maximum mean discrepancy and energy di
     K       φ(r²) on a block of pairs           W       2 φ'(r²), so that ∂φ/∂x = W (x − y)
     u, v    K b and Kᵀ a                        ℓ       length scale
 
-All three sums over pairs, xx, yy and xy, go by blocks that stay in cache, with the gradient accumulated beside the value, so that
-memory is linear. One matrix product gives r² for a block. It loses digits where r² is far below \|x\|² + \|y\|²: such pairs, and
-with them coincident points, are computed again from differences.
+All three sums over pairs, xx, yy and xy, go by blocks that stay in cache, with the gradient
+accumulated beside the value, so that memory is linear. One matrix product gives r² for a block. It
+loses digits where r² is far below \|x\|² + \|y\|²: such pairs, and with them coincident points, are
+computed again from differences.
 """
 
 from __future__ import annotations
@@ -24,22 +25,32 @@ from torch import Tensor
 
 from . import _validate as check
 from ._autograd import asks_gradient, non_negative, with_gradient
-from ._geometry import LN2, centred, slices
+from ._geometry import LN2, centered, slices
 
 KernelLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
-Profile: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W
+Profile: TypeAlias = (
+    "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W
+)
 
 _ENTRIES = {"cpu": 2**18, "cuda": 2**24}  # of a block of pairs: 1 MB in float32 stays in cache
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor | None = None, unbiased: bool = False) -> Tensor:
+def energy_distance(
+    x: Tensor,
+    y: Tensor,
+    *,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
+    unbiased: bool = False,
+) -> Tensor:
     r"""Energy distance, in one dimension twice the Cramér distance.
 
     .. math:: 2\,\mathbb{E}|x - y| - \mathbb{E}|x - x'| - \mathbb{E}|y - y'|
 
-    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2 relatively, in the worst pair. This
-    is the square of `scipy.stats.energy_distance`. Source: [szekely2013].
+    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2
+    relatively, in the worst pair. This is the square of `scipy.stats.energy_distance`. Source:
+    [szekely2013].
 
     Parameters
     ----------
@@ -48,14 +59,14 @@ def energy_distance(x: Tensor, y: Tensor, *, a: Tensor | None = None, b: Tensor 
     a, b : Tensor (..., n), (..., m), optional
         Weights that sum to one; uniform by default.
     unbiased : bool
-        Leave out the pairs of a point with itself, so that the mean over draws is the population's value; may be negative.
-        Needs two points of positive weight.
+        Leave out the pairs of a point with itself, so that the mean over draws is the population's
+        value; may be negative. Needs two points of positive weight.
 
     Returns
     -------
     Tensor (...)
-        In the unit of the points; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable once in points and
-        weights, with subgradient 0 at coincident points.
+        In the unit of the points; at least 0 and 0 for equal samples, unless ``unbiased``.
+        Differentiable once in points and weights, with subgradient 0 at coincident points.
 
     Examples
     --------
@@ -88,24 +99,27 @@ def mmd(
     .. math:: k_\text{imq} = \sum_\ell \frac{\ell^2}{\ell^2 + |x - y|^2}, \qquad
               k_\text{rbf} = \sum_\ell \exp\Bigl(-\frac{|x - y|^2}{2 \ell^2}\Bigr)
 
-    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole. Source: [gretton2012].
+    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole.
+    Source: [gretton2012].
 
     Parameters
     ----------
     x, y, a, b, unbiased
         As in `energy_distance`; by default ``unbiased``.
     kernel : "imq", "rbf" or callable
-        Inverse multiquadric, Gaussian, or a function that maps (..., n, d), (..., m, d) to the matrix (..., n, m).
+        Inverse multiquadric, Gaussian, or a function that maps (..., n, d), (..., m, d) to the
+        matrix (..., n, m).
     scales : sequence of float, optional
-        Lengths ℓ, in the unit of the points. By default ℓ² is 0.1, 0.2, 0.5, 1, 2, 5 and 10 times the mean squared distance
-        between two points drawn from either sample, which is computed without gradient: between two samples from N(0, σ² I)
-        it is 2 d σ², the base of [tolstikhin2018]. Give scales to compare values between data.
+        Lengths ℓ, in the unit of the points. By default ℓ² is 0.1, 0.2, 0.5, 1, 2, 5 and 10 times
+        the mean squared distance between two points drawn from either sample, which is computed
+        without gradient: between two samples from N(0, σ² I) it is 2 d σ², the base of
+        [tolstikhin2018]. Give scales to compare values between data.
 
     Returns
     -------
     Tensor (...)
-        Without unit; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable in points and weights, for the
-        named kernels once.
+        Without unit; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable in
+        points and weights, for the named kernels once.
 
     Examples
     --------
@@ -116,14 +130,17 @@ def mmd(
     a, b = check.weights(a, x, x.shape[-2], "a"), check.weights(b, y, y.shape[-2], "b")
     if callable(kernel):
         if scales is not None:
-            raise ValueError(f"scales={scales!r} goes with a named kernel: put the scales into the callable")
+            raise ValueError(
+                f"scales={scales!r} goes with a named kernel: put the scales into the callable"
+            )
         within_x, diagonal_x = _quadratic(kernel, x, a)
         within_y, diagonal_y = _quadratic(kernel, y, b)
         cross = (a * (check.cost_matrix(kernel(x, y)) @ b[..., None])[..., 0]).sum(-1)
     else:
         profile, at_zero, unit = _named(kernel, scales, x, y)
         within_x, within_y, cross = _pair_sums(x / unit, y / unit, a, b, profile)
-        diagonal_x, diagonal_y = at_zero * a.double().square().sum(-1), at_zero * b.double().square().sum(-1)
+        diagonal_x = at_zero * a.double().square().sum(-1)
+        diagonal_y = at_zero * b.double().square().sum(-1)
     if unbiased:
         within_x = (within_x - diagonal_x) / _off_diagonal(a, "a")
         within_y = (within_y - diagonal_y) / _off_diagonal(b, "b")
@@ -132,7 +149,8 @@ def mmd(
 
 
 def kernel_scales(x: Tensor) -> list[float]:
-    """The default lengths of `mmd` for samples from the distribution of x (n, d), so that values for one of them compare.
+    """The default lengths of `mmd` for samples from the distribution of x (n, d), so that values
+    for one of them compare.
 
     They follow the mean squared distance of two points of x; it must not be 0.
 
@@ -147,26 +165,37 @@ def _off_diagonal(a: Tensor, name: str) -> Tensor:
     """Weight of the pairs of different points."""
     rest = 1 - a.double().square().sum(-1)
     if (rest < torch.finfo(a.dtype).eps).any():
-        raise ValueError(f"unbiased=True needs two points of positive weight, but {name} has all on one: use unbiased=False")
+        raise ValueError(
+            f"unbiased=True needs two points of positive weight, but {name} has all on one: use "
+            "unbiased=False"
+        )
     return rest
 
 
-def _quadratic(kernel: Callable[[Tensor, Tensor], Tensor], x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+def _quadratic(
+    kernel: Callable[[Tensor, Tensor], Tensor], x: Tensor, a: Tensor
+) -> tuple[Tensor, Tensor]:
     """Sum of aᵢ aⱼ k(xᵢ, xⱼ) over all pairs, and over the diagonal alone."""
     K = check.cost_matrix(kernel(x, x))
-    return (a * (K @ a[..., None])[..., 0]).sum(-1), (a.square() * K.diagonal(dim1=-2, dim2=-1)).sum(-1)
+    return (a * (K @ a[..., None])[..., 0]).sum(-1), (
+        a.square() * K.diagonal(dim1=-2, dim2=-1)
+    ).sum(-1)
 
 
-def _named(kernel: str, scales: Sequence[float] | None, x: Tensor, y: Tensor) -> tuple[Profile, float, Tensor]:
+def _named(
+    kernel: str, scales: Sequence[float] | None, x: Tensor, y: Tensor
+) -> tuple[Profile, float, Tensor]:
     """The profile, its value at r = 0, and the unit in which it measures lengths."""
     if kernel not in ("imq", "rbf"):
-        raise ValueError(f"kernel must be imq, rbf or a callable (x, y) -> (..., n, m), got {kernel!r}")
+        raise ValueError(
+            f"kernel must be imq, rbf or a callable (x, y) -> (..., n, m), got {kernel!r}"
+        )
     if scales is None:
         x, y = x.detach(), y.detach()
-        centre = (
+        center = (
             x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)
         ) / 2  # of the pooled sample, each cloud having weight a half
-        spread = (x - centre).square().sum(-1).mean(-1) + (y - centre).square().sum(-1).mean(-1)
+        spread = (x - center).square().sum(-1).mean(-1) + (y - center).square().sum(-1).mean(-1)
         squares, unit = list(_SCALES), torch.where(spread > 0, spread, 1)[..., None, None].sqrt()
     else:
         if len(scales) == 0 or not all(0 < scale < math.inf for scale in scales):
@@ -205,15 +234,19 @@ def _rbf(squares: Sequence[float]) -> Profile:
     return profile
 
 
-def _pair_sums(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile) -> tuple[Tensor, Tensor, Tensor]:
+def _pair_sums(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile
+) -> tuple[Tensor, Tensor, Tensor]:
     """Sums over the pairs within x, within y, and across."""
     within_x, within_y = (_pair_sum(t, t, w, w, profile, within=True) for t, w in ((x, a), (y, b)))
     return within_x, within_y, _pair_sum(x, y, a, b, profile, within=False)
 
 
 def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, within: bool) -> Tensor:
-    """Σ aᵢ bⱼ φ(|xᵢ − yⱼ|²), shape (...), in float64 because three of them cancel; ``within`` says that y, b are x, a."""
-    xs, ys = centred(x, y)
+    """Σ aᵢ bⱼ φ(|xᵢ − yⱼ|²), shape (...), in float64 because three of them cancel; ``within`` says
+    that y, b are x, a.
+    """
+    xs, ys = centered(x, y)
     aw, bw = (t.detach().reshape(-1, t.shape[-1], 1) for t in (a, b))
     wants = asks_gradient(x), not within and asks_gradient(y), not within and asks_gradient(b)
     together = max(1, _entries(xs) // (xs.shape[1] * ys.shape[1]))
@@ -226,16 +259,26 @@ def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, with
 
 
 def _sum(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, wants: tuple[bool, bool, bool], within: bool
+    x: Tensor,
+    y: Tensor,
+    a: Tensor,
+    b: Tensor,
+    profile: Profile,
+    wants: tuple[bool, bool, bool],
+    within: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The sum and its four gradients, those in x, y and b where wanted, by blocks of rows and columns.
+    """The sum and its four gradients, those in x, y and b where wanted, by blocks of rows and
+    columns.
 
     ``within``, the blocks below the diagonal are mirrored.
     """
     wants_x, wants_y, wants_b = wants
     x1, y1 = _lift(x, y)
     ax, by = torch.cat([a * x, a], -1), torch.cat([b * y, b], -1)
-    u, v, gx, gy = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(x), torch.zeros_like(y)
+    u = torch.zeros_like(a)
+    v = torch.zeros_like(b)
+    gx = torch.zeros_like(x)
+    gy = torch.zeros_like(y)
     if within:
         v, gy = u, gx
     rows, columns = _sides(x.shape[1], y.shape[1], _entries(x) // len(x), within)
@@ -267,12 +310,15 @@ def _pull(a: Tensor, x: Tensor, moments: Tensor) -> Tensor:
 def _lift(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors whose inner products are |x − y|²."""
     sx, sy = x.square().sum(-1, keepdim=True), y.square().sum(-1, keepdim=True)
-    return torch.cat([x, sx, torch.ones_like(sx)], -1), torch.cat([-2 * y, torch.ones_like(sy), sy], -1)
+    return torch.cat([x, sx, torch.ones_like(sx)], -1), torch.cat(
+        [-2 * y, torch.ones_like(sy), sy], -1
+    )
 
 
 def _squared_distances(x1: Tensor, y1: Tensor, out: Tensor) -> None:
     torch.bmm(x1, y1.mT, out=out)
-    doubt = torch.finfo(out.dtype).eps ** 0.5  # below this share of |x|² + |y|² half of the digits are gone
+    # below this share of |x|² + |y|² half of the digits are gone
+    doubt = torch.finfo(out.dtype).eps ** 0.5
     sx, sy = x1[..., -2, None], y1[..., None, :, -1]
     if out.amin() <= doubt * (sx.amax() + sy.amax()):
         for near in (out <= doubt * (sx + sy)).nonzero().split(max(1, out.numel() // x1.shape[-1])):

@@ -20,17 +20,20 @@ class Plan:
     Attributes
     ----------
     value : Tensor (...)
-        min over P of ``<P, C> + epsilon KL(P | a⊗b)``, with ``rho`` plus ``rho KL(P 1 | a) + rho KL(Pᵀ 1 | b)``, from the dual.
-        Differentiable in points, weights and cost matrix by the envelope theorem; twice by implicit differentiation.
+        min over P of ``<P, C> + epsilon KL(P | a⊗b)``, with ``rho`` plus ``rho KL(P 1 | a) + rho
+        KL(Pᵀ 1 | b)``, from the dual. Differentiable in points, weights and cost matrix by the
+        envelope theorem; twice by implicit differentiation.
     f, g : Tensor (..., n), (..., m)
-        Dual potentials, in units of the cost, without gradient, in the dtype of the points: at ε = 1e-5 times the mean cost
-        a plan made from float32 ones is off by 4e-3 in its marginals; ``matrix`` and the gradients do not go through them.
+        Dual potentials, in units of the cost, without gradient, in the dtype of the points: at ε =
+        1e-5 times the mean cost a plan made from float32 ones is off by 4e-3 in its marginals;
+        ``matrix`` and the gradients do not go through them.
     a, b : Tensor (..., n), (..., m)
         The weights.
     epsilon : float
-        Regularisation, in units of the cost.
+        Regularization, in units of the cost.
     marginal_error : Tensor (...)
-        L1 distance of P's column sums from b (its row sums are exact); with ``rho``, how far b is from a fixed point.
+        L1 distance of P's column sums from b (its row sums are exact); with ``rho``, how far b is
+        from a fixed point.
     n_iter : int
         Iterations over all levels of ε.
     converged : bool
@@ -48,7 +51,8 @@ class Plan:
     converged: bool
     _coupling: LinearMap = field(repr=False)  # over one batch dimension or none
     _cost: Callable[[], Tensor] = field(repr=False)  # <P, C>
-    _image: Callable[[], Tensor] | None = field(repr=False, default=None)  # the barycentric map, where there are points
+    # the barycentric map, where there are points
+    _image: Callable[[], Tensor] | None = field(repr=False, default=None)
 
     @cached_property
     def _matrix(self) -> Tensor:
@@ -64,7 +68,9 @@ class Plan:
         return self._matrix
 
     def rounded(self) -> Tensor:
-        """P moved by about ``marginal_error`` so that both marginals are exact, (..., n, m) [altschuler2017]."""
+        """P moved by about ``marginal_error`` so that both marginals are exact, (..., n, m)
+        [altschuler2017].
+        """
         P = self._matrix * (self.a / _mass(self._matrix.sum(-1))).clamp_max(1).unsqueeze(-1)
         P = P * (self.b / _mass(P.sum(-2))).clamp_max(1).unsqueeze(-2)
         left, right = (self.a - P.sum(-1)).clamp_min(0), (self.b - P.sum(-2)).clamp_min(0)
@@ -73,16 +79,25 @@ class Plan:
     def apply(self, v: Tensor) -> Tensor:
         """P v for v of shape (..., m, k); the result has shape (..., n, k)."""
         batch = self.a.shape[:-1]
-        return unflat(self._coupling.apply(flat(v.detach(), batch).to(self._coupling.rows.dtype)), batch).to(v.dtype)
+        return unflat(
+            self._coupling.apply(flat(v.detach(), batch).to(self._coupling.rows.dtype)), batch
+        ).to(v.dtype)
 
     def barycentric_map(self) -> Tensor:
-        """Σⱼ Pᵢⱼ yⱼ / Σⱼ Pᵢⱼ: where each xᵢ goes on average, shape (..., n, d); also where its weight is zero."""
+        """Σⱼ Pᵢⱼ yⱼ / Σⱼ Pᵢⱼ: where each xᵢ goes on average, shape (..., n, d); also where its
+        weight is zero.
+        """
         if self._image is None:
-            raise ValueError("barycentric_map needs the points y, but sinkhorn was given C: use plan.apply(y) instead")
+            raise ValueError(
+                "barycentric_map needs the points y, but sinkhorn was given C: use plan.apply(y) "
+                "instead"
+            )
         return self._image()
 
     def perplexity(self) -> Tensor:
-        """Mean over rows of exp(entropy of the row), shape (...): 1 for a matching, m for the independent plan."""
+        """Mean over rows of exp(entropy of the row), shape (...): 1 for a matching, m for the
+        independent plan.
+        """
         rows = self._matrix / _mass(self._matrix.sum(-1, keepdim=True))
         entropy = -torch.special.xlogy(rows, rows).sum(-1)
         return (self.a * entropy.exp()).sum(-1)

@@ -1,9 +1,11 @@
 """Entropic optimal transport.
 
-    Cuturi, "Sinkhorn distances", NeurIPS 2013                                                        [cuturi2013]
-    Chizat et al., "Scaling algorithms for unbalanced optimal transport problems", Math. Comp. 2018   [chizat2018]
+    Cuturi, "Sinkhorn distances", NeurIPS 2013 [cuturi2013]
+    Chizat et al., "Scaling algorithms for unbalanced optimal transport problems", Math. Comp. 2018
+        [chizat2018]
 
-The iterations are in `_loop`, the gradients in `_problem` and, for second derivatives, in `_implicit`.
+The iterations are in `_loop`, the gradients in `_problem` and, for second derivatives, in
+`_implicit`.
 """
 
 from __future__ import annotations
@@ -47,22 +49,29 @@ def sinkhorn(
 ) -> Plan:
     r"""Solve entropic optimal transport.
 
-    .. math:: \min_{P 1 = a,\ P^\top 1 = b} \langle P, C \rangle + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
+    .. math::
 
-    Source: [cuturi2013], [schmitzer2019], [walker2011]. For a debiased loss use `sinkhorn_divergence`, for ε = 0 `wasserstein`.
+        \min_{P 1 = a,\ P^\top 1 = b} \langle P, C \rangle + \varepsilon\, \mathrm{KL}(P \mid a
+        \otimes b)
+
+    Source: [cuturi2013], [schmitzer2019], [walker2011]. For a debiased loss use
+        `sinkhorn_divergence`, for ε = 0 `wasserstein`.
 
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
         Points; or pass the matrix ``C`` (..., n, m) instead of both.
     epsilon : float
-        Regularisation in units of the cost. Below 1e-3 times the mean cost, float32 problems are solved in float64.
+        Regularization in units of the cost. Below 1e-3 times the mean cost, float32 problems are
+        solved in float64.
     cost : "sqeuclidean", "euclidean", "cosine" or callable
         Ground cost, see `monge.ot.costs.as_cost`.
     a, b : Tensor (..., n), (..., m), optional
-        Weights that sum to one; uniform by default. Zero weights are allowed. With ``rho`` any positive total is.
+        Weights that sum to one; uniform by default. Zero weights are allowed. With ``rho`` any
+        positive total is.
     rho : float or (float or None, float or None), optional
-        Unbalanced transport: a marginal may be left at the price ``rho KL(P 1 | a)``, in units of the cost; None keeps it.
+        Unbalanced transport: a marginal may be left at the price ``rho KL(P 1 | a)``, in units of
+        the cost; None keeps it.
     tol : float
         L1 marginal error at which to stop.
     max_iter : int
@@ -70,10 +79,12 @@ def sinkhorn(
     init : Plan or (f, g), optional
         Warm start from the potential g of a problem of the same sizes.
     memory : "auto", "dense" or "linear"
-        Whether to keep an n×m kernel or to make its tiles again in each iteration; "auto" keeps kernels up to 2 GiB.
+        Whether to keep an n×m kernel or to make its tiles again in each iteration; "auto" keeps
+        kernels up to 2 GiB.
     sharded : bool
-        ``x`` (and ``a``) are this process's share of the rows, ``y`` is the same on all; potentials agree by all-reduce.
-        ``value`` is the whole problem's; its gradient in ``x`` is complete, those in ``y`` and ``b`` are this process's summand.
+        ``x`` (and ``a``) are this process's share of the rows, ``y`` is the same on all; potentials
+        agree by all-reduce. ``value`` is the whole problem's; its gradient in ``x`` is complete,
+        those in ``y`` and ``b`` are this process's summand.
 
     Examples
     --------
@@ -84,8 +95,12 @@ def sinkhorn(
     """
     epsilon = check.positive(epsilon, "epsilon")
     check.all_positive(tol=tol, max_iter=max_iter)
-    prices = check.marginal_prices(rho)
-    problem = Problem.given(C) if C is not None and x is None and y is None else Problem.between(x, y, cost, C)
+    marginal_penalties = check.marginal_penalties(rho)
+    problem = (
+        Problem.given(C)
+        if C is not None and x is None and y is None
+        else Problem.between(x, y, cost, C)
+    )
     n, m = problem.geometry.n, problem.geometry.m
     free = rho is not None
     share = n / parallel.total_number(n) if sharded else 1.0
@@ -93,44 +108,70 @@ def sinkhorn(
     b = check.weights(b, problem.like, m, "b", mass=None if free else 1.0)
     start = check.potentials((init.f, init.g) if isinstance(init, Plan) else init, a, b)
     flat_a, flat_b = problem.flatten(a.detach()), problem.flatten(b.detach())
-    first, second = (1.0 if math.isinf(price) else price / (price + epsilon) for price in prices)
+    first, second = (
+        1.0 if math.isinf(price) else price / (price + epsilon) for price in marginal_penalties
+    )
     task = Task(problem.geometry, flat_a, flat_b, (first, second), sharded)
     g = None if start is None else problem.flatten(start[1])
     found = fit(task, epsilon, tol, max_iter, g, streamed=linear_memory(memory, problem))
-    return as_plan(problem, a, b, found, epsilon, tol, prices, sharded)
+    return as_plan(problem, a, b, found, epsilon, tol, marginal_penalties, sharded)
 
 
 def linear_memory(memory: str, problem: Problem) -> bool:
     """Whether to stream the kernel of a problem."""
-    size = math.prod((*problem.batch, problem.geometry.n, problem.geometry.m)) * problem.like.element_size()
-    return check.choice(memory, ("auto", "dense", "linear"), "memory") == "linear" or (memory == "auto" and size > _DENSE_BYTES)
+    size = (
+        math.prod((*problem.batch, problem.geometry.n, problem.geometry.m))
+        * problem.like.element_size()
+    )
+    return check.choice(memory, ("auto", "dense", "linear"), "memory") == "linear" or (
+        memory == "auto" and size > _DENSE_BYTES
+    )
 
 
 def as_plan(
-    problem: Problem, a: Tensor, b: Tensor, found: Solution, epsilon: float, tol: float, prices: Rho = KEPT, sharded: bool = False
+    problem: Problem,
+    a: Tensor,
+    b: Tensor,
+    found: Solution,
+    epsilon: float,
+    tol: float,
+    marginal_penalties: Rho = KEPT,
+    sharded: bool = False,
 ) -> Plan:
     """Attach the differentiable value to a solution; warn if it did not converge."""
     error = problem.unflatten(found.error)
     converged = bool(found.worst <= tol)
     if not converged:  # no error is told: with one text, Python shows the warning once
-        check.warn_not_reached("sinkhorn", tol, f"{check.REMEDY}; plan.marginal_error says how near it came", stacklevel=4)
+        check.warn_not_reached(
+            "sinkhorn",
+            tol,
+            f"{check.REMEDY}; plan.marginal_error says how near it came",
+            stacklevel=4,
+        )
     f, g = problem.unflatten(found.f), problem.unflatten(found.g)
     held_a, held_b = a.detach(), b.detach()
-    left, right = _dual(f, held_a, prices[0]), _dual(g, held_b, prices[1])
+    left, right = _dual(f, held_a, marginal_penalties[0]), _dual(g, held_b, marginal_penalties[1])
     if sharded:
         left = parallel.total(left)
     number = left + right
-    if prices != KEPT:
+    if marginal_penalties != KEPT:
         mass = problem.unflatten(found.coupling.rows).sum(-1)
         excess = mass - held_a.sum(-1) * held_b.sum(-1)
         number = number - epsilon * (parallel.total(excess) if sharded else excess)
-    slopes = slope(f, prices[0], epsilon, held_b), slope(g, prices[1], epsilon, held_a)
+    slopes = (
+        slope(f, marginal_penalties[0], epsilon, held_b),
+        slope(g, marginal_penalties[1], epsilon, held_a),
+    )
     P, image = found.coupling, None
-    value = problem.with_gradient(number.to(f.dtype), P, (a, b), slopes, (f, g, epsilon, prices))
+    value = problem.with_gradient(
+        number.to(f.dtype), P, (a, b), slopes, (f, g, epsilon, marginal_penalties)
+    )
     if problem.points is not None:
         image = partial(problem.barycentric_map, P, held_a, held_b, g, epsilon)
     cost = partial(_cost, problem, P, f.dtype, sharded)
-    return Plan(value, f, g, held_a, held_b, epsilon, error, found.n_iter, converged, P, cost, image)
+    return Plan(
+        value, f, g, held_a, held_b, epsilon, error, found.n_iter, converged, P, cost, image
+    )
 
 
 def _cost(problem: Problem, P: Coupling, dtype: torch.dtype, sharded: bool) -> Tensor:

@@ -1,15 +1,19 @@
 r"""Transport on lines: the closed form in one dimension, and the sliced distances built on it.
 
-    Rabin, Peyré, Delon & Bernot, "Wasserstein barycenter and its application to texture mixing", SSVM 2011   [rabin2011]
-    Bonneel, Rabin, Peyré & Pfister, "Sliced and Radon Wasserstein barycenters of measures", JMIV 2015       [bonneel2015]
-    Deshpande et al., "Max-sliced Wasserstein distance and its use for GANs", CVPR 2019                     [deshpande2019]
+    Rabin, Peyré, Delon & Bernot, "Wasserstein barycenter and its application to texture mixing",
+        SSVM 2011 [rabin2011]
+    Bonneel, Rabin, Peyré & Pfister, "Sliced and Radon Wasserstein barycenters of measures", JMIV
+        2015 [bonneel2015]
+    Deshpande et al., "Max-sliced Wasserstein distance and its use for GANs", CVPR 2019
+        [deshpande2019]
 
     u, v    points on lines, one line a row       θ        unit direction, u = θᵀx
-    a, b    weights                               q        levels at which either quantile function jumps
+    a, b    weights                               q        levels at which either quantile function
+            jumps
     δ       u − v for the matched points          mass     weight that a match carries
 
-On a line the optimal plan pairs quantiles, so sorting solves the problem, and the plan gives the gradient at once: it is computed
-beside the value and scattered back through the sort.
+On a line the optimal plan pairs quantiles, so sorting solves the problem, and the plan gives the
+gradient at once: it is computed beside the value and scattered back through the sort.
 """
 
 from __future__ import annotations
@@ -24,14 +28,18 @@ from torch.nn.functional import normalize
 
 from . import _validate as check
 from ._autograd import asks_gradient, root, with_gradient
-from ._geometry import centred
+from ._geometry import centered
 
 _ENTRIES = 2**20  # of a block of projections: memory stays bounded, and the sort stays in cache
-_FREE_BITS = 28  # the mantissa of a float64 is 29 bits longer than a float32's; with one less, rounding back is exact
+# the mantissa of a float64 is 29 bits longer than a float32's; with one less, rounding back is
+# exact
+_FREE_BITS = 28
 _CANDIDATES = 8  # random directions for each start of the ascent
 
 
-def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
+def wasserstein_1d(
+    x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, b: Tensor | None = None
+) -> Tensor:
     r"""Exact Wasserstein distance on the line, in closed form; the p-th root is taken.
 
     .. math:: W_p = \Bigl(\int_0^1 |F_x^{-1}(q) - F_y^{-1}(q)|^p \,dq\Bigr)^{1/p}
@@ -50,7 +58,8 @@ def wasserstein_1d(x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = Non
     Returns
     -------
     Tensor (...)
-        In the unit of the values, differentiable once in values and weights (gradient 0 where the distance is 0).
+        In the unit of the values, differentiable once in values and weights (gradient 0 where the
+        distance is 0).
 
     Examples
     --------
@@ -79,10 +88,13 @@ def sliced_wasserstein(
 ) -> Tensor:
     r"""Sliced Wasserstein distance, estimated on random directions; the p-th root is taken.
 
-    .. math:: SW_p = \Bigl(\frac1K \sum_{k=1}^K W_p^p(\theta_k^\top x,\ \theta_k^\top y)\Bigr)^{1/p},
-              \qquad \theta_k \text{ uniform on the sphere}
+    .. math::
 
-    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source: [bonneel2015].
+        SW_p = \Bigl(\frac1K \sum_{k=1}^K W_p^p(\theta_k^\top x,\ \theta_k^\top y)\Bigr)^{1/p},
+        \qquad \theta_k \text{ uniform on the sphere}
+
+    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source:
+    [bonneel2015].
 
     Parameters
     ----------
@@ -114,12 +126,20 @@ def sliced_wasserstein(
     check.positive(n_projections, "n_projections")
     x, y = check.pair(x, y)
     a, b = _weights(x, y, a, b)
-    directions = _random(n_projections, x, generator) if projections is None else _given(projections, x)
+    directions = (
+        _random(n_projections, x, generator) if projections is None else _given(projections, x)
+    )
     return root(_mean_power(x, y, a, b, directions, p), p)
 
 
 def max_sliced_wasserstein(
-    x: Tensor, y: Tensor, *, p: float = 2, n_iter: int = 50, n_starts: int = 8, generator: torch.Generator | None = None
+    x: Tensor,
+    y: Tensor,
+    *,
+    p: float = 2,
+    n_iter: int = 50,
+    n_starts: int = 8,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""Max-sliced Wasserstein distance: the direction that tells the clouds apart best.
 
@@ -134,13 +154,15 @@ def max_sliced_wasserstein(
     n_iter : int
         Steps of gradient ascent on the sphere.
     n_starts : int
-        Ascents, from the difference of the means and from the best of eight times as many random directions.
+        Ascents, from the difference of the means and from the best of eight times as many random
+        directions.
 
     Returns
     -------
     Tensor (...)
-        In the unit of the points; a lower bound of the maximum, for the problem is not concave, hence of W_p. Differentiable
-        once in the points, with the direction held fixed (envelope theorem).
+        In the unit of the points; a lower bound of the maximum, for the problem is not concave,
+        hence of W_p. Differentiable once in the points, with the direction held fixed (envelope
+        theorem).
 
     Examples
     --------
@@ -152,7 +174,9 @@ def max_sliced_wasserstein(
     check.all_positive(n_iter=n_iter, n_starts=n_starts)
     x, y = check.pair(x, y)
     with torch.no_grad():
-        best = _ascend(*centred(x, y), _random(_CANDIDATES * n_starts, x, generator), p, n_iter, n_starts)
+        best = _ascend(
+            *centered(x, y), _random(_CANDIDATES * n_starts, x, generator), p, n_iter, n_starts
+        )
     return root(_mean_power(x, y, None, None, best, p), p)
 
 
@@ -166,7 +190,9 @@ class _Lines(NamedTuple):
     b: Any = None
 
 
-def _solve(u: Tensor, v: Tensor, a: Tensor | None, b: Tensor | None, p: float, gradient: bool) -> _Lines:
+def _solve(
+    u: Tensor, v: Tensor, a: Tensor | None, b: Tensor | None, p: float, gradient: bool
+) -> _Lines:
     us, i = _sort(u, gradient or a is not None)
     vs, j = _sort(v, gradient or b is not None)
     n, m = us.shape[-1], vs.shape[-1]
@@ -175,7 +201,11 @@ def _solve(u: Tensor, v: Tensor, a: Tensor | None, b: Tensor | None, p: float, g
         if not gradient:
             return _Lines(cost.mean(-1))
         slope = slope / n
-        return _Lines(cost.mean(-1), torch.empty_like(us).scatter_(-1, i, slope), torch.empty_like(vs).scatter_(-1, j, -slope))
+        return _Lines(
+            cost.mean(-1),
+            torch.empty_like(us).scatter_(-1, i, slope),
+            torch.empty_like(vs).scatter_(-1, j, -slope),
+        )
     jumps = torch.cat([_levels(a, i, n, m), _levels(b, j, m, n)], -1).expand(*us.shape[:-1], n + m)
     q, order = _sort(jumps, True)
     left = (order < n).long()
@@ -191,15 +221,21 @@ def _solve(u: Tensor, v: Tensor, a: Tensor | None, b: Tensor | None, p: float, g
     gv = torch.zeros_like(vs).scatter_add_(-1, j.gather(-1, column), -mass * slope)
     if a is None or b is None:
         return _Lines(value, gu, gv)
-    # raising the level q moves mass from the match after it to the match before it; a weight raises all levels from its own on
+    # raising the level q moves mass from the match after it to the match before it; a weight raises
+    # all levels from its own on
     drop = torch.zeros_like(cost).scatter_(-1, order, -cost.diff(dim=-1, append=cost[..., -1:]))
     potentials = [t.flip(-1).cumsum(-1).flip(-1) for t in drop.split([n, m], -1)]
-    ga, gb = (torch.empty_like(t).scatter_(-1, index, t) for t, index in zip(potentials, (i, j), strict=True))
+    ga, gb = (
+        torch.empty_like(t).scatter_(-1, index, t)
+        for t, index in zip(potentials, (i, j), strict=True)
+    )
     return _Lines(value, gu, gv, ga, gb)
 
 
 def _levels(a: Tensor | None, order: Tensor, n: int, m: int) -> Tensor:
-    """Levels at which the quantile function jumps; uniform ones are quotients of integers, so that ties are exact."""
+    """Levels at which the quantile function jumps; uniform ones are quotients of integers, so that
+    ties are exact.
+    """
     if a is None:
         return torch.arange(1, n + 1, device=order.device).mul(m).double() / (n * m)
     levels = a.expand(order.shape).gather(-1, order).double().cumsum(-1)
@@ -215,14 +251,18 @@ def _power(difference: Tensor, p: float, slope: bool) -> tuple[Tensor, Tensor]:
 
 
 def _sort(u: Tensor, ranks: bool) -> tuple[Tensor, Tensor]:
-    """Sort the last dimension; the order comes only if ``ranks``. On the CPU numpy sorts several times faster than torch."""
+    """Sort the last dimension; the order comes only if ``ranks``.
+
+    On the CPU numpy sorts several times faster than torch.
+    """
     if u.device.type != "cpu":
         return u.sort(-1)
     if not ranks:
         return torch.from_numpy(np.sort(u.numpy(), axis=-1)), u
     n = u.shape[-1]
     if u.dtype == torch.float32 and n <= 2**_FREE_BITS:
-        keys = u.double()  # the index rides in the bits that a float32 leaves empty: sorting is faster than argsorting
+        # the index rides in the bits that a float32 leaves empty: sorting is faster than argsorting
+        keys = u.double()
         bits = keys.view(torch.int64)
         bits |= torch.arange(n)
         keys.numpy().sort(axis=-1)
@@ -231,13 +271,16 @@ def _sort(u: Tensor, ranks: bool) -> tuple[Tensor, Tensor]:
     return u.gather(-1, order), order
 
 
-def _mean_power(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, directions: Tensor, p: float) -> Tensor:
+def _mean_power(
+    x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, directions: Tensor, p: float
+) -> Tensor:
     """Mean over directions (1 or batch, K, d) of W_p^p, shape (...), by blocks of directions."""
-    xs, ys = centred(x, y)
+    xs, ys = centered(x, y)
     aw, bw = (None if t is None else t.detach().reshape(len(xs), 1, -1) for t in (a, b))
     total, share = xs.new_zeros(len(xs)), 1 / directions.shape[-2]
     gx, gy, ga, gb = (
-        None if s is None or not asks_gradient(t) else torch.zeros_like(s) for s, t in ((xs, x), (ys, y), (aw, a), (bw, b))
+        None if s is None or not asks_gradient(t) else torch.zeros_like(s)
+        for s, t in ((xs, x), (ys, y), (aw, a), (bw, b))
     )
     for block in directions.split(_block(xs, ys), -2):
         line = _solve(block @ xs.mT, block @ ys.mT, aw, bw, p, asks_gradient(x, y, a, b))
@@ -252,9 +295,12 @@ def _mean_power(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, direct
 
 
 def _ascend(xs: Tensor, ys: Tensor, random: Tensor, p: float, n_iter: int, n_starts: int) -> Tensor:
-    """Gradient ascent with a step that grows on success and halves on failure; the best direction, (batch, 1, d)."""
+    """Gradient ascent with a step that grows on success and halves on failure; the best direction,
+    (batch, 1, d).
+    """
     size = torch.maximum(*(t.abs().amax((-2, -1), keepdim=True) for t in (xs, ys)))
-    xs, ys = (t / torch.where(size > 0, size, 1) for t in (xs, ys))  # powers of a small unit would vanish
+    # powers of a small unit would vanish
+    xs, ys = (t / torch.where(size > 0, size, 1) for t in (xs, ys))
 
     def climb(directions: Tensor) -> tuple[Tensor, Tensor]:
         found = []
@@ -278,7 +324,8 @@ def _ascend(xs: Tensor, ys: Tensor, random: Tensor, p: float, n_iter: int, n_sta
         new_value, new_slope = climb(trial)
         better = new_value > value
         theta, value, slope = (
-            torch.where(better, new, old) for new, old in ((trial, theta), (new_value, value), (new_slope, slope))
+            torch.where(better, new, old)
+            for new, old in ((trial, theta), (new_value, value), (new_slope, slope))
         )
         step = torch.where(better, 1.5 * step, step / 2)
     return at(value.argmax(-2, keepdim=True), theta)[0]
@@ -297,9 +344,14 @@ def _random(count: int, x: Tensor, generator: torch.Generator | None) -> Tensor:
 def _given(projections: Tensor, x: Tensor) -> Tensor:
     d = x.shape[-1]
     if projections.ndim != 2 or projections.shape[1] != d:
-        raise ValueError(f"projections must have shape (K, {d}), one direction a row, got {tuple(projections.shape)}")
+        raise ValueError(
+            f"projections must have shape (K, {d}), one direction a row, got "
+            f"{tuple(projections.shape)}"
+        )
     if projections.requires_grad:
-        raise ValueError("sliced_wasserstein has no gradient in projections: pass projections.detach()")
+        raise ValueError(
+            "sliced_wasserstein has no gradient in projections: pass projections.detach()"
+        )
     directions = check.points(projections, "projections").to(x)
     lengths = directions.norm(dim=-1, keepdim=True)
     if (lengths == 0).any():
@@ -318,7 +370,9 @@ def _column(x: Tensor, name: str) -> Tensor:
     return x[..., None] if isinstance(x, Tensor) else x  # the door refuses what is no tensor
 
 
-def _weights(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+def _weights(
+    x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
     if a is None and b is None:
         return None, None
     return check.weights(a, x, x.shape[-2], "a"), check.weights(b, y, y.shape[-2], "b")

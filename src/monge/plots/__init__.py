@@ -8,7 +8,7 @@ from .transport import arrows, before_after, displacement_gif, level_sets
 
 # fmt: off
 __all__ = [
-    "arrows", "assignment", "before_after", "clouds", "comparison", "curves", "displacement_gif", "grid", "grid_png",
-    "laguerre", "level_sets", "report_page", "to_png",
+    "arrows", "assignment", "before_after", "clouds", "comparison", "curves", "displacement_gif",
+    "grid", "grid_png", "laguerre", "level_sets", "report_page", "to_png",
 ]
 # fmt: on

@@ -1,16 +1,16 @@
 """Who owns which place of the plane: Laguerre cells, and the shares of entropic transport.
 
-    Kitagawa, Mérigot & Thibert, "Convergence of a Newton algorithm for semi-discrete optimal transport", JEMS 2019
-    [kitagawa2019]
-    Houdard, Leclaire, Papadakis & Rabin, "On the gradient formula for learning generative models with regularized optimal
+    Kitagawa, Mérigot & Thibert, "Convergence of a Newton algorithm for semi-discrete optimal
+    transport", JEMS 2019 [kitagawa2019] Houdard, Leclaire, Papadakis & Rabin, "On the gradient
+    formula for learning generative models with regularized optimal
     transport costs", TMLR 2023    [houdard2023b]
 
     y_j, ψ_j   targets and their potentials
     cell j     where c(x, y_j) − ψ_j is the least; on the borders ψᶜ has no gradient
     π_j(x)     share of x that target j takes
 
-Each function returns a figure of its own, or that of the ``axis`` that it is given to draw on. Colours are mixed in Oklab, where
-equal steps look equal.
+Each function returns a figure of its own, or that of the ``axis`` that it is given to draw on.
+Colors are mixed in Oklab, where equal steps look equal.
 """
 
 from __future__ import annotations
@@ -32,12 +32,19 @@ from .compare import _TEXT
 from .pictures import _ACCENT, Array
 from .transport import _ARROWS, _START, _frame
 
-_LABELLED = 12  # targets that can have a number beside them
+_LABELED = 12  # targets that can have a number beside them
 _TIE = 1e-6  # of the largest cost: what a float32 potential knows
 _FAINT = 0.01  # shares below have no arrow
 _GOLDEN = 0.618034  # hues that are far apart, however many there are
-_TO_CONES = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]])
-_RED, _GREEN = (4.0767416621, -3.3077115913, 0.2309699292), (-1.2684380046, 2.6097574011, -0.3413193965)
+_TO_CONES = np.array(
+    [
+        [1, 0.3963377774, 0.2158037573],
+        [1, -0.1055613458, -0.0638541728],
+        [1, -0.0894841775, -1.2914855480],
+    ]
+)
+_RED = (4.0767416621, -3.3077115913, 0.2309699292)
+_GREEN = (-1.2684380046, 2.6097574011, -0.3413193965)
 _TO_RED_GREEN_BLUE = np.array([_RED, _GREEN, (-0.0041960863, -0.7034186147, 1.7076147010)])
 
 
@@ -53,9 +60,10 @@ def laguerre(
 ) -> Figure:
     """Laguerre cells of targets (m, 2) with potentials (m,) in a box of the plane.
 
-    Beside each target (of at most 12) stands its ``mass`` (m,), or else the share of the box that its cell has. An arrow leads
-    from each sample of ``x`` (n, 2) to its target. Where cells meet, red arrows lead to all of them: there the cost has no
-    gradient. ValueError if a shape does not fit.
+    Beside each target (of at most 12) stands its ``mass`` (m,), or else the share of the box that
+    its cell has. An arrow leads from each sample of ``x`` (n, 2) to its target. Where cells meet,
+    red arrows lead to all of them: there the cost has no gradient. ValueError if a shape does not
+    fit.
 
     >>> y = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     >>> figure = laguerre(y, torch.zeros(2), Box((-1, -1), (2, 1)), x=torch.tensor([[0.5, 0.3]]))
@@ -64,13 +72,19 @@ def laguerre(
     """
     corners = [cell.detach().double().cpu().numpy() for cell in laguerre_cells(y, psi, box)]
     if mass is not None and mass.shape != (len(y),):
-        raise ValueError(f"mass has shape {tuple(mass.shape)} for {len(y)} targets: give one number a target")
+        raise ValueError(
+            f"mass has shape {tuple(mass.shape)} for {len(y)} targets: give one number a target"
+        )
     areas = np.array([_area(cell) for cell in corners]) / box.volume
     labels = areas if mass is None else mass.detach().double().cpu().numpy()
     axis = _axis(axis, title, box)
     seen = [j for j, cell in enumerate(corners) if len(cell)]
-    colours = _rgb(_cell_colours(len(y)))[seen]
-    axis.add_collection(PolyCollection([corners[j] for j in seen], facecolors=colours, edgecolors="white", linewidths=1.2))
+    colors = _rgb(_cell_colors(len(y)))[seen]
+    axis.add_collection(
+        PolyCollection(
+            [corners[j] for j in seen], facecolors=colors, edgecolors="white", linewidths=1.2
+        )
+    )
     targets = y.detach().double().cpu()
     if x is not None:
         places = _samples(x)
@@ -91,10 +105,12 @@ def assignment(
     title: str | None = None,
     axis: Axes | None = None,
 ) -> Figure:
-    """Which target owns each place of a box of the plane, for any cost: with ε > 0 the colours are mixed by the shares π(x).
+    """Which target owns each place of a box of the plane, for any cost: with ε > 0 the colors are
+    mixed by the shares π(x).
 
-    Targets bear their weights b. From each sample of ``x`` (n, 2) arrows lead to its targets, the stronger the larger the
-    share. ``resolution`` is that of the longer side, in pixels. ValueError if the targets are not of the plane.
+    Targets bear their weights b. From each sample of ``x`` (n, 2) arrows lead to its targets, the
+    stronger the larger the share. ``resolution`` is that of the longer side, in pixels. ValueError
+    if the targets are not of the plane.
 
     >>> sd = SemiDiscrete(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), epsilon=0.1)
     >>> figure = assignment(sd, Box((-1, -1), (2, 1)), resolution=30)
@@ -102,22 +118,41 @@ def assignment(
     (20, 30, 3)
     """
     if sd.y.shape[1] != 2 or len(box.lo) != 2:
-        raise ValueError(f"assignment draws the plane, got targets of {sd.y.shape[1]} and a box of {len(box.lo)} dimensions")
+        raise ValueError(
+            f"assignment draws the plane, got targets of {sd.y.shape[1]} and a box of "
+            f"{len(box.lo)} dimensions"
+        )
     if resolution < 2:
         raise ValueError(f"resolution must be at least 2, got {resolution}: it is in pixels")
     wide, high = np.subtract(box.hi, box.lo)
     across, up = (max(1, round(resolution * side / max(wide, high))) for side in (wide, high))
-    middles = [(torch.arange(n) + 0.5) / n * side + low for n, side, low in zip((across, up), (wide, high), box.lo, strict=True)]
+    middles = [
+        (torch.arange(n) + 0.5) / n * side + low
+        for n, side, low in zip((across, up), (wide, high), box.lo, strict=True)
+    ]
     vertical, horizontal = torch.meshgrid(middles[1], middles[0], indexing="ij")
     places = torch.stack([horizontal, vertical], 2).reshape(-1, 2).to(sd.y)
-    mixed = _shares(sd, places).numpy() @ _cell_colours(len(sd.y))
+    mixed = _shares(sd, places).numpy() @ _cell_colors(len(sd.y))
     axis = _axis(axis, f"ε = {sd.epsilon:g}" if title is None else title, box)
     extent = (box.lo[0], box.hi[0], box.lo[1], box.hi[1])
-    axis.imshow(_rgb(mixed).reshape(up, across, 3), origin="lower", extent=extent, interpolation="bilinear", aspect="equal")
+    axis.imshow(
+        _rgb(mixed).reshape(up, across, 3),
+        origin="lower",
+        extent=extent,
+        interpolation="bilinear",
+        aspect="equal",
+    )
     targets = sd.y.double().cpu()
     if x is not None:
         samples = _samples(x)
-        _arrows(axis, samples, targets, _shares(sd, samples.to(sd.y)), box, torn=torch.zeros(len(samples), dtype=torch.bool))
+        _arrows(
+            axis,
+            samples,
+            targets,
+            _shares(sd, samples.to(sd.y)),
+            box,
+            torn=torch.zeros(len(samples), dtype=torch.bool),
+        )
     _targets(axis, targets.numpy(), sd.b.double().cpu().numpy())
     return _figure(axis)
 
@@ -143,21 +178,35 @@ def _figure(axis: Axes) -> Figure:
 
 def _samples(x: Tensor) -> Tensor:
     if x.ndim != 2 or x.shape[1] != 2:
-        raise ValueError(f"x must have shape (n, 2), got {tuple(x.shape)}: give points of the plane")
+        raise ValueError(
+            f"x must have shape (n, 2), got {tuple(x.shape)}: give points of the plane"
+        )
     return x.detach().double().cpu()
 
 
 def _targets(axis: Axes, y: Array, shares: Array) -> None:
-    sizes = 18 + 60 * (shares * len(y)).clip(0, 4) ** 0.5 if len(y) <= _LABELLED else 14
-    axis.scatter(y[:, 0], y[:, 1], s=sizes, color=_TEXT, edgecolors="white", linewidths=1.2, zorder=5)
-    if len(y) > _LABELLED:
+    sizes = 18 + 60 * (shares * len(y)).clip(0, 4) ** 0.5 if len(y) <= _LABELED else 14
+    axis.scatter(
+        y[:, 0], y[:, 1], s=sizes, color=_TEXT, edgecolors="white", linewidths=1.2, zorder=5
+    )
+    if len(y) > _LABELED:
         return
     middle = y[:, 1].mean()
-    look: dict[str, Any] = {"ha": "center", "fontsize": 9, "color": _TEXT, "zorder": 6, "annotation_clip": True}
+    look: dict[str, Any] = {
+        "ha": "center",
+        "fontsize": 9,
+        "color": _TEXT,
+        "zorder": 6,
+        "annotation_clip": True,
+    }
     look["path_effects"] = [withStroke(linewidth=2.5, foreground="white", alpha=0.8)]
-    for (across, up), share in zip(y, shares, strict=True):  # on the outer side, where no arrows arrive
+    for (across, up), share in zip(
+        y, shares, strict=True
+    ):  # on the outer side, where no arrows arrive
         place = (0, 9 if up >= middle else -18)
-        axis.annotate(f"{100 * share:.0f} %", (across, up), xytext=place, textcoords="offset points", **look)
+        axis.annotate(
+            f"{100 * share:.0f} %", (across, up), xytext=place, textcoords="offset points", **look
+        )
 
 
 def _arrows(axis: Axes, x: Tensor, y: Tensor, shares: Tensor, box: Box, torn: Tensor) -> None:
@@ -165,13 +214,28 @@ def _arrows(axis: Axes, x: Tensor, y: Tensor, shares: Tensor, box: Box, torn: Te
     i, j = (shares > _FAINT).nonzero(as_tuple=True)
     way = y[j] - x[i]
     length = way.norm(dim=1, keepdim=True)
-    way = way * (1 - 0.025 * max(np.subtract(box.hi, box.lo)) / length.clamp_min(1e-12)).clamp_min(0)
-    few = len(x) <= _LABELLED
+    way = way * (1 - 0.025 * max(np.subtract(box.hi, box.lo)) / length.clamp_min(1e-12)).clamp_min(
+        0
+    )
+    few = len(x) <= _LABELED
     strength = torch.where(torn[i], 1.0, 0.25 + 0.65 * shares[i, j]) * (1 if few else 0.6)
     inks = np.array([to_rgb(_ACCENT if t else _START) for t in torn.tolist()]).reshape(-1, 3)
-    look: dict[str, Any] = {"color": np.column_stack([inks[i], strength.numpy()]), "zorder": 3} | _ARROWS
-    axis.quiver(*x[i].T.numpy(), *way.T.numpy(), width=0.004 if few else 0.0018, minlength=0.1, **look)
-    axis.scatter(x[:, 0], x[:, 1], s=42 if few else 10, c=inks, edgecolors="white", linewidths=1.0 if few else 0.3, zorder=4)
+    look: dict[str, Any] = {
+        "color": np.column_stack([inks[i], strength.numpy()]),
+        "zorder": 3,
+    } | _ARROWS
+    axis.quiver(
+        *x[i].T.numpy(), *way.T.numpy(), width=0.004 if few else 0.0018, minlength=0.1, **look
+    )
+    axis.scatter(
+        x[:, 0],
+        x[:, 1],
+        s=42 if few else 10,
+        c=inks,
+        edgecolors="white",
+        linewidths=1.0 if few else 0.3,
+        zorder=4,
+    )
 
 
 def _area(corners: Array) -> float:
@@ -179,8 +243,8 @@ def _area(corners: Array) -> float:
     return float(across @ np.roll(up, -1) - up @ np.roll(across, -1)) / 2
 
 
-def _cell_colours(m: int) -> Array:
-    """Quiet colours (m, 3) in Oklab."""
+def _cell_colors(m: int) -> Array:
+    """Quiet colors (m, 3) in Oklab."""
     j = np.arange(m)
     angle, light = 2 * np.pi * (0.65 + _GOLDEN * j), 0.905 + 0.02 * np.cos(2.4 * j)
     return np.stack([light, 0.06 * np.cos(angle), 0.06 * np.sin(angle)], 1)

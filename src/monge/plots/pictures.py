@@ -1,4 +1,6 @@
-"""Pictures of samples, clouds and curves; every function returns a figure or PNG bytes and draws on no screen."""
+"""Pictures of samples, clouds and curves; every function returns a figure or PNG bytes and draws on
+no screen.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ def grid(samples: Tensor, columns: int = 16, gap: int = 1) -> np.ndarray:
     n, c, h, w = samples.shape
     columns = min(columns, n)
     rows = ceil(n / columns)
-    pixels = ((samples.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    pixels = (
+        ((samples.detach().cpu().float().clamp(-1, 1) + 1) * 127.5)
+        .round()
+        .byte()
+        .permute(0, 2, 3, 1)
+        .numpy()
+    )
     sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 48, np.uint8)
     for i, picture in enumerate(pixels):
         top, left = (i // columns) * (h + gap), (i % columns) * (w + gap)
@@ -46,28 +54,36 @@ def grid_png(samples: Tensor, columns: int = 16, size: int = 40) -> bytes:
     """PNG of `grid`; pictures of less than about ``size`` pixels are enlarged without smoothing."""
     sheet = grid(samples, columns)
     zoom = max(1, round(size / samples.shape[-1]))
-    image = Image.fromarray(sheet).resize((sheet.shape[1] * zoom, sheet.shape[0] * zoom), Image.Resampling.NEAREST)
+    image = Image.fromarray(sheet).resize(
+        (sheet.shape[1] * zoom, sheet.shape[0] * zoom), Image.Resampling.NEAREST
+    )
     buffer = io.BytesIO()
     image.save(buffer, "png")
     return buffer.getvalue()
 
 
 def clouds(samples: Tensor, data: Tensor) -> Figure:
-    """Generated points over data points, (n, …) each; of more than two numbers the first two principal axes of the data."""
-    centre, axes = plane(data)
-    x, y = ((flat(t) - centre) @ axes for t in (samples, data))
+    """Generated points over data points, (n, …) each; of more than two numbers the first two
+    principal axes of the data.
+    """
+    center, axes = plane(data)
+    x, y = ((flat(t) - center) @ axes for t in (samples, data))
     figure = Figure(figsize=(6, 6))
     axis = figure.subplots()
     axis.scatter(y[:, 0], y[:, 1], s=5, color=_INK, alpha=0.5, linewidths=0, label="data")
     axis.scatter(x[:, 0], x[:, 1], s=4, color=_ACCENT, alpha=0.6, linewidths=0, label="generated")
     axis.set_aspect("equal")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, markerscale=3, frameon=False)
+    axis.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, markerscale=3, frameon=False
+    )
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def plane(data: Tensor) -> tuple[Array, Array]:
-    """Centre and basis (d, 2) of the plane to draw: the space itself in two dimensions, the principal axes in more."""
+    """Center and basis (d, 2) of the plane to draw: the space itself in two dimensions, the
+    principal axes in more.
+    """
     y = flat(data)
     d = y.shape[1]
     if d <= 2:
@@ -82,17 +98,29 @@ def flat(points: Tensor) -> Array:
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """One small panel for each number of the last log line against the step; an estimate and its exact value share one."""
+    """One small panel for each number of the last log line against the step; an estimate and its
+    exact value share one.
+    """
     last = history[-1]
-    numbers = [k for k, v in last.items() if isinstance(v, int | float) and k != "step" and not k.endswith("_seconds")]
-    exact = {k: e for k in numbers if k.endswith("_estimate") and (e := k.removesuffix("estimate") + "exact") in numbers}
+    numbers = [
+        k
+        for k, v in last.items()
+        if isinstance(v, int | float) and k != "step" and not k.endswith("_seconds")
+    ]
+    exact = {
+        k: e
+        for k in numbers
+        if k.endswith("_estimate") and (e := k.removesuffix("estimate") + "exact") in numbers
+    }
     names = [k for k in numbers if k not in exact.values()]
     columns = max(1, min(3, len(names)))
     rows = max(1, ceil(len(names) / columns))
     figure = Figure(figsize=(4 * columns, 2.4 * rows), layout="constrained")
     for axis, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names, strict=False):
         if name in exact:
-            axis.plot(*_against_step(history, exact[name]), color=_INK, linewidth=1.5, label="exact")
+            axis.plot(
+                *_against_step(history, exact[name]), color=_INK, linewidth=1.5, label="exact"
+            )
         axis.plot(*_against_step(history, name), color=_ACCENT, linewidth=1.5, label="estimate")
         if name in exact:
             axis.legend(fontsize=8, frameon=False)

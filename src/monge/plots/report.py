@@ -24,22 +24,31 @@ Rows = Iterable[Sequence[str]]
 
 
 def report_page(
-    title: str, config: Mapping[str, Any], metrics: Rows, pictures: Mapping[str, bytes], warnings: Iterable[str] = ()
+    title: str,
+    config: Mapping[str, Any],
+    metrics: Rows,
+    pictures: Mapping[str, bytes],
+    warnings: Iterable[str] = (),
 ) -> str:
-    """Return the page; ``metrics`` are the rows of a table, ``pictures`` maps a caption to PNG bytes, ``warnings`` stand on top.
+    """Return the page; ``metrics`` are the rows of a table, ``pictures`` maps a caption to PNG
+    bytes, ``warnings`` stand on top.
 
     >>> "<h1>A &lt;run&gt;</h1>" in report_page("A <run>", {}, [("W2²", "0.1", "floor 0.1")], {})
     True
     """
     said = "\n".join(f'<p class="warning">{html.escape(text)}</p>' for text in warnings)
-    rows = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in metrics)
+    rows = "\n".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in metrics
+    )
     figures = "\n".join(
-        f'<h2>{name}</h2>\n<img alt="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        f'<h2>{name}</h2>\n<img alt="{name}" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
         for name, png in ((html.escape(caption), png) for caption, png in pictures.items())
     )
     text = html.escape(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        '<!doctype html>\n<html lang="en"><head><meta '
+        f'charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n{said}<h2>metrics</h2>\n"
         f"<table>\n{rows}\n</table>\n{figures}\n<h2>config</h2>\n<pre>{text}</pre></body></html>\n"
     )

@@ -1,7 +1,8 @@
-"""Pictures of a transport map T: arrows x → T(x), level sets of its potential, clouds before and after, and the way between.
+"""Pictures of a transport map T: arrows x → T(x), level sets of its potential, clouds before and
+after, and the way between.
 
-Points are (n, d), tensors or arrays. In more than two dimensions everything is seen along the first two principal axes of the
-target, or of the moved points where no target is given.
+Points are (n, d), tensors or arrays. In more than two dimensions everything is seen along the first
+two principal axes of the target, or of the moved points where no target is given.
 """
 
 from __future__ import annotations
@@ -25,14 +26,22 @@ from .pictures import _ACCENT, _INK, Array, flat, plane
 Points = Tensor | NDArray[Any]
 
 _START = "#33658a"  # where mass comes from; _ACCENT is where it arrives, _INK where it should
-_ARROWS: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "headwidth": 5, "headlength": 6, "headaxislength": 5}
+_ARROWS: dict[str, Any] = {
+    "angles": "xy",
+    "scale_units": "xy",
+    "scale": 1,
+    "headwidth": 5,
+    "headlength": 6,
+    "headaxislength": 5,
+}
 _FINER = 3  # frames are drawn so many times larger and reduced, which smooths the dots
-_COLOURS = 32  # of a frame: dots, their smoothed rims, paper
+_COLORS = 32  # of a frame: dots, their smoothed rims, paper
 _PAUSE = 12  # the two ends last as long as so many frames
 
 
 def arrows(x: Points, moved: Points, *, target: Points | None = None, n: int = 250) -> Figure:
-    """Arrows from points (m, d) to their images, over the target: ``n`` of them, that they can be told apart.
+    """Arrows from points (m, d) to their images, over the target: ``n`` of them, that they can be
+    told apart.
 
     >>> figure = arrows(torch.zeros(5, 2), torch.ones(5, 2))
     >>> figure.axes[0].get_title(loc="left")
@@ -47,52 +56,101 @@ def arrows(x: Points, moved: Points, *, target: Points | None = None, n: int = 2
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     axis = figure.subplots()
     if goal is not None:
-        axis.scatter(goal[:, 0], goal[:, 1], s=5, color=_INK, alpha=0.4, linewidths=0, label="target", rasterized=True)
-    axis.quiver(*starts.T, *(ends - starts).T, width=0.0022, minlength=0.5, color=_ACCENT, alpha=0.55, zorder=2, **_ARROWS)
+        axis.scatter(
+            goal[:, 0],
+            goal[:, 1],
+            s=5,
+            color=_INK,
+            alpha=0.4,
+            linewidths=0,
+            label="target",
+            rasterized=True,
+        )
+    axis.quiver(
+        *starts.T,
+        *(ends - starts).T,
+        width=0.0022,
+        minlength=0.5,
+        color=_ACCENT,
+        alpha=0.55,
+        zorder=2,
+        **_ARROWS,
+    )
     axis.scatter(starts[:, 0], starts[:, 1], s=9, color=_START, linewidths=0, label="x", zorder=3)
     axis.scatter(ends[:, 0], ends[:, 1], s=9, color=_ACCENT, linewidths=0, label="T(x)", zorder=4)
     _frame(axis, "transport", box)
-    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.6, frameon=False, fontsize=9)
+    axis.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=3,
+        markerscale=1.6,
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
 def level_sets(
-    potential: Callable[[Tensor], Tensor], where: Points | Sequence[float], *, levels: int = 18, resolution: int = 240
+    potential: Callable[[Tensor], Tensor],
+    where: Points | Sequence[float],
+    *,
+    levels: int = 18,
+    resolution: int = 240,
 ) -> Figure:
-    """Level sets of a function (n, 2) → (n,) of the plane, over points (n, 2) or a box (left, right, bottom, top).
+    """Level sets of a function (n, 2) → (n,) of the plane, over points (n, 2) or a box (left,
+    right, bottom, top).
 
-    The levels are such that those of ½‖x‖² are equally far apart: where lines crowd, the map ∇ψ moves points further out.
+    The levels are such that those of ½‖x‖² are equally far apart: where lines crowd, the map ∇ψ
+    moves points further out.
 
     >>> figure = level_sets(lambda x: x.square().sum(1) / 2, [-1, 1, -1, 1], resolution=20)
     >>> figure.axes[0].get_title(loc="left")
     'level sets of the potential'
     """
     if levels < 1 or resolution < 2:
-        raise ValueError(f"levels must be at least 1 and resolution 2, got {levels} and {resolution}")
+        raise ValueError(
+            f"levels must be at least 1 and resolution 2, got {levels} and {resolution}"
+        )
     points, (left, right, bottom, top) = _region(where)
     across, up = torch.linspace(left, right, resolution), torch.linspace(bottom, top, resolution)
     places = torch.cartesian_prod(across, up)
     with torch.no_grad():
-        heights = potential(places).detach().cpu().double().reshape(resolution, resolution).T.numpy()
+        heights = (
+            potential(places).detach().cpu().double().reshape(resolution, resolution).T.numpy()
+        )
     if not np.isfinite(heights).all():
         box = f"{left:.3g} to {right:.3g}, {bottom:.3g} to {top:.3g}"
         raise ValueError(f"the potential is not finite everywhere in the box {box}")
     low, high = heights.min(), heights.max()
     if low == high:
-        raise ValueError(f"the potential is {low:.3g} everywhere in the box: a constant has no level sets")
+        raise ValueError(
+            f"the potential is {low:.3g} everywhere in the box: a constant has no level sets"
+        )
     heights_of_lines = low + (high - low) * np.linspace(0, 1, levels + 1) ** 2
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     axis = figure.subplots()
     axis.contourf(across, up, heights, levels=heights_of_lines, cmap="Blues", alpha=0.55)
-    axis.contour(across, up, heights, levels=heights_of_lines[1:-1], colors=_START, linewidths=0.7, alpha=0.8)
+    axis.contour(
+        across, up, heights, levels=heights_of_lines[1:-1], colors=_START, linewidths=0.7, alpha=0.8
+    )
     if points is not None:
-        axis.scatter(points[:, 0], points[:, 1], s=5, color=_ACCENT, alpha=0.6, linewidths=0, zorder=3, rasterized=True)
+        axis.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=5,
+            color=_ACCENT,
+            alpha=0.6,
+            linewidths=0,
+            zorder=3,
+            rasterized=True,
+        )
     _frame(axis, "level sets of the potential", (left, right, bottom, top))
     return figure
 
 
 def before_after(x: Points, moved: Points, y: Points) -> Figure:
-    """Source (n, d), moved (n, d) and target (m, d) side by side on one pair of axes; the target lies faintly below the moved.
+    """Source (n, d), moved (n, d) and target (m, d) side by side on one pair of axes; the target
+    lies faintly below the moved.
 
     >>> [a.get_title(loc="left") for a in before_after(torch.zeros(3, 2), torch.ones(3, 2), torch.eye(2)).axes]
     ['source', 'moved', 'target']
@@ -103,34 +161,50 @@ def before_after(x: Points, moved: Points, y: Points) -> Figure:
     drawn = (("source", _START, starts), ("moved", _ACCENT, ends), ("target", _QUIET, goal))
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    for axis, (name, colour, cloud) in zip(panels, drawn, strict=True):
+    for axis, (name, color, cloud) in zip(panels, drawn, strict=True):
         if name == "moved":
-            axis.scatter(goal[:, 0], goal[:, 1], s=4, color=_INK, alpha=0.4, linewidths=0, rasterized=True)
-        axis.scatter(cloud[:, 0], cloud[:, 1], s=4, color=colour, alpha=0.6, linewidths=0, rasterized=True)
+            axis.scatter(
+                goal[:, 0], goal[:, 1], s=4, color=_INK, alpha=0.4, linewidths=0, rasterized=True
+            )
+        axis.scatter(
+            cloud[:, 0], cloud[:, 1], s=4, color=color, alpha=0.6, linewidths=0, rasterized=True
+        )
         _frame(axis, name, box)
     return figure
 
 
 def displacement_gif(
-    x: Points, moved: Points, *, target: Points | None = None, frames: int = 30, size: int = 360, milliseconds: int = 50
+    x: Points,
+    moved: Points,
+    *,
+    target: Points | None = None,
+    frames: int = 30,
+    size: int = 360,
+    milliseconds: int = 50,
 ) -> bytes:
     """GIF of the displacement interpolation (1 − t) x + t T(x), there and back without end.
 
-    Frame 0 shows x and frame ``frames // 2`` T(x); t eases in and out, and the two rest for a while. ``size`` is in pixels.
+    Frame 0 shows x and frame ``frames // 2`` T(x); t eases in and out, and the two rest for a
+    while. ``size`` is in pixels.
 
     >>> gif = displacement_gif(torch.zeros(4, 2), torch.ones(4, 2), frames=4, size=40)
     >>> Image.open(io.BytesIO(gif)).size
     (40, 40)
     """
     if frames < 2 or size < 16 or milliseconds < 20:
-        least = "frames must be at least 2, size 16 and milliseconds 20 (shorter ones are slowed by viewers)"
+        least = (
+            "frames must be at least 2, size 16 and milliseconds 20 (shorter ones are slowed by "
+            "viewers)"
+        )
         raise ValueError(f"{least}, got {frames}, {size} and {milliseconds}")
     starts, ends, goal = _seen(x, moved, target)
     left, right, bottom, top = _box(starts, ends, goal)
     edge = size * _FINER
 
     def pixels(points: Array) -> Array:
-        return np.stack([points[:, 0] - left, top - points[:, 1]], 1) * (edge / np.array([right - left, top - bottom]))
+        return np.stack([points[:, 0] - left, top - points[:, 1]], 1) * (
+            edge / np.array([right - left, top - bottom])
+        )
 
     paper = Image.new("RGB", (edge, edge), "white")
     if goal is not None:
@@ -143,10 +217,18 @@ def displacement_gif(
         sheet = paper.copy()
         _dots(sheet, pixels((1 - t) * starts + t * ends), _mix(_START, _ACCENT, t))
         small = sheet.resize((size, size), Image.Resampling.BOX)
-        sheets.append(small.quantize(_COLOURS, dither=Image.Dither.NONE))
+        sheets.append(small.quantize(_COLORS, dither=Image.Dither.NONE))
     lengths = [milliseconds * (_PAUSE if k in (0, half) else 1) for k in range(frames)]
     buffer = io.BytesIO()
-    sheets[0].save(buffer, "gif", save_all=True, append_images=sheets[1:], duration=lengths, loop=0, optimize=False)
+    sheets[0].save(
+        buffer,
+        "gif",
+        save_all=True,
+        append_images=sheets[1:],
+        duration=lengths,
+        loop=0,
+        optimize=False,
+    )
     return buffer.getvalue()
 
 
@@ -155,35 +237,47 @@ def _seen(x: Points, moved: Points, target: Points | None) -> tuple[Array, Array
     given = {"x": x, "moved": moved} | ({} if target is None else {"target": target})
     clouds = {name: _cloud(points, name) for name, points in given.items()}
     if clouds["x"].shape != clouds["moved"].shape:
-        raise ValueError(f"x and moved must have one shape, got {clouds['x'].shape} and {clouds['moved'].shape}: moved is T(x)")
+        raise ValueError(
+            f"x and moved must have one shape, got {clouds['x'].shape} and "
+            f"{clouds['moved'].shape}: moved is T(x)"
+        )
     reference = clouds.get("target", clouds["moved"])
     d = clouds["x"].shape[1]
     if reference.shape[1] != d:
         raise ValueError(f"target must have the {d} coordinates of x, got {reference.shape[1]}")
-    centre, axes = plane(torch.from_numpy(reference))
-    seen = {name: (points - centre) @ axes for name, points in clouds.items()}
+    center, axes = plane(torch.from_numpy(reference))
+    seen = {name: (points - center) @ axes for name, points in clouds.items()}
     return seen["x"], seen["moved"], seen.get("target")
 
 
 def _cloud(points: Points, name: str) -> Array:
     tensor = torch.as_tensor(points)
     if tensor.ndim != 2 or len(tensor) < 2:
-        raise ValueError(f"{name} must be at least two points (n, d), got shape {tuple(tensor.shape)}")
+        raise ValueError(
+            f"{name} must be at least two points (n, d), got shape {tuple(tensor.shape)}"
+        )
     cloud = flat(tensor)
     if not np.isfinite(cloud).all():
         raise ValueError(f"{name} holds NaN or Inf: remove those points before drawing")
     return cloud
 
 
-def _region(where: Points | Sequence[float]) -> tuple[Array | None, tuple[float, float, float, float]]:
+def _region(
+    where: Points | Sequence[float],
+) -> tuple[Array | None, tuple[float, float, float, float]]:
     if not isinstance(where, Tensor | np.ndarray) or where.ndim == 1:
         left, right, bottom, top = (float(v) for v in where)
         if not (left < right and bottom < top):
-            raise ValueError(f"a box is (left, right, bottom, top), got {left:g}, {right:g}, {bottom:g}, {top:g}")
+            raise ValueError(
+                f"a box is (left, right, bottom, top), got {left:g}, {right:g}, {bottom:g}, {top:g}"
+            )
         return None, (left, right, bottom, top)
     points = _cloud(where, "where")
     if points.shape[1] != 2:
-        raise ValueError(f"level sets are of functions of the plane, got points with {points.shape[1]} coordinates")
+        raise ValueError(
+            f"level sets are of functions of the plane, got points with {points.shape[1]} "
+            "coordinates"
+        )
     return points, _box(points)
 
 
@@ -202,11 +296,11 @@ def _frame(axis: Axes, title: str, box: tuple[float, float, float, float]) -> No
     axis.tick_params(labelsize=8, colors=_QUIET, color=_RULE)
 
 
-def _dots(sheet: Image.Image, places: Array, colour: tuple[int, int, int]) -> None:
+def _dots(sheet: Image.Image, places: Array, color: tuple[int, int, int]) -> None:
     draw = ImageDraw.Draw(sheet)
     radius = max(2, sheet.width / 240)
     for a, b in places.tolist():
-        draw.ellipse((a - radius, b - radius, a + radius, b + radius), fill=colour)
+        draw.ellipse((a - radius, b - radius, a + radius, b + radius), fill=color)
 
 
 def _mix(a: str, b: str, t: float) -> tuple[int, int, int]:

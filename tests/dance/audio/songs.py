@@ -1,4 +1,6 @@
-"""A small song that is made, not recorded: drums on the beat, a chord for each bar, a bass and a melody."""
+"""A small song that is made, not recorded: drums on the beat, a chord for each bar, a bass and a
+melody.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 _CHORDS = ((57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62))  # A minor, F, C, G
 
 
-def song(seconds: float, bpm: float, rate: int, *, offset: float = 0.3, seed: int = 0) -> NDArray[np.float64]:
+def song(
+    seconds: float, bpm: float, rate: int, *, offset: float = 0.3, seed: int = 0
+) -> NDArray[np.float64]:
     """Samples (n,) in [−0.9, 0.9]; beats at offset + k · 60 / bpm seconds, four to a bar."""
     random = np.random.default_rng(seed)
     period = 60 / bpm
@@ -19,18 +23,43 @@ def song(seconds: float, bpm: float, rate: int, *, offset: float = 0.3, seed: in
         at = offset + beat * period
         chord = _CHORDS[beat // 4 % 4]
         _add(mixed, at, rate, _kick(rate), 0.9)
-        for half, volume in ((0.0, 0.1 + 0.15 * (beat % 2)), (0.5, 0.03)):  # a snare on two and four, a hat between
-            _add(mixed, at + half * period, rate, random.standard_normal(int(0.1 * rate)) * _decay(0.1, rate, 0.02), volume)
+        for half, volume in (
+            (0.0, 0.1 + 0.15 * (beat % 2)),
+            (0.5, 0.03),
+        ):  # a snare on two and four, a hat between
+            _add(
+                mixed,
+                at + half * period,
+                rate,
+                random.standard_normal(int(0.1 * rate)) * _decay(0.1, rate, 0.02),
+                volume,
+            )
         _add(mixed, at, rate, _tone(chord[0] - 12, 0.9 * period, rate), 0.25)
-        _add(mixed, at + (beat % 2) * period / 2, rate, _tone(chord[random.integers(3)] + 12, 0.9 * period, rate), 0.2)
+        _add(
+            mixed,
+            at + (beat % 2) * period / 2,
+            rate,
+            _tone(chord[random.integers(3)] + 12, 0.9 * period, rate),
+            0.2,
+        )
         if beat % 4 == 0:
             for note in chord:
                 _add(mixed, at, rate, _tone(note, 3.8 * period, rate), 0.12)
     return 0.9 * mixed / np.abs(mixed).max()
 
 
-def write_song(path: Path, seconds: float = 10, bpm: float = 120, rate: int = 44100, channels: int = 2, *, seed: int = 0) -> Path:
-    """Write a song as wav, flac, ogg or mp3, whatever the name of the file says; the channels differ in volume."""
+def write_song(
+    path: Path,
+    seconds: float = 10,
+    bpm: float = 120,
+    rate: int = 44100,
+    channels: int = 2,
+    *,
+    seed: int = 0,
+) -> Path:
+    """Write a song as wav, flac, ogg or mp3, whatever the name of the file says; the channels
+    differ in volume.
+    """
     import soundfile
 
     samples = song(seconds, bpm, rate, seed=seed)
@@ -38,7 +67,9 @@ def write_song(path: Path, seconds: float = 10, bpm: float = 120, rate: int = 44
     return path
 
 
-def _add(mixed: NDArray[np.float64], at: float, rate: int, sound: NDArray[np.float64], volume: float) -> None:
+def _add(
+    mixed: NDArray[np.float64], at: float, rate: int, sound: NDArray[np.float64], volume: float
+) -> None:
     begin = round(at * rate)
     part = sound[: max(0, len(mixed) - begin)]
     mixed[begin : begin + len(part)] += volume * part
@@ -57,4 +88,8 @@ def _tone(note: int, seconds: float, rate: int) -> NDArray[np.float64]:
     time = np.arange(int(seconds * rate)) / rate
     frequency = 440 * 2 ** ((note - 69) / 12)
     rise = np.minimum(1, time / 0.02) * np.minimum(1, (seconds - time) / 0.02)
-    return sum(np.sin(2 * np.pi * k * frequency * time) / k**2 for k in (1, 2, 3)) * rise * np.exp(-1.5 * time)
+    return (
+        sum(np.sin(2 * np.pi * k * frequency * time) / k**2 for k in (1, 2, 3))
+        * rise
+        * np.exp(-1.5 * time)
+    )

@@ -1,4 +1,6 @@
-"""The distance between windows of music: a pseudo-metric that knows songs and styles and not where a window begins."""
+"""The distance between windows of music: a pseudo-metric that knows songs and styles and not where
+a window begins.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from tests.dance.audio.songs import song
 @pytest.fixture(scope="module")
 def windows() -> torch.Tensor:
     """Four windows of each of two songs of other tempi."""
-    songs = [sound_features(torch.from_numpy(song(20, bpm, 22050, seed=bpm)).float()) for bpm in (84, 126)]
+    songs = [
+        sound_features(torch.from_numpy(song(20, bpm, 22050, seed=bpm)).float())
+        for bpm in (84, 126)
+    ]
     return torch.stack([x[start : start + 96] for x in songs for start in (40, 140, 240, 340)])
 
 
@@ -25,7 +30,9 @@ def test_it_is_a_pseudo_metric(windows: torch.Tensor) -> None:
     torch.testing.assert_close(d, d.T)
     assert (d[:, None] <= d[:, :, None] + d.T[None] + 1e-5).all()
     torch.testing.assert_close(d[:2, 3:], music_distance(windows[:2], windows[3:]))
-    torch.testing.assert_close(d, torch.cdist(music_summary(windows), music_summary(windows)), atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        d, torch.cdist(music_summary(windows), music_summary(windows)), atol=2e-3, rtol=1e-3
+    )
 
 
 def test_songs_are_apart_and_their_windows_together(windows: torch.Tensor) -> None:
@@ -49,11 +56,15 @@ def test_any_length_and_silence_have_a_summary() -> None:
 def test_dances_songs_and_styles_are_told_apart() -> None:
     folder = data_root() / "dance_melody"
     if not folder.is_dir():
-        pytest.skip("dance_melody is not on this machine: set MONGE_DATA to the folder that holds it")
+        pytest.skip(
+            "dance_melody is not on this machine: set MONGE_DATA to the folder that holds it"
+        )
     here, later, number, style = [], [], [], []
     for k, path in enumerate(sorted(folder.glob("*.npz"))):
         with np.load(path) as stored:
-            x = music_features(*(torch.from_numpy(stored[name]) for name in ("mel", "chroma", "onset")), 25.0)
+            x = music_features(
+                *(torch.from_numpy(stored[name]) for name in ("mel", "chroma", "onset")), 25.0
+            )
         for start in range(0, len(x) - 99, 96):
             here.append(x[start : start + 96])
             later.append(x[start + 3 : start + 99])

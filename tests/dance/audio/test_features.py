@@ -41,11 +41,16 @@ def test_columns_mean_what_the_table_says(samples: torch.Tensor) -> None:
 def test_volume_does_not_matter(samples: torch.Tensor) -> None:
     loud = sound_features(samples)
     torch.testing.assert_close(sound_features(0.1 * samples), loud, atol=2e-3, rtol=0)
-    faded = torch.cat([torch.zeros(22050), samples, torch.zeros(22050)])  # silence has no depth of its own either
-    torch.testing.assert_close(sound_features(0.1 * faded), sound_features(faded), atol=1e-2, rtol=0)
+    # silence has no depth of its own either
+    faded = torch.cat([torch.zeros(22050), samples, torch.zeros(22050)])
+    torch.testing.assert_close(
+        sound_features(0.1 * faded), sound_features(faded), atol=1e-2, rtol=0
+    )
 
 
-@pytest.mark.parametrize("x", [torch.zeros(44100), torch.full((44100,), 0.3), 1e-6 * torch.ones(44100)])
+@pytest.mark.parametrize(
+    "x", [torch.zeros(44100), torch.full((44100,), 0.3), 1e-6 * torch.ones(44100)]
+)
 def test_what_has_no_sound_has_features(x: torch.Tensor) -> None:
     found = sound_features(x)
     assert found.isfinite().all()
@@ -70,7 +75,9 @@ def test_beats_survive_the_columns() -> None:
         torch.testing.assert_close(beats_of(features), beats, atol=1e-3, rtol=0)
         for start in (3, 50, 101):
             here = beats[(beats >= start) & (beats <= start + 95)] - start
-            torch.testing.assert_close(beats_of(features[start : start + 96]), here, atol=1e-3, rtol=0)
+            torch.testing.assert_close(
+                beats_of(features[start : start + 96]), here, atol=1e-3, rtol=0
+            )
         rough = features.half()
         torch.testing.assert_close(beats_of(rough), beats, atol=0.05, rtol=0)
 
@@ -94,7 +101,9 @@ def test_mistakes_are_named() -> None:
     good = torch.zeros(9, 64), torch.zeros(9, 12), torch.zeros(9)
     for k, name in enumerate(("mel", "chroma")):
         with pytest.raises(ValueError, match=f"{name} has shape"):
-            music_features(*(value[:, :-1] if i == k else value for i, value in enumerate(good)), 25.0)
+            music_features(
+                *(value[:, :-1] if i == k else value for i, value in enumerate(good)), 25.0
+            )
     with pytest.raises(ValueError, match="onset holds values that are not finite"):
         music_features(*good[:2], good[2] + torch.nan, 25.0)
     with pytest.raises(ValueError, match="expected"):
@@ -104,7 +113,9 @@ def test_mistakes_are_named() -> None:
 
 
 def test_the_recipe_of_the_data_set_needs_no_file(samples: torch.Tensor) -> None:
-    """Half-precision columns as the data set stores them give the same features as the sound they are of."""
+    """Half-precision columns as the data set stores them give the same features as the sound they
+    are of.
+    """
     from monge.dance.audio import chroma
 
     level = mel(samples)

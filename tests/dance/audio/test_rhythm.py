@@ -15,8 +15,17 @@ from monge.dance.audio import rhythm
 from monge.data import data_root
 
 
-def pulses(times: NDArray[np.float64], seconds: float, rate: float, *, noise: float = 0.3, between: float = 0.0) -> Tensor:
-    """Onset strengths with a bump at each time, and a smaller one after the fraction ``between`` of each interval."""
+def pulses(
+    times: NDArray[np.float64],
+    seconds: float,
+    rate: float,
+    *,
+    noise: float = 0.3,
+    between: float = 0.0,
+) -> Tensor:
+    """Onset strengths with a bump at each time, and a smaller one after the fraction ``between`` of
+    each interval.
+    """
     at = np.arange(int(seconds * rate)) / rate
     events = np.concatenate([times, times[:-1] + between * np.diff(times)]) if between else times
     volume = np.r_[np.ones(len(times)), np.full(len(events) - len(times), 0.5)]
@@ -31,7 +40,9 @@ def f_measure(found: NDArray[np.float64], true: NDArray[np.float64], within: flo
 
 @pytest.mark.parametrize("rate", [25.0, 50.0, 100.0])
 @pytest.mark.parametrize(("noise", "between"), [(0.0, 0.0), (1.0, 0.0), (0.3, 0.62)])
-def test_beats_of_pulses_are_found_to_a_fraction_of_a_frame(rate: float, noise: float, between: float) -> None:
+def test_beats_of_pulses_are_found_to_a_fraction_of_a_frame(
+    rate: float, noise: float, between: float
+) -> None:
     for bpm in (61.0, 77.3, 87.0, 104.1, 121.7, 139.0, 163.0, 180.0):
         true = np.arange(0.37, 40, 60 / bpm)
         onset = pulses(true, 40, rate, noise=noise, between=between)
@@ -131,7 +142,9 @@ def test_songs_with_chords_and_drums(bpm: int) -> None:
 def test_dances_are_counted_as_they_are_danced() -> None:
     folder = data_root() / "dance_melody"
     if not folder.is_dir():
-        pytest.skip("dance_melody is not on this machine: set MONGE_DATA to the folder that holds it")
+        pytest.skip(
+            "dance_melody is not on this machine: set MONGE_DATA to the folder that holds it"
+        )
     expected = {"W": (82, 89), "C": (110, 128), "T": (124, 132), "R": (78, 132)}
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as song:

@@ -13,7 +13,16 @@ from tests.dance.audio.songs import song
 
 
 def sine(frequency: float, seconds: float = 1.0, volume: float = 1.0) -> torch.Tensor:
-    return volume * torch.sin(2 * torch.pi * frequency * torch.arange(int(seconds * 22050), dtype=torch.float64) / 22050).float()
+    return (
+        volume
+        * torch.sin(
+            2
+            * torch.pi
+            * frequency
+            * torch.arange(int(seconds * 22050), dtype=torch.float64)
+            / 22050
+        ).float()
+    )
 
 
 @pytest.mark.parametrize("n", [1, 881, 882, 883, 22050])
@@ -21,7 +30,7 @@ def test_frames_are_one_more_than_whole_hops(n: int) -> None:
     assert len(mel(torch.ones(n))) == len(chroma(torch.ones(n))) == 1 + n // 882
 
 
-def test_a_frame_is_centred_at_its_time() -> None:
+def test_a_frame_is_centered_at_its_time() -> None:
     click = torch.zeros(22050)
     click[10 * 882] = 1
     power = 10 ** mel(click).double()
@@ -31,8 +40,12 @@ def test_a_frame_is_centred_at_its_time() -> None:
 
 
 def test_level_of_a_sine() -> None:
-    """In the middle of a wide band of 8 kHz: the window's energy, times the height of a triangle of area 1."""
-    edges = 700 * (10 ** (np.linspace(*(2595 * np.log10(1 + np.array([40, 11025]) / 700)), 66) / 2595) - 1)
+    """In the middle of a wide band of 8 kHz: the window's energy, times the height of a triangle of
+    area 1.
+    """
+    edges = 700 * (
+        10 ** (np.linspace(*(2595 * np.log10(1 + np.array([40, 11025]) / 700)), 66) / 2595) - 1
+    )
     expected = 0.5 * 2048 * (3 / 8) * 2048 * 0.25 / 2 * 2 / (edges[57] - edges[55])
     level = mel(sine(edges[56], volume=0.5))[12]
     assert level.argmax() == 55
@@ -59,7 +72,8 @@ def test_chroma_names_notes() -> None:
 def test_onset_is_the_mean_gain() -> None:
     level = torch.randn(30, 64, generator=torch.Generator().manual_seed(0))
     expected = [0.0] + [
-        sum(max(0.0, float(b - a)) for a, b in zip(level[t - 1], level[t], strict=True)) / 64 for t in range(1, 30)
+        sum(max(0.0, float(b - a)) for a, b in zip(level[t - 1], level[t], strict=True)) / 64
+        for t in range(1, 30)
     ]
     torch.testing.assert_close(onset(level), torch.tensor(expected))
     assert onset(level[:0]).shape == (0,)
@@ -86,7 +100,16 @@ def test_librosa_agrees() -> None:
     librosa = pytest.importorskip("librosa")
     x = song(4, 100, 22050).astype(np.float32)
     theirs = librosa.feature.melspectrogram(
-        y=x, sr=22050, n_fft=2048, hop_length=882, n_mels=64, fmin=40, fmax=11025, htk=True, norm="slaney", pad_mode="constant"
+        y=x,
+        sr=22050,
+        n_fft=2048,
+        hop_length=882,
+        n_mels=64,
+        fmin=40,
+        fmax=11025,
+        htk=True,
+        norm="slaney",
+        pad_mode="constant",
     )
     ours = mel(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(ours, np.log10(np.maximum(theirs, 1e-8)).T, atol=1e-3)

@@ -8,7 +8,17 @@ from torch import Tensor
 
 from monge.dance.metrics import geometric_features, kinetic_features, windows
 from monge.dance.motion import MELODY, SMPL, Skeleton
-from tests.helpers.bodies import BOTH, RATE, geometric_loop, kinetic_loop, motions, moved, reflected, still, turned
+from tests.helpers.bodies import (
+    BOTH,
+    RATE,
+    geometric_loop,
+    kinetic_loop,
+    motions,
+    moved,
+    reflected,
+    still,
+    turned,
+)
 
 
 class TestOracle:
@@ -17,9 +27,13 @@ class TestOracle:
         for frames in (3, 4, 5, 6, 24):
             x = motions(skeleton, 2, frames, seed=frames)
             kinetic = torch.tensor([kinetic_loop(p) for p in x.numpy()], dtype=torch.float64)
-            geometric = torch.tensor([geometric_loop(p, skeleton) for p in x.numpy()], dtype=torch.float64)
+            geometric = torch.tensor(
+                [geometric_loop(p, skeleton) for p in x.numpy()], dtype=torch.float64
+            )
             torch.testing.assert_close(kinetic_features(x, RATE), kinetic, rtol=0, atol=1e-9)
-            torch.testing.assert_close(geometric_features(x, skeleton, RATE), geometric, rtol=0, atol=1e-9)
+            torch.testing.assert_close(
+                geometric_features(x, skeleton, RATE), geometric, rtol=0, atol=1e-9
+            )
 
     def test_windows(self) -> None:
         x = torch.randn(2, 50, 4, 3)
@@ -34,12 +48,18 @@ class TestOracle:
 class TestKinetic:
     def test_a_straight_walk_has_its_speed_and_spends_nothing(self) -> None:
         t = torch.arange(30, dtype=torch.float64)[:, None, None] / RATE
-        f = kinetic_features(still(30) + t * torch.tensor([3.0, 2.0, 4.0]).double(), RATE).view(23, 3)
-        torch.testing.assert_close(f, torch.tensor([25.0, 4.0, 0.0]).double().expand(23, 3), rtol=0, atol=1e-9)
+        f = kinetic_features(still(30) + t * torch.tensor([3.0, 2.0, 4.0]).double(), RATE).view(
+            23, 3
+        )
+        torch.testing.assert_close(
+            f, torch.tensor([25.0, 4.0, 0.0]).double().expand(23, 3), rtol=0, atol=1e-9
+        )
 
     def test_a_fall_has_its_acceleration(self) -> None:
         t = torch.arange(30, dtype=torch.float64) / RATE
-        f = kinetic_features(moved("left hand", torch.stack([0 * t, -4.905 * t**2, 0 * t], -1)), RATE).view(23, 3)
+        f = kinetic_features(
+            moved("left hand", torch.stack([0 * t, -4.905 * t**2, 0 * t], -1)), RATE
+        ).view(23, 3)
         assert f[21, 2].item() == pytest.approx(9.81)
         assert f[21, 0] == 0
         assert not f[:21].any()
@@ -48,13 +68,19 @@ class TestKinetic:
     def test_invariances(self, skeleton: Skeleton) -> None:
         x = motions(skeleton, 3, 20)
         f = kinetic_features(x, RATE)
-        for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), reflected(x, skeleton)[..., list(skeleton.mirrored), :]):
+        for same in (
+            x + torch.tensor([5.0, -2.0, 7.0]),
+            turned(x, 0.7),
+            reflected(x, skeleton)[..., list(skeleton.mirrored), :],
+        ):
             torch.testing.assert_close(kinetic_features(same, RATE), f)
 
     def test_scales(self) -> None:
         x = motions(MELODY, 2, 20)
         f = kinetic_features(x, RATE).view(2, 23, 3)
-        torch.testing.assert_close(kinetic_features(3 * x, RATE).view(2, 23, 3), f * torch.tensor([9.0, 9.0, 3.0]))
+        torch.testing.assert_close(
+            kinetic_features(3 * x, RATE).view(2, 23, 3), f * torch.tensor([9.0, 9.0, 3.0])
+        )
         torch.testing.assert_close(kinetic_features(x, 2 * RATE), 4 * kinetic_features(x, RATE))
 
     def test_backwards_in_time_has_the_same_energies(self) -> None:
@@ -68,7 +94,11 @@ class TestKinetic:
         assert torch.equal(found[:, :2], kinetic_features(p, RATE).view(23, 3)[:, :2])
         expected = torch.zeros(23).double()
         for t in range(1, last + 1):
-            terms = [((p[s + 1] - p[s]) * RATE - (p[s] - p[s - 1] * RATE)) * RATE for s in range(t - 2, t + 3) if 1 <= s < last]
+            terms = [
+                ((p[s + 1] - p[s]) * RATE - (p[s] - p[s - 1] * RATE)) * RATE
+                for s in range(t - 2, t + 3)
+                if 1 <= s < last
+            ]
             expected += torch.stack(terms).mean(0).norm(dim=-1) / last
         torch.testing.assert_close(found[:, 2], expected)
 
@@ -94,7 +124,10 @@ class TestGeometric:
         first = [k for k in range(32) if k not in alone][::2]
         swap = {k: k for k in alone} | {k: k + 1 for k in first} | {k + 1: k for k in first}
         torch.testing.assert_close(g, f[:, [swap[k] for k in range(32)]])
-        p, q = (geometric_features(y, skeleton, RATE, published=True) for y in (x, reflected(x, skeleton)))
+        p, q = (
+            geometric_features(y, skeleton, RATE, published=True)
+            for y in (x, reflected(x, skeleton))
+        )
         assert not torch.allclose(q[:, :2], p[:, [1, 0]])  # one hand forwards, the other backwards
 
     @pytest.mark.parametrize(
@@ -104,7 +137,7 @@ class TestGeometric:
             ("left wrist", (0.0, 0.0, 1.0), {1, 13}),
             ("right wrist", (0.0, 1.0, 0.0), {4, 10, 12}),  # up, and so away from the root
             ("left wrist", (0.0, 1.0, 0.0), {5, 11, 13}),
-            ("right wrist", (1.0, 0.0, 0.0), {9, 12}),  # towards the left hand
+            ("right wrist", (1.0, 0.0, 0.0), {9, 12}),  # toward the left hand
             ("right wrist", (-1.0, 0.0, 0.0), {10, 12}),  # away from the root
             ("left wrist", (1.0, 0.0, 0.0), {11, 13}),
             ("right ankle", (0.0, 0.0, -1.0), {21}),
@@ -118,7 +151,9 @@ class TestGeometric:
         f = geometric_features(moved(joint, path), MELODY, RATE)
         assert {k for k in speeds if f[k]} == features
         assert f[list(features)].eq(1).all()
-        assert not {k for k in speeds if geometric_features(moved(joint, path / 4), MELODY, RATE)[k]}
+        assert not {
+            k for k in speeds if geometric_features(moved(joint, path / 4), MELODY, RATE)[k]
+        }
 
     @pytest.mark.parametrize(
         ("joint", "feature", "threshold"),
@@ -142,7 +177,9 @@ class TestGeometric:
         assert torch.equal(f, geometric_features(x, SMPL, 60.0, published=True))
         rise = torch.tensor([0.0, 1.0, 0.0]).double() * torch.arange(5)[:, None] / RATE
         for published, expected in ((True, 0), (False, 1)):
-            found = geometric_features(moved("left wrist", rise, SMPL), SMPL, RATE, published=published)
+            found = geometric_features(
+                moved("left wrist", rise, SMPL), SMPL, RATE, published=published
+            )
             assert found[5] == expected
             assert found[4] == 0
 
@@ -150,9 +187,11 @@ class TestGeometric:
         def published(p: Tensor) -> Tensor:
             return geometric_features(p, SMPL, RATE, published=True)
 
-        step = 2.3 * 0.256838 / 120  # metres from frame to frame, of a root that counts as fast
+        step = 2.3 * 0.256838 / 120  # meters from frame to frame, of a root that counts as fast
         for factor, expected in ((0.99, 0), (1.01, 1)):
-            walk = still(5, SMPL) + factor * step * torch.arange(5)[:, None, None] * torch.tensor([0.0, 0.0, 1.0])
+            walk = still(5, SMPL) + factor * step * torch.arange(5)[:, None, None] * torch.tensor(
+                [0.0, 0.0, 1.0]
+            )
             assert published(walk)[31] == expected
             astride = still(5, SMPL).clone()
             astride[:, [7, 8], 0] = torch.tensor([1.0, -1.0]).double() * factor * 2.1 * 0.119247 / 2

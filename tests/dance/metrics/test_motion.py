@@ -34,14 +34,19 @@ class TestBeats:
         p, music = pendulum(601, 30), torch.arange(30, 600, 30)
         assert beat_alignment_of(p, music, 60.0) == pytest.approx(1, abs=1e-9)
         assert torch.equal(motion_beats(p, 60.0), motion_beats(p, 60.0, seconds=5 / 60))
-        assert torch.equal(motion_beats(p, 25.0, smoothing=3.0), motion_beats(p, 25.0, smoothing=0, seconds=0.12))
+        assert torch.equal(
+            motion_beats(p, 25.0, smoothing=3.0), motion_beats(p, 25.0, smoothing=0, seconds=0.12)
+        )
 
     def test_at_half_beat_offset_scores_its_closed_form(self) -> None:
         period = 12
-        p, music = pendulum(20 * period + 1, period), torch.arange(period + period / 2, 19 * period, period)
+        p = pendulum(20 * period + 1, period)
+        music = torch.arange(period + period / 2, 19 * period, period)
         expected = exp(-((period / 2) ** 2) / (2 * 9.0))
         assert beat_alignment_of(p, music, RATE, smoothing=0) == pytest.approx(expected, abs=1e-9)
-        assert beat_alignment_of(p, music, RATE, smoothing=0, sigma2=4.0) == pytest.approx(exp(-36 / 8), abs=1e-9)
+        assert beat_alignment_of(p, music, RATE, smoothing=0, sigma2=4.0) == pytest.approx(
+            exp(-36 / 8), abs=1e-9
+        )
 
     def test_turns_between_frames(self) -> None:
         angle = (pi * (torch.arange(240, dtype=torch.float64) - 0.3) / 12).cos()
@@ -51,8 +56,11 @@ class TestBeats:
 
     def test_means_over_the_beats_of_the_music(self) -> None:
         music = torch.tensor([10.0, 40.0])
-        assert beat_alignment(music, torch.tensor([10.0])) == pytest.approx((1 + exp(-900 / 18)) / 2)
-        assert beat_alignment(music, torch.arange(0.0, 60.0)) == 1  # as many beats as frames: nothing is earned
+        assert beat_alignment(music, torch.tensor([10.0])) == pytest.approx(
+            (1 + exp(-900 / 18)) / 2
+        )
+        # as many beats as frames: nothing is earned
+        assert beat_alignment(music, torch.arange(0.0, 60.0)) == 1
         assert beat_alignment(music[:1], music) == 1
 
     def test_distance_counts_both_ways_and_order_does_not(self) -> None:
@@ -65,20 +73,24 @@ class TestBeats:
         none, some = torch.empty(0), torch.tensor([3.0])
         assert beat_alignment(some, none) == 0.0
         assert isnan(beat_alignment(none, some))
-        assert isnan(beat_alignment_of(still(20), torch.tensor([30.0]), RATE))  # after the last frame
+        # after the last frame
+        assert isnan(beat_alignment_of(still(20), torch.tensor([30.0]), RATE))
         assert len(motion_beats(still(20), RATE)) == 0
 
     def test_a_minimum_may_be_flat_but_not_at_an_end_or_on_a_slope(self) -> None:
         path = torch.tensor([5.0, 3, 3, 1, 1, 1, 4, 4, 2]).cumsum(0)
         p = torch.stack([path, 0 * path, 0 * path], -1)[:, None]
-        assert motion_beats(p, RATE, smoothing=0).tolist() == [3.5]  # speeds 3 3 1 1 1 4 4 2 at 0.5, 1.5, …
+        # speeds 3 3 1 1 1 4 4 2 at 0.5, 1.5, …
+        assert motion_beats(p, RATE, smoothing=0).tolist() == [3.5]
 
     def test_invariances(self) -> None:
         p = motions(MELODY, 1, 200)[0]
         found = motion_beats(p, RATE)
         for same in (turned(p, 0.7) + 3, 2 * p, reflected(p, MELODY)):
             torch.testing.assert_close(motion_beats(same, RATE), found, rtol=0, atol=1e-6)
-        torch.testing.assert_close(199 - motion_beats(p.flip(0), RATE).flip(0), found, rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            199 - motion_beats(p.flip(0), RATE).flip(0), found, rtol=0, atol=1e-6
+        )
 
     @pytest.mark.parametrize("bad", [torch.zeros(2, 2), torch.tensor([1.0, torch.nan])])
     def test_beats_are_finite_vectors(self, bad: Tensor) -> None:
@@ -128,12 +140,18 @@ class TestPhysics:
 
     def test_scales(self) -> None:
         x = motions(MELODY, 3, 30)
-        torch.testing.assert_close(physical_foot_contact(3 * x, MELODY, RATE), 9 * physical_foot_contact(x, MELODY, RATE))
-        torch.testing.assert_close(physical_foot_contact(x, MELODY, 2 * RATE), 4 * physical_foot_contact(x, MELODY, RATE))
+        torch.testing.assert_close(
+            physical_foot_contact(3 * x, MELODY, RATE), 9 * physical_foot_contact(x, MELODY, RATE)
+        )
+        torch.testing.assert_close(
+            physical_foot_contact(x, MELODY, 2 * RATE), 4 * physical_foot_contact(x, MELODY, RATE)
+        )
         torch.testing.assert_close(jerk(3 * x, RATE), 3 * jerk(x, RATE))
         torch.testing.assert_close(jerk(x, 2 * RATE), 8 * jerk(x, RATE))
         torch.testing.assert_close(bone_length_error(3 * x, MELODY), bone_length_error(x, MELODY))
-        torch.testing.assert_close(skating(3 * x, MELODY, RATE, height=0.075), 3 * skating(x, MELODY, RATE))
+        torch.testing.assert_close(
+            skating(3 * x, MELODY, RATE, height=0.075), 3 * skating(x, MELODY, RATE)
+        )
         torch.testing.assert_close(skating(x, MELODY, 2 * RATE), 2 * skating(x, MELODY, RATE))
 
     @BOTH
@@ -145,10 +163,16 @@ class TestPhysics:
             lambda p: jerk(p, RATE),
             lambda p: skating(p, skeleton, RATE),
         ):
-            for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), reflected(x, skeleton)):
+            for same in (
+                x + torch.tensor([5.0, -2.0, 7.0]),
+                turned(x, 0.7),
+                reflected(x, skeleton),
+            ):
                 torch.testing.assert_close(metric(same), metric(x))
         torch.testing.assert_close(jerk(x.flip(1), RATE), jerk(x, RATE))
-        torch.testing.assert_close(bone_length_error(x.flip(1), skeleton), bone_length_error(x, skeleton))
+        torch.testing.assert_close(
+            bone_length_error(x.flip(1), skeleton), bone_length_error(x, skeleton)
+        )
         torch.testing.assert_close(skating(x.flip(1), skeleton, RATE), skating(x, skeleton, RATE))
 
     def test_bones(self) -> None:
@@ -167,12 +191,16 @@ class TestPhysics:
     def test_feet_in_the_air_do_not_skate(self) -> None:
         t = torch.arange(40, dtype=torch.float64)
         up = (t % 4 == 1) | (t % 4 == 2)
-        slide = torch.where(up | (t % 4 == 3), 1.0, 0.0).cumsum(0)  # moves while it goes up, is up, and comes down
+        # moves while it goes up, is up, and comes down
+        slide = torch.where(up | (t % 4 == 3), 1.0, 0.0).cumsum(0)
         hop = torch.stack([slide, 0.1 * up, 0 * t], -1)
         assert skating(still(40) + hop[:, None], MELODY, RATE) == 0
-        half = torch.stack([t, 0.0125 * (t > 2), 0 * t], -1)  # at half the height but in the first frames
+        # at half the height but in the first frames
+        half = torch.stack([t, 0.0125 * (t > 2), 0 * t], -1)
         weight = 2 - 2**0.5
-        assert skating(still(400)[:40] + half[:, None], MELODY, 1.0).item() == pytest.approx((37 * weight + 2) / 39, abs=0.04)
+        assert skating(still(400)[:40] + half[:, None], MELODY, 1.0).item() == pytest.approx(
+            (37 * weight + 2) / 39, abs=0.04
+        )
 
     def test_height_is_positive(self) -> None:
         with pytest.raises(ValueError, match="height"):

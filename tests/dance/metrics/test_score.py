@@ -13,12 +13,12 @@ from torch import Tensor
 from monge.dance.metrics import (
     beat_alignment_of,
     bone_length_error,
-    dance_figures,
     diversity,
     frechet_dance,
     geometric_features,
     jerk,
     kinetic_features,
+    measure_dances,
     motion_beats,
     multi_modality,
     physical_foot_contact,
@@ -42,11 +42,15 @@ ALL: dict[str, Callable[[Tensor], object]] = {
 
 class TestDistances:
     @pytest.mark.parametrize("kind", ["kinetic", "geometric"])
-    def test_same_dances_have_distance_zero_and_others_more_than_the_floor(self, kind: dance.Kind) -> None:
+    def test_same_dances_have_distance_zero_and_others_more_than_the_floor(
+        self, kind: dance.Kind
+    ) -> None:
         of = {"kind": kind, "skeleton": MELODY, "rate": RATE}
         real, reference, made = motions(MELODY, 90, 20).split(30)
         assert frechet_dance(real, real, reference, **of).value == pytest.approx(0, abs=1e-4)  # type: ignore[arg-type]
-        near, far = (frechet_dance(y, real, reference, **of) for y in (made, 3 * made - 2 * still(20)))  # type: ignore[arg-type]
+        near, far = (
+            frechet_dance(y, real, reference, **of) for y in (made, 3 * made - 2 * still(20))
+        )  # type: ignore[arg-type]
         assert near.floor == far.floor
         assert near.value < 2 * near.floor
         assert far.value > near.value
@@ -78,7 +82,13 @@ class TestDistances:
 
     def test_a_feature_that_never_varies_stays_finite(self) -> None:
         for kind in ("kinetic", "geometric"):
-            found = frechet_dance(motions(MELODY, 5, 20), still(20).expand(5, 20, 23, 3), kind=kind, skeleton=MELODY, rate=RATE)
+            found = frechet_dance(
+                motions(MELODY, 5, 20),
+                still(20).expand(5, 20, 23, 3),
+                kind=kind,
+                skeleton=MELODY,
+                rate=RATE,
+            )
             assert 0 < found.value < torch.inf
             assert found.floor == 0
 
@@ -101,43 +111,53 @@ class TestFigures:
         x = motions(skeleton, 9, 85)
         made, held, train = list(x[:3]), list(x[3:6]), list(x[6:])
         beats = [torch.arange(0, 200, 12), torch.empty(0), torch.arange(5, 80, 10)]
-        found = dance_figures(made, held, train, beats, skeleton, RATE, frames=20)
+        found = measure_dances(made, held, train, beats, skeleton, RATE, frames=20)
         cut, real, learnt = (windows(x[k : k + 3], 20).flatten(0, 1) for k in (0, 3, 6))
         for kind in ("kinetic", "geometric"):
             expected = frechet_dance(cut, real, learnt, kind=kind, skeleton=skeleton, rate=RATE)
             assert found[f"frechet_{kind}"] == pytest.approx(expected.value)
             assert found[f"frechet_{kind}_floor"] == pytest.approx(expected.floor)
-            assert found[f"diversity_{kind}"] == pytest.approx(diversity(cut, learnt, kind=kind, skeleton=skeleton, rate=RATE))
+            assert found[f"diversity_{kind}"] == pytest.approx(
+                diversity(cut, learnt, kind=kind, skeleton=skeleton, rate=RATE)
+            )
         scores = [beat_alignment_of(made[k], beats[k], RATE) for k in (0, 2)]  # silence is left out
         assert found["beat_alignment"] == pytest.approx(sum(scores) / 2)
-        assert found["motion_beats_per_second"] == pytest.approx(sum(len(motion_beats(p, RATE)) for p in made) / (255 / RATE))
-        assert found["foot_contact"] == pytest.approx(physical_foot_contact(cut, skeleton, RATE).mean().item())
-        assert found["bone_length_error"] == pytest.approx(bone_length_error(x[:3], skeleton).max().item())
+        assert found["motion_beats_per_second"] == pytest.approx(
+            sum(len(motion_beats(p, RATE)) for p in made) / (255 / RATE)
+        )
+        assert found["foot_contact"] == pytest.approx(
+            physical_foot_contact(cut, skeleton, RATE).mean().item()
+        )
+        assert found["bone_length_error"] == pytest.approx(
+            bone_length_error(x[:3], skeleton).max().item()
+        )
         assert found["jerk"] == pytest.approx(jerk(cut, RATE).mean().item())
         assert found["skating"] == pytest.approx(skating(x[:3], skeleton, RATE).mean().item())
 
     def test_dances_of_different_lengths_and_precisions(self) -> None:
         x = motions(MELODY, 4, 70).float()
         made, real = [x[0], x[1, :41]], [x[2].double(), x[3, :55]]
-        found = dance_figures(made, real, real, [torch.arange(0.0, 70.0, 10.0)] * 2, MELODY, RATE, frames=20)
+        found = measure_dances(
+            made, real, real, [torch.arange(0.0, 70.0, 10.0)] * 2, MELODY, RATE, frames=20
+        )
         assert all(value == value for value in found.values())
 
     def test_silence_has_no_beat_alignment(self) -> None:
         x = list(motions(MELODY, 3, 40))
-        found = dance_figures(x, x, x, [torch.empty(0)] * 3, MELODY, RATE, frames=20)
+        found = measure_dances(x, x, x, [torch.empty(0)] * 3, MELODY, RATE, frames=20)
         assert isnan(found.pop("beat_alignment"))
         assert not any(isnan(value) for value in found.values())
 
     def test_refuses_what_does_not_fit(self) -> None:
         x = list(motions(MELODY, 3, 40))
         with pytest.raises(ValueError, match="3 dances and 2 beats"):
-            dance_figures(x, x, x, [torch.zeros(1)] * 2, MELODY, RATE, frames=20)
+            measure_dances(x, x, x, [torch.zeros(1)] * 2, MELODY, RATE, frames=20)
         with pytest.raises(ValueError, match="no window of 100 frames"):
-            dance_figures(x, x, x, [torch.zeros(1)] * 3, MELODY, RATE)
+            measure_dances(x, x, x, [torch.zeros(1)] * 3, MELODY, RATE)
         with pytest.raises(ValueError, match="at least one"):
-            dance_figures([], x, x, [], MELODY, RATE)
+            measure_dances([], x, x, [], MELODY, RATE)
         with pytest.raises(ValueError, match=r"'smpl'"):
-            dance_figures(x, x, x, [torch.zeros(1)] * 3, SMPL, RATE, frames=20)
+            measure_dances(x, x, x, [torch.zeros(1)] * 3, SMPL, RATE, frames=20)
 
 
 class TestBadInput:
@@ -162,7 +182,9 @@ class TestBadInput:
         with pytest.raises(ValueError, match="floats"):
             ALL[name](torch.zeros(20, 23, 3, dtype=torch.int64))
 
-    @pytest.mark.parametrize("name", ["geometric_features", "physical_foot_contact", "bone_length_error", "skating"])
+    @pytest.mark.parametrize(
+        "name", ["geometric_features", "physical_foot_contact", "bone_length_error", "skating"]
+    )
     def test_other_joint_counts(self, name: str) -> None:
         with pytest.raises(ValueError, match="skeleton 'melody'"):
             ALL[name](torch.zeros(20, 24, 3))
@@ -206,5 +228,6 @@ class TestBadInput:
             single = metric(x.float())
             assert isinstance(single, Tensor)
             assert single.dtype == torch.float32
-            tolerance = 0.11 if name == "geometric_features" else 2e-2  # shares of 19 frames, on the edge of a threshold
+            # shares of 19 frames, on the edge of a threshold
+            tolerance = 0.11 if name == "geometric_features" else 2e-2
             torch.testing.assert_close(single.double(), one_by_one, rtol=tolerance, atol=tolerance)

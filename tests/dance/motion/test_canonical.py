@@ -8,17 +8,33 @@ import pytest
 import torch
 from torch import Tensor
 
-from monge.dance.motion import MELODY, SKELETONS, Skeleton, channels, decode, encode, facing, mirror, rest, retarget, velocities
+from monge.dance.motion import (
+    MELODY,
+    SKELETONS,
+    Skeleton,
+    channels,
+    decode,
+    encode,
+    facing,
+    mirror,
+    rest,
+    retarget,
+    velocities,
+)
 
 BOTH = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 
 
-def dance(skeleton: Skeleton, frames: int = 40, dtype: torch.dtype = torch.float64, *, seed: int = 0) -> Tensor:
+def dance(
+    skeleton: Skeleton, frames: int = 40, dtype: torch.dtype = torch.float64, *, seed: int = 0
+) -> Tensor:
     """A body that turns round more than once while it walks and waves."""
     g = torch.Generator().manual_seed(seed)
     time = torch.arange(frames, dtype=dtype)[:, None, None]
     wave = 0.1 * (0.3 * time + torch.randn(1, skeleton.size, 3, generator=g, dtype=dtype)).sin()
-    body = rest(skeleton).to(dtype) + wave * torch.randn(1, skeleton.size, 3, generator=g, dtype=dtype)
+    body = rest(skeleton).to(dtype) + wave * torch.randn(
+        1, skeleton.size, 3, generator=g, dtype=dtype
+    )
     walk = torch.cat([0.03 * time, 0.05 * (0.2 * time).sin(), -0.02 * time], -1)
     return retarget(turned(body, 0.25 * time[:, :, 0] + 1.0) + walk, skeleton)
 
@@ -27,7 +43,9 @@ def turned(x: Tensor, angle: Tensor | float) -> Tensor:
     """Positions turned about the vertical, a body that looks along z to look along (sin, 0, cos)."""
     angle = torch.as_tensor(angle, dtype=x.dtype)
     c, s = angle.cos(), angle.sin()
-    return torch.stack([c * x[..., 0] + s * x[..., 2], x[..., 1], c * x[..., 2] - s * x[..., 0]], -1)
+    return torch.stack(
+        [c * x[..., 0] + s * x[..., 2], x[..., 1], c * x[..., 2] - s * x[..., 0]], -1
+    )
 
 
 @BOTH
@@ -62,9 +80,13 @@ def test_channels_mean_what_they_say() -> None:
     assert spin[:, 0].tolist() == pytest.approx([0, *[0.3] * 5])
     root_height = still[MELODY.root, 1].item()
     assert spin[:, 3].tolist() == pytest.approx([root_height] * 6)
-    walk = still + time * torch.tensor([0.02, 0.0, 0.05], dtype=torch.float64)  # x is to the left of one who looks along z
+    # x is to the left of one who looks along z
+    walk = still + time * torch.tensor([0.02, 0.0, 0.05], dtype=torch.float64)
     assert encode(walk, MELODY)[3, :3].tolist() == pytest.approx([0, 0.02, 0.05])
-    aside = encode(turned(still, math.pi / 2) + time * torch.tensor([0.05, 0.0, -0.02], dtype=torch.float64), MELODY)
+    aside = encode(
+        turned(still, math.pi / 2) + time * torch.tensor([0.05, 0.0, -0.02], dtype=torch.float64),
+        MELODY,
+    )
     assert aside[3, :3].tolist() == pytest.approx([0, 0.02, 0.05])
     assert encode(walk, MELODY)[0, :3].tolist() == [0, 0, 0]
 
@@ -73,10 +95,14 @@ def test_channels_mean_what_they_say() -> None:
 def test_the_mirror_changes_signs_and_sides(skeleton: Skeleton) -> None:
     x = dance(skeleton)
     a, b = encode(x, skeleton), encode(mirror(x, skeleton), skeleton)
-    torch.testing.assert_close(b[:, :4], a[:, :4] * torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=x.dtype), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        b[:, :4], a[:, :4] * torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=x.dtype), atol=1e-12, rtol=0
+    )
     swap = [skeleton.bones.index(skeleton.mirrored[j]) for j in skeleton.bones]
     signs = torch.tensor([[-1.0, 1.0, 1.0]], dtype=x.dtype).repeat(len(swap), 1)
-    signs[[skeleton.bones.index(j) for j in skeleton.lopsided]] *= -1  # a partner on the other side of the parent
+    signs[
+        [skeleton.bones.index(j) for j in skeleton.lopsided]
+    ] *= -1  # a partner on the other side of the parent
     expected = a[:, 4:].unflatten(-1, (-1, 3))[:, swap] * signs
     torch.testing.assert_close(b[:, 4:].unflatten(-1, (-1, 3)), expected, atol=1e-12, rtol=0)
 
@@ -118,15 +144,21 @@ def test_bones_keep_their_lengths_over_five_minutes_in_float32_whatever_a_networ
 
 def test_a_loss_of_the_decoded_dance_reaches_every_feature() -> None:
     features = encode(dance(MELODY, 6), MELODY).requires_grad_()
-    (decode(features, MELODY) * torch.randn(6, 23, 3, generator=torch.Generator().manual_seed(1))).sum().backward()
+    (
+        decode(features, MELODY) * torch.randn(6, 23, 3, generator=torch.Generator().manual_seed(1))
+    ).sum().backward()
     assert features.grad is not None
     assert features.grad.isfinite().all()
     assert (features.grad[1:-1].abs().sum(0) > 0).all()
-    assert torch.autograd.gradcheck(lambda f: decode(f, MELODY)[:, ::9], (features.detach()[:3].requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda f: decode(f, MELODY)[:, ::9], (features.detach()[:3].requires_grad_(),)
+    )
 
 
 def test_wrong_shapes_say_what_is_wanted() -> None:
-    with pytest.raises(ValueError, match=r"features must be \(\.\.\., T, 70\) for 'melody', got \(5, 73\)"):
+    with pytest.raises(
+        ValueError, match=r"features must be \(\.\.\., T, 70\) for 'melody', got \(5, 73\)"
+    ):
         decode(torch.zeros(5, 73), MELODY)
     with pytest.raises(ValueError, match="features"):
         decode(torch.zeros(70), MELODY)

@@ -24,14 +24,16 @@ from monge.dance.motion import (
     smooth_directions,
     speeds,
 )
-from monge.data import generator
+from monge.data import rng
 
 BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=["melody", "smpl"])
 
 
 def wild(skeleton: Skeleton, *shape: int) -> Tensor:
-    u = torch.nn.functional.normalize(torch.randn(*shape, skeleton.size - 1, 3, generator=generator(0)), dim=-1)
-    return place(u, torch.randn(*shape, 3, generator=generator(1)), skeleton)
+    u = torch.nn.functional.normalize(
+        torch.randn(*shape, skeleton.size - 1, 3, generator=rng(0)), dim=-1
+    )
+    return place(u, torch.randn(*shape, 3, generator=rng(1)), skeleton)
 
 
 def moved(dance: Tensor) -> Tensor:
@@ -40,7 +42,13 @@ def moved(dance: Tensor) -> Tensor:
 
 
 def lengths(dance: Tensor, skeleton: Skeleton) -> Tensor:
-    return torch.stack([(dance[..., j, :] - dance[..., skeleton.parents[j], :]).norm(dim=-1) for j in skeleton.bones], -1)
+    return torch.stack(
+        [
+            (dance[..., j, :] - dance[..., skeleton.parents[j], :]).norm(dim=-1)
+            for j in skeleton.bones
+        ],
+        -1,
+    )
 
 
 @BOTH
@@ -68,7 +76,7 @@ def test_each_foot_for_itself() -> None:
 
 
 def test_contact_does_not_depend_on_where_the_dance_is() -> None:
-    dance = rest(MELODY) + 0.07 * torch.randn(2, 30, 23, 3, generator=generator(3))
+    dance = rest(MELODY) + 0.07 * torch.randn(2, 30, 23, 3, generator=rng(3))
     found = foot_contact(dance, MELODY, 5.0)
     assert found.shape == (2, 30, 4)
     assert 0.05 < found.float().mean() < 0.95
@@ -79,7 +87,9 @@ def test_contact_does_not_depend_on_where_the_dance_is() -> None:
 def test_speeds_of_a_circle() -> None:
     time = torch.arange(200, dtype=torch.float64) / 100
     circle = torch.stack([time.cos(), time * 0, time.sin()], -1)[:, None]
-    torch.testing.assert_close(speeds(circle, 100.0)[1:-1], torch.full((198, 1), 100 * math.sin(0.01), dtype=torch.float64))
+    torch.testing.assert_close(
+        speeds(circle, 100.0)[1:-1], torch.full((198, 1), 100 * math.sin(0.01), dtype=torch.float64)
+    )
     assert speeds(circle[:1], 100.0).item() == 0
 
 
@@ -88,14 +98,16 @@ def test_contact_names_what_is_wrong() -> None:
         foot_contact(torch.zeros(5, 24, 3), MELODY, 25.0)
     with pytest.raises(ValueError, match="at least 1 frames"):
         foot_contact(torch.zeros(0, 23, 3), MELODY, 25.0)
-    with pytest.raises(ValueError, match="rate must be a positive number of frames a second, got 0"):
+    with pytest.raises(
+        ValueError, match="rate must be a positive number of frames a second, got 0"
+    ):
         foot_contact(torch.zeros(5, 23, 3), MELODY, 0)
     with pytest.raises(ValueError, match=r"height and speed must be positive, got -1"):
         foot_contact(torch.zeros(5, 23, 3), MELODY, 25.0, height=-1)
 
 
 def test_smooth_is_the_gaussian_of_scipy() -> None:
-    x = torch.randn(2, 50, 3, 3, generator=generator(2), dtype=torch.float64)
+    x = torch.randn(2, 50, 3, 3, generator=rng(2), dtype=torch.float64)
     oracle = gaussian_filter1d(x.numpy(), 2.5, axis=1, mode="nearest", truncate=4.0)
     torch.testing.assert_close(smooth(x, rate=25.0, seconds=0.1), torch.from_numpy(oracle))
     tiny = x[:, :2]
@@ -115,12 +127,18 @@ def test_smooth_damps_a_wave_by_its_closed_form() -> None:
 def test_smooth_keeps_lengths_and_turns_with_the_dance(skeleton: Skeleton) -> None:
     dance = wild(skeleton, 3, 40)
     found = smooth(dance, 25.0, 0.08, skeleton)
-    torch.testing.assert_close(lengths(found, skeleton), lengths(dance, skeleton), atol=1e-5, rtol=0)
-    torch.testing.assert_close(smooth(moved(dance), 25.0, 0.08, skeleton), moved(found), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        lengths(found, skeleton), lengths(dance, skeleton), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        smooth(moved(dance), 25.0, 0.08, skeleton), moved(found), atol=1e-4, rtol=0
+    )
     assert speeds(found, 25.0).mean() < 0.5 * speeds(dance, 25.0).mean()
     assert torch.equal(smooth(dance, 25.0, 0.0, skeleton), dance)
     u = directions(dance, skeleton)
-    torch.testing.assert_close(directions(found, skeleton), smooth_directions(u, 25.0, 0.08), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        directions(found, skeleton), smooth_directions(u, 25.0, 0.08), atol=1e-4, rtol=0
+    )
     assert torch.equal(smooth_directions(u, 25.0, 0), u)
 
 
@@ -136,12 +154,18 @@ def test_resample_goes_along_lines_and_circles(skeleton: Skeleton) -> None:
     found = resample(dance, 60.0, 25.0, skeleton)
     assert found.shape == (26, skeleton.size, 3)
     torch.testing.assert_close(found[5], dance[12], atol=1e-6, rtol=0)  # 0.2 s
-    torch.testing.assert_close(lengths(found, skeleton), lengths(dance[:26], skeleton), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        lengths(found, skeleton), lengths(dance[:26], skeleton), atol=1e-5, rtol=0
+    )
     u = directions(dance, skeleton)
-    torch.testing.assert_close(directions(found[1], skeleton), slerp(u[2], u[3], 0.4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        directions(found[1], skeleton), slerp(u[2], u[3], 0.4), atol=1e-4, rtol=0
+    )
     root = dance[:, skeleton.root]
     torch.testing.assert_close(found[1, skeleton.root], 0.6 * root[2] + 0.4 * root[3])
-    torch.testing.assert_close(resample(moved(dance), 60.0, 25.0, skeleton), moved(found), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        resample(moved(dance), 60.0, 25.0, skeleton), moved(found), atol=1e-4, rtol=0
+    )
     torch.testing.assert_close(resample(dance, 25.0, 25.0, skeleton), dance, atol=1e-5, rtol=0)
 
 
@@ -152,7 +176,12 @@ def test_resample_of_a_line_is_the_line() -> None:
         wanted = torch.arange(found.shape[1], dtype=torch.float64) / rate
         torch.testing.assert_close(found[0, :, 0, 0], wanted)
         assert found.shape[1] == math.floor(rate) + 1
-    assert resample(torch.zeros(56, 1, 3), 59.94, 23.976).shape == (23, 1, 3)  # 55 frames of 59.94 are 22 of 23.976
+    # 55 frames of 59.94 are 22 of 23.976
+    assert resample(torch.zeros(56, 1, 3), 59.94, 23.976).shape == (
+        23,
+        1,
+        3,
+    )
     assert resample(line[:, :1], 30.0, 25.0).shape == (2, 1, 4, 3)
 
 

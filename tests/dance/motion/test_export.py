@@ -16,9 +16,20 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from monge.dance.motion import MELODY, SMPL, Skeleton, exp, place, read_bvh, rest, smooth, write_bvh, write_glb
+from monge.dance.motion import (
+    MELODY,
+    SMPL,
+    Skeleton,
+    exp,
+    place,
+    read_bvh,
+    rest,
+    smooth,
+    write_bvh,
+    write_glb,
+)
 from monge.dance.motion.bvh import _euler, _steady
-from monge.data import generator
+from monge.data import rng
 from monge.errors import MongeError
 
 BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=["melody", "smpl"])
@@ -26,8 +37,10 @@ Array = NDArray[np.float64]
 
 
 def wild(skeleton: Skeleton, frames: int, seed: int = 0) -> Tensor:
-    u = torch.nn.functional.normalize(torch.randn(frames, skeleton.size - 1, 3, generator=generator(seed)), dim=-1)
-    return place(u, 2 * torch.randn(frames, 3, generator=generator(seed, 1)), skeleton)
+    u = torch.nn.functional.normalize(
+        torch.randn(frames, skeleton.size - 1, 3, generator=rng(seed)), dim=-1
+    )
+    return place(u, 2 * torch.randn(frames, 3, generator=rng(seed, 1)), skeleton)
 
 
 def moved(dance: Tensor) -> Tensor:
@@ -35,7 +48,9 @@ def moved(dance: Tensor) -> Tensor:
 
 
 def played_bvh(path: Path) -> dict[str, Array]:
-    """Positions (T, 3) of the joints in centimetres, by a second reader: recursive, with scipy's rotations."""
+    """Positions (T, 3) of the joints in centimeters, by a second reader: recursive, with scipy's
+    rotations.
+    """
     head, motion = path.read_text().split("MOTION")
     rows = np.array([line.split() for line in motion.strip().splitlines()[2:]], float)
     words, column, found = iter(head.split()), 0, {}
@@ -76,7 +91,9 @@ def test_bvh_plays_the_same_positions(skeleton: Skeleton, tmp_path: Path) -> Non
     second = np.stack([played[name.replace(" ", "_")] for name in skeleton.joints], 1) / 100
     np.testing.assert_allclose(second, dance, atol=1e-5)
     write_bvh(file, moved(dance), skeleton, rate=60.0, unit=1.0)
-    torch.testing.assert_close(read_bvh(file, unit=1.0).on(skeleton), moved(dance), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        read_bvh(file, unit=1.0).on(skeleton), moved(dance), atol=1e-4, rtol=0
+    )
     torch.testing.assert_close(read_bvh(file).positions, read_bvh(file, unit=1.0).positions / 100)
 
 
@@ -86,7 +103,8 @@ def test_bvh_bones_keep_their_offsets(tmp_path: Path) -> None:
         write_bvh(tmp_path / "a.bvh", wild(SMPL, 5, seed), SMPL, 30.0)
         texts.append((tmp_path / "a.bvh").read_text().split("MOTION")[0])
     assert texts[0] == texts[1]
-    assert texts[0].count("JOINT") == SMPL.size - 1 + 3 + 3  # bones that leave the pelvis and the breast have nodes of their own
+    # bones that leave the pelvis and the breast have nodes of their own
+    assert texts[0].count("JOINT") == SMPL.size - 1 + 3 + 3
     assert texts[0].count("{") == texts[0].count("}")
 
 
@@ -98,9 +116,15 @@ def test_angles_do_not_jump(tmp_path: Path) -> None:
     angles = np.array([row.split() for row in rows], float)[:, 3:]
     assert np.abs(np.diff(angles, axis=0)).max() < 12
     assert angles[-1, 2] == pytest.approx(np.rad2deg(19.8), abs=1e-3)
-    for turn in (exp(torch.stack([steps, 0 * steps, 0 * steps], 1)), exp(torch.stack([0 * steps, 0.3 + 0 * steps, steps], 1))):
-        write_bvh(tmp_path / "a.bvh", rest(MELODY) @ turn.mT, MELODY, 25.0)  # head over heels, where x passes a right angle
-        torch.testing.assert_close(read_bvh(tmp_path / "a.bvh").on(MELODY), rest(MELODY) @ turn.mT, atol=1e-4, rtol=0)
+    for turn in (
+        exp(torch.stack([steps, 0 * steps, 0 * steps], 1)),
+        exp(torch.stack([0 * steps, 0.3 + 0 * steps, steps], 1)),
+    ):
+        # head over heels, where x passes a right angle
+        write_bvh(tmp_path / "a.bvh", rest(MELODY) @ turn.mT, MELODY, 25.0)
+        torch.testing.assert_close(
+            read_bvh(tmp_path / "a.bvh").on(MELODY), rest(MELODY) @ turn.mT, atol=1e-4, rtol=0
+        )
     somersault = steps.double() + 0.05
     R = exp(torch.stack([somersault, 0.01 + 0 * somersault, 0 * somersault], 1)).numpy()
     assert np.abs(np.diff(_steady(_euler(R[:, None])), axis=0)).max() < 0.5
@@ -118,7 +142,9 @@ def test_angles_where_two_axes_are_one() -> None:
 def test_a_root_with_one_bone(tmp_path: Path) -> None:
     rope = Skeleton("rope", ("a", "b", "c"), (-1, 0, 1), (0.0, 1.0, 2.0), (2,), (0, 1), (0, 1))
     write_bvh(tmp_path / "a.bvh", wild(rope, 20), rope, 25.0)
-    torch.testing.assert_close(read_bvh(tmp_path / "a.bvh").on(rope), wild(rope, 20), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        read_bvh(tmp_path / "a.bvh").on(rope), wild(rope, 20), atol=1e-5, rtol=0
+    )
     write_glb(tmp_path / "a.glb", wild(rope, 20), rope, 25.0)
     np.testing.assert_allclose(Glb(tmp_path / "a.glb").joints(rope), wild(rope, 20), atol=1e-5)
 
@@ -151,9 +177,17 @@ def test_bvh_of_other_programs(tmp_path: Path) -> None:
     assert clip.nodes == ("hip", "left knee", "left knee_end")
     assert clip.parents == (-1, 0, 1)
     assert clip.rate == 30.0
-    torch.testing.assert_close(100 * clip.positions[0], torch.tensor([[1.0, 2, 3], [6, 8, 7], [6, 3, 7]]))
-    # frame 1: R = Rx(90°) Rz(90°) takes −10 y to 10 x; the knee's Rz(90°) takes −5 y to 5 x, which R takes to 5 z
-    torch.testing.assert_close(100 * clip.positions[1], torch.tensor([[1.0, 2, 3], [11, 2, 3], [11, 2, 8]]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        100 * clip.positions[0], torch.tensor([[1.0, 2, 3], [6, 8, 7], [6, 3, 7]])
+    )
+    # frame 1: R = Rx(90°) Rz(90°) takes −10 y to 10 x; the knee's Rz(90°) takes −5 y to 5 x, which
+    # R takes to 5 z
+    torch.testing.assert_close(
+        100 * clip.positions[1],
+        torch.tensor([[1.0, 2, 3], [11, 2, 3], [11, 2, 8]]),
+        atol=1e-5,
+        rtol=0,
+    )
     with pytest.raises(MongeError, match=r"no joint 'head' \(2[0-9] of 'melody' are missing\)"):
         clip.on(MELODY)
 
@@ -162,8 +196,14 @@ def test_bvh_of_other_programs(tmp_path: Path) -> None:
     ("damage", "says"),
     [
         (lambda s: s[:-12], "2 frames of 9 channels are 18 numbers, it has"),
-        (lambda s: s.replace("Frames:  2", "Frames:  999999999999"), "of 3 nodes are more than 5000000 places"),
-        (lambda s: s.replace("Frames:  2", "Frames:  3"), "3 frames of 9 channels are 27 numbers, it has 18"),
+        (
+            lambda s: s.replace("Frames:  2", "Frames:  999999999999"),
+            "of 3 nodes are more than 5000000 places",
+        ),
+        (
+            lambda s: s.replace("Frames:  2", "Frames:  3"),
+            "3 frames of 9 channels are 27 numbers, it has 18",
+        ),
         (lambda s: s.replace("Frames:  2", "Frames:  0"), "it has 0 frames"),
         (lambda s: s.replace("Frames:  2", "Frames:  x"), "has no number"),
         (lambda s: s.replace("0.0333333", "0"), "frames of 0 seconds"),
@@ -176,7 +216,10 @@ def test_bvh_of_other_programs(tmp_path: Path) -> None:
         (lambda s: s.replace("Yrotation", "Yscale", 1), "does not name so many"),
         (lambda s: s.replace("4 5 6", "4 nan 6"), "number 4 of its motion is nan or inf"),
         (lambda s: s.replace("4 5 6", "4 five 6"), "something else than numbers"),
-        (lambda s: s.replace("OFFSET 1 2 3", "OFFSET 1 2"), "node 'hip' has no OFFSET of three numbers"),
+        (
+            lambda s: s.replace("OFFSET 1 2 3", "OFFSET 1 2"),
+            "node 'hip' has no OFFSET of three numbers",
+        ),
         (lambda s: s.replace("OFFSET 1 2 3", "OFFSET 1 2 inf"), "is not finite"),
         (lambda s: s.replace("HIERARCHY", ""), "does not begin with HIERARCHY"),
         (lambda s: s.replace("}\nMOTION", "MOTION"), "node 'hip' is not closed"),
@@ -184,7 +227,10 @@ def test_bvh_of_other_programs(tmp_path: Path) -> None:
         (lambda s: s.replace("MOTION", "ROOT other\n{\n}\nMOTION"), "not in the one tree"),
         (lambda s: s.replace("ROOT hip", "JOINT hip"), "not in the one tree"),
         (lambda s: s[:40], "'CH' is out of place"),
-        (lambda _: "HIERARCHY\nROOT a {\nOFFSET 0 0 0\n}\nMOTION\nFrames: 1e12\nFrame Time: 1\n", "it has no channels"),
+        (
+            lambda _: "HIERARCHY\nROOT a {\nOFFSET 0 0 0\n}\nMOTION\nFrames: 1e12\nFrame Time: 1\n",
+            "it has no channels",
+        ),
         (lambda _: "", "does not begin with HIERARCHY"),
         (lambda _: "HIERARCHY\nMOTION\nFrames: 1\nFrame Time: 1\n", "it has no channels"),
     ],
@@ -208,7 +254,7 @@ def test_no_bvh_at_all(tmp_path: Path) -> None:
         read_bvh(tmp_path / "a.bvh")
     with pytest.raises(MongeError, match=r"cannot read '.*none.bvh' \(No such file"):
         read_bvh(tmp_path / "none.bvh")
-    with pytest.raises(MongeError, match="unit must be a positive number of metres, got 0"):
+    with pytest.raises(MongeError, match="unit must be a positive number of meters, got 0"):
         read_bvh(tmp_path / "a.bvh", unit=0)
 
 
@@ -220,13 +266,23 @@ def test_what_cannot_be_written_is_named(write: Any, tmp_path: Path) -> None:
     longer = dance.clone()
     longer[2, MELODY.joints.index("left hand"), 0] += 0.05
     cases = [
-        ((torch.zeros(5, 24, 3), MELODY, 25.0), r"must be \(\.\.\., 23, 3\) .* 'melody', got \(5, 24, 3\)"),
+        (
+            (torch.zeros(5, 24, 3), MELODY, 25.0),
+            r"must be \(\.\.\., 23, 3\) .* 'melody', got \(5, 24, 3\)",
+        ),
         ((dance[:0], MELODY, 25.0), r"at least 1 frames .* got \(0, 23, 3\)"),
         ((dance[None], MELODY, 25.0), r"one dance .* got \(1, 5, 23, 3\)"),
         ((nan, MELODY, 25.0), "1 values that are NaN or infinite, first in frame 3"),
-        ((longer, MELODY, 25.0), r"bone to 'left hand' is 0\.\d{4} m long in frame 2, not 0\.\d{4} m .* retarget\(positions"),
+        (
+            (longer, MELODY, 25.0),
+            r"bone to 'left hand' is 0\.\d{4} m long in frame 2, not 0\.\d{4} m .* "
+            r"retarget\(positions",
+        ),
         ((dance, MELODY, 0.0), "rate must be a positive number of frames a second, got 0.0"),
-        ((dance, MELODY, float("nan")), "rate must be a positive number of frames a second, got nan"),
+        (
+            (dance, MELODY, float("nan")),
+            "rate must be a positive number of frames a second, got nan",
+        ),
     ]
     for arguments, says in cases:
         with pytest.raises(MongeError, match=f"dance' not written: .*{says}"):
@@ -257,8 +313,12 @@ class Glb:
         assert 0 <= len(self.binary) - self.json["buffers"][0]["byteLength"] < 4
         self.arrays = [self.accessor(a) for a in self.json["accessors"]]
         children = [c for node in self.json["nodes"] for c in node.get("children", [])]
-        assert sorted([*children, *self.json["scenes"][0]["nodes"]]) == list(range(len(self.json["nodes"])))
-        self.parents = {c: k for k, node in enumerate(self.json["nodes"]) for c in node.get("children", [])}
+        assert sorted([*children, *self.json["scenes"][0]["nodes"]]) == list(
+            range(len(self.json["nodes"]))
+        )
+        self.parents = {
+            c: k for k, node in enumerate(self.json["nodes"]) for c in node.get("children", [])
+        }
 
     def accessor(self, accessor: dict[str, Any]) -> NDArray[np.float32]:
         view = self.json["bufferViews"][accessor["bufferView"]]
@@ -267,7 +327,9 @@ class Glb:
         width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
         assert view["byteLength"] == 4 * width * accessor["count"]
         assert view["byteOffset"] + view["byteLength"] <= self.json["buffers"][0]["byteLength"]
-        array = np.frombuffer(self.binary, "<f4", width * accessor["count"], view["byteOffset"]).reshape(-1, width)
+        array = np.frombuffer(
+            self.binary, "<f4", width * accessor["count"], view["byteOffset"]
+        ).reshape(-1, width)
         assert np.isfinite(array).all()
         if "min" in accessor:
             assert accessor["min"] == array.min(0).tolist()
@@ -283,7 +345,9 @@ class Glb:
             assert sampler["interpolation"] == "LINEAR"
             assert "min" in self.json["accessors"][sampler["input"]]
             times.add(sampler["input"])
-            tracks[channel["target"]["node"], channel["target"]["path"]] = self.arrays[sampler["output"]]
+            tracks[channel["target"]["node"], channel["target"]["path"]] = self.arrays[
+                sampler["output"]
+            ]
         assert len(tracks) == len(animation["channels"])
         (time,) = (self.arrays[k][:, 0] for k in times)
         assert time[0] == 0
@@ -292,12 +356,23 @@ class Glb:
 
         def visit(k: int) -> None:
             node = self.json["nodes"][k]
-            offset = tracks.get((k, "translation"), np.tile(node.get("translation", [0.0, 0, 0]), (len(time), 1)))
-            q = tracks.get((k, "rotation"), np.tile(node.get("rotation", [0.0, 0, 0, 1]), (len(time), 1)))
+            offset = tracks.get(
+                (k, "translation"), np.tile(node.get("translation", [0.0, 0, 0]), (len(time), 1))
+            )
+            q = tracks.get(
+                (k, "rotation"), np.tile(node.get("rotation", [0.0, 0, 0, 1]), (len(time), 1))
+            )
             np.testing.assert_allclose(np.linalg.norm(q, axis=1), 1, atol=1e-6)
             assert ((q[1:] * q[:-1]).sum(1) >= 0).all()
-            place_, turn, _ = world.get(self.parents.get(k, -1), (np.zeros((len(time), 3)), Rotation.identity(len(time)), None))
-            world[k] = place_ + turn.apply(offset), turn * Rotation.from_quat(q), np.array(node.get("scale", [1.0, 1, 1]))
+            place_, turn, _ = world.get(
+                self.parents.get(k, -1),
+                (np.zeros((len(time), 3)), Rotation.identity(len(time)), None),
+            )
+            world[k] = (
+                place_ + turn.apply(offset),
+                turn * Rotation.from_quat(q),
+                np.array(node.get("scale", [1.0, 1, 1])),
+            )
             for child in node.get("children", []):
                 visit(child)
 
@@ -307,7 +382,9 @@ class Glb:
     def joints(self, skeleton: Skeleton) -> Array:
         _, world = self.play()
         names = [node["name"] for node in self.json["nodes"]]
-        return np.stack([world[names.index(joint.replace(" ", "_"))][0] for joint in skeleton.joints], 1)
+        return np.stack(
+            [world[names.index(joint.replace(" ", "_"))][0] for joint in skeleton.joints], 1
+        )
 
 
 @BOTH
@@ -337,7 +414,9 @@ def test_each_bone_is_seen_where_it_is(skeleton: Skeleton, tmp_path: Path) -> No
         start, turn, scale = world[shown[f"bone_to_{name.replace(' ', '_')}"]]
         np.testing.assert_allclose(start, dance[:, skeleton.parents[j]], atol=1e-5)
         np.testing.assert_allclose(start + turn.apply([0, scale[1], 0]), dance[:, j], atol=1e-5)
-        mesh = glb.json["meshes"][glb.json["nodes"][shown[f"bone_to_{name.replace(' ', '_')}"]]["mesh"]]
+        mesh = glb.json["meshes"][
+            glb.json["nodes"][shown[f"bone_to_{name.replace(' ', '_')}"]]["mesh"]
+        ]
         material = glb.json["materials"][mesh["primitives"][0]["material"]]["name"]
         assert material == (name.split()[0] if name.startswith(("left", "right")) else "middle")
 
@@ -346,9 +425,13 @@ def test_the_mesh_is_closed_and_looks_outward(tmp_path: Path) -> None:
     write_glb(tmp_path / "a.glb", rest(MELODY)[None], MELODY, 25.0)
     glb = Glb(tmp_path / "a.glb")
     attributes = glb.json["meshes"][0]["primitives"][0]["attributes"]
-    corners, normals = (glb.arrays[attributes[key]].reshape(8, 3, 3).astype(float) for key in ("POSITION", "NORMAL"))
+    corners, normals = (
+        glb.arrays[attributes[key]].reshape(8, 3, 3).astype(float) for key in ("POSITION", "NORMAL")
+    )
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     np.testing.assert_allclose(faces.sum(0), 0, atol=1e-6)  # closed
-    np.testing.assert_allclose(faces / np.linalg.norm(faces, axis=1, keepdims=True), normals[:, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        faces / np.linalg.norm(faces, axis=1, keepdims=True), normals[:, 0], atol=1e-6
+    )
     assert ((corners.mean(1) - [0, 0.5, 0]) * normals[:, 0]).sum(1).min() > 0
     assert not re.search(rb"NaN|Infinity", (tmp_path / "a.glb").read_bytes())

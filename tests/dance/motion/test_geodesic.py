@@ -1,4 +1,6 @@
-"""Distances between poses against loops in float64, and gradients against finite differences, where arccos fails most."""
+"""Distances between poses against loops in float64, and gradients against finite differences, where
+arccos fails most.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def at(theta: float) -> tuple[Tensor, Tensor]:
     return u, math.cos(theta) * u + math.sin(theta) * across
 
 
-@pytest.mark.parametrize("theta", [0.0, 1e-9, 1e-5, 0.3, math.pi / 2, 3.0, math.pi - 1e-5, math.pi - 1e-9, math.pi])
+@pytest.mark.parametrize(
+    "theta", [0.0, 1e-9, 1e-5, 0.3, math.pi / 2, 3.0, math.pi - 1e-5, math.pi - 1e-9, math.pi]
+)
 def test_angles_are_accurate_where_arccos_is_not(theta: float) -> None:
     u, v = at(theta)
     assert angle(u, v).item() == pytest.approx(theta, rel=1e-9, abs=1e-15)
@@ -40,7 +44,9 @@ def test_pose_distance_is_a_metric() -> None:
     torch.testing.assert_close(pose_distance(a, b), pose_distance(b, a))
     assert pose_distance(a, a).abs().max() < 1e-12
     assert (pose_distance(a, c) <= pose_distance(a, b) + pose_distance(b, c) + 1e-12).all()
-    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64))[0]
+    turn = torch.linalg.qr(
+        torch.randn(3, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    )[0]
     torch.testing.assert_close(pose_distance(a @ turn, b @ turn), pose_distance(a, b))
 
 
@@ -49,12 +55,22 @@ def test_squared_angles_equal_a_loop() -> None:
     y[1] = x[2]
     y[2, 0] = -x[1, 0]
     expected = torch.tensor(
-        [[sum(math.acos(max(-1, min(1, (a[k] @ b[k]).item()))) ** 2 for k in range(6)) / 6 for b in y] for a in x],
+        [
+            [
+                sum(math.acos(max(-1, min(1, (a[k] @ b[k]).item()))) ** 2 for k in range(6)) / 6
+                for b in y
+            ]
+            for a in x
+        ],
         dtype=torch.float64,
     )
     torch.testing.assert_close(squared_angles(x, y), expected, atol=1e-7, rtol=0)
-    torch.testing.assert_close(squared_angles(x, y), pose_distance(x[:, None], y).square(), atol=1e-9, rtol=1e-6)
-    torch.testing.assert_close(squared_angles(x.float(), y.float()), expected.float(), atol=2e-3, rtol=1e-4)
+    torch.testing.assert_close(
+        squared_angles(x, y), pose_distance(x[:, None], y).square(), atol=1e-9, rtol=1e-6
+    )
+    torch.testing.assert_close(
+        squared_angles(x.float(), y.float()), expected.float(), atol=2e-3, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("theta", [0.01, 0.1, 1.0, math.pi / 2, 2.5, math.pi - 0.05])
@@ -67,13 +83,17 @@ def test_gradients_equal_finite_differences(theta: float) -> None:
     for k in range(3):
         e = torch.zeros(3, dtype=torch.float64)
         e[k] = step
-        high, low = (squared_angles((u.detach() + s * e)[None, None], v[None, None]).item() for s in (1, -1))
+        high, low = (
+            squared_angles((u.detach() + s * e)[None, None], v[None, None]).item() for s in (1, -1)
+        )
         assert u.grad[k].item() == pytest.approx((high - low) / (2 * step), rel=2e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("theta", [0.0, 1e-8, 1e-4, math.pi - 1e-4, math.pi - 1e-8, math.pi])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradients_are_bounded_at_equal_and_at_opposite_directions(theta: float, dtype: torch.dtype) -> None:
+def test_gradients_are_bounded_at_equal_and_at_opposite_directions(
+    theta: float, dtype: torch.dtype
+) -> None:
     u, v = (t.to(dtype)[None, None] for t in at(theta))
     u.requires_grad_()
     squared_angles(u, v).sum().backward()
@@ -95,6 +115,9 @@ def test_going_downhill_reaches_the_target() -> None:
 
 
 def test_wrong_shapes_are_named() -> None:
-    for x, y in ((torch.zeros(2, 3), torch.zeros(2, 3)), (torch.zeros(2, 4, 3), torch.zeros(2, 5, 3))):
+    for x, y in (
+        (torch.zeros(2, 3), torch.zeros(2, 3)),
+        (torch.zeros(2, 4, 3), torch.zeros(2, 5, 3)),
+    ):
         with pytest.raises(ValueError, match=r"x and y must be \(n, k, 3\) and \(m, k, 3\), got"):
             squared_angles(x, y)

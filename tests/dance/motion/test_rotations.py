@@ -31,13 +31,13 @@ from monge.dance.motion import (
     to_6d,
     to_quaternion,
 )
-from monge.data import generator
+from monge.data import rng
 
 BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=["melody", "smpl"])
 
 
 def vectors(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+    return torch.randn(*shape, generator=rng(seed), dtype=torch.float64)
 
 
 def units(seed: int, *shape: int) -> Tensor:
@@ -53,7 +53,9 @@ def random_dance(skeleton: Skeleton, *shape: int) -> Tensor:
 
 
 def test_exp_and_log_are_those_of_scipy() -> None:
-    angles = torch.tensor([0.0, 1e-9, 1e-4, 0.3, 2.0, math.pi - 1e-4, math.pi - 1e-9], dtype=torch.float64)
+    angles = torch.tensor(
+        [0.0, 1e-9, 1e-4, 0.3, 2.0, math.pi - 1e-4, math.pi - 1e-9], dtype=torch.float64
+    )
     v = units(0, 7, 3) * angles[:, None]
     oracle = Rotation.from_rotvec(v.numpy())
     torch.testing.assert_close(exp(v), torch.from_numpy(oracle.as_matrix()), atol=1e-12, rtol=0)
@@ -63,7 +65,13 @@ def test_exp_and_log_are_those_of_scipy() -> None:
 
 
 def test_quaternions_are_those_of_scipy() -> None:
-    R = torch.cat([turns(3, 200), exp(torch.eye(3, dtype=torch.float64) * math.pi), torch.eye(3, dtype=torch.float64)[None]])
+    R = torch.cat(
+        [
+            turns(3, 200),
+            exp(torch.eye(3, dtype=torch.float64) * math.pi),
+            torch.eye(3, dtype=torch.float64)[None],
+        ]
+    )
     q = to_quaternion(R)
     oracle = torch.from_numpy(Rotation.from_matrix(R.numpy()).as_quat())[:, [3, 0, 1, 2]]
     torch.testing.assert_close((q * oracle).sum(-1).abs(), torch.ones(len(q), dtype=torch.float64))
@@ -89,10 +97,14 @@ def test_distance_of_rotations() -> None:
     torch.testing.assert_close(d, rotation_angle(R @ Q, S @ Q))
     assert (d <= rotation_angle(R, Q) + rotation_angle(Q, S) + 1e-12).all()
     small = exp(torch.tensor([[1e-4, 0.0, 0.0], [0.0, math.pi, 0.0]]))
-    torch.testing.assert_close(rotation_angle(small, torch.eye(3)), torch.tensor([1e-4, math.pi]), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        rotation_angle(small, torch.eye(3)), torch.tensor([1e-4, math.pi]), rtol=1e-3, atol=0
+    )
 
 
-@pytest.mark.parametrize("f", [lambda v: exp(v), lambda v: log(exp(v)), lambda v: rotation_angle(exp(v), exp(v + 0.1))])
+@pytest.mark.parametrize(
+    "f", [lambda v: exp(v), lambda v: log(exp(v)), lambda v: rotation_angle(exp(v), exp(v + 0.1))]
+)
 def test_gradients(f) -> None:  # type: ignore[no-untyped-def]
     for v in (torch.zeros(3), torch.tensor([0.4, -1.0, 0.3])):
         assert torch.autograd.gradcheck(f, v.double().requires_grad_(), atol=1e-6)
@@ -102,8 +114,12 @@ def test_slerp_goes_at_constant_speed_as_that_of_scipy() -> None:
     q = to_quaternion(turns(8, 2, 20))
     q[1] *= torch.sign((q[0] * q[1]).sum(-1, keepdim=True))
     for k in range(20):
-        oracle = Slerp([0.0, 1.0], Rotation.from_quat(q[:, k][:, [1, 2, 3, 0]].numpy()))(0.3).as_matrix()
-        torch.testing.assert_close(from_quaternion(slerp(q[0, k], q[1, k], 0.3)), torch.from_numpy(oracle))
+        oracle = Slerp([0.0, 1.0], Rotation.from_quat(q[:, k][:, [1, 2, 3, 0]].numpy()))(
+            0.3
+        ).as_matrix()
+        torch.testing.assert_close(
+            from_quaternion(slerp(q[0, k], q[1, k], 0.3)), torch.from_numpy(oracle)
+        )
     u = units(9, 2, 3)
     assert torch.equal(slerp(u[0], u[0], 0.7), u[0]) or slerp(u[0], u[0], 0.7).allclose(u[0])
     ends = slerp(u[0], -u[0], torch.tensor([0.2, 0.5, 0.9]))
@@ -118,9 +134,13 @@ def test_between_is_exact_and_smallest() -> None:
     torch.testing.assert_close((R @ u[..., None]).squeeze(-1), v, atol=1e-12, rtol=0)
     torch.testing.assert_close(torch.linalg.det(R), torch.ones(300, dtype=torch.float64))
     angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
-    torch.testing.assert_close(rotation_angle(R, torch.eye(3, dtype=torch.float64)), angle, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        rotation_angle(R, torch.eye(3, dtype=torch.float64)), angle, atol=1e-6, rtol=0
+    )
     single = between(u.float(), v.float())
-    torch.testing.assert_close((single @ u.float()[..., None]).squeeze(-1), v.float(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        (single @ u.float()[..., None]).squeeze(-1), v.float(), atol=1e-6, rtol=0
+    )
 
 
 @BOTH
@@ -136,7 +156,10 @@ def test_a_pose_comes_back_from_its_rotations(skeleton: Skeleton, dtype: torch.d
     torch.testing.assert_close(forward_kinematics(R, root, skeleton), dance, atol=1e-5, rtol=0)
     other = units(11, skeleton.size - 1, 3)
     torch.testing.assert_close(
-        forward_kinematics(*inverse_kinematics(dance, skeleton, other), skeleton, other), dance, atol=1e-5, rtol=0
+        forward_kinematics(*inverse_kinematics(dance, skeleton, other), skeleton, other),
+        dance,
+        atol=1e-5,
+        rtol=0,
     )
 
 
@@ -149,7 +172,9 @@ def test_forward_kinematics_is_a_walk_down_the_tree(skeleton: Skeleton) -> None:
         for b, j in enumerate(skeleton.bones):
             G[j] = G[skeleton.parents[j]] @ R[t, j]
             p[j] = p[skeleton.parents[j]] + skeleton.lengths[j] * G[j] @ r[b]
-        torch.testing.assert_close(found[t], torch.stack([p[j] for j in range(skeleton.size)]), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            found[t], torch.stack([p[j] for j in range(skeleton.size)]), atol=1e-6, rtol=0
+        )
     still = torch.eye(3).expand(skeleton.size, 3, 3)
     stands = rest(skeleton)
     torch.testing.assert_close(forward_kinematics(still, stands[skeleton.root], skeleton), stands)
@@ -165,7 +190,9 @@ def test_bone_rotations_pose_as_rotations_of_joints_do(skeleton: Skeleton) -> No
             above = skeleton.parents[j]
             p[j] = p[above] + skeleton.lengths[j] * G[above] @ r[b]
             G[j] = G[above] @ R[t, j]
-        torch.testing.assert_close(found[t], torch.stack([p[j] for j in range(skeleton.size)]), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            found[t], torch.stack([p[j] for j in range(skeleton.size)]), atol=1e-6, rtol=0
+        )
 
 
 @BOTH
@@ -202,21 +229,29 @@ def test_shoulders_turn_the_spine() -> None:
 
 def test_the_root_fits_its_bones_best() -> None:
     u = units(18, 1, MELODY.size - 1, 3)
-    (R, *_), _ = inverse_kinematics(place(u, torch.zeros(1, 3, dtype=torch.float64), MELODY), MELODY)
+    (R, *_), _ = inverse_kinematics(
+        place(u, torch.zeros(1, 3, dtype=torch.float64), MELODY), MELODY
+    )
     at = [b for b, j in enumerate(MELODY.bones) if MELODY.parents[j] == MELODY.root]
     oracle, _ = Rotation.align_vectors(u[0, at].numpy(), rest_directions(MELODY)[at].numpy())
-    torch.testing.assert_close(R[MELODY.root], torch.from_numpy(oracle.as_matrix()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        R[MELODY.root], torch.from_numpy(oracle.as_matrix()), atol=1e-6, rtol=0
+    )
 
 
 def test_a_chain_has_rotations_too() -> None:
     rope = Skeleton("rope", ("a", "b", "c"), (-1, 0, 1), (0.0, 1.0, 2.0), (2,), (0, 1), (0, 1))
     dance = random_dance(rope, 20)
-    torch.testing.assert_close(forward_kinematics(*inverse_kinematics(dance, rope), rope), dance, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        forward_kinematics(*inverse_kinematics(dance, rope), rope), dance, atol=1e-6, rtol=0
+    )
 
 
 def test_kinematics_differentiates() -> None:
     six = to_6d(turns(19, MELODY.size)).requires_grad_()
-    forward_kinematics(from_6d(six), torch.zeros(3, dtype=torch.float64), MELODY).square().sum().backward()
+    forward_kinematics(
+        from_6d(six), torch.zeros(3, dtype=torch.float64), MELODY
+    ).square().sum().backward()
     assert six.grad is not None
     assert six.grad.isfinite().all()
     assert six.grad.abs().sum() > 0
@@ -231,7 +266,9 @@ def test_bad_shapes_are_named() -> None:
         exp(torch.zeros(4))
     with pytest.raises(ValueError, match=r"quaternion must be \(\.\.\., 4\)"):
         from_quaternion(torch.zeros(3))
-    with pytest.raises(ValueError, match=r"rotations must be \(\.\.\., 23, 3, 3\) for 'melody', got \(24, 3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"rotations must be \(\.\.\., 23, 3, 3\) for 'melody', got \(24, 3, 3\)"
+    ):
         forward_kinematics(torch.zeros(24, 3, 3), torch.zeros(3), MELODY)
     with pytest.raises(ValueError, match="rest must be"):
         inverse_kinematics(rest(MELODY), MELODY, rest=torch.zeros(3, 3))
@@ -245,5 +282,7 @@ def test_lengths_do_not_depend_on_rotations() -> None:
     dance = forward_kinematics(turns(20, 30, SMPL.size).float(), torch.zeros(30, 3), SMPL)
     ends, starts = list(SMPL.bones), [SMPL.parents[j] for j in SMPL.bones]
     length = (dance[:, ends] - dance[:, starts]).norm(dim=-1)
-    torch.testing.assert_close(length, torch.tensor([SMPL.lengths[j] for j in ends]).expand(30, -1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        length, torch.tensor([SMPL.lengths[j] for j in ends]).expand(30, -1), atol=1e-5, rtol=0
+    )
     assert directions(dance, SMPL).shape == (30, 23, 3)

@@ -32,14 +32,17 @@ def test_a_dance_off_the_beat_comes_onto_it() -> None:
 
 
 def test_another_tempo_is_met_within_the_bound() -> None:
-    """At a tempo 13 % slower beats of the body have to stay alone now and then, for a dance is as long as its music."""
+    """At a tempo 13 % slower beats of the body have to stay alone now and then, for a dance is as
+    long as its music.
+    """
     music = np.arange(0.0, 300, 17.0)
     times = source_times(np.arange(0.0, 300, 15.0), music, 300, 1.25)
     shown = np.interp(music, np.arange(300), times)
     assert (np.abs(shown - 15 * np.round(shown / 15)) < 0.2).mean() > 0.7
     slope = np.diff(times)
     assert slope.min() > 0.7
-    assert slope.max() < 1.4  # the smooth curve through the anchors may be a little steeper than the lines between them
+    # the smooth curve through the anchors may be a little steeper than the lines between them
+    assert slope.max() < 1.4
 
 
 def test_bones_and_length_stay_and_the_ends_too() -> None:
@@ -53,7 +56,9 @@ def test_bones_and_length_stay_and_the_ends_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "music"), [([], [5.0, 10.0]), ([5.0], []), ([], []), ([5.0], [6.0])], ids=["no own", "none", "neither", "one"]
+    ("own", "music"),
+    [([], [5.0, 10.0]), ([5.0], []), ([], []), ([5.0], [6.0])],
+    ids=["no own", "none", "neither", "one"],
 )
 def test_few_beats_change_little(own: list[float], music: list[float]) -> None:
     dance = swinging(40, 12.0)
@@ -79,4 +84,6 @@ def test_bad_input_is_named() -> None:
 
 def test_one_frame_and_times_outside() -> None:
     still = rest(MELODY)[None]
-    assert torch.allclose(at_times(still, torch.tensor([-1.0, 0.0, 3.0]), MELODY), still.expand(3, -1, -1), atol=1e-6)
+    assert torch.allclose(
+        at_times(still, torch.tensor([-1.0, 0.0, 3.0]), MELODY), still.expand(3, -1, -1), atol=1e-6
+    )

@@ -13,7 +13,9 @@ from monge.images.color import command as color
 
 
 def test_color(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    x, y = np.random.default_rng(0).integers([[[[0]]], [[[120]]]], [[[[120]]], [[[255]]]], (2, 30, 20, 3), dtype=np.uint8)
+    x, y = np.random.default_rng(0).integers(
+        [[[[0]]], [[[120]]]], [[[[120]]], [[[255]]]], (2, 30, 20, 3), dtype=np.uint8
+    )
     for name, pixels in (("x.png", x), ("y.png", y)):
         Image.fromarray(pixels).save(tmp_path / name)
     given = [str(tmp_path / "x.png"), "--palette", str(tmp_path / "y.png")]
@@ -27,14 +29,24 @@ def test_color(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MongeError, match="inverse needs a map with an inverse"):
         color.main([*given, "-o", str(tmp_path / "out.png"), "--inverse", "--method", "exact"])
     with pytest.raises(MongeError, match="figures are written as"):
-        color.main([*given, "-o", str(tmp_path / "out.png"), "--figure", str(tmp_path / "figure.txt")])
+        color.main(
+            [*given, "-o", str(tmp_path / "out.png"), "--figure", str(tmp_path / "figure.txt")]
+        )
 
 
 def test_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x, y = np.random.default_rng(0).integers(0, 255, (2, 12, 20, 3), dtype=np.uint8)
     for name, pixels in (("x.png", x), ("y.png", y)):
         Image.fromarray(pixels).save(tmp_path / name)
-    given = [str(tmp_path / "x.png"), "--palette", str(tmp_path / "y.png"), "--steps", "2", "-o", str(tmp_path / "out.png")]
+    given = [
+        str(tmp_path / "x.png"),
+        "--palette",
+        str(tmp_path / "y.png"),
+        "--steps",
+        "2",
+        "-o",
+        str(tmp_path / "out.png"),
+    ]
     assert color.main([*given, "--figure", str(tmp_path / "made" / "figure.png")]) == 0
     assert "figure.png" in capsys.readouterr().out
     with Image.open(tmp_path / "made" / "figure.png") as figure:

@@ -1,4 +1,4 @@
-"""The figure of a colour transfer shows what it was given."""
+"""The figure of a color transfer shows what it was given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ def test_columns_hold_pictures_captions_and_clouds() -> None:
     red[..., 0], green[..., 1], blue[..., 2] = 240, 240, 240
     figure = color_figure(red, [green, blue], {"W2 map": green}, {"W2 map": "near"})
     above, below = figure.axes[:4], figure.axes[4:]
-    assert [axis.get_title(loc="left") for axis in above] == ["source", "palette 1", "palette 2", "W2 map"]
+    assert [axis.get_title(loc="left") for axis in above] == [
+        "source",
+        "palette 1",
+        "palette 2",
+        "W2 map",
+    ]
     assert [axis.get_xlabel() for axis in above] == ["", "", "", "near"]
     for axis, picture in zip(above, (red, green, blue, green), strict=True):
         np.testing.assert_array_equal(axis.get_images()[0].get_array(), picture)

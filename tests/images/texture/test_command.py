@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, pixels in (
         ("a.png", bricks()),
         ("b.png", 255 - bricks(seed=1)),
-        ("grey.png", bricks(1)[..., 0]),
+        ("gray.png", bricks(1)[..., 0]),
         ("la.png", bricks(2)),
         ("mask.png", square()),
         ("holed.png", np.dstack([bricks(), np.where(square(), 0, 255).astype(np.uint8)])),
@@ -82,7 +82,7 @@ def test_synth(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
-@pytest.mark.parametrize("name", ["grey", "la", "holed"])
+@pytest.mark.parametrize("name", ["gray", "la", "holed"])
 def test_synth_keeps_the_mode(here: Path, name: str) -> None:
     assert run(f"synth {name}.png -o out.png --size 24") == 0
     with Image.open(here / "out.png") as made, Image.open(here / f"{name}.png") as given:
@@ -97,7 +97,15 @@ def test_an_opaque_alpha_does_not_hinder(here: Path) -> None:
 
 
 def test_seed_scales_patch_features(here: Path) -> None:
-    options = ("", "--seed 1", "--scales 2", "--patch 5", "--targets 19", "--features random --time-budget 0.3", "--tile")
+    options = (
+        "",
+        "--seed 1",
+        "--scales 2",
+        "--patch 5",
+        "--targets 19",
+        "--features random --time-budget 0.3",
+        "--tile",
+    )
     for k, option in enumerate(options):
         assert run(f"synth a.png -o {k}.png --no-preview {option}") == 0
     assert len({(here / f"{k}.png").read_bytes() for k in range(len(options))}) == len(options)
@@ -156,7 +164,10 @@ def test_inpaint(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (pixels("out.png") != bricks())[hole].mean() > 0.5
     assert "patch-W2² over floor" in capsys.readouterr().out
     Image.fromarray(~hole).save("inverse.png")
-    assert run("inpaint a.png --mask inverse.png --invert -o again.png --exemplar-region inverse.png") == 0
+    assert (
+        run("inpaint a.png --mask inverse.png --invert -o again.png --exemplar-region inverse.png")
+        == 0
+    )
     assert (here / "out.png").read_bytes() == (here / "again.png").read_bytes()
     assert run("inpaint holed.png -o full.png --features random --time-budget 0.3") == 0
     assert pixels("full.png").shape == (32, 32, 4)
@@ -173,7 +184,7 @@ def test_mix(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("mix a.png b.png --steps 3 -o strip.png --size 24 --singles") == 0
     parts = [pixels(f"strip-{k}.png") for k in (1, 2, 3)]
     np.testing.assert_array_equal(pixels("strip.png"), np.hstack(parts))
-    assert run("mix grey.png grey.png a.png -o three.png --weights 1 1 0") == 0
+    assert run("mix gray.png gray.png a.png -o three.png --weights 1 1 0") == 0
     assert not any(name.endswith((".state", ".preview.png")) for name in files(here))
 
 
@@ -191,7 +202,10 @@ def test_unusual_files(capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_array_equal(pixels("out.png")[~square()], deep[~square()])
     Image.fromarray(bricks(side=9)).save("tiny.png")
     assert run("synth tiny.png -o out.png --size 32 --scales 4") == 0
-    assert "note: 4 scales leave less than a patch of 8 pixels of 9: 1 is used" in capsys.readouterr().out
+    assert (
+        "note: 4 scales leave less than a patch of 8 pixels of 9: 1 is used"
+        in capsys.readouterr().out
+    )
     assert run("synth tiny.png -o out.png --size 32 --time-budget 0.001") == 0
     assert "note: the time budget was used at" in capsys.readouterr().out
 
@@ -203,32 +217,71 @@ def test_unusual_files(capsys: pytest.CaptureFixture[str]) -> None:
         ("synth text.png -o out.png", "'text.png' is not a picture"),
         ("synth none.png -o out.png", "there is no such file"),
         ("synth a.png -o a.png", "--out 'a.png' would overwrite an input"),
-        ("synth out.preview.png -o out.png", "--preview 'out.preview.png' would overwrite an input"),
-        ("mix a.png out-2.png --steps 3 --singles -o out.png", "--out 'out-2.png' would overwrite an input"),
+        (
+            "synth out.preview.png -o out.png",
+            "--preview 'out.preview.png' would overwrite an input",
+        ),
+        (
+            "mix a.png out-2.png --steps 3 --singles -o out.png",
+            "--out 'out-2.png' would overwrite an input",
+        ),
         ("inpaint a.png --mask mask.png -o mask.png", "would overwrite an input"),
         ("synth a.png -o out.bmp", "give it one of these endings"),
-        ("synth holed.png -o out.jpg", "JPEG has no transparency and the picture has: write 'out.png'"),
-        ("inpaint a.png --mask mask.png -o out.jpg", "JPEG would change pixels that are to stay: write 'out.png'"),
+        (
+            "synth holed.png -o out.jpg",
+            "JPEG has no transparency and the picture has: write 'out.png'",
+        ),
+        (
+            "inpaint a.png --mask mask.png -o out.jpg",
+            "JPEG would change pixels that are to stay: write 'out.png'",
+        ),
         ("inpaint a.png -o out.png", "the picture has no transparent hole to fill: give --mask"),
-        ("inpaint a.png --mask b16.png -o out.png", "the mask has 16×16 pixels and the picture 32×32"),
-        ("inpaint a.png --mask mask.png --exemplar-region b16.png -o out.png", "--exemplar-region has 16×16 pixels"),
+        (
+            "inpaint a.png --mask b16.png -o out.png",
+            "the mask has 16×16 pixels and the picture 32×32",
+        ),
+        (
+            "inpaint a.png --mask mask.png --exemplar-region b16.png -o out.png",
+            "--exemplar-region has 16×16 pixels",
+        ),
         ("inpaint a.png --mask black.png -o out.png", "the mask is empty"),
         ("inpaint a.png --mask black.png --invert -o out.png", "the mask covers the whole picture"),
         ("mix a.png b.png --weights 1 -o out.png", "1 weight for 2 exemplars"),
-        ("mix a.png b.png --weights -1 2 -o out.png", "weights must be at least 0 and not all 0, got -1 2"),
+        (
+            "mix a.png b.png --weights -1 2 -o out.png",
+            "weights must be at least 0 and not all 0, got -1 2",
+        ),
         ("mix a.png -o out.png", "mixing takes at least two exemplars, got 1"),
-        ("mix a.png b.png --steps 3 --weights 1 1 -o out.png", "--steps makes a strip over all weights"),
-        ("mix a.png b.png --singles -o out.png", "--singles are the pictures of a strip: give --steps"),
-        ("mix a.png b.png grey.png --steps 3 -o out.png", "a strip leads from one texture to another, got 3"),
+        (
+            "mix a.png b.png --steps 3 --weights 1 1 -o out.png",
+            "--steps makes a strip over all weights",
+        ),
+        (
+            "mix a.png b.png --singles -o out.png",
+            "--singles are the pictures of a strip: give --steps",
+        ),
+        (
+            "mix a.png b.png gray.png --steps 3 -o out.png",
+            "a strip leads from one texture to another, got 3",
+        ),
         ("synth a.png -o out.png --size 7", "the size of 7 pixels is smaller than a patch of 8"),
         ("synth a.png -o out.png --size large", "--size must be like 1024x768 .* got 'large'"),
-        ("synth a.png -o out.png --size 9999999", "9999999×9999999 pixels take about .* are free: --size"),
+        (
+            "synth a.png -o out.png --size 9999999",
+            "9999999×9999999 pixels take about .* are free: --size",
+        ),
         ("synth a.png -o out.png --seed -1", "--seed must be at least 0, got -1"),
         ("synth a.png -o out.png --patch 0", "--patch must be greater than or equal to .*, got 0"),
-        ("synth a.png -o out.png --time-budget 0", "time_budget must be a number of seconds above 0"),
+        (
+            "synth a.png -o out.png --time-budget 0",
+            "time_budget must be a number of seconds above 0",
+        ),
         ("synth a.png -o out.png --features vgg", "unknown features 'vgg'; did you mean 'vgg19'"),
         ("synth a.png -o out.png --features vgg19", "give --vgg-weights FILE"),
-        ("synth a.png -o out.png --features vgg19 --vgg-weights evil.pt", "damaged or holds more than tensors"),
+        (
+            "synth a.png -o out.png --features vgg19 --vgg-weights evil.pt",
+            "damaged or holds more than tensors",
+        ),
     ],
 )
 def test_refused(here: Path, line: str, message: str) -> None:

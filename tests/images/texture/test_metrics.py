@@ -1,4 +1,6 @@
-"""Figures of textures: closed forms, invariances, and what must separate a sample from a copy, a tile from a crop."""
+"""Figures of textures: closed forms, invariances, and what must separate a sample from a copy, a
+tile from a crop.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,18 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from monge import ot
-from monge.data import generator
+from monge.data import rng
 from monge.images.texture.copying import copying, copying_score, nearest_patches
 from monge.images.texture.metrics import gram_distance, patch_w2, seam_score, sliced_patch_w2
 from monge.nets import RandomFilters, patches, pyramid
 
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
-from _texture_peers import _cut, gram, nearest_neighbour, quilting
+from _texture_peers import _cut, gram, nearest_neighbor, quilting
 
 
 def texture(h: int = 96, w: int = 96, seed: int = 0, *, c: int = 3, torus: bool = False) -> Tensor:
     """Smoothed noise, neither flat nor regular."""
-    noise = torch.rand(1, c, h + 8, w + 8, generator=generator(seed))
+    noise = torch.rand(1, c, h + 8, w + 8, generator=rng(seed))
     if torus:
         noise = torch.nn.functional.pad(noise[..., 4:-4, 4:-4], (4, 4, 4, 4), mode="circular")
     x = avg_pool2d(avg_pool2d(noise, 5, 1), 5, 1)[0]
@@ -30,7 +32,7 @@ def texture(h: int = 96, w: int = 96, seed: int = 0, *, c: int = 3, torus: bool 
 
 
 def shuffled(x: Tensor) -> Tensor:
-    return x.flatten(1)[:, torch.randperm(x[0].numel(), generator=generator(5))].view_as(x)
+    return x.flatten(1)[:, torch.randperm(x[0].numel(), generator=rng(5))].view_as(x)
 
 
 def test_the_exemplar_itself_is_at_the_floor_and_its_shuffled_pixels_are_far() -> None:
@@ -39,25 +41,34 @@ def test_the_exemplar_itself_is_at_the_floor_and_its_shuffled_pixels_are_far() -
     assert all(0.85 < found.ratio < 1.15 for found in itself)
     assert all(found.ratio > 1.5 for found in mixed)
     assert mixed[0].ratio > 3
-    assert [a.floor for a in itself] == [b.floor for b in mixed]  # of the exemplar and the seed alone
+    # of the exemplar and the seed alone
+    assert [a.floor for a in itself] == [b.floor for b in mixed]
 
 
 def test_a_shift_of_all_pixels_adds_its_square_exactly() -> None:
     x, y, delta = texture(seed=1).double(), texture().double(), 0.125
-    up, at, down = (patch_w2(x + shift, y, n=100, patch=3, draws=1) for shift in (delta, 0.0, -delta))
+    up, at, down = (
+        patch_w2(x + shift, y, n=100, patch=3, draws=1) for shift in (delta, 0.0, -delta)
+    )
     for scale in range(3):
-        assert (up[scale].value + down[scale].value) / 2 - at[scale].value == pytest.approx(27 * delta**2, rel=1e-4)
+        assert (up[scale].value + down[scale].value) / 2 - at[scale].value == pytest.approx(
+            27 * delta**2, rel=1e-4
+        )
 
 
 def test_patches_drawn_are_those_laid_out() -> None:
-    """With as many as there are in all, and the exemplar twice as wide, the value has no draw left on the image's side."""
+    """With as many as there are in all, and the exemplar twice as wide, the value has no draw left
+    on the image's side.
+    """
     x, y = texture(12, 12, seed=1, c=1), texture(12, 60, c=1)
     for torus, places in ((False, 81), (True, 144)):
         found = patch_w2(x, y, scales=1, n=places, draws=1, torus=torus)[0].value
         target = patches(y[None], 4)[0]
-        drawn = target[torch.randperm(len(target), generator=generator(0, 31, 0, 0))[:places]]
+        drawn = target[torch.randperm(len(target), generator=rng(0, 31, 0, 0))[:places]]
         whole = patches(x[None], 4, torus=torus)[0]
-        assert found == pytest.approx((ot.wasserstein(whole.double(), drawn.double()) ** 2).item(), rel=1e-6)
+        assert found == pytest.approx(
+            (ot.wasserstein(whole.double(), drawn.double()) ** 2).item(), rel=1e-6
+        )
 
 
 def test_draws_are_averaged_and_follow_the_seed() -> None:
@@ -70,7 +81,9 @@ def test_draws_are_averaged_and_follow_the_seed() -> None:
 
 def test_disjoint_draws_share_no_patch() -> None:
     x = texture(13, 13, c=1)  # 100 patches: two independent draws of 50 share half
-    independent, disjoint = (patch_w2(x, x, scales=1, n=50, disjoint=flag)[0].floor for flag in (False, True))
+    independent, disjoint = (
+        patch_w2(x, x, scales=1, n=50, disjoint=flag)[0].floor for flag in (False, True)
+    )
     assert disjoint > 1.3 * independent
 
 
@@ -84,8 +97,11 @@ def test_inpainting_compares_the_hole_with_its_surroundings() -> None:
     assert all(h.ratio > 2 * w.ratio > 4 for h, w in zip(hole, whole, strict=True))
     assert good[0].floor == hole[0].floor  # nothing of the hole is in it
     assert good[0].ratio < 1.4
-    flat = torch.where(mask, 0.75, 0.25).expand(1, 96, 96)  # every patch that touches has a pixel of the hole: none is at 0
-    assert patch_w2(flat, flat, n=2000, scales=1, mask=mask, region=~mask)[0].value == pytest.approx(4.0 * 0.8265, rel=1e-3)
+    # every patch that touches has a pixel of the hole: none is at 0
+    flat = torch.where(mask, 0.75, 0.25).expand(1, 96, 96)
+    assert patch_w2(flat, flat, n=2000, scales=1, mask=mask, region=~mask)[
+        0
+    ].value == pytest.approx(4.0 * 0.8265, rel=1e-3)
     assert patch_w2(flat, flat, n=2000, mask=mask, region=~mask)[1].floor < 1e-3
 
 
@@ -95,9 +111,13 @@ def test_a_hole_may_cross_the_border_of_a_torus() -> None:
     x = mask.float()[None]
     x[:, :, -1] = 1
     y = torch.zeros(1, 64, 64)
-    plain, around = (patch_w2(x, y, scales=1, mask=mask, torus=torus)[0].value for torus in (False, True))
-    assert plain == pytest.approx(4)  # only patches that begin at the hole touch it: one bright column of four pixels
-    assert around == pytest.approx(7)  # three of four begin before it, and hold the bright column before it too
+    plain, around = (
+        patch_w2(x, y, scales=1, mask=mask, torus=torus)[0].value for torus in (False, True)
+    )
+    # only patches that begin at the hole touch it: one bright column of four pixels
+    assert plain == pytest.approx(4)
+    # three of four begin before it, and hold the bright column before it too
+    assert around == pytest.approx(7)
     with pytest.raises(ValueError, match="scale 0 has 0 patches of the image"):
         patch_w2(x, y, scales=1, mask=torch.zeros(32, 32, dtype=torch.bool))
 
@@ -105,7 +125,7 @@ def test_a_hole_may_cross_the_border_of_a_torus() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"exemplar": torch.zeros(1, 32, 32)}, "one number of colours"),
+        ({"exemplar": torch.zeros(1, 32, 32)}, "one number of colors"),
         ({"mask": torch.zeros(3, 3, dtype=torch.bool)}, "mask must be bool"),
         ({"region": torch.zeros(32, 32)}, "region must be bool"),
         ({"patch": 20}, "scale 1 has 0 patches"),
@@ -118,12 +138,16 @@ def test_patch_w2_refuses(given: dict, says: str) -> None:
 
 def test_sliced_is_that_of_the_patches_laid_out() -> None:
     x, y = texture(24, 20, seed=1).double(), texture(30, 40).double()
-    theta = torch.randn(64, 48, generator=generator(0, 32), dtype=torch.float64)
+    theta = torch.randn(64, 48, generator=rng(0, 32), dtype=torch.float64)
     for torus in (False, True):
         found = sliced_patch_w2(x, y, scales=2, torus=torus)
-        for value, u, v in zip(found, pyramid(x[None], 2, torus=torus), pyramid(y[None], 2), strict=True):
+        for value, u, v in zip(
+            found, pyramid(x[None], 2, torus=torus), pyramid(y[None], 2), strict=True
+        ):
             rows, columns = patches(u, 4, torus=torus)[0], patches(v, 4)[0]
-            assert value == pytest.approx(ot.sliced_wasserstein(rows, columns, projections=theta).item() ** 2)
+            assert value == pytest.approx(
+                ot.sliced_wasserstein(rows, columns, projections=theta).item() ** 2
+            )
     with pytest.raises(ValueError, match="take fewer scales"):
         sliced_patch_w2(x, y, scales=4)
 
@@ -133,12 +157,14 @@ def test_copying_tells_copies_from_samples() -> None:
     left, right = x[:, :, :80], x[:, :, 80:]
     assert copying_score(x[:, 9:83, 21:113], x) == 1
     assert copying_score(left, right) == 0
-    assert copying_score(torch.rand(3, 60, 60, generator=generator(1)), x) == 0
+    assert copying_score(torch.rand(3, 60, 60, generator=rng(1)), x) == 0
     tiles = torch.cat([x[:, 5:45, 7:47], x[:, 50:90, 110:150], x[:, 30:70, 60:100]], 2)
-    assert copying_score(tiles, x) == pytest.approx(27 / 29)  # one column of the grid straddles each of two seams
-    assert copying_score(tiles + 0.002 * torch.randn(tiles.shape, generator=generator(2)), x) > 0.75
+    # one column of the grid straddles each of two seams
+    assert copying_score(tiles, x) == pytest.approx(27 / 29)
+    assert copying_score(tiles + 0.002 * torch.randn(tiles.shape, generator=rng(2)), x) > 0.75
     assert copying_score(texture(80, 80, seed=9), x) == 0
-    grainy = tiles + 0.05 * torch.randn(tiles.shape, generator=generator(2))  # offsets agree, patches do not
+    # offsets agree, patches do not
+    grainy = tiles + 0.05 * torch.randn(tiles.shape, generator=rng(2))
     assert copying_score(grainy, x) == 0
     assert copying_score(grainy, x, tolerance=1e9) > 0.75
 
@@ -177,7 +203,11 @@ def test_nearest_patches_across_bands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"stride": 17}, "stride must lie"), ({"patch": 99}, "does not fit"), ({"image": torch.zeros(1, 40, 40)}, "c, h")],
+    [
+        ({"stride": 17}, "stride must lie"),
+        ({"patch": 99}, "does not fit"),
+        ({"image": torch.zeros(1, 40, 40)}, "c, h"),
+    ],
 )
 def test_copying_refuses(given: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
@@ -200,7 +230,8 @@ def test_a_tile_has_no_seam_and_a_crop_has_one() -> None:
 
 def test_seam_and_interior_in_closed_form() -> None:
     ramp = torch.arange(10.0)[:, None].expand(1, 10, 10).clone()
-    found = seam_score(ramp)  # differences jump from 1 to −9 and back: twice (1 + 9)²; inside nothing bends
+    # differences jump from 1 to −9 and back: twice (1 + 9)²; inside nothing bends
+    found = seam_score(ramp)
     assert (found.seam, found.interior, found.rank) == (200, 0, 0)
     assert found.ratio == float("inf")
 
@@ -210,10 +241,12 @@ def test_gram_distance_orders_pictures() -> None:
     assert gram_distance(x, x) == 0
     other, steep, mixed = texture(seed=4), 1.5 * x, shuffled(x)
     assert gram_distance(other, x, scales=1) < 0.02
-    assert gram_distance(steep, x) == pytest.approx((1.5**2 - 1) ** 2, rel=1e-4)  # ReLU and the Gram matrix scale with x and x²
+    # ReLU and the Gram matrix scale with x and x²
+    assert gram_distance(steep, x) == pytest.approx((1.5**2 - 1) ** 2, rel=1e-4)
     assert gram_distance(mixed, x) > 0.5
     assert gram_distance(x[:, :64], x, scales=1) < 0.02
-    assert gram_distance(other[:, :64, :64], x[:, :64, :64]) < 10  # 2 × 2 places are left at scale 3, and ReLU silences some
+    # 2 × 2 places are left at scale 3, and ReLU silences some
+    assert gram_distance(other[:, :64, :64], x[:, :64, :64]) < 10
     tile = texture(torus=True)
     assert gram_distance(tile.roll((11, 30), (1, 2)), x, torus=True, scales=1) == pytest.approx(
         gram_distance(tile, x, torus=True, scales=1), rel=1e-4
@@ -234,7 +267,8 @@ def test_random_filters_have_mean_zero_norm_one_and_go_round() -> None:
     torch.testing.assert_close(plain[0], around[0][..., 2:-2, 2:-2])
     torch.testing.assert_close(plain[0][:, 8:], x[..., 2:-2, 2:-2])
     bright = net(x + 0.5)[0]
-    torch.testing.assert_close(bright[:, :8], plain[0][:, :8], atol=1e-5, rtol=0)  # the filters see no brightness
+    # the filters see no brightness
+    torch.testing.assert_close(bright[:, :8], plain[0][:, :8], atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="take fewer scales"):
         net(x[..., :16, :16])
     with pytest.raises(ValueError, match="size must be at least 2"):
@@ -245,7 +279,7 @@ def test_peers_follow_the_seed_and_come_near() -> None:
     v = texture(48, 48)
     few = ({16: 1, 8: 2}, {16: 2, 8: 2})
     for make in (
-        lambda seed: nearest_neighbour(v, 48, seed, sweeps=few),
+        lambda seed: nearest_neighbor(v, 48, seed, sweeps=few),
         lambda seed: quilting(v, 48, seed, block=16, overlap=4),
     ):
         x = make(0)
@@ -272,6 +306,6 @@ def test_the_cut_takes_the_least_error() -> None:
 
 
 def test_quilting_finds_blocks_that_fit() -> None:
-    v = texture(24, 24, torus=True).repeat(1, 3, 3)  # every block has a perfect neighbour
+    v = texture(24, 24, torus=True).repeat(1, 3, 3)  # every block has a perfect neighbor
     x = quilting(v, 60, 0, block=16, overlap=4, slack=0)
     assert nearest_patches(patches(x[None], 6)[0], v, 6)[1].max() < 1e-6

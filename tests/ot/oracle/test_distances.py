@@ -21,8 +21,12 @@ pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[
 def test_one_dimension(p: int, weighted: bool) -> None:
     x, y = cloud(0, 1, 300)[0], cloud(1, 1, 200, 0.4)[0]
     a, b = (weights(0, 300), weights(1, 200)) if weighted else (None, None)
-    theirs = pot.wasserstein_1d(x.numpy(), y.numpy(), *(None if w is None else w.numpy() for w in (a, b)), p=p)
-    assert (wasserstein_1d(x, y, p=p, a=a, b=b) ** p).item() == pytest.approx(float(theirs), rel=1e-9)
+    theirs = pot.wasserstein_1d(
+        x.numpy(), y.numpy(), *(None if w is None else w.numpy() for w in (a, b)), p=p
+    )
+    assert (wasserstein_1d(x, y, p=p, a=a, b=b) ** p).item() == pytest.approx(
+        float(theirs), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("weighted", [True, False])
@@ -49,12 +53,17 @@ def test_bures_value_gradient_and_map(d: int) -> None:
     (m1, C1), (m2, C2) = gaussian(0, d), gaussian(1, d)
     C1.requires_grad_()
     C2.requires_grad_()
-    ours, theirs = bures_wasserstein(m1, C1, m2, C2), pot.gaussian.bures_wasserstein_distance(m1, m2, C1, C2).squeeze() ** 2
+    ours = bures_wasserstein(m1, C1, m2, C2)
+    theirs = pot.gaussian.bures_wasserstein_distance(m1, m2, C1, C2).squeeze() ** 2
     torch.testing.assert_close(ours, theirs)
-    for one, two in zip(torch.autograd.grad(ours, (C1, C2)), torch.autograd.grad(theirs, (C1, C2)), strict=True):
+    for one, two in zip(
+        torch.autograd.grad(ours, (C1, C2)), torch.autograd.grad(theirs, (C1, C2)), strict=True
+    ):
         torch.testing.assert_close(one, (two + two.T) / 2, atol=1e-8, rtol=1e-6)
     to = gaussian_map(m1, C1, m2, C2)
-    A, b = pot.gaussian.bures_wasserstein_mapping(m1.numpy(), m2.numpy(), C1.detach().numpy(), C2.detach().numpy())
+    A, b = pot.gaussian.bures_wasserstein_mapping(
+        m1.numpy(), m2.numpy(), C1.detach().numpy(), C2.detach().numpy()
+    )
     np.testing.assert_allclose(to.matrix.detach().numpy(), A, atol=1e-8)
     np.testing.assert_allclose(to.shift.detach().numpy(), b.ravel(), atol=1e-8)
 
@@ -69,7 +78,7 @@ def test_bures_with_square_roots_of_scipy() -> None:
     assert bures_wasserstein(m1, C1, m2, C2).item() == pytest.approx(theirs, rel=1e-9)
 
 
-def test_gaussian_barycentre() -> None:
+def test_gaussian_barycenter() -> None:
     means, C, w = cloud(0, 4, 3), torch.stack([gaussian(s, 3)[1] for s in range(4)]), weights(0, 4)
     ours = gaussian_barycenter(means, C, w, tol=1e-12)
     mean, covariance = pot.gaussian.bures_wasserstein_barycenter(
@@ -98,4 +107,6 @@ def test_mmd_with_the_gaussian_kernel_of_sklearn() -> None:
         return float(rbf_kernel(s.numpy(), t.numpy(), gamma=1 / (2 * length**2)).mean())
 
     theirs = mean(x, x) + mean(y, y) - 2 * mean(x, y)
-    assert mmd(x, y, kernel="rbf", scales=[length], unbiased=False).item() == pytest.approx(theirs, rel=1e-9)
+    assert mmd(x, y, kernel="rbf", scales=[length], unbiased=False).item() == pytest.approx(
+        theirs, rel=1e-9
+    )

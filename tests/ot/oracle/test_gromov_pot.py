@@ -24,10 +24,14 @@ THEIRS: dict[str, Any] = {"max_iter": 5000, "tol": 1e-12, "numItermax": 20_000, 
 @pytest.mark.parametrize(("n", "m"), [(20, 20), (13, 17)])
 def test_entropic_gromov_wasserstein(n: int, m: int, epsilon: float) -> None:
     Cx, Cy, a, b = distances(0, n) / 4, distances(1, m, 3) / 6, weights(0, n), weights(1, m)
-    theirs = pot.gromov.entropic_gromov_wasserstein(Cx.numpy(), Cy.numpy(), a.numpy(), b.numpy(), epsilon=epsilon, **THEIRS)
+    theirs = pot.gromov.entropic_gromov_wasserstein(
+        Cx.numpy(), Cy.numpy(), a.numpy(), b.numpy(), epsilon=epsilon, **THEIRS
+    )
     ours = gromov_wasserstein(Cx, Cy, epsilon=epsilon, a=a, b=b, **TIGHT)
     np.testing.assert_allclose(ours.matrix().numpy(), theirs, atol=1e-6)
-    theirs_cost = pot.gromov.gwloss(*pot.gromov.init_matrix(Cx.numpy(), Cy.numpy(), a.numpy(), b.numpy()), theirs)
+    theirs_cost = pot.gromov.gwloss(
+        *pot.gromov.init_matrix(Cx.numpy(), Cy.numpy(), a.numpy(), b.numpy()), theirs
+    )
     assert ours.cost.item() == pytest.approx(float(theirs_cost), rel=1e-5)
 
 
@@ -37,13 +41,17 @@ def test_asymmetric_relations() -> None:
     theirs = pot.gromov.entropic_gromov_wasserstein(
         Cx.numpy(), Cy.numpy(), a.numpy(), uniform, epsilon=0.5, symmetric=False, **THEIRS
     )
-    np.testing.assert_allclose(gromov_wasserstein(Cx, Cy, epsilon=0.5, a=a, **TIGHT).matrix().numpy(), theirs, atol=1e-6)
+    np.testing.assert_allclose(
+        gromov_wasserstein(Cx, Cy, epsilon=0.5, a=a, **TIGHT).matrix().numpy(), theirs, atol=1e-6
+    )
 
 
 def test_kl_loss() -> None:
     Cx, Cy = relation(0, 9), relation(1, 7)
     Cx, Cy = Cx + Cx.T, Cy + Cy.T
-    theirs = pot.gromov.entropic_gromov_wasserstein(Cx.numpy(), Cy.numpy(), loss_fun="kl_loss", epsilon=0.5, **THEIRS)
+    theirs = pot.gromov.entropic_gromov_wasserstein(
+        Cx.numpy(), Cy.numpy(), loss_fun="kl_loss", epsilon=0.5, **THEIRS
+    )
     ours = gromov_wasserstein(Cx, Cy, epsilon=0.5, loss="kl", **TIGHT)
     np.testing.assert_allclose(ours.matrix().numpy(), theirs, atol=1e-6)
 
@@ -51,7 +59,9 @@ def test_kl_loss() -> None:
 @pytest.mark.parametrize("alpha", [0.2, 0.8])
 def test_fused(alpha: float) -> None:
     C, Cx, Cy = relation(2, 12)[:, :10], distances(0, 12) / 4, distances(1, 10) / 4
-    theirs = pot.gromov.entropic_fused_gromov_wasserstein(C.numpy(), Cx.numpy(), Cy.numpy(), epsilon=0.5, alpha=alpha, **THEIRS)
+    theirs = pot.gromov.entropic_fused_gromov_wasserstein(
+        C.numpy(), Cx.numpy(), Cy.numpy(), epsilon=0.5, alpha=alpha, **THEIRS
+    )
     ours = fused_gromov_wasserstein(C, Cx, Cy, epsilon=0.5, alpha=alpha, **TIGHT)
     np.testing.assert_allclose(ours.matrix().numpy(), theirs, atol=1e-6)
 
@@ -60,10 +70,14 @@ def test_the_objective_is_no_worse_than_theirs_where_there_are_many_minima() -> 
     Cx, Cy = distances(0, 60), distances(1, 60)
     Cx, Cy = Cx / Cx.mean(), Cy / Cy.mean()
     theirs = torch.from_numpy(
-        pot.gromov.entropic_gromov_wasserstein(Cx.numpy(), Cy.numpy(), epsilon=0.05, max_iter=500, tol=1e-9, stopThr=1e-9)
+        pot.gromov.entropic_gromov_wasserstein(
+            Cx.numpy(), Cy.numpy(), epsilon=0.05, max_iter=500, tol=1e-9, stopThr=1e-9
+        )
     )
     continued = gromov_wasserstein(Cx, Cy, epsilon=0.05, init=theirs)
-    ours = gromov_wasserstein(Cx, Cy, epsilon=0.05, n_starts=6, generator=torch.Generator().manual_seed(0))
+    ours = gromov_wasserstein(
+        Cx, Cy, epsilon=0.05, n_starts=6, generator=torch.Generator().manual_seed(0)
+    )
     assert ours.value.item() <= continued.value.item() + 1e-3
 
 

@@ -17,7 +17,15 @@ def test_sinkhorn_plan(epsilon: float) -> None:
     x, y, a, b = cloud(0, 30, 3), cloud(1, 20, 3), weights(0, 30), weights(1, 20)
     C = ot.as_cost("sqeuclidean").matrix(x, y)
     ours = ot.sinkhorn(x, y, a=a, b=b, epsilon=epsilon, tol=1e-10, max_iter=200_000)
-    theirs = pot.sinkhorn(a.numpy(), b.numpy(), C.numpy(), epsilon, method="sinkhorn_log", numItermax=100_000, stopThr=1e-11)
+    theirs = pot.sinkhorn(
+        a.numpy(),
+        b.numpy(),
+        C.numpy(),
+        epsilon,
+        method="sinkhorn_log",
+        numItermax=100_000,
+        stopThr=1e-11,
+    )
     np.testing.assert_allclose(ours.matrix().numpy(), theirs, atol=1e-8)
 
 
@@ -46,12 +54,18 @@ def test_minibatch_energy_distance() -> None:
 
     def term(s: torch.Tensor, t: torch.Tensor) -> float:
         C = (1 - s @ t.T).numpy()
-        P = pot.sinkhorn(uniform, uniform, C, 0.1, method="sinkhorn_log", numItermax=200_000, stopThr=1e-10)
+        P = pot.sinkhorn(
+            uniform, uniform, C, 0.1, method="sinkhorn_log", numItermax=200_000, stopThr=1e-10
+        )
         return float((P * C).sum())
 
     x, x2, y, y2 = batches
-    theirs = term(x, y) + term(x, y2) + term(x2, y) + term(x2, y2) - 2 * term(x, x2) - 2 * term(y, y2)
-    ours = ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.1, tol=1e-8, max_iter=200_000).item()
+    theirs = (
+        term(x, y) + term(x, y2) + term(x2, y) + term(x2, y2) - 2 * term(x, x2) - 2 * term(y, y2)
+    )
+    ours = ot.minibatch_energy_distance(
+        x, x2, y, y2, epsilon=0.1, tol=1e-8, max_iter=200_000
+    ).item()
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
@@ -60,4 +74,6 @@ def test_distances_with_scipy() -> None:
 
     x, y = cloud(0, 9, 7), cloud(1, 8, 7)
     for name in ("sqeuclidean", "euclidean", "cosine"):
-        np.testing.assert_allclose(ot.as_cost(name).matrix(x, y).numpy(), cdist(x.numpy(), y.numpy(), name), atol=1e-12)
+        np.testing.assert_allclose(
+            ot.as_cost(name).matrix(x, y).numpy(), cdist(x.numpy(), y.numpy(), name), atol=1e-12
+        )

@@ -1,14 +1,16 @@
 """Music as features of frames, and a distance between windows of them.
 
-==========  ==================  =============================================================================
+==========  ==================  ====================================================================
 columns     name                meaning
-==========  ==================  =============================================================================
-0…63        ``MEL``             log₁₀ mel power, the song's mean of each band removed, over the song's spread, in [−4, 4]
+==========  ==================  ====================================================================
+0…63        ``MEL``             log₁₀ mel power, the song's mean of each band removed, over the
+            song's spread, in [−4, 4]
 64…75       ``CHROMA``          the 12 pitch classes, the strongest is 1
 76          ``ONSET``           log(1 + onset strength over the song's mean)
 77          ``PULSE``           exp(−½ d²) with d the distance in frames to the nearest beat
-78, 79      ``PHASE``           cos and sin of 2π · phase; the phase goes from 0 at a beat to 1 at the next
-==========  ==================  =============================================================================
+78, 79      ``PHASE``           cos and sin of 2π · phase; the phase goes from 0 at a beat to 1 at
+            the next
+==========  ==================  ====================================================================
 
 None of them changes with the volume of a song. Where there are no beats, pulse and phase are 0.
 """
@@ -35,24 +37,41 @@ MEL, CHROMA, ONSET, PULSE, PHASE = slice(0, 64), slice(64, 76), 76, 77, slice(78
 _RANGE = 8.0  # log₁₀: what is 80 dB under the loudest of a song is silence
 _FLAT = 1e-3  # spread of a song that has no sound
 _LAGS = 60  # frames
-_MEDIANS = (1.47, 16.5, 0.73, 0.027)  # of the parts of a summary, between windows of different songs
+# of the parts of a summary, between windows of different songs
+_MEDIANS = (
+    1.47,
+    16.5,
+    0.73,
+    0.027,
+)
 _SHARES = (1.0, 1.0, 0.5, 0.1)
 _OVERALL = 1.88  # the median of their sum
-_SCALES = tuple(share**0.5 / (median * _OVERALL) for share, median in zip(_SHARES, _MEDIANS, strict=True))
+_SCALES = tuple(
+    share**0.5 / (median * _OVERALL) for share, median in zip(_SHARES, _MEDIANS, strict=True)
+)
 
 
 def music_features(mel: Tensor, chroma: Tensor, onset: Tensor, rate: float) -> Tensor:
-    """Features (T, 80), float32, of a song's log₁₀ mel power (T, 64), chroma (T, 12) and onset strength (T,) at ``rate`` Hz.
+    """Features (T, 80), float32, of a song's log₁₀ mel power (T, 64), chroma (T, 12) and onset
+    strength (T,) at ``rate`` Hz.
 
-    The columns are in the table above. ValueError for other shapes and for values that are not finite.
+    The columns are in the table above. ValueError for other shapes and for values that are not
+    finite.
 
     >>> music_features(torch.zeros(50, 64), torch.zeros(50, 12), torch.zeros(50), 25.0).shape
     torch.Size([50, 80])
     """
     frames = len(onset)
-    for name, value, shape in (("mel", mel, (frames, 64)), ("chroma", chroma, (frames, 12)), ("onset", onset, (frames,))):
+    for name, value, shape in (
+        ("mel", mel, (frames, 64)),
+        ("chroma", chroma, (frames, 12)),
+        ("onset", onset, (frames,)),
+    ):
         if tuple(value.shape) != shape or not frames:
-            raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {shape}: mel (T, 64), chroma (T, 12), onset (T,)")
+            raise ValueError(
+                f"{name} has shape {tuple(value.shape)}, expected {shape}: mel (T, 64), chroma (T, "
+                "12), onset (T,)"
+            )
         if not value.isfinite().all():
             raise ValueError(f"{name} holds values that are not finite: leave those frames out")
     mel, chroma, onset = mel.double(), chroma.double(), onset.double()
@@ -61,7 +80,9 @@ def music_features(mel: Tensor, chroma: Tensor, onset: Tensor, rate: float) -> T
     spread = level.square().mean().sqrt()
     level = (level / spread).clamp(-4, 4) if spread > _FLAT else torch.zeros_like(level)
     strength = (onset / onset.mean().clamp_min(1e-9)).log1p()[:, None]
-    return torch.cat([level, chroma, strength, beat_columns(rhythm.beats(onset, rate), frames)], 1).float()
+    return torch.cat(
+        [level, chroma, strength, beat_columns(rhythm.beats(onset, rate), frames)], 1
+    ).float()
 
 
 def song_features(path: str | Path, rate: int = 25) -> Tensor:
@@ -73,21 +94,27 @@ def song_features(path: str | Path, rate: int = 25) -> Tensor:
 
 
 def sound_features(x: Tensor, rate: int = 25) -> Tensor:
-    """Features (T, 80) of samples (n,) at 22,050 Hz, ``rate`` frames a second; T is 1 + n · rate // 22,050.
+    """Features (T, 80) of samples (n,) at 22,050 Hz, ``rate`` frames a second; T is 1 + n · rate //
+    22,050.
 
     >>> sound_features(torch.zeros(22050)).shape
     torch.Size([26, 80])
     """
     if rate < 1 or spectral.RATE % rate:
-        raise MongeError(f"rate must divide {spectral.RATE}, got {rate}: 25 is what the dances have; 30 and 50 do as well")
+        raise MongeError(
+            f"rate must divide {spectral.RATE}, got {rate}: 25 is what the dances have; 30 and 50 "
+            "do as well"
+        )
     hop = spectral.RATE // rate
     mel = spectral.mel(x, hop=hop)
-    mel = mel.clamp_min(mel.max() - _RANGE)  # before the onsets: else the silence of a loud song is deeper
+    # before the onsets: else the silence of a loud song is deeper
+    mel = mel.clamp_min(mel.max() - _RANGE)
     return music_features(mel, spectral.chroma(x, hop=hop), spectral.onset(mel), rate)
 
 
 def beat_columns(beats: Tensor, frames: int) -> Tensor:
-    """Columns 77 to 79 of features (frames, 3), float64, for the times of beats in frames: the pulse, cos and sin of the phase.
+    """Columns 77 to 79 of features (frames, 3), float64, for the times of beats in frames: the
+    pulse, cos and sin of the phase.
 
     The phase continues for one period before the first beat and after the last one.
 
@@ -107,14 +134,18 @@ def beat_columns(beats: Tensor, frames: int) -> Tensor:
 
 
 def beats_of(features: Tensor) -> Tensor:
-    """Times (n,) of the beats in a song's or a window's features (T, 80), in frames, float64: where the phase begins anew.
+    """Times (n,) of the beats in a song's or a window's features (T, 80), in frames, float64: where
+    the phase begins anew.
 
     >>> columns = beat_columns(torch.tensor([3.25, 9.5, 16.0]), 24)
     >>> beats_of(torch.cat([torch.zeros(24, 77), columns], 1)).round(decimals=3)
     tensor([ 3.2500,  9.5000, 16.0000], dtype=torch.float64)
     """
     if features.ndim != 2 or features.shape[1] != MUSIC:
-        raise ValueError(f"features must have shape (T, {MUSIC}), got {tuple(features.shape)}: pass one song or window")
+        raise ValueError(
+            f"features must have shape (T, {MUSIC}), got {tuple(features.shape)}: pass one song or "
+            "window"
+        )
     cos, sin = features[:, PHASE].detach().cpu().double().unbind(1)
     known = (cos.square() + sin.square() > 0.25).numpy()
     phase = (torch.atan2(sin, cos) / (2 * math.pi)).remainder(1).numpy()
@@ -133,42 +164,62 @@ def _crossing(phase: NDArray[np.float64], known: NDArray[np.bool_], t: int) -> f
     if slope > 0:
         return float(t + (1 - phase[t]) / slope)
     slope = phase[t + 2] - phase[t + 1] if t + 2 < len(phase) and known[t + 2] else 0.0
-    return float(t + 1 - phase[t + 1] / slope if slope > 0 else t + (1 - phase[t]) / (1 - phase[t] + phase[t + 1]))
+    return float(
+        t + 1 - phase[t + 1] / slope
+        if slope > 0
+        else t + (1 - phase[t]) / (1 - phase[t] + phase[t + 1])
+    )
 
 
 def music_summary(music: Tensor) -> Tensor:
-    """What windows of music (n, T, 80) sound like, (n, 201), float32: hardly changed by where in the bar a window begins.
+    """What windows of music (n, T, 80) sound like, (n, 201), float32: hardly changed by where in
+    the bar a window begins.
 
-    Four parts, each divided by its median distance between windows of different songs, times the root of its share:
+    Four parts, each divided by its median distance between windows of different songs, times the
+    root of its share:
 
     - rhythm, share 1: the autocorrelation of the onsets at 1 to 60 frames
-    - movement, 1: the logarithm of the power of 8 bands of the mel spectrum in 16 bands of frequency up to 8 Hz (at 25 Hz)
+    - movement, 1: the logarithm of the power of 8 bands of the mel spectrum in 16 bands of
+      frequency up to 8 Hz (at 25 Hz)
     - harmony, ½: the mean chroma
     - tempo, ⅒: how far the beat's phase advances in a frame
 
-    Coefficients of the cosine transform over time, which keep the phase, tell songs no better than chance.
+    Coefficients of the cosine transform over time, which keep the phase, tell songs no better than
+    chance.
 
     >>> music_summary(torch.zeros(3, 96, 80)).shape
     torch.Size([3, 201])
     """
     if music.ndim != 3 or music.shape[2] != MUSIC or music.shape[1] < 2:
-        raise ValueError(f"music must have shape (n, at least 2, {MUSIC}), got {tuple(music.shape)}: pass windows of music")
+        raise ValueError(
+            f"music must have shape (n, at least 2, {MUSIC}), got {tuple(music.shape)}: pass "
+            "windows of music"
+        )
     music = music.float()
     phase = torch.view_as_complex(music[..., PHASE].contiguous())
     tempo = (phase[:, 1:] * phase[:, :-1].conj()).mean(1).angle()[:, None]
-    parts = (_autocorrelation(music[..., ONSET]), _modulation(music[..., MEL]), music[..., CHROMA].mean(1), tempo)
+    parts = (
+        _autocorrelation(music[..., ONSET]),
+        _modulation(music[..., MEL]),
+        music[..., CHROMA].mean(1),
+        tempo,
+    )
     return torch.cat([part * scale for part, scale in zip(parts, _SCALES, strict=True)], 1)
 
 
 def music_distance(music: Tensor, other: Tensor) -> Tensor:
-    """Distances (n, m) between windows of music (n, T, 80) and (m, T, 80): Euclidean between their summaries.
+    """Distances (n, m) between windows of music (n, T, 80) and (m, T, 80): Euclidean between their
+    summaries.
 
-    A pseudo-metric; 1 is the median between windows of 96 frames of different songs of the dance data.
+    A pseudo-metric; 1 is the median between windows of 96 frames of different songs of the dance
+    data.
 
     >>> music_distance(torch.zeros(2, 96, 80), torch.zeros(3, 96, 80)).shape
     torch.Size([2, 3])
     """
-    return torch.cdist(music_summary(music), music_summary(other), compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.cdist(
+        music_summary(music), music_summary(other), compute_mode="donot_use_mm_for_euclid_dist"
+    )
 
 
 def _autocorrelation(onset: Tensor) -> Tensor:
@@ -181,11 +232,15 @@ def _autocorrelation(onset: Tensor) -> Tensor:
 
 
 def _modulation(mel: Tensor) -> Tensor:
-    """Logarithm (n, 128) of the power of 8 bands at 16 frequencies of change, from levels (n, T, 64)."""
+    """Logarithm (n, 128) of the power of 8 bands at 16 frequencies of change, from levels (n, T,
+    64).
+    """
     bands = mel.unflatten(2, (8, 8)).mean(3)
     bands = bands - bands.mean(1, keepdim=True)
     time = torch.arange(bands.shape[1], device=mel.device)
     turns = torch.outer(torch.arange(1, 33, device=mel.device) / 96, time) * 2 * math.pi
-    waves = torch.polar(torch.hann_window(len(time), device=mel.device).expand_as(turns).contiguous(), turns)
+    waves = torch.polar(
+        torch.hann_window(len(time), device=mel.device).expand_as(turns).contiguous(), turns
+    )
     power = torch.einsum("ft,ntb->nfb", waves, bands.to(waves.dtype)).abs().square() / len(time)
     return (power.unflatten(1, (16, 2)).mean(2) + 0.01).log().flatten(1)

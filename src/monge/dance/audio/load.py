@@ -1,4 +1,6 @@
-"""Songs from files: wav, flac, mp3, ogg and whatever else libsndfile reads, as samples of one channel at one rate."""
+"""Songs from files: wav, flac, mp3, ogg and whatever else libsndfile reads, as samples of one
+channel at one rate.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ _FORMATS = "wav, flac, mp3 or ogg"
 
 
 def read(path: str | Path, rate: int = RATE) -> Tensor:
-    """Samples (n,) of a song, float32, the mean of its channels, resampled to ``rate`` Hz by a windowed-sinc polyphase filter.
+    """Samples (n,) of a song, float32, the mean of its channels, resampled to ``rate`` Hz by a
+    windowed-sinc polyphase filter.
 
-    MongeError when soundfile is not installed, and for a file that is missing, unreadable, empty, shorter than a tenth of a
-    second, or holds values that are not finite. Silence is a song; `is_silent` knows it.
+    MongeError when soundfile is not installed, and for a file that is missing, unreadable, empty,
+    shorter than a tenth of a second, or holds values that are not finite. Silence is a song;
+    `is_silent` knows it.
 
     >>> read("no such song.mp3")
     Traceback (most recent call last):
@@ -36,10 +40,13 @@ def read(path: str | Path, rate: int = RATE) -> Tensor:
         raise MongeError(f"rate must be at least 1 Hz, got {rate}: leave it out for {RATE}")
     samples, own = _decode(Path(path))
     if not np.isfinite(samples).all():
-        raise MongeError(f"song '{path}' holds samples that are not finite: export it again as {_FORMATS}")
+        raise MongeError(
+            f"song '{path}' holds samples that are not finite: export it again as {_FORMATS}"
+        )
     if len(samples) * RATE < WINDOW * own:
         raise MongeError(
-            f"song '{path}' has {len(samples)} samples at {own} Hz, {len(samples) / own:.3f} seconds: "
+            f"song '{path}' has {len(samples)} samples at {own} Hz, {len(samples) / own:.3f} "
+            "seconds: "
             f"bring one of at least {WINDOW / RATE:.3f} seconds"
         )
     common = math.gcd(rate, own)
@@ -58,7 +65,9 @@ def is_silent(x: Tensor) -> bool:
 
 
 def _decode(path: Path) -> tuple[NDArray[np.float32], int]:
-    """The mean of a file's channels and its rate, read in blocks: an hour of stereo need not fit in memory twice."""
+    """The mean of a file's channels and its rate, read in blocks: an hour of stereo need not fit in
+    memory twice.
+    """
     if path.is_dir():
         raise MongeError(f"song '{path}' is a folder: name one file in it")
     if not path.exists():
@@ -66,11 +75,14 @@ def _decode(path: Path) -> tuple[NDArray[np.float32], int]:
     soundfile = _soundfile()
     try:
         with soundfile.SoundFile(str(path)) as file:
-            blocks = [block.mean(1) for block in file.blocks(_BLOCK, dtype="float32", always_2d=True)]
+            blocks = [
+                block.mean(1) for block in file.blocks(_BLOCK, dtype="float32", always_2d=True)
+            ]
             own = int(file.samplerate)
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         raise MongeError(
-            f"song '{path}' cannot be read ({str(error).rstrip('.')}): bring {_FORMATS}; from a video or another format make one "
+            f"song '{path}' cannot be read ({str(error).rstrip('.')}): bring {_FORMATS}; from a "
+            "video or another format make one "
             "with: ffmpeg -i FILE song.wav"
         ) from error
     if not blocks or not sum(map(len, blocks)):
@@ -81,6 +93,11 @@ def _decode(path: Path) -> tuple[NDArray[np.float32], int]:
 def _soundfile() -> ModuleType:
     try:
         import soundfile
-    except (ImportError, OSError) as error:  # OSError: the wheel is there, but no libsndfile for this system
-        raise MongeError(f'reading songs needs soundfile ({error}): pip install "monge[audio]"') from error
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # OSError: the wheel is there, but no libsndfile for this system
+        raise MongeError(
+            f'reading songs needs soundfile ({error}): pip install "monge[audio]"'
+        ) from error
     return soundfile

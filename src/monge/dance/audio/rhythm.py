@@ -1,6 +1,7 @@
 """Tempo and beats of a song from the strength of its onsets.
 
-    Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 36(1), 2007    [ellis2007]
+    Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 36(1), 2007
+        [ellis2007]
 
 ==========  ============================================================
 symbol      here
@@ -13,12 +14,14 @@ F(Δ, τ_p)   −(log Δ/τ_p)², what a beat costs that comes at the wrong time
 α           ``_TIGHTNESS``
 ==========  ============================================================
 
-Everything happens at 100 Hz or a little above, whatever the rate of the onsets, so that beats fall between frames. The paper's
-prior is a Gaussian of log₂ tempo around 120 bpm. A waltz of 84 bpm shows its half beats as clearly as its beats, and dancers step
-on the slower ones: around 105 bpm and 0.7 octaves wide, each of the dance data's 26 waltzes is counted at 83 to 88 bpm, its
-cha-chas at 115 to 126 and its tango at 128, as they are danced. The tempi of all 36 songs stay the same from 95 to 112 bpm and
-from 0.65 to 0.75 octaves; around 120 some songs double theirs. A plain pulse faster than 148 bpm is counted at half its speed for
-the same reason, unless ``around`` says otherwise.
+Everything happens at 100 Hz or a little above, whatever the rate of the onsets, so that beats fall
+between frames. The paper's prior is a Gaussian of log₂ tempo around 120 bpm. A waltz of 84 bpm
+shows its half beats as clearly as its beats, and dancers step on the slower ones: around 105 bpm
+and 0.7 octaves wide, each of the dance data's 26 waltzes is counted at 83 to 88 bpm, its cha-chas
+at 115 to 126 and its tango at 128, as they are danced. The tempi of all 36 songs stay the same from
+95 to 112 bpm and from 0.65 to 0.75 octaves; around 120 some songs double theirs. A plain pulse
+faster than 148 bpm is counted at half its speed for the same reason, unless ``around`` says
+otherwise.
 """
 
 from __future__ import annotations
@@ -36,10 +39,11 @@ AROUND = 105.0  # bpm, the likeliest tempo
 _OCTAVES = 0.7  # standard deviation of the prior
 _FINE = 100.0  # Hz, at least
 _MULTIPLES = 3  # of the period, at which the onsets of a steady song repeat
-_LOUDEST = 10.0  # onset in units of the mean: the jump out of digital silence is not more of a beat than a drum
+# onset in units of the mean: the jump out of digital silence is not more of a beat than a drum
+_LOUDEST = 10.0
 _TIGHTNESS = 100.0
 _FAINTEST = 0.02  # autocorrelation of what has no beat
-_NEIGHBOURS = 17  # beats through which a parabola puts the one in their middle
+_NEIGHBORS = 17  # beats through which a parabola puts the one in their middle
 
 Array = NDArray[np.float64]
 
@@ -47,7 +51,8 @@ Array = NDArray[np.float64]
 def tempo(onset: Tensor, rate: float, *, around: float = AROUND) -> float:
     """Beats per minute of onset strengths (T,) at ``rate`` Hz; 0 where there is no beat.
 
-    Autocorrelation at one, two and three periods times exp(−½ (log₂(bpm/around)/0.7)²), as in [ellis2007].
+    Autocorrelation at one, two and three periods times exp(−½ (log₂(bpm/around)/0.7)²), as in
+    [ellis2007].
 
     >>> round(tempo(torch.arange(1000).remainder(12).eq(0).float(), 25.0), 1)
     125.0
@@ -58,10 +63,13 @@ def tempo(onset: Tensor, rate: float, *, around: float = AROUND) -> float:
 
 
 def beats(onset: Tensor, rate: float, *, around: float = AROUND) -> Tensor:
-    """Times (n,) of the beats of onset strengths (T,) at ``rate`` Hz, in frames, float64, between 0 and T − 1.
+    """Times (n,) of the beats of onset strengths (T,) at ``rate`` Hz, in frames, float64, between 0
+    and T − 1.
 
-    The chain of beats t_i that maximises Σ O(t_i) − α (log((t_i − t_{i−1})/τ_p))² [ellis2007], each then put on a parabola
-    through its neighbours and the whole continued to both ends of the music. Empty for silence, for onsets that are not
+    The chain of beats t_i that maximizes Σ O(t_i) − α (log((t_i − t_{i−1})/τ_p))² [ellis2007], each
+        then put on a parabola
+    through its neighbors and the whole continued to both ends of the music. Empty for silence, for
+        onsets that are not
     finite, and for less than two beats.
 
     >>> beats(torch.arange(1000).remainder(12).eq(0).float(), 25.0)[:3].round(decimals=1)
@@ -73,21 +81,31 @@ def beats(onset: Tensor, rate: float, *, around: float = AROUND) -> Tensor:
         return torch.zeros(0, dtype=torch.float64)
     found = _even(_chain(strength, period)) * rate / fine
     sounding = np.flatnonzero(_positive(onset) > 0)
-    found = _continued(found, max(0.0, sounding[0] - 1), min(len(onset) - 1.0, sounding[-1] + period * rate / fine / 2))
+    found = _continued(
+        found,
+        max(0.0, sounding[0] - 1),
+        min(len(onset) - 1.0, sounding[-1] + period * rate / fine / 2),
+    )
     return torch.from_numpy(found if len(found) > 1 else found[:0])
 
 
 def _positive(onset: Tensor) -> Array:
     if onset.ndim != 1:
-        raise ValueError(f"onset must have shape (T,), got {tuple(onset.shape)}: pass one song at a time")
+        raise ValueError(
+            f"onset must have shape (T,), got {tuple(onset.shape)}: pass one song at a time"
+        )
     values = onset.detach().cpu().double().clamp_min(0).numpy()
     return values if np.isfinite(values).all() else np.zeros_like(values)
 
 
 def _strength(onset: Tensor, rate: float) -> tuple[Array, float]:
-    """Onset strength with unit variance at a rate of at least 100 Hz, and that rate; empty where nothing happens."""
+    """Onset strength with unit variance at a rate of at least 100 Hz, and that rate; empty where
+    nothing happens.
+    """
     if not rate > 0:
-        raise ValueError(f"rate must be positive, got {rate}: give the frames per second of the onsets")
+        raise ValueError(
+            f"rate must be positive, got {rate}: give the frames per second of the onsets"
+        )
     values = _positive(onset)
     factor = max(1, int(np.ceil(_FINE / rate)))
     mean = values.mean() if len(values) else 0.0
@@ -159,9 +177,13 @@ def _chain(strength: Array, period: float) -> NDArray[np.int64]:
 
 
 def _even(found: NDArray[np.int64]) -> Array:
-    """Beats on a parabola through their neighbours: an onset is early or late by a frame, a beat is not."""
-    window = min(_NEIGHBOURS, len(found) - 1 + len(found) % 2)
-    return savgol_filter(found, window, 2 if window > 3 else 1) if window > 2 else found.astype(float)
+    """Beats on a parabola through their neighbors: an onset is early or late by a frame, a beat is
+    not.
+    """
+    window = min(_NEIGHBORS, len(found) - 1 + len(found) % 2)
+    return (
+        savgol_filter(found, window, 2 if window > 3 else 1) if window > 2 else found.astype(float)
+    )
 
 
 def _continued(found: Array, first: float, last: float) -> Array:

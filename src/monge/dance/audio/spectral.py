@@ -1,12 +1,16 @@
 """Spectra of sound: mel power, chroma and onset strength, frame by frame.
 
-A frame k is centred at the sample k · hop; the sound is continued by silence at both ends, so that n samples make 1 + n // hop
-frames. The recipe is that of the dance data, 22,050 Hz, hop 882 (25 frames a second), Hann window 2,048, 64 bands from 40 to
-11,025 Hz. What its description leaves open follows from its values, and holds here too:
+A frame k is centered at the sample k · hop; the sound is continued by silence at both ends, so that
+n samples make 1 + n // hop frames. The recipe is that of the dance data, 22,050 Hz, hop 882 (25
+frames a second), Hann window 2,048, 64 bands from 40 to 11,025 Hz. What its description leaves open
+follows from its values, and holds here too:
 
-- the mel scale is 2595 log₁₀(1 + f/700): only then do the low bands that contain a note rise and fall with its chroma
-- a band's triangle has area 1 in Hz: only then are the 36 songs about as loud as records are, −15 dB of full scale
-- the power is that of the window's transform, not normalised, of samples in [−1, 1]; 10⁻⁸ is silence
+- the mel scale is 2595 log₁₀(1 + f/700): only then do the low bands that contain a note rise and
+  fall with its chroma
+- a band's triangle has area 1 in Hz: only then are the 36 songs about as loud as records are, −15
+  dB of full scale
+- the power is that of the window's transform, not normalized, of samples in [−1, 1]; 10⁻⁸ is
+  silence
 - chroma adds the power from 80 to 5,000 Hz to the nearest of 12 pitch classes from C, A = 440 Hz
 """
 
@@ -24,18 +28,30 @@ _BATCH = 4096  # frames transformed at once
 
 
 def mel(
-    x: Tensor, rate: int = RATE, hop: int = HOP, window: int = WINDOW, bands: int = 64, low: float = 40, high: float = 11025
+    x: Tensor,
+    rate: int = RATE,
+    hop: int = HOP,
+    window: int = WINDOW,
+    bands: int = 64,
+    low: float = 40,
+    high: float = 11025,
 ) -> Tensor:
-    """Logarithm to base 10 of the power (T, bands) of samples (n,) in bands that are evenly wide in mel; at least −8.
+    """Logarithm to base 10 of the power (T, bands) of samples (n,) in bands that are evenly wide in
+    mel; at least −8.
 
     >>> mel(torch.zeros(22050)).shape, mel(torch.zeros(22050)).unique().tolist()
     (torch.Size([26, 64]), [-8.0])
     """
-    return _power(x, hop, window, _triangles(rate, window, bands, low, high)).clamp_min(_SILENCE).log10()
+    return (
+        _power(x, hop, window, _triangles(rate, window, bands, low, high))
+        .clamp_min(_SILENCE)
+        .log10()
+    )
 
 
 def chroma(x: Tensor, rate: int = RATE, hop: int = HOP, window: int = WINDOW) -> Tensor:
-    """Power (T, 12) of samples (n,) in the pitch classes C to B, over that of the strongest; 0 in silence.
+    """Power (T, 12) of samples (n,) in the pitch classes C to B, over that of the strongest; 0 in
+    silence.
 
     >>> a = torch.sin(2 * torch.pi * 440 * torch.arange(22050) / 22050)
     >>> chroma(a)[5].argmax()
@@ -46,9 +62,11 @@ def chroma(x: Tensor, rate: int = RATE, hop: int = HOP, window: int = WINDOW) ->
 
 
 def onset(mel: Tensor) -> Tensor:
-    """Onset strength (T,): the mean over the bands of what log mel power (T, bands) gains from one frame to the next.
+    """Onset strength (T,): the mean over the bands of what log mel power (T, bands) gains from one
+    frame to the next.
 
-    A window sees a sudden sound before its middle does: beats of these onsets come about half a frame, 10 to 20 ms, early.
+    A window sees a sudden sound before its middle does: beats of these onsets come about half a
+    frame, 10 to 20 ms, early.
 
     >>> onset(torch.tensor([[0.0, 0.0], [1.0, 0.5], [0.0, 1.5]]))
     tensor([0.0000, 0.7500, 0.5000])
@@ -66,18 +84,30 @@ def _power(x: Tensor, hop: int, window: int, weights: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(x.float(), (window // 2, window - window // 2))
     frames = padded.unfold(0, window, hop)[: 1 + len(x) // hop]
     hann, weights = torch.hann_window(window, device=x.device), weights.to(x.device)
-    return torch.cat([torch.fft.rfft(part * hann).abs().square() @ weights for part in frames.split(_BATCH)])
+    return torch.cat(
+        [torch.fft.rfft(part * hann).abs().square() @ weights for part in frames.split(_BATCH)]
+    )
 
 
 def _triangles(rate: int, window: int, bands: int, low: float, high: float) -> Tensor:
-    """Weights (1 + window / 2, bands) of the frequencies in the bands, each a triangle of area 1 Hz."""
+    """Weights (1 + window / 2, bands) of the frequencies in the bands, each a triangle of area 1
+    Hz.
+    """
     if not 0 <= low < high <= rate / 2:
-        raise ValueError(f"low and high must be in order and at most half the rate {rate}, got {low} and {high}")
+        raise ValueError(
+            f"low and high must be in order and at most half the rate {rate}, got {low} and {high}"
+        )
     ends = 2595 * (1 + torch.tensor([low, high], dtype=torch.float64) / 700).log10()
-    edges = 700 * (10 ** (torch.linspace(float(ends[0]), float(ends[1]), bands + 2, dtype=torch.float64) / 2595) - 1)
+    edges = 700 * (
+        10
+        ** (torch.linspace(float(ends[0]), float(ends[1]), bands + 2, dtype=torch.float64) / 2595)
+        - 1
+    )
     left, middle, right = edges[:-2], edges[1:-1], edges[2:]
     at = _frequencies(rate, window)[:, None]
-    height = torch.minimum((at - left) / (middle - left), (right - at) / (right - middle)).clamp_min(0)
+    height = torch.minimum(
+        (at - left) / (middle - left), (right - at) / (right - middle)
+    ).clamp_min(0)
     return (height * 2 / (right - left)).float()
 
 

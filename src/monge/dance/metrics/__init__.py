@@ -1,16 +1,19 @@
-"""How far dances are from real ones, on the beat or off, physically possible or not, and whether they follow their music."""
+"""How far dances are from real ones, on the beat or off, physically possible or not, and whether
+they follow their music.
+"""
 
 from .beats import beat_alignment, beat_alignment_of, motion_beats
 from .features import kinetic_features, windows
 from .music import dance_distance, relation
 from .physics import bone_length_error, jerk, physical_foot_contact, skating
 from .relations import RELATIONS, geometric_features
-from .score import Kind, dance_figures, diversity, frechet_dance, multi_modality
+from .score import Kind, diversity, frechet_dance, measure_dances, multi_modality
 
 # fmt: off
 __all__ = [
-    "RELATIONS", "Kind", "beat_alignment", "beat_alignment_of", "bone_length_error", "dance_distance", "dance_figures",
-    "diversity", "frechet_dance", "geometric_features", "jerk", "kinetic_features", "motion_beats", "multi_modality",
-    "physical_foot_contact", "relation", "skating", "windows",
+    "RELATIONS", "Kind", "beat_alignment", "beat_alignment_of", "bone_length_error",
+    "dance_distance", "diversity", "frechet_dance", "geometric_features", "jerk",
+    "kinetic_features", "measure_dances", "motion_beats", "multi_modality", "physical_foot_contact",
+    "relation", "skating", "windows",
 ]
 # fmt: on

@@ -1,19 +1,24 @@
 r"""Beats of a motion, and how near those of the music they are.
 
-    Li, Yang, Ross & Kanazawa, "AI choreographer: music conditioned 3D dance generation with AIST++", ICCV 2021      [li2021]
-    Siyao et al., "Bailando: 3D dance generation by actor-critic GPT with choreographic memory", CVPR 2022           [siyao2022]
+    Li, Yang, Ross & Kanazawa, "AI choreographer: music conditioned 3D dance generation with
+        AIST++", ICCV 2021 [li2021]
+    Siyao et al., "Bailando: 3D dance generation by actor-critic GPT with choreographic memory",
+        CVPR 2022 [siyao2022]
 
 ==========  ==========================================================================
 symbol      here
 ==========  ==========================================================================
 t_m, t_d    beats of the music and of the dance, frames
-σ²          ``sigma2``, 9 frames²; at 60 frames per second σ is a twentieth of a second, at 25 it is 0.12 s
+σ²          ``sigma2``, 9 frames²; at 60 frames per second σ is a twentieth of a second, at 25 it is
+            0.12 s
 ==========  ==========================================================================
 
-Published scores differ. That of [siyao2022] is a mean over the beats of the music, with the speed smoothed by a Gaussian of 5
-frames, as here. The evaluator of [li2021] takes the mean over the beats of the dance, does not smooth, and asks for the lowest of
-21 frames. The first rewards a dance with many beats, the second one with few. **A motion that jerks has a beat near every beat of
-the music**: read the score beside the number of motion beats per second, and beside the score with other music.
+Published scores differ. That of [siyao2022] is a mean over the beats of the music, with the speed
+smoothed by a Gaussian of 5 frames, as here. The evaluator of [li2021] takes the mean over the beats
+of the dance, does not smooth, and asks for the lowest of 21 frames. The first rewards a dance with
+many beats, the second one with few. **A motion that jerks has a beat near every beat of the
+music**: read the score beside the number of motion beats per second, and beside the score with
+other music.
 """
 
 from __future__ import annotations
@@ -30,27 +35,33 @@ SMOOTHING = 5.0  # frames, at 60 frames per second
 SIGMA2 = 9.0  # frames²
 
 
-def motion_beats(positions: Tensor, rate: float, *, smoothing: float = SMOOTHING, seconds: float | None = None) -> Tensor:
-    r"""Frames at which the body slows down: the local minima of the smoothed mean speed of the joints.
+def motion_beats(
+    positions: Tensor, rate: float, *, smoothing: float = SMOOTHING, seconds: float | None = None
+) -> Tensor:
+    r"""Frames at which the body slows down: the local minima of the smoothed mean speed of the
+    joints.
 
     .. math:: s_{t + 1/2} = \frac1J \sum_j \lVert p_{t+1,j} - p_{t,j} \rVert
 
-    smoothed by a Gaussian. The speed between two frames belongs to the time between them, and a minimum is that of the parabola
-    through three values, so a motion that stands still for a moment at frame t has its beat at t. (The published detectors give
-    the number of the lowest value, which is half a frame less on average.)
+    smoothed by a Gaussian. The speed between two frames belongs to the time between them, and a
+    minimum is that of the parabola through three values, so a motion that stands still for a moment
+    at frame t has its beat at t. (The published detectors give the number of the lowest value,
+    which is half a frame less on average.)
 
     Source: [siyao2022]. At the ends the speed is reflected.
 
-    Raises ValueError for another shape, fewer than 2 frames, values that are not finite, negative smoothing.
+    Raises ValueError for another shape, fewer than 2 frames, values that are not finite, negative
+    smoothing.
 
     Parameters
     ----------
     positions : Tensor (T, J, 3)
-        Metres, y up; T ≥ 2.
+        Meters, y up; T ≥ 2.
     rate : float
         Frames per second.
     smoothing : float
-        Standard deviation of the Gaussian, in frames; 0 leaves the speed as it is. The published 5 are for 60 frames per second.
+        Standard deviation of the Gaussian, in frames; 0 leaves the speed as it is. The published 5
+        are for 60 frames per second.
     seconds : float, optional
         The same in seconds, instead of ``smoothing``: 5/60 is what is published, at any rate.
 
@@ -70,7 +81,14 @@ def motion_beats(positions: Tensor, rate: float, *, smoothing: float = SMOOTHING
     width = smoothing if seconds is None else seconds * rate
     if not 0 <= width < torch.inf:
         raise ValueError(f"smoothing must be at least 0 frames, got {width}")
-    speed = check_motion(positions, rate=rate, least=2, single=True).double().diff(dim=0).norm(dim=-1).mean(-1).cpu()
+    speed = (
+        check_motion(positions, rate=rate, least=2, single=True)
+        .double()
+        .diff(dim=0)
+        .norm(dim=-1)
+        .mean(-1)
+        .cpu()
+    )
     if width:
         speed = torch.from_numpy(ndimage.gaussian_filter1d(speed.numpy(), width, mode="reflect"))
     return _minima(speed) + 0.5
@@ -95,7 +113,8 @@ def beat_alignment(music_beats: Tensor, motion_beats: Tensor, sigma2: float = SI
     Returns
     -------
     float
-        In [0, 1]; 0 without motion beats, NaN without music beats: silence has no rhythm to keep, so it is left out of means.
+        In [0, 1]; 0 without motion beats, NaN without music beats: silence has no rhythm to keep,
+        so it is left out of means.
 
     Examples
     --------
@@ -122,7 +141,8 @@ def beat_alignment_of(
     smoothing: float = SMOOTHING,
     seconds: float | None = None,
 ) -> float:
-    """`beat_alignment` of the `motion_beats` of a motion (T, J, 3) with the beats, in frames, of its music.
+    """`beat_alignment` of the `motion_beats` of a motion (T, J, 3) with the beats, in frames, of
+    its music.
 
     Beats of the music after the motion's last frame are left out.
 

@@ -1,30 +1,35 @@
 r"""Features of a dance: how much its joints move, and which relations between them hold how often.
 
-    Onuma, Faloutsos & Hodgins, "FMDistance: a fast and effective distance function for motion capture data",
-        Eurographics 2008 (short papers)                                                                        [onuma2008]
-    Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG 2005           [muller2005]
-    Müller & Röder, "Motion templates for automatic classification and retrieval of motion capture data",
-        SCA 2006 (the table of relations)                                                                       [muller2006]
-    Gopinath & Won, "fairmotion: tools to load, process and visualize motion capture data", 2020                [gopinath2020]
+    Onuma, Faloutsos & Hodgins, "FMDistance: a fast and effective distance function for motion
+    capture data",
+        Eurographics 2008 (short papers) [onuma2008] Müller, Röder & Clausen, "Efficient
+            content-based retrieval of motion capture data", ACM ToG 2005 [muller2005] Müller &
+            Röder, "Motion templates for automatic classification and retrieval of motion capture
+            data",
+        SCA 2006 (the table of relations) [muller2006] Gopinath & Won, "fairmotion: tools to load,
+            process and visualize motion capture data", 2020 [gopinath2020]
 
 ==========  ==========================================================================
 symbol      here
 ==========  ==========================================================================
-p_{t,j}     position of joint j in frame t, metres; y is up
+p_{t,j}     position of joint j in frame t, meters; y is up
 r           frames per second
 v, a        velocity and acceleration, averaged over the frames t − 2 … t + 2 that exist
 hl, sw, hw  lengths of the humerus, between the shoulders, between the hips
 ==========  ==========================================================================
 
-The public evaluators of dance generation descend from [gopinath2020]. They differ, so tables of different papers do not compare:
+The public evaluators of dance generation descend from [gopinath2020]. They differ, so tables of
+different papers do not compare:
 
-- Kinetic features measure the joints where they are; the original took the root off in every frame. The time from frame to frame
-  is fixed, 1/60 s or 1/30 s, whatever the rate of the motion.
-- A misplaced bracket makes their acceleration r² p_s + r² (p_{s+1} − 2 p_s + p_{s−1}) − r p_s: it is above all the distance from
-  the origin of the room, and moving a dance changes its features. So some set the root of the first frame to zero, which for the
-  features as defined changes nothing. ``kinetic_features(…, published=True)`` has the bracket where they have it.
-- Geometric features use 1/120 s and the lengths of one average body for everybody, and some of the 32 relations are not those of
-  the papers: `geometric_features` lists what ``published=True`` changes.
+- Kinetic features measure the joints where they are; the original took the root off in every frame.
+  The time from frame to frame is fixed, 1/60 s or 1/30 s, whatever the rate of the motion.
+- A misplaced bracket makes their acceleration r² p_s + r² (p_{s+1} − 2 p_s + p_{s−1}) − r p_s: it
+  is above all the distance from the origin of the room, and moving a dance changes its features. So
+  some set the root of the first frame to zero, which for the features as defined changes nothing.
+  ``kinetic_features(…, published=True)`` has the bracket where they have it.
+- Geometric features use 1/120 s and the lengths of one average body for everybody, and some of the
+  32 relations are not those of the papers: `geometric_features` lists what ``published=True``
+  changes.
 """
 
 from __future__ import annotations
@@ -38,9 +43,11 @@ _REACH = 2  # frames on either side in the mean of a velocity
 
 
 def windows(positions: Tensor, frames: int, hop: int | None = None) -> Tensor:
-    """Pieces (..., n, frames, J, 3) of a motion (..., T, J, 3), one every ``hop`` frames; disjoint ones if hop is None.
+    """Pieces (..., n, frames, J, 3) of a motion (..., T, J, 3), one every ``hop`` frames; disjoint
+    ones if hop is None.
 
-    Frames at the end that don't fill a window are left out. Raises ValueError when the motion is shorter than one.
+    Frames at the end that don't fill a window are left out. Raises ValueError when the motion is
+    shorter than one.
 
     >>> windows(torch.zeros(250, 23, 3), 100).shape, windows(torch.zeros(250, 23, 3), 100, 25).shape
     (torch.Size([2, 100, 23, 3]), torch.Size([7, 100, 23, 3]))
@@ -49,37 +56,46 @@ def windows(positions: Tensor, frames: int, hop: int | None = None) -> Tensor:
     if frames < 1 or hop < 1:
         raise ValueError(f"frames and hop must be at least 1, got frames={frames}, hop={hop}")
     if positions.ndim < 3 or positions.shape[-3] < frames:
-        raise ValueError(f"a motion of shape {tuple(positions.shape)} has no window of {frames} frames: shorten frames")
+        raise ValueError(
+            f"a motion of shape {tuple(positions.shape)} has no window of {frames} frames: shorten "
+            "frames"
+        )
     return positions.unfold(-3, frames, hop).movedim(-1, -3)
 
 
 def kinetic_features(positions: Tensor, rate: float, *, published: bool = False) -> Tensor:
-    r"""Three features of each joint: horizontal and vertical kinetic energy, and energy expenditure, means over the motion.
+    r"""Three features of each joint: horizontal and vertical kinetic energy, and energy
+    expenditure, means over the motion.
 
-    .. math:: \frac1{T-1} \sum_{t=1}^{T-1} \bigl(v_x^2 + v_z^2\bigr), \qquad
-              \frac1{T-1} \sum_{t=1}^{T-1} v_y^2, \qquad \frac1{T-1} \sum_{t=1}^{T-1} \lVert a \rVert
+    .. math::
 
-    with :math:`v_t` the mean of :math:`r (p_s - p_{s-1})` and :math:`a_t` that of :math:`r^2 (p_{s+1} - 2 p_s + p_{s-1})` over
-    the frames s = t − 2 … t + 2 for which they exist. Both sums telescope, so no window is ever summed.
+        \frac1{T-1} \sum_{t=1}^{T-1} \bigl(v_x^2 + v_z^2\bigr), \qquad \frac1{T-1} \sum_{t=1}^{T-1}
+        v_y^2, \qquad \frac1{T-1} \sum_{t=1}^{T-1} \lVert a \rVert
 
-    Source: [onuma2008], with the smoothing of [gopinath2020]. The mass of a joint is 1, and there is no factor ½.
+    with :math:`v_t` the mean of :math:`r (p_s - p_{s-1})` and :math:`a_t` that of :math:`r^2
+    (p_{s+1} - 2 p_s + p_{s-1})` over the frames s = t − 2 … t + 2 for which they exist. Both sums
+    telescope, so no window is ever summed.
+
+    Source: [onuma2008], with the smoothing of [gopinath2020]. The mass of a joint is 1, and there
+        is no factor ½.
 
     Raises ValueError for another shape, fewer than 3 frames, values that are not finite.
 
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
-        Metres, y up; T ≥ 3.
+        Meters, y up; T ≥ 3.
     rate : float
         Frames per second.
     published : bool
-        With the public evaluators' acceleration, for figures beside theirs; it needs a dance that begins at the origin.
+        With the public evaluators' acceleration, for figures beside theirs; it needs a dance that
+        begins at the origin.
 
     Returns
     -------
     Tensor (..., 3J)
-        m²/s², m²/s² and m/s² of joint 0, then of joint 1, … Unless published, translations change nothing; turns about the
-        vertical never do.
+        m²/s², m²/s² and m/s² of joint 0, then of joint 1, … Unless published, translations change
+        nothing; turns about the vertical never do.
 
     Examples
     --------
@@ -94,10 +110,16 @@ def kinetic_features(positions: Tensor, rate: float, *, published: bool = False)
     v = (p[..., end, :, :] - p[..., begin, :, :]) * rate / (end - begin)[:, None, None].to(p)
     step = p.diff(dim=-3)
     begin, end = (t - _REACH).clamp_min(1), (t + _REACH).clamp_max(last - 1)
-    a = (step[..., end, :, :] - step[..., begin - 1, :, :]) * rate**2 / (end - begin + 1)[:, None, None].to(p)
+    a = (
+        (step[..., end, :, :] - step[..., begin - 1, :, :])
+        * rate**2
+        / (end - begin + 1)[:, None, None].to(p)
+    )
     if published:
         total = torch.cat([torch.zeros_like(p[..., :1, :, :]), p.cumsum(-3)], -3)
-        a = a + (total[..., end + 1, :, :] - total[..., begin, :, :]) * (rate**2 - rate) / (end - begin + 1)[:, None, None].to(p)
+        a = a + (total[..., end + 1, :, :] - total[..., begin, :, :]) * (rate**2 - rate) / (
+            end - begin + 1
+        )[:, None, None].to(p)
     energy = v.square()
     features = [energy[..., 0] + energy[..., 2], energy[..., 1], a.norm(dim=-1)]
     return torch.stack([feature.mean(-2) for feature in features], -1).flatten(-2)

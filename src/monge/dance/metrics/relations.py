@@ -1,9 +1,11 @@
 r"""Geometric features of a dance: which relations between joints hold, and how often.
 
-    Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG 2005           [muller2005]
-    Müller & Röder, "Motion templates for automatic classification and retrieval of motion capture data",
-        SCA 2006 (the table of relations)                                                                       [muller2006]
-    Gopinath & Won, "fairmotion: tools to load, process and visualize motion capture data", 2020                [gopinath2020]
+    Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG
+        2005 [muller2005]
+    Müller & Röder, "Motion templates for automatic classification and retrieval of motion capture
+        data", SCA 2006 (the table of relations) [muller2006]
+    Gopinath & Won, "fairmotion: tools to load, process and visualize motion capture data", 2020
+        [gopinath2020]
 
 ===========  ==========================================================================
 kind         what is compared with the threshold, of the four points 1, 2, 3, 4
@@ -16,8 +18,8 @@ kind         what is compared with the threshold, of the four points 1, 2, 3, 4
 ``angle``    angle between 1 → 2 and 3 → 4; it must lie inside an interval of degrees
 ===========  ==========================================================================
 
-The upper side of a plane is that of (3 − 1) × (2 − 1). Thresholds are in lengths of the body: ``hl`` of the humerus, ``sw`` and
-``hw`` between the shoulders and between the hips.
+The upper side of a plane is that of (3 − 1) × (2 − 1). Thresholds are in lengths of the body:
+``hl`` of the humerus, ``sw`` and ``hw`` between the shoulders and between the hips.
 """
 
 from __future__ import annotations
@@ -29,15 +31,24 @@ from torch import Tensor
 
 from monge.dance.motion.skeleton import Skeleton, check_motion
 
-Row = tuple[str, tuple[str, ...], tuple[float, float], str]  # kind, points, interval, unit of the interval
-_Table = tuple[list[int], list[list[int]], list[list[float]], list[str]]  # rows, points (4, rows), intervals, units
+# kind, points, interval, unit of the interval
+Row = tuple[str, tuple[str, ...], tuple[float, float], str]
+# rows, points (4, rows), intervals, units
+_Table = tuple[list[int], list[list[int]], list[list[float]], list[str]]
 _BOTH = (("right ", "left "), ("left ", "right "))
 
 
-def _pair(kind: str, points: str, low: float, high: float = torch.inf, unit: str = "hl") -> list[Row]:
+def _pair(
+    kind: str, points: str, low: float, high: float = torch.inf, unit: str = "hl"
+) -> list[Row]:
     """A relation of the right side, and of the left; R is the side itself and L the other one."""
-    names = [[point.replace("R", here).replace("L", there) for point in points.split()] for here, there in _BOTH]
-    return [(kind, tuple(sided), (low, high), "degree" if kind == "angle" else unit) for sided in names]
+    names = [
+        [point.replace("R", here).replace("L", there) for point in points.split()]
+        for here, there in _BOTH
+    ]
+    return [
+        (kind, tuple(sided), (low, high), "degree" if kind == "angle" else unit) for sided in names
+    ]
 
 
 def _one(kind: str, points: str, low: float, high: float = torch.inf, unit: str = "hl") -> Row:
@@ -80,43 +91,52 @@ _AS_PUBLISHED = {
 }
 _PUBLISHED = tuple(_AS_PUBLISHED.get(k, row) for k, row in enumerate(RELATIONS))
 _PUBLISHED_RATE = 120.0
-_PUBLISHED_LENGTHS = {"hl": 0.256838, "sw": 0.390848, "hw": 0.119247}  # metres
+_PUBLISHED_LENGTHS = {"hl": 0.256838, "sw": 0.390848, "hw": 0.119247}  # meters
 
 _PARTS = ("neck", "pelvis", *(f"{side} {part}" for side in ("left", "right") for part in
           ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")))  # fmt: skip
-_TINY = 1e-12  # a direction shorter than this, in metres, is none
+_TINY = 1e-12  # a direction shorter than this, in meters, is none
 
 
-def geometric_features(positions: Tensor, skeleton: Skeleton, rate: float, *, published: bool = False) -> Tensor:
-    r"""The share of the frames in which each of 32 relations between joints holds: hands up, knee bent, feet apart, fast, …
+def geometric_features(
+    positions: Tensor, skeleton: Skeleton, rate: float, *, published: bool = False
+) -> Tensor:
+    r"""The share of the frames in which each of 32 relations between joints holds: hands up, knee
+    bent, feet apart, fast, …
 
     .. math:: \frac1{T-1} \sum_{t=1}^{T-1} \bigl[\,\theta_k < F_k(p_t, p_{t-1}) < \theta'_k\,\bigr]
 
-    with the functions F and thresholds θ of `RELATIONS`. A skeleton without spine and breast has them a quarter and half the way
-    from pelvis to neck; the other joints must have their usual names.
+    with the functions F and thresholds θ of `RELATIONS`. A skeleton without spine and breast has
+    them a quarter and half the way from pelvis to neck; the other joints must have their usual
+    names.
 
     Source: [muller2005], [muller2006]; the choice of 32 is that of [gopinath2020].
 
-    Raises ValueError for another shape or skeleton, fewer than 2 frames, values that are not finite.
+    Raises ValueError for another shape or skeleton, fewer than 2 frames, values that are not
+    finite.
 
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
-        Metres, y up; T ≥ 2. Lengths of the body are means over the motion and both sides, so its size doesn't matter.
+        Meters, y up; T ≥ 2. Lengths of the body are means over the motion and both sides, so its
+        size doesn't matter.
     skeleton : Skeleton
     rate : float
         Frames per second.
     published : bool
-        As the public evaluators have it. Their speeds take 1/120 s from frame to frame at any rate. Lengths are those of an
-        average body. A hand that moves up is the breast that leaves the spine, so both are always 0. Hands that leave each other
-        count as approaching ones. A hand that leaves the root is the other hand, seen from this one. The right hand moves
-        backwards where the left one moves forwards, and the left foot is behind the other leg where the right one is before it.
+        As the public evaluators have it. Their speeds take 1/120 s from frame to frame at any rate.
+        Lengths are those of an average body. A hand that moves up is the breast that leaves the
+        spine, so both are always 0. Hands that leave each other count as approaching ones. A hand
+        that leaves the root is the other hand, seen from this one. The right hand moves backwards
+        where the left one moves forwards, and the left foot is behind the other leg where the right
+        one is before it.
 
     Returns
     -------
     Tensor (..., 32)
-        Shares in [0, 1]. Translations, turns about the vertical and (unless published) another size of the body change nothing;
-        the mirror image has the features of right and left exchanged (unless published).
+        Shares in [0, 1]. Translations, turns about the vertical and (unless published) another size
+        of the body change nothing; the mirror image has the features of right and left exchanged
+        (unless published).
 
     Examples
     --------
@@ -127,7 +147,11 @@ def geometric_features(positions: Tensor, skeleton: Skeleton, rate: float, *, pu
     """
     p = check_motion(positions, rate=rate, least=2, skeleton=skeleton)
     points, names = _points(p, skeleton)
-    lengths = {name: p.new_tensor(value) for name, value in _PUBLISHED_LENGTHS.items()} if published else _lengths(p, skeleton)
+    lengths = (
+        {name: p.new_tensor(value) for name, value in _PUBLISHED_LENGTHS.items()}
+        if published
+        else _lengths(p, skeleton)
+    )
     lengths["degree"] = p.new_tensor(1.0)
     now, before = points[..., 1:, :, :], points[..., :-1, :, :]
     rate = _PUBLISHED_RATE if published else rate
@@ -143,7 +167,9 @@ def geometric_features(positions: Tensor, skeleton: Skeleton, rate: float, *, pu
 
 @lru_cache
 def _compiled(published: bool, names: tuple[str, ...]) -> dict[str, _Table]:
-    """For each kind: its rows, the indices (4, rows) of their points, the intervals and their units."""
+    """For each kind: its rows, the indices (4, rows) of their points, the intervals and their
+    units.
+    """
     table = _PUBLISHED if published else RELATIONS
     found: dict[str, _Table] = {}
     for kind in dict.fromkeys(row[0] for row in table):
@@ -175,7 +201,10 @@ def _points(p: Tensor, skeleton: Skeleton) -> tuple[Tensor, tuple[str, ...]]:
     names = skeleton.joints
     missing = [name for name in _PARTS if name not in names]
     if missing:
-        raise ValueError(f"geometric features need joints that the skeleton '{skeleton.name}' lacks: {', '.join(missing)}")
+        raise ValueError(
+            f"geometric features need joints that the skeleton '{skeleton.name}' lacks: "
+            f"{', '.join(missing)}"
+        )
     neck, pelvis = p[..., names.index("neck"), :], p[..., names.index("pelvis"), :]
     up = p.new_tensor([0.0, 1.0, 0.0])
     more = {

@@ -1,16 +1,21 @@
-r"""How far generated dances are from real ones, and whether they keep the beat, the feet on the floor and the bones their length.
+r"""How far generated dances are from real ones, and whether they keep the beat, the feet on the
+floor and the bones their length.
 
-    Onuma, Faloutsos & Hodgins, "FMDistance", Eurographics 2008                                                      [onuma2008]
-    Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG 2005                [muller2005]
-    Li, Yang, Ross & Kanazawa, "AI choreographer: music conditioned 3D dance generation with AIST++", ICCV 2021      [li2021]
-    Siyao et al., "Bailando: 3D dance generation by actor-critic GPT with choreographic memory", CVPR 2022           [siyao2022]
-    Lee et al., "Dancing to music", NeurIPS 2019                                                                     [lee2019]
+    Onuma, Faloutsos & Hodgins, "FMDistance", Eurographics 2008 [onuma2008]
+    Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG
+        2005 [muller2005]
+    Li, Yang, Ross & Kanazawa, "AI choreographer: music conditioned 3D dance generation with
+        AIST++", ICCV 2021 [li2021]
+    Siyao et al., "Bailando: 3D dance generation by actor-critic GPT with choreographic memory",
+        CVPR 2022 [siyao2022]
+    Lee et al., "Dancing to music", NeurIPS 2019 [lee2019]
 
-Features are those of windows of equal length, `kinetic_features` or `geometric_features`, and z-scored: minus the mean and
-divided by the standard deviation over real dances, a set that is the same for all figures of a table. A feature that hardly
-varies among real dances would count without bound, so a standard deviation is at least 0.01 (geometric: one frame in a hundred)
-or 10⁻⁶ (kinetic: m²/s², m/s²); published evaluators add 10⁻¹⁰. Figures depend on the windows' length and number, on the rate and
-on the joints: compare those that share all.
+Features are those of windows of equal length, `kinetic_features` or `geometric_features`, and
+z-scored: minus the mean and divided by the standard deviation over real dances, a set that is the
+same for all figures of a table. A feature that hardly varies among real dances would count without
+bound, so a standard deviation is at least 0.01 (geometric: one frame in a hundred) or 10⁻⁶
+(kinetic: m²/s², m/s²); published evaluators add 10⁻¹⁰. Figures depend on the windows' length and
+number, on the rate and on the joints: compare those that share all.
 """
 
 from __future__ import annotations
@@ -31,29 +36,47 @@ from .features import kinetic_features, windows
 from .physics import bone_length_error, jerk, physical_foot_contact, skating
 from .relations import geometric_features
 
-__all__ = ["Kind", "beat_alignment_of", "bone_length_error", "diversity", "frechet_dance", "jerk", "motion_beats", "skating"]
+__all__ = [
+    "Kind",
+    "beat_alignment_of",
+    "bone_length_error",
+    "diversity",
+    "frechet_dance",
+    "jerk",
+    "motion_beats",
+    "skating",
+]
 
 Kind = Literal["kinetic", "geometric"]
 _LEAST = {"kinetic": 1e-6, "geometric": 1e-2}  # of a standard deviation
 
 
 def frechet_dance(
-    made: Tensor, real: Tensor, reference: Tensor | None = None, *, kind: Kind, skeleton: Skeleton, rate: float
+    made: Tensor,
+    real: Tensor,
+    reference: Tensor | None = None,
+    *,
+    kind: Kind,
+    skeleton: Skeleton,
+    rate: float,
 ) -> Measured:
-    """Fréchet distance between the z-scored features of windows of made and of real dances, with its floor.
+    """Fréchet distance between the z-scored features of windows of made and of real dances, with
+    its floor.
 
-    Source: [li2021] with the z-scores of [siyao2022]. A few windows make covariances of low rank and a distance that is too long:
-    with 3J kinetic features have some hundreds.
+    Source: [li2021] with the z-scores of [siyao2022]. A few windows make covariances of low rank
+    and a distance that is too long: with 3J kinetic features have some hundreds.
 
-    Raises ValueError for fewer than two windows of a set (four of ``real`` without reference), another kind, and what the
-    features raise.
+    Raises ValueError for fewer than two windows of a set (four of ``real`` without reference),
+    another kind, and what the features raise.
 
     Parameters
     ----------
     made, real : Tensor (n, T, J, 3), (m, T, J, 3)
-        Windows of dances in metres, see `windows`; real ones are best of songs that the maker hasn't learnt from.
+        Windows of dances in meters, see `windows`; real ones are best of songs that the maker
+        hasn't learnt from.
     reference : Tensor (k, T, J, 3), optional
-        Other real windows, those learnt from. Their statistics give the z-scores (those of ``real`` without them).
+        Other real windows, those learnt from. Their statistics give the z-scores (those of ``real``
+        without them).
     kind : "kinetic" or "geometric"
     skeleton : Skeleton
     rate : float
@@ -62,8 +85,9 @@ def frechet_dance(
     Returns
     -------
     Measured
-        The distance, without unit, and that of real dances: of as many windows of ``reference``, evenly spaced, as there are made
-        ones (of all if there are fewer) to ``real``; without reference, of one half of ``real`` to the other.
+        The distance, without unit, and that of real dances: of as many windows of ``reference``,
+        evenly spaced, as there are made ones (of all if there are fewer) to ``real``; without
+        reference, of one half of ``real`` to the other.
 
     Examples
     --------
@@ -77,7 +101,10 @@ def frechet_dance(
     y = features(real)
     if reference is None:
         if len(y) < 4:
-            raise ValueError(f"real must hold at least 4 windows to have a floor without a reference, got {len(y)}")
+            raise ValueError(
+                "real must hold at least 4 windows to have a floor without a reference, got "
+                f"{len(y)}"
+            )
         halves = y[: len(y) // 2], y[len(y) // 2 :]
     else:
         halves = _spread(features.reference, len(made)), y
@@ -85,12 +112,13 @@ def frechet_dance(
 
 
 def diversity(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float) -> float:
-    r"""Mean distance between the features of any two windows of made dances, z-scored by those of real ones.
+    r"""Mean distance between the features of any two windows of made dances, z-scored by those of
+    real ones.
 
     .. math:: \frac{2}{n(n-1)} \sum_{i<j} \lVert f_i - f_j \rVert
 
-    The best is that of the real dances; a motion that trembles has more. Shapes as in `frechet_dance`; ValueError for fewer than
-    two windows. Source: [li2021].
+    The best is that of the real dances; a motion that trembles has more. Shapes as in
+    `frechet_dance`; ValueError for fewer than two windows. Source: [li2021].
 
     >>> from monge.dance.motion import MELODY, rest
     >>> x = rest(MELODY) + 0.1 * torch.randn(6, 20, 23, 3, generator=torch.Generator().manual_seed(0))
@@ -100,8 +128,11 @@ def diversity(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rat
     return _mean_distance(_Features(real, kind, skeleton, rate)(made))
 
 
-def multi_modality(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float) -> float:
-    r"""Mean distance between the features of two dances to the same music, z-scored by those of real windows.
+def multi_modality(
+    made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float
+) -> float:
+    r"""Mean distance between the features of two dances to the same music, z-scored by those of
+    real windows.
 
     .. math:: \frac1S \sum_{s=1}^S \frac{2}{k(k-1)} \sum_{i<j} \lVert f_{s,i} - f_{s,j} \rVert
 
@@ -122,13 +153,15 @@ def multi_modality(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton
     0.0
     """
     if made.ndim != 5:
-        raise ValueError(f"made must be (songs, dances, frames, joints, 3), got {tuple(made.shape)}")
+        raise ValueError(
+            f"made must be (songs, dances, frames, joints, 3), got {tuple(made.shape)}"
+        )
     features = _Features(real, kind, skeleton, rate)
     distances = [_mean_distance(features(song)) for song in made]
     return sum(distances) / len(distances)
 
 
-def dance_figures(
+def measure_dances(
     made: Sequence[Tensor],
     held_out: Sequence[Tensor],
     train: Sequence[Tensor],
@@ -139,15 +172,16 @@ def dance_figures(
 ) -> dict[str, float]:
     """All figures of a table for whole dances (T, J, 3), one made for each song.
 
-    Raises ValueError for no dances, as many beats as there are no dances, a dance shorter than a window, and what the figures
-    raise.
+    Raises ValueError for no dances, as many beats as there are no dances, a dance shorter than a
+    window, and what the figures raise.
 
     Parameters
     ----------
     made : sequence of Tensor (T, J, 3)
-        Metres, y up, at least ``frames`` frames each.
+        Meters, y up, at least ``frames`` frames each.
     held_out, train : sequence of Tensor
-        Real dances to songs not learnt from, and learnt from: the z-scores are those of ``train``, and so is the floor.
+        Real dances to songs not learnt from, and learnt from: the z-scores are those of ``train``,
+        and so is the floor.
     beats : sequence of Tensor (m,)
         Of the music of each made dance, frames.
     skeleton : Skeleton
@@ -159,9 +193,10 @@ def dance_figures(
     Returns
     -------
     dict
-        ``frechet_kinetic``, ``frechet_geometric`` and their ``…_floor``; ``diversity_kinetic``, ``diversity_geometric``;
-        ``beat_alignment``, a mean over songs that have beats; ``motion_beats_per_second``; ``foot_contact`` (m²/s², see
-        `physical_foot_contact`); ``bone_length_error``, the largest; ``jerk`` (m/s³); ``skating`` (m/s).
+        ``frechet_kinetic``, ``frechet_geometric`` and their ``…_floor``; ``diversity_kinetic``,
+        ``diversity_geometric``; ``beat_alignment``, a mean over songs that have beats;
+        ``motion_beats_per_second``; ``foot_contact`` (m²/s², see `physical_foot_contact`);
+        ``bone_length_error``, the largest; ``jerk`` (m/s³); ``skating`` (m/s).
 
     Examples
     --------
@@ -169,13 +204,19 @@ def dance_figures(
     >>> g = torch.Generator().manual_seed(0)
     >>> dances = [rest(MELODY) + 0.1 * torch.randn(90, 23, 3, generator=g) for _ in range(3)]
     >>> beats = [torch.arange(0.0, 90.0, 12.0)] * 3
-    >>> figures = dance_figures(dances, dances, dances, beats, MELODY, rate=25.0, frames=30)
+    >>> figures = measure_dances(dances, dances, dances, beats, MELODY, rate=25.0, frames=30)
     >>> abs(figures["frechet_kinetic"]) < 1e-3, len(figures)
     (True, 12)
     """
     if not made or len(made) != len(beats):
-        raise ValueError(f"made and beats must be as many, at least one, got {len(made)} dances and {len(beats)} beats")
-    pieces, real, learnt = (torch.cat([windows(dance.double(), frames) for dance in set_]) for set_ in (made, held_out, train))
+        raise ValueError(
+            f"made and beats must be as many, at least one, got {len(made)} dances and "
+            f"{len(beats)} beats"
+        )
+    pieces, real, learnt = (
+        torch.cat([windows(dance.double(), frames) for dance in set_])
+        for set_ in (made, held_out, train)
+    )
     figures: dict[str, float] = {}
     for kind in ("kinetic", "geometric"):
         features = _Features(learnt, kind, skeleton, rate)
@@ -184,7 +225,10 @@ def dance_figures(
         figures[f"frechet_{kind}_floor"] = frechet(_spread(features.reference, len(x)), y)
         figures[f"diversity_{kind}"] = _mean_distance(x)
     found = [motion_beats(dance, rate) for dance in made]
-    scores = [beat_alignment(within(music, dance), mine) for dance, music, mine in zip(made, beats, found, strict=True)]
+    scores = [
+        beat_alignment(within(music, dance), mine)
+        for dance, music, mine in zip(made, beats, found, strict=True)
+    ]
     scores = [score for score in scores if not isnan(score)]
     duration = sum(len(dance) for dance in made) / rate
     return figures | {
@@ -193,7 +237,8 @@ def dance_figures(
         "foot_contact": physical_foot_contact(pieces, skeleton, rate).mean().item(),
         "bone_length_error": max(bone_length_error(dance, skeleton).item() for dance in made),
         "jerk": jerk(pieces, rate).mean().item(),
-        "skating": sum(skating(dance, skeleton, rate).item() * len(dance) for dance in made) / (duration * rate),
+        "skating": sum(skating(dance, skeleton, rate).item() * len(dance) for dance in made)
+        / (duration * rate),
     }
 
 
@@ -214,14 +259,23 @@ class _Features:
     def _raw(self, motions: Tensor) -> Tensor:
         kind, skeleton, rate = self._of
         if motions.ndim != 4 or len(motions) < 2:
-            raise ValueError(f"expected at least 2 windows (n, frames, joints, 3) of dances, got {tuple(motions.shape)}")
+            raise ValueError(
+                "expected at least 2 windows (n, frames, joints, 3) of dances, got "
+                f"{tuple(motions.shape)}"
+            )
         skeleton.check(motions)
         x = motions.detach().double()
-        return kinetic_features(x, rate) if kind == "kinetic" else geometric_features(x, skeleton, rate)
+        return (
+            kinetic_features(x, rate)
+            if kind == "kinetic"
+            else geometric_features(x, skeleton, rate)
+        )
 
 
 def _spread(features: Tensor, n: int) -> Tensor:
-    """n of the rows, evenly spaced, or all if there are fewer: songs follow each other, and no style may be left out."""
+    """n of the rows, evenly spaced, or all if there are fewer: songs follow each other, and no
+    style may be left out.
+    """
     return features[torch.arange(n) * len(features) // n] if n < len(features) else features
 
 

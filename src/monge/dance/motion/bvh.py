@@ -1,6 +1,8 @@
-r"""BVH, the text format of motion capture: a tree of joints at rest, then for each frame the rotations of all.
+r"""BVH, the text format of motion capture: a tree of joints at rest, then for each frame the
+rotations of all.
 
-    Meredith, Maddock, "Motion capture file formats explained", University of Sheffield, 2001    [meredith2001]
+    Meredith, Maddock, "Motion capture file formats explained", University of Sheffield, 2001
+        [meredith2001]
 
 ======  ==========================================================================
 symbol  meaning
@@ -9,7 +11,8 @@ o_n     offset of node n from the one above it, at rest
 R_n     its local rotation, R_z R_x R_y in the order of the channels that we write
 ======  ==========================================================================
 
-A file has no units. We write centimetres, as most programs that read motion capture expect, and degrees; y is up. The root moves.
+A file has no units. We write centimeters, as most programs that read motion capture expect, and
+degrees; y is up. The root moves.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from monge.errors import MongeError
 from ._rig import Node, nodes, save, solve
 from .skeleton import Skeleton
 
-CENTIMETRE = 0.01
+CENTIMETER = 0.01
 
 _AXES = ("X", "Y", "Z")
 _MOVES = tuple(f"{axis}position" for axis in _AXES)
@@ -41,9 +44,11 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Clip:
-    """Motion from a file: ``positions`` (T, N, 3) of its ``nodes``, metres, at ``rate`` frames a second.
+    """Motion from a file: ``positions`` (T, N, 3) of its ``nodes``, meters, at ``rate`` frames a
+    second.
 
-    ``parents`` is the tree. The ends of branches, which have no name in a file, are called after the node above: "toe_end".
+    ``parents`` is the tree. The ends of branches, which have no name in a file, are called after
+    the node above: "toe_end".
     """
 
     nodes: tuple[str, ...]
@@ -52,32 +57,39 @@ class Clip:
     rate: float
 
     def on(self, skeleton: Skeleton) -> Tensor:
-        """Positions (T, J, 3) of a skeleton's joints, found by their names; a space in them may be a _ in the file."""
+        """Positions (T, J, 3) of a skeleton's joints, found by their names; a space in them may be
+        a _ in the file.
+        """
         wanted = [joint.replace(" ", "_") for joint in skeleton.joints]
         found = [name.replace(" ", "_") for name in self.nodes]
         if missing := [name for name in wanted if name not in found]:
             raise MongeError(
-                f"the motion has no joint '{missing[0]}' ({len(missing)} of '{skeleton.name}' are missing), its {len(found)} are "
+                f"the motion has no joint '{missing[0]}' ({len(missing)} of '{skeleton.name}' are "
+                f"missing), its {len(found)} are "
                 f"{', '.join(found[:6])} …: choose the skeleton that it was made for"
             )
         return self.positions[:, [found.index(name) for name in wanted]]
 
 
-def write_bvh(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float, unit: float = CENTIMETRE) -> None:
-    """Write a dance (T, J, 3) as BVH; programs that play it put the joints within 10⁻⁴ m of where they were.
+def write_bvh(
+    path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float, unit: float = CENTIMETER
+) -> None:
+    """Write a dance (T, J, 3) as BVH; programs that play it put the joints within 10⁻⁴ m of where
+    they were.
 
-    Raises MongeError for positions of another shape, not finite, or with bones of other lengths; a file that cannot be written.
+    Raises MongeError for positions of another shape, not finite, or with bones of other lengths; a
+    file that cannot be written.
 
     Parameters
     ----------
     path : str or Path
     positions : Tensor (T, J, 3)
-        Metres. Bones have the lengths of the skeleton; see `monge.dance.motion.retarget`.
+        Meters. Bones have the lengths of the skeleton; see `monge.dance.motion.retarget`.
     skeleton : Skeleton
     rate : float
         Frames a second.
     unit : float
-        Metres in a unit of the file.
+        Meters in a unit of the file.
 
     Examples
     --------
@@ -94,19 +106,28 @@ def write_bvh(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: flo
     rotations, root = solve(path, positions, skeleton, rate)
     tree = nodes(skeleton)
     still = torch.eye(3, dtype=torch.float64).expand(len(root), 3, 3)
-    turns = torch.stack([still if node.turned is None else rotations[:, node.turned] for node in tree], 1)
+    turns = torch.stack(
+        [still if node.turned is None else rotations[:, node.turned] for node in tree], 1
+    )
     angles = np.rad2deg(_steady(_euler(turns.numpy())))  # (T, N, 3)
     rows = np.concatenate([root.numpy() / unit, angles.reshape(len(angles), -1)], 1)
-    lines = [*_hierarchy(tree, unit), "MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / rate:.8f}"]
+    lines = [
+        *_hierarchy(tree, unit),
+        "MOTION",
+        f"Frames: {len(rows)}",
+        f"Frame Time: {1 / rate:.8f}",
+    ]
     lines += [" ".join(f"{value:.5f}" for value in row) for row in rows.tolist()]
     save(path, "\n".join([*lines, ""]).encode())
 
 
-def read_bvh(path: str | Path, unit: float = CENTIMETRE) -> Clip:
-    """Read motion from a BVH file: of ours or of other programs, with channels in any order. ``unit`` is as in `write_bvh`.
+def read_bvh(path: str | Path, unit: float = CENTIMETER) -> Clip:
+    """Read motion from a BVH file: of ours or of other programs, with channels in any order.
 
-    Raises MongeError for a file that is not there, is cut off, or has other numbers of channels than it says; the message says
-    where.
+    ``unit`` is as in `write_bvh`.
+
+    Raises MongeError for a file that is not there, is cut off, or has other numbers of channels
+    than it says; the message says where.
     """
     _check_unit(unit)
     try:
@@ -156,16 +177,22 @@ def _hierarchy(tree: list[Node], unit: float) -> Iterator[str]:
 
 
 def _euler(R: _Array) -> _Array:
-    """Angles (..., 3) about z, x, y, radians, of rotations R_z R_x R_y (..., 3, 3); where x is ±π/2, y is 0."""
+    """Angles (..., 3) about z, x, y, radians, of rotations R_z R_x R_y (..., 3, 3); where x is
+    ±π/2, y is 0.
+    """
     x = np.arctan2(R[..., 2, 1], np.hypot(R[..., 2, 0], R[..., 2, 2]))
     locked = np.hypot(R[..., 2, 0], R[..., 2, 2]) < 1e-9
-    z = np.where(locked, np.arctan2(R[..., 1, 0], R[..., 0, 0]), np.arctan2(-R[..., 0, 1], R[..., 1, 1]))
+    z = np.where(
+        locked, np.arctan2(R[..., 1, 0], R[..., 0, 0]), np.arctan2(-R[..., 0, 1], R[..., 1, 1])
+    )
     y = np.where(locked, 0.0, np.arctan2(-R[..., 2, 0], R[..., 2, 2]))
     return np.stack([z, x, y], -1)
 
 
 def _steady(angles: _Array) -> _Array:
-    """The same rotations by angles (T, N, 3) that jump as little as may be: programs go along lines between the frames."""
+    """The same rotations by angles (T, N, 3) that jump as little as may be: programs go along lines
+    between the frames.
+    """
     found = angles.copy()
     for t in range(1, len(found)):
         before = found[t - 1]
@@ -196,9 +223,14 @@ def _parse(text: str, unit: float) -> Clip:
     except ValueError as error:
         raise _CorruptError(f"its motion has something else than numbers, {error}") from error
     if len(values) != frames * width:
-        raise _CorruptError(f"{frames:g} frames of {width} channels are {frames * width:g} numbers, it has {len(values)}")
+        raise _CorruptError(
+            f"{frames:g} frames of {width} channels are {frames * width:g} numbers, it has "
+            f"{len(values)}"
+        )
     if not np.isfinite(values).all():
-        raise _CorruptError(f"number {int(np.flatnonzero(~np.isfinite(values))[0])} of its motion is nan or inf")
+        raise _CorruptError(
+            f"number {int(np.flatnonzero(~np.isfinite(values))[0])} of its motion is nan or inf"
+        )
     positions = _play(tree, values.reshape(int(frames), width)) * unit
     names, parents = tuple(node.name for node in tree), tuple(node.parent for node in tree)
     return Clip(names, parents, torch.from_numpy(positions).float(), round(1 / seconds, 3))
@@ -208,7 +240,11 @@ def _tree(text: str) -> list[_Read]:
     """The nodes of a hierarchy, each after its parent."""
     found: list[_Read] = []
     open_nodes: list[int] = []
-    lines = [line.strip() for line in text.replace("{", "\n{\n").replace("}", "\n}\n").splitlines() if line.strip()]
+    lines = [
+        line.strip()
+        for line in text.replace("{", "\n{\n").replace("}", "\n}\n").splitlines()
+        if line.strip()
+    ]
     if not lines or lines[0] != "HIERARCHY":
         raise _CorruptError("it does not begin with HIERARCHY")
     for line in lines[1:]:
@@ -217,7 +253,9 @@ def _tree(text: str) -> list[_Read]:
             parent = open_nodes[-1] if open_nodes else -1
             if (word == "ROOT") != (not found) or (found and parent < 0):
                 raise _CorruptError(f"'{line}' is not in the one tree that there should be")
-            found.append(_Read(f"{found[parent].name}_end" if word == "End" else rest.strip(), parent))
+            found.append(
+                _Read(f"{found[parent].name}_end" if word == "End" else rest.strip(), parent)
+            )
         elif word == "{" and found:
             open_nodes.append(len(found) - 1)
         elif word == "}" and open_nodes:
@@ -226,8 +264,15 @@ def _tree(text: str) -> list[_Read]:
             found[open_nodes[-1]].offset = [_number(value, line) for value in rest.split()]
         elif word == "CHANNELS" and open_nodes:
             count, *channels = rest.split() or ["0"]
-            if _number(count, line) != len(channels) or len(set(channels)) < len(channels) or set(channels) - {*_MOVES, *_TURNS}:
-                raise _CorruptError(f"'{line}' of node '{found[open_nodes[-1]].name}' does not name so many channels")
+            if (
+                _number(count, line) != len(channels)
+                or len(set(channels)) < len(channels)
+                or set(channels) - {*_MOVES, *_TURNS}
+            ):
+                raise _CorruptError(
+                    f"'{line}' of node '{found[open_nodes[-1]].name}' does not name so many "
+                    "channels"
+                )
             found[open_nodes[-1]].channels = channels
         else:
             raise _CorruptError(f"'{line[:40]}' is out of place")
@@ -257,7 +302,9 @@ def _play(tree: list[_Read], values: _Array) -> _Array:
             places.append(offset)
             frames.append(R)
         else:
-            places.append(places[node.parent] + np.squeeze(frames[node.parent] @ offset[..., None], -1))
+            places.append(
+                places[node.parent] + np.squeeze(frames[node.parent] @ offset[..., None], -1)
+            )
             frames.append(frames[node.parent] @ R)
     return np.stack(np.broadcast_arrays(*places), 1)
 
@@ -291,4 +338,6 @@ def _number(text: str, line: str) -> float:
 
 def _check_unit(unit: float) -> None:
     if not 0 < unit < float("inf"):
-        raise MongeError(f"unit must be a positive number of metres, got {unit}: 0.01 for centimetres")
+        raise MongeError(
+            f"unit must be a positive number of meters, got {unit}: 0.01 for centimeters"
+        )

@@ -1,17 +1,19 @@
 """A dance as a sequence of features that do not say where the body stands or which way it looks.
 
-    Holden, Saito & Komura, "A deep learning framework for character motion synthesis and editing", ToG 2016    [holden2016]
+    Holden, Saito & Komura, "A deep learning framework for character motion synthesis and editing",
+        ToG 2016 [holden2016]
 
 ========  ======  ============================================================================
 channels  symbol  meaning
 ========  ======  ============================================================================
 0         ω_t     turn about the vertical since the frame before, radians, in (−π, π]
-1, 2      v_t     step of the root since then: to its left and forward, metres
-3         h_t     height of the root, metres
+1, 2      v_t     step of the root since then: to its left and forward, meters
+3         h_t     height of the root, meters
 4 …       u_t     directions of the bones, turned so that the body looks along z
 ========  ======  ============================================================================
 
-The body looks at right angles to its hips and shoulders, along the floor. A step is measured in the frame that it leads to.
+The body looks at right angles to its hips and shoulders, along the floor. A step is measured in the
+frame that it leads to.
 """
 
 from __future__ import annotations
@@ -54,19 +56,24 @@ def encode(positions: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def decode(features: Tensor, skeleton: Skeleton) -> Tensor:
-    """Positions (..., T, J, 3) of a dance that begins above the origin and looks along z; bones have the skeleton's lengths.
+    """Positions (..., T, J, 3) of a dance that begins above the origin and looks along z; bones
+    have the skeleton's lengths.
 
-    Directions are normalised first: they may come from a network.
+    Directions are normalized first: they may come from a network.
     """
     if features.ndim < 2 or features.shape[-1] != channels(skeleton):
-        raise ValueError(f"features must be (..., T, {channels(skeleton)}) for '{skeleton.name}', got {tuple(features.shape)}")
+        raise ValueError(
+            f"features must be (..., T, {channels(skeleton)}) for '{skeleton.name}', got "
+            f"{tuple(features.shape)}"
+        )
     yaw, root = _path(features)
     u = torch.nn.functional.normalize(features[..., TRAVEL:].unflatten(-1, (-1, 3)), dim=-1)
     return place(_turned(u, yaw[..., None]), root, skeleton)
 
 
 def velocities(features: Tensor, skeleton: Skeleton) -> Tensor:
-    """Steps of all joints (..., T − 1, J, 3), metres a frame, seen by the body at the end of each step.
+    """Steps of all joints (..., T − 1, J, 3), meters a frame, seen by the body at the end of each
+    step.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> velocities(encode(rest(MELODY).expand(5, 23, 3), MELODY), MELODY).abs().max().item()
@@ -77,10 +84,15 @@ def velocities(features: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def facing(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """The angle (...) about the vertical at which a body (..., J, 3) looks, 0 along z and π/2 along x."""
+    """The angle (...) about the vertical at which a body (..., J, 3) looks, 0 along z and π/2 along
+    x.
+    """
     (hip, right_hip), (shoulder, right_shoulder) = skeleton.hips, skeleton.shoulders
     across = (
-        positions[..., hip, :] - positions[..., right_hip, :] + positions[..., shoulder, :] - positions[..., right_shoulder, :]
+        positions[..., hip, :]
+        - positions[..., right_hip, :]
+        + positions[..., shoulder, :]
+        - positions[..., right_shoulder, :]
     )
     return torch.atan2(-across[..., 2], across[..., 0])
 
@@ -90,7 +102,10 @@ def _path(features: Tensor) -> tuple[Tensor, Tensor]:
     first = torch.ones(features.shape[-2], dtype=features.dtype, device=features.device)
     first[0] = 0.0
     yaw = (features[..., 0] * first).cumsum(-1)
-    step = torch.stack([features[..., 1], torch.zeros_like(yaw), features[..., 2]], -1) * first[:, None]
+    step = (
+        torch.stack([features[..., 1], torch.zeros_like(yaw), features[..., 2]], -1)
+        * first[:, None]
+    )
     ground = _turned(step, yaw).cumsum(-2)
     height = torch.stack([torch.zeros_like(yaw), features[..., 3], torch.zeros_like(yaw)], -1)
     return yaw, ground + height

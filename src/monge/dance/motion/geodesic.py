@@ -29,7 +29,8 @@ def angle(u: Tensor, v: Tensor) -> Tensor:
 
 
 def squared_angles(x: Tensor, y: Tensor) -> Tensor:
-    r"""Mean squared angle between all pairs of sequences of directions x (n, k, 3), y (m, k, 3): a matrix (n, m), radians².
+    r"""Mean squared angle between all pairs of sequences of directions x (n, k, 3), y (m, k, 3): a
+    matrix (n, m), radians².
 
     .. math:: c(x, y) = \frac{1}{k} \sum_k \arccos(\langle x_k, y_k \rangle)^2
 
@@ -42,7 +43,9 @@ def squared_angles(x: Tensor, y: Tensor) -> Tensor:
             [1., 1., 0.]])
     """
     if x.ndim != 3 or x.shape[1:] != y.shape[1:] or x.shape[-1] != 3:
-        raise ValueError(f"x and y must be (n, k, 3) and (m, k, 3), got {tuple(x.shape)} and {tuple(y.shape)}")
+        raise ValueError(
+            f"x and y must be (n, k, 3) and (m, k, 3), got {tuple(x.shape)} and {tuple(y.shape)}"
+        )
     cosines = x.transpose(0, 1) @ y.permute(1, 2, 0)  # (k, n, m)
     return _SquaredArccos.apply(cosines).mean(0)
 

@@ -1,9 +1,11 @@
-"""Binary glTF, the format of 3-D scenes that viewers, browsers and game engines open: a figure that dances.
+"""Binary glTF, the format of 3-D scenes that viewers, browsers and game engines open: a figure that
+dances.
 
     Khronos Group, "glTF 2.0 specification", 2021    [khronos2021]
 
-Metres, seconds, y up, the figure looks along z: glTF's own axes and units. Each bone is a thin octahedron below the node that
-turns it, blue on the left side, orange on the right. Between frames viewers turn the nodes along the shortest way.
+Meters, seconds, y up, the figure looks along z: glTF's own axes and units. Each bone is a thin
+octahedron below the node that turns it, blue on the left side, orange on the right. Between frames
+viewers turn the nodes along the shortest way.
 """
 
 from __future__ import annotations
@@ -25,17 +27,19 @@ from .skeleton import Skeleton
 
 _FLOAT = 5126
 _VERTICES = 34962  # what a buffer view of vertices is for
-_COLOURS = {"left": (0.10, 0.35, 0.80), "right": (0.90, 0.40, 0.10), "middle": (0.45, 0.45, 0.50)}
+_COLORS = {"left": (0.10, 0.35, 0.80), "right": (0.90, 0.40, 0.10), "middle": (0.45, 0.45, 0.50)}
 _WAIST = 0.2  # where a bone is thickest, as a share of its length
-_THICKNESS = (0.02, 0.06)  # metres
+_THICKNESS = (0.02, 0.06)  # meters
 
 _Array = NDArray[np.floating[Any]]
 
 
 def write_glb(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: float) -> None:
-    """Write a dance (T, J, 3) as a binary glTF file (.glb): one animation, a node for each joint, and bones to be seen.
+    """Write a dance (T, J, 3) as a binary glTF file (.glb): one animation, a node for each joint,
+    and bones to be seen.
 
-    The frames put the joints within 10⁻⁴ m of where they were. Parameters and errors are those of `write_bvh`.
+    The frames put the joints within 10⁻⁴ m of where they were. Parameters and errors are those of
+    `write_bvh`.
 
     >>> import tempfile
     >>> from monge.dance.motion import MELODY, rest
@@ -46,14 +50,22 @@ def write_glb(path: str | Path, positions: Tensor, skeleton: Skeleton, rate: flo
     """
     rotations, root = solve(path, positions, skeleton, rate)
     tree, data = nodes(skeleton), _Data()
-    turns = {k: _turns(rotations[:, node.turned]) for k, node in enumerate(tree) if node.turned is not None}
+    turns = {
+        k: _turns(rotations[:, node.turned])
+        for k, node in enumerate(tree)
+        if node.turned is not None
+    }
     scene = [_node(node, turns.get(k)) for k, node in enumerate(tree)]
     for k, node in enumerate(tree[1:], 1):
         scene[node.parent].setdefault("children", []).append(k)
     scene[0]["translation"] = root[0].tolist()
     meshes, materials = _meshes(data)
     for k, node in enumerate(tree):
-        if node.turned is not None and node.turned != skeleton.root and skeleton.lengths[node.turned] > 0:
+        if (
+            node.turned is not None
+            and node.turned != skeleton.root
+            and skeleton.lengths[node.turned] > 0
+        ):
             scene[k].setdefault("children", []).append(len(scene))
             scene.append(_bone(skeleton, node.turned))
     content = {
@@ -100,7 +112,9 @@ class _Data:
 
 
 def _turns(rotations: Tensor) -> _Array:
-    """Quaternions (T, 4) in glTF's order x, y, z, w; of q and −q the one nearer to the frame before."""
+    """Quaternions (T, 4) in glTF's order x, y, z, w; of q and −q the one nearer to the frame
+    before.
+    """
     q = to_quaternion(rotations)
     flips = torch.where((q[1:] * q[:-1]).sum(-1) < 0, -1.0, 1.0).cumprod(0)
     q = torch.cat([q[:1], q[1:] * flips[:, None]])
@@ -116,30 +130,45 @@ def _node(node: Node, turns: _Array | None) -> dict[str, Any]:
 def _animation(data: _Data, turns: dict[int, _Array], root: Tensor, rate: float) -> dict[str, Any]:
     time = data.add(np.arange(len(root)) / rate, bounds=True)
     targets = [(0, "translation", root.numpy()), *((k, "rotation", q) for k, q in turns.items())]
-    samplers = [{"input": time, "interpolation": "LINEAR", "output": data.add(rows)} for _, _, rows in targets]
-    channels = [{"sampler": s, "target": {"node": k, "path": path}} for s, (k, path, _) in enumerate(targets)]
+    samplers = [
+        {"input": time, "interpolation": "LINEAR", "output": data.add(rows)}
+        for _, _, rows in targets
+    ]
+    channels = [
+        {"sampler": s, "target": {"node": k, "path": path}}
+        for s, (k, path, _) in enumerate(targets)
+    ]
     return {"name": "dance", "samplers": samplers, "channels": channels}
 
 
 def _meshes(data: _Data) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """An octahedron along y, from 0 to 1, in each of the colours."""
+    """An octahedron along y, from 0 to 1, in each of the colors."""
     corners, normals = _octahedron()
     position = data.add(corners, bounds=True, target=_VERTICES)
     attributes = {"POSITION": position, "NORMAL": data.add(normals, target=_VERTICES)}
     meshes = [
         {"name": f"bone of the {side}", "primitives": [{"attributes": attributes, "material": k}]}
-        for k, side in enumerate(_COLOURS)
+        for k, side in enumerate(_COLORS)
     ]
     materials = [
-        {"name": side, "pbrMetallicRoughness": {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}}
-        for side, colour in _COLOURS.items()
+        {
+            "name": side,
+            "pbrMetallicRoughness": {
+                "baseColorFactor": [*color, 1.0],
+                "metallicFactor": 0.0,
+                "roughnessFactor": 0.6,
+            },
+        }
+        for side, color in _COLORS.items()
     ]
     return meshes, materials
 
 
 def _octahedron() -> tuple[_Array, _Array]:
     """Corners and normals (24, 3) of eight triangles, anticlockwise seen from outside."""
-    waist = np.array([[0.5, _WAIST, 0.0], [0.0, _WAIST, -0.5], [-0.5, _WAIST, 0.0], [0.0, _WAIST, 0.5]])
+    waist = np.array(
+        [[0.5, _WAIST, 0.0], [0.0, _WAIST, -0.5], [-0.5, _WAIST, 0.0], [0.0, _WAIST, 0.5]]
+    )
     ends = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     upper = [[waist[k], waist[(k + 1) % 4], ends[1]] for k in range(4)]
     lower = [[waist[(k + 1) % 4], waist[k], ends[0]] for k in range(4)]
@@ -154,10 +183,19 @@ def _bone(skeleton: Skeleton, joint: int) -> dict[str, Any]:
     length = skeleton.lengths[joint]
     thick = min(max(length / 5, _THICKNESS[0]), _THICKNESS[1])
     direction = rest_directions(skeleton)[skeleton.bones.index(joint)].double()
-    w, x, y, z = to_quaternion(between(torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), direction)).tolist()
-    side = next((side for side in ("left", "right") if side in skeleton.joints[joint].split()), "middle")
+    w, x, y, z = to_quaternion(
+        between(torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), direction)
+    ).tolist()
+    side = next(
+        (side for side in ("left", "right") if side in skeleton.joints[joint].split()), "middle"
+    )
     name = f"bone_to_{skeleton.joints[joint].replace(' ', '_')}"
-    return {"name": name, "mesh": list(_COLOURS).index(side), "rotation": [x, y, z, w], "scale": [thick, length, thick]}
+    return {
+        "name": name,
+        "mesh": list(_COLORS).index(side),
+        "rotation": [x, y, z, w],
+        "scale": [thick, length, thick],
+    }
 
 
 def _pack(content: dict[str, Any], binary: bytes) -> bytes:
@@ -165,5 +203,10 @@ def _pack(content: dict[str, Any], binary: bytes) -> bytes:
     text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
+    chunks = (
+        struct.pack("<I4s", len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(binary), b"BIN\0")
+        + binary
+    )
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

@@ -1,19 +1,22 @@
 r"""Kinematics: the poses that rotations make of a skeleton, and the rotations of a pose.
 
-    Kabsch, "A solution for the best rotation to relate two sets of vectors", Acta Crystallographica A, 1976     [kabsch1976]
+    Kabsch, "A solution for the best rotation to relate two sets of vectors", Acta Crystallographica
+        A, 1976 [kabsch1976]
 
-======  ===============================================================================================
+======  ============================================================================================
 symbol  meaning
-======  ===============================================================================================
-R_j     local rotation of the bone that ends at joint j, seen from the bone before; of the root, the body's
+======  ============================================================================================
+R_j     local rotation of the bone that ends at joint j, seen from the bone before; of the root, the
+        body's
 G_j     rotation of that bone seen from the floor, G_j = G_parent(j) R_j
 r_j     direction of that bone at rest; it points along G_j r_j
 ℓ_j     its length
 φ       turn of a bone about itself, which moves none of its ends but what hangs on it
-======  ===============================================================================================
+======  ============================================================================================
 
-A rotation belongs to a *bone*, not to a joint: the bones that leave one joint turn independently, so rotations reproduce every
-pose of a skeleton exactly. `bone_rotations` makes them of the rotations of joints, which SMPL and its relatives use.
+A rotation belongs to a *bone*, not to a joint: the bones that leave one joint turn independently,
+so rotations reproduce every pose of a skeleton exactly. `bone_rotations` makes them of the
+rotations of joints, which SMPL and its relatives use.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ from .skeleton import rest as rest_positions
 
 
 def rest_directions(skeleton: Skeleton) -> Tensor:
-    """Directions r (B, 3) of the bones of a body at rest: standing, its arms held out, looking along z.
+    """Directions r (B, 3) of the bones of a body at rest: standing, its arms held out, looking
+    along z.
 
     >>> from monge.dance.motion import SMPL
     >>> rest_directions(SMPL).shape
@@ -38,7 +42,9 @@ def rest_directions(skeleton: Skeleton) -> Tensor:
 
 
 def global_rotations(rotations: Tensor, skeleton: Skeleton) -> Tensor:
-    """Rotations G (..., J, 3, 3) of the bones seen from the floor, from local ones R (..., J, 3, 3)."""
+    """Rotations G (..., J, 3, 3) of the bones seen from the floor, from local ones R (..., J, 3,
+    3).
+    """
     _check_poses(rotations, skeleton)
     levels = [rotations[..., [skeleton.root], :, :]]
     for above, level in _steps(skeleton):
@@ -46,13 +52,16 @@ def global_rotations(rotations: Tensor, skeleton: Skeleton) -> Tensor:
     return _in_order(levels, skeleton)
 
 
-def forward_kinematics(rotations: Tensor, root: Tensor, skeleton: Skeleton, rest: Tensor | None = None) -> Tensor:
-    r"""Positions (..., J, 3) of a body whose bones are turned by local rotations R (..., J, 3, 3), from its root (..., 3).
+def forward_kinematics(
+    rotations: Tensor, root: Tensor, skeleton: Skeleton, rest: Tensor | None = None
+) -> Tensor:
+    r"""Positions (..., J, 3) of a body whose bones are turned by local rotations R (..., J, 3, 3),
+    from its root (..., 3).
 
     .. math:: p_j = p_{\mathrm{parent}(j)} + \ell_j G_j r_j, \qquad G_j = G_{\mathrm{parent}(j)} R_j
 
-    Without rotations, identities throughout, the body stands in its rest pose. ``rest`` (B, 3) are other directions than
-    `rest_directions`. Differentiable.
+    Without rotations, identities throughout, the body stands in its rest pose. ``rest`` (B, 3) are
+    other directions than `rest_directions`. Differentiable.
 
     >>> from monge.dance.motion import MELODY
     >>> still = torch.eye(3).expand(5, 23, 3, 3)
@@ -64,17 +73,22 @@ def forward_kinematics(rotations: Tensor, root: Tensor, skeleton: Skeleton, rest
     return place((G @ r[..., None]).squeeze(-1), root, skeleton)
 
 
-def inverse_kinematics(positions: Tensor, skeleton: Skeleton, rest: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    r"""Local rotations R (..., J, 3, 3) and the root (..., 3) of a body (..., J, 3): `forward_kinematics` gives the body back.
+def inverse_kinematics(
+    positions: Tensor, skeleton: Skeleton, rest: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    r"""Local rotations R (..., J, 3, 3) and the root (..., 3) of a body (..., J, 3):
+    `forward_kinematics` gives the body back.
 
-    The directions of the bones are reproduced exactly, whatever they are; so are the positions if bones have the skeleton's
-    lengths. The root's rotation fits its bones best in the least squares [kabsch1976]: hips and spine say which way the pelvis
-    looks. A bone turns by the smallest rotation, and where several leave its end also about itself, so that those turn least:
+    The directions of the bones are reproduced exactly, whatever they are; so are the positions if
+    bones have the skeleton's lengths. The root's rotation fits its bones best in the least squares
+    [kabsch1976]: hips and spine say which way the pelvis looks. A bone turns by the smallest
+    rotation, and where several leave its end also about itself, so that those turn least:
 
     .. math:: \varphi = \mathrm{atan2}\Big(\sum_c \langle r_j \times r_c, w_c\rangle,
               \sum_c \langle r_c, w_c\rangle - \langle r_j, r_c\rangle\langle r_j, w_c\rangle\Big)
 
-    with w_c the directions of those bones seen from bone j before the turn. So shoulders turn the spine. Computed in float64.
+    with w_c the directions of those bones seen from bone j before the turn. So shoulders turn the
+    spine. Computed in float64.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> dance = rest(MELODY).expand(5, 23, 3)
@@ -85,7 +99,8 @@ def inverse_kinematics(positions: Tensor, skeleton: Skeleton, rest: Tensor | Non
     if not positions.isfinite().all():
         raise ValueError("positions must be finite, got nan or inf: leave those frames out")
     exact = positions.double()
-    r, u = _of_joints(_rest(skeleton, rest, exact), skeleton), _of_joints(directions(exact, skeleton), skeleton)
+    r = _of_joints(_rest(skeleton, rest, exact), skeleton)
+    u = _of_joints(directions(exact, skeleton), skeleton)
     frame = _best_fit(r, u, [j for j in skeleton.bones if skeleton.parents[j] == skeleton.root])
     local, frames = [frame[..., None, :, :]], [frame[..., None, :, :]]
     for above, level in _steps(skeleton):
@@ -100,8 +115,9 @@ def inverse_kinematics(positions: Tensor, skeleton: Skeleton, rest: Tensor | Non
 def bone_rotations(rotations: Tensor, skeleton: Skeleton) -> Tensor:
     """Rotations of bones (..., J, 3, 3) that pose a body as rotations of joints (..., J, 3, 3) do.
 
-    The rotation of a joint turns all that hangs on it together, as in SMPL: the rotation of a bone is that of the joint where it
-    begins. Rotations at the ends of the tree move nothing and are lost.
+    The rotation of a joint turns all that hangs on it together, as in SMPL: the rotation of a bone
+    is that of the joint where it begins. Rotations at the ends of the tree move nothing and are
+    lost.
 
     >>> from monge.dance.motion import SMPL
     >>> bone_rotations(torch.eye(3).expand(24, 3, 3), SMPL).shape
@@ -110,15 +126,25 @@ def bone_rotations(rotations: Tensor, skeleton: Skeleton) -> Tensor:
     _check_poses(rotations, skeleton)
     still = torch.eye(3).to(rotations).expand_as(rotations[..., 0, :, :])
     bones = [
-        rotations[..., j, :, :] if parent < 0 else still if parent == skeleton.root else rotations[..., parent, :, :]
+        rotations[..., j, :, :]
+        if parent < 0
+        else still
+        if parent == skeleton.root
+        else rotations[..., parent, :, :]
         for j, parent in enumerate(skeleton.parents)
     ]
     return torch.stack(bones, -3)
 
 
 def _turn(frames: Tensor, r: Tensor, u: Tensor, level: list[int], skeleton: Skeleton) -> Tensor:
-    """Turns about themselves (..., len(level), 3, 3) of the bones that end in a joint with several others."""
-    fans = [c for c in skeleton.bones if skeleton.parents[c] in level and skeleton.parents.count(skeleton.parents[c]) > 1]
+    """Turns about themselves (..., len(level), 3, 3) of the bones that end in a joint with several
+    others.
+    """
+    fans = [
+        c
+        for c in skeleton.bones
+        if skeleton.parents[c] in level and skeleton.parents.count(skeleton.parents[c]) > 1
+    ]
     at = [level.index(skeleton.parents[c]) for c in fans]
     w, axis = _seen(frames[..., at, :, :], u[..., fans, :]), r[level][at]
     sine = (torch.linalg.cross(axis, r[fans]) * w).sum(-1)
@@ -145,9 +171,13 @@ def _seen(frames: Tensor, v: Tensor) -> Tensor:
 
 
 def _steps(skeleton: Skeleton) -> list[tuple[list[int], list[int]]]:
-    """For each level of the tree below the root: where in the level above the parents are, and its joints."""
+    """For each level of the tree below the root: where in the level above the parents are, and its
+    joints.
+    """
     pairs = zip(skeleton.levels, skeleton.levels[1:], strict=False)
-    return [([above.index(skeleton.parents[j]) for j in level], list(level)) for above, level in pairs]
+    return [
+        ([above.index(skeleton.parents[j]) for j in level], list(level)) for above, level in pairs
+    ]
 
 
 def _in_order(levels: list[Tensor], skeleton: Skeleton) -> Tensor:
@@ -156,7 +186,9 @@ def _in_order(levels: list[Tensor], skeleton: Skeleton) -> Tensor:
 
 
 def _of_joints(bones: Tensor, skeleton: Skeleton) -> Tensor:
-    """Vectors of bones (..., B, 3) as those of the joints at their ends (..., J, 3), 0 for the root."""
+    """Vectors of bones (..., B, 3) as those of the joints at their ends (..., J, 3), 0 for the
+    root.
+    """
     joints = torch.cat([torch.zeros_like(bones[..., :1, :]), bones], -2)
     return joints[..., [skeleton.order.index(j) for j in range(skeleton.size)], :]
 
@@ -164,10 +196,16 @@ def _of_joints(bones: Tensor, skeleton: Skeleton) -> Tensor:
 def _rest(skeleton: Skeleton, rest: Tensor | None, like: Tensor) -> Tensor:
     r = rest_directions(skeleton) if rest is None else rest
     if r.shape != (skeleton.size - 1, 3):
-        raise ValueError(f"rest must be ({skeleton.size - 1}, 3) for the skeleton '{skeleton.name}', got {tuple(r.shape)}")
+        raise ValueError(
+            f"rest must be ({skeleton.size - 1}, 3) for the skeleton '{skeleton.name}', got "
+            f"{tuple(r.shape)}"
+        )
     return normalize(r.to(like), dim=-1)
 
 
 def _check_poses(rotations: Tensor, skeleton: Skeleton) -> None:
     if rotations.ndim < 3 or rotations.shape[-3:] != (skeleton.size, 3, 3):
-        raise ValueError(f"rotations must be (..., {skeleton.size}, 3, 3) for '{skeleton.name}', got {tuple(rotations.shape)}")
+        raise ValueError(
+            f"rotations must be (..., {skeleton.size}, 3, 3) for '{skeleton.name}', got "
+            f"{tuple(rotations.shape)}"
+        )

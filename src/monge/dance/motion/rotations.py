@@ -1,7 +1,8 @@
 r"""Rotations: their coordinates, the distance between them, the way from one to another.
 
-    Zhou, Barnes, Lu, Yang, Li, "On the continuity of rotation representations in neural networks", CVPR 2019     [zhou2019]
-    Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985                                       [shoemake1985]
+    Zhou, Barnes, Lu, Yang, Li, "On the continuity of rotation representations in neural networks",
+        CVPR 2019 [zhou2019]
+    Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985 [shoemake1985]
 
 ======  ====================================================
 symbol  meaning
@@ -21,7 +22,8 @@ from torch.nn.functional import normalize
 
 
 def to_6d(rotations: Tensor) -> Tensor:
-    """The six numbers (..., 6) of rotations (..., 3, 3): the first column, then the second [zhou2019].
+    """The six numbers (..., 6) of rotations (..., 3, 3): the first column, then the second
+    [zhou2019].
 
     >>> to_6d(torch.eye(3)).tolist()
     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
@@ -31,9 +33,11 @@ def to_6d(rotations: Tensor) -> Tensor:
 
 
 def from_6d(six: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) whose first two columns are the six numbers (..., 6), orthonormalised [zhou2019].
+    """Rotations (..., 3, 3) whose first two columns are the six numbers (..., 6), orthonormalized
+    [zhou2019].
 
-    Continuous and differentiable wherever the two columns are not parallel, so a network may make the numbers.
+    Continuous and differentiable wherever the two columns are not parallel, so a network may make
+    the numbers.
 
     >>> from_6d(torch.tensor([2.0, 0.0, 0.0, 5.0, 3.0, 0.0])).equal(torch.eye(3))
     True
@@ -47,9 +51,13 @@ def from_6d(six: Tensor) -> Tensor:
 
 
 def exp(axis_angle: Tensor) -> Tensor:
-    r"""Rotations (..., 3, 3) about the axes v (..., 3) by the angles θ = |v|, radians: Rodrigues' formula.
+    r"""Rotations (..., 3, 3) about the axes v (..., 3) by the angles θ = |v|, radians: Rodrigues'
+    formula.
 
-    .. math:: \exp[v]_\times = I + \frac{\sin\theta}{\theta}[v]_\times + \frac{1 - \cos\theta}{\theta^2}[v]_\times^2
+    .. math::
+
+        \exp[v]_\times = I + \frac{\sin\theta}{\theta}[v]_\times + \frac{1 -
+        \cos\theta}{\theta^2}[v]_\times^2
 
     >>> (exp(torch.tensor([0.0, torch.pi / 2, 0.0])) @ torch.tensor([0.0, 0.0, 1.0])).round(decimals=3).tolist()[0]
     1.0
@@ -64,7 +72,8 @@ def exp(axis_angle: Tensor) -> Tensor:
 
 
 def log(rotations: Tensor) -> Tensor:
-    """Axes times angles (..., 3) of rotations (..., 3, 3), radians, none longer than π: the inverse of `exp`.
+    """Axes times angles (..., 3) of rotations (..., 3, 3), radians, none longer than π: the inverse
+    of `exp`.
 
     >>> log(exp(torch.tensor([0.0, 3.0, 0.0]))).allclose(torch.tensor([0.0, 3.0, 0.0]), atol=1e-6)
     True
@@ -73,11 +82,14 @@ def log(rotations: Tensor) -> Tensor:
     w, v = quaternion[..., :1], quaternion[..., 1:]
     sine = v.norm(dim=-1, keepdim=True)
     tiny = sine < 1e-7
-    return v * torch.where(tiny, 2 / w.clamp_min(0.1), 2 * torch.atan2(sine, w) / sine.masked_fill(tiny, 1.0))
+    return v * torch.where(
+        tiny, 2 / w.clamp_min(0.1), 2 * torch.atan2(sine, w) / sine.masked_fill(tiny, 1.0)
+    )
 
 
 def rotation_angle(r: Tensor, s: Tensor) -> Tensor:
-    r"""Geodesic distance (...) of rotations (..., 3, 3) on SO(3), in [0, π]: the angle of the turn from one to the other.
+    r"""Geodesic distance (...) of rotations (..., 3, 3) on SO(3), in [0, π]: the angle of the turn
+    from one to the other.
 
     .. math:: d(R, S) = |\log(R^\top S)|
 
@@ -105,9 +117,16 @@ def to_quaternion(rotations: Tensor) -> Tensor:
     xy, xz, yz = m[0][1] + m[1][0], m[0][2] + m[2][0], m[1][2] + m[2][1]
     a, b, c = m[0][0], m[1][1], m[2][2]
     # 4 q qᵀ; the row with the largest diagonal is the accurate one
-    rows = [(1 + a + b + c, x, y, z), (x, 1 + a - b - c, xy, xz), (y, xy, 1 - a + b - c, yz), (z, xz, yz, 1 - a - b + c)]
+    rows = [
+        (1 + a + b + c, x, y, z),
+        (x, 1 + a - b - c, xy, xz),
+        (y, xy, 1 - a + b - c, yz),
+        (z, xz, yz, 1 - a - b + c),
+    ]
     outer = torch.stack([torch.stack(row, -1) for row in rows], -2)
-    best = outer.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*outer.shape[:-2], 1, 4)
+    best = (
+        outer.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*outer.shape[:-2], 1, 4)
+    )
     q = normalize(outer.gather(-2, best).squeeze(-2), dim=-1)
     return torch.where(q[..., :1] < 0, -q, q)
 
@@ -126,20 +145,30 @@ def from_quaternion(quaternion: Tensor) -> Tensor:
 
 
 def slerp(u: Tensor, v: Tensor, t: Tensor | float) -> Tensor:
-    r"""The point (..., d) at the share t (...) of the shortest way on the sphere from u to v (..., d) [shoemake1985].
+    r"""The point (..., d) at the share t (...) of the shortest way on the sphere from u to v (...,
+    d) [shoemake1985].
 
     .. math:: \frac{\sin((1 - t)\theta)}{\sin\theta}\,u + \frac{\sin(t\theta)}{\sin\theta}\,v
 
-    u and v have length 1. Between opposite points there are many shortest ways; the nearer end is returned. A rotation has two
-    quaternions, q and −q: choose the one that is nearer to the other end first.
+    u and v have length 1. Between opposite points there are many shortest ways; the nearer end is
+    returned. A rotation has two quaternions, q and −q: choose the one that is nearer to the other
+    end first.
 
     >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.5)
     tensor([0.7071, 0.7071])
     """
     t = torch.as_tensor(t, dtype=u.dtype, device=u.device)[..., None]
-    theta = 2 * torch.atan2((u - v).norm(dim=-1, keepdim=True), (u + v).norm(dim=-1, keepdim=True)) / torch.pi
+    theta = (
+        2
+        * torch.atan2((u - v).norm(dim=-1, keepdim=True), (u + v).norm(dim=-1, keepdim=True))
+        / torch.pi
+    )
     mixed = (1 - t) * torch.sinc((1 - t) * theta) * u + t * torch.sinc(t * theta) * v
-    return torch.where(mixed.norm(dim=-1, keepdim=True) > 1e-6, normalize(mixed, dim=-1), torch.where(t < 0.5, u, v))
+    return torch.where(
+        mixed.norm(dim=-1, keepdim=True) > 1e-6,
+        normalize(mixed, dim=-1),
+        torch.where(t < 0.5, u, v),
+    )
 
 
 def between(u: Tensor, v: Tensor) -> Tensor:
@@ -160,7 +189,9 @@ def between(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _frame(u: Tensor, axis: Tensor) -> Tensor:
-    """Right-handed frames (..., 3, 3) whose first column is u, exactly, and whose second is the axis, nearly."""
+    """Right-handed frames (..., 3, 3) whose first column is u, exactly, and whose second is the
+    axis, nearly.
+    """
     second = normalize(axis - (axis * u).sum(-1, keepdim=True) * u, dim=-1)
     return torch.stack([u, second, torch.linalg.cross(u, second)], -1)
 

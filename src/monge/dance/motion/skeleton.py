@@ -1,13 +1,14 @@
 r"""Skeletons: trees of joints whose bones have a length each and a direction that moves.
 
-    Tang, Jia & Mao, "Dance with melody: an LSTM-autoencoder approach to music-oriented dance synthesis", ACM MM 2018   [tang2018]
-    Loper et al., "SMPL: a skinned multi-person linear model", ACM ToG 2015                                           [loper2015]
+    Tang, Jia & Mao, "Dance with melody: an LSTM-autoencoder approach to music-oriented dance
+        synthesis", ACM MM 2018 [tang2018]
+    Loper et al., "SMPL: a skinned multi-person linear model", ACM ToG 2015 [loper2015]
 
 ======  ==========================================================================
 symbol  meaning
 ======  ==========================================================================
 J, B    joints, and bones: one for each joint but the root, B = J − 1
-p_j     position of a joint (..., J, 3), metres; y is up, and x, y, z right-handed
+p_j     position of a joint (..., J, 3), meters; y is up, and x, y, z right-handed
 u_b     direction of a bone on the sphere S², from the parent to the joint
 ℓ_b     length of a bone
 ======  ==========================================================================
@@ -35,13 +36,14 @@ class Skeleton:
     parents : tuple of int
         Of each joint, −1 of the root.
     lengths : tuple of float
-        Of the bone from the parent to each joint, metres; 0 for the root.
+        Of the bone from the parent to each joint, meters; 0 for the root.
     feet : tuple of int
         Joints that touch the floor.
     hips, shoulders : tuple of int
         The left and the right one. They say which way the body looks.
     lopsided : tuple of int
-        Joints of the middle that lie to the right of their parent: markers whose partner on the left is missing.
+        Joints of the middle that lie to the right of their parent: markers whose partner on the
+        left is missing.
 
     Examples
     --------
@@ -90,13 +92,17 @@ class Skeleton:
     def mirrored(self) -> tuple[int, ...]:
         """For each joint the one on the other side."""
         swap = {"left": "right", "right": "left"}
-        return tuple(self.joints.index(" ".join(swap.get(word, word) for word in joint.split())) for joint in self.joints)
+        return tuple(
+            self.joints.index(" ".join(swap.get(word, word) for word in joint.split()))
+            for joint in self.joints
+        )
 
     def check(self, positions: Tensor, name: str = "positions") -> None:
         """Raise ValueError where positions are not (..., J, 3)."""
         if positions.ndim < 2 or tuple(positions.shape[-2:]) != (self.size, 3):
             raise ValueError(
-                f"{name} must be (..., {self.size}, 3) for the skeleton '{self.name}', got {tuple(positions.shape)}: "
+                f"{name} must be (..., {self.size}, 3) for the skeleton '{self.name}', got "
+                f"{tuple(positions.shape)}: "
                 f"choose the skeleton that the motion was made for, of {', '.join(SKELETONS)}"
             )
 
@@ -104,31 +110,52 @@ class Skeleton:
 def check_rate(rate: float, name: str = "rate") -> None:
     """Raise ValueError where a rate is not positive and finite."""
     if not 0 < rate < inf:
-        raise ValueError(f"{name} must be a positive number of frames a second, got {rate}: dances have 25 or 60")
+        raise ValueError(
+            f"{name} must be a positive number of frames a second, got {rate}: dances have 25 or 60"
+        )
 
 
 def check_motion(
-    positions: Tensor, *, rate: float = 1.0, least: int = 1, skeleton: Skeleton | None = None, single: bool = False
+    positions: Tensor,
+    *,
+    rate: float = 1.0,
+    least: int = 1,
+    skeleton: Skeleton | None = None,
+    single: bool = False,
 ) -> Tensor:
-    """The positions (..., T, J, 3), finite and of at least so many frames, ``single`` ones (T, J, 3); ValueError otherwise."""
+    """The positions (..., T, J, 3), finite and of at least so many frames, ``single`` ones (T, J,
+    3); ValueError otherwise.
+    """
     if positions.ndim < 3 or positions.shape[-1] != 3 or not positions.is_floating_point():
-        raise ValueError(f"positions must be floats (..., frames, joints, 3), got {tuple(positions.shape)} of {positions.dtype}")
+        raise ValueError(
+            f"positions must be floats (..., frames, joints, 3), got {tuple(positions.shape)} of "
+            f"{positions.dtype}"
+        )
     if single and positions.ndim != 3:
-        raise ValueError(f"positions must be one dance (frames, joints, 3), got {tuple(positions.shape)}")
+        raise ValueError(
+            f"positions must be one dance (frames, joints, 3), got {tuple(positions.shape)}"
+        )
     if skeleton is not None:
         skeleton.check(positions)
     if positions.shape[-3] < least or 0 in positions.shape:
-        raise ValueError(f"positions must have at least {least} frames and no empty dimension, got {tuple(positions.shape)}")
+        raise ValueError(
+            f"positions must have at least {least} frames and no empty dimension, got "
+            f"{tuple(positions.shape)}"
+        )
     check_rate(rate)
     bad = ~positions.isfinite()
     if bad.any():
         found, first = int(bad.sum()), int(bad.nonzero()[0, -3])
-        raise ValueError(f"positions must be finite, got {found} values that are NaN or infinite, first in frame {first}")
+        raise ValueError(
+            f"positions must be finite, got {found} values that are NaN or infinite, first in "
+            f"frame {first}"
+        )
     return positions
 
 
 def directions(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """Unit vectors u (..., B, 3) along the bones of positions (..., J, 3); a bone of length 0 points up.
+    """Unit vectors u (..., B, 3) along the bones of positions (..., J, 3); a bone of length 0
+    points up.
 
     >>> directions(rest(MELODY), MELODY).norm(dim=-1).allclose(torch.ones(22))
     True
@@ -142,7 +169,8 @@ def directions(positions: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def place(u: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:
-    """Positions (..., J, 3) of joints whose bones point along u (..., B, 3) from a root (..., 3): forward kinematics.
+    """Positions (..., J, 3) of joints whose bones point along u (..., B, 3) from a root (..., 3):
+    forward kinematics.
 
     .. math:: p_j = p_{\\mathrm{parent}(j)} + \\ell_j u_j
 
@@ -151,8 +179,13 @@ def place(u: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:
     True
     """
     if u.shape[-2:] != (skeleton.size - 1, 3):
-        raise ValueError(f"u must be (..., {skeleton.size - 1}, 3) for the skeleton '{skeleton.name}', got {tuple(u.shape)}")
-    length = torch.tensor([skeleton.lengths[j] for j in skeleton.bones], dtype=u.dtype, device=u.device)
+        raise ValueError(
+            f"u must be (..., {skeleton.size - 1}, 3) for the skeleton '{skeleton.name}', got "
+            f"{tuple(u.shape)}"
+        )
+    length = torch.tensor(
+        [skeleton.lengths[j] for j in skeleton.bones], dtype=u.dtype, device=u.device
+    )
     chain = _chains(skeleton, u) * length  # one product for the whole tree, whatever its depth
     return root[..., None, :] + chain @ u
 
@@ -171,14 +204,18 @@ def mirror(positions: Tensor, skeleton: Skeleton) -> Tensor:
     """
     skeleton.check(positions)
     seen = positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])
-    for joint in skeleton.lopsided:  # the mirror shows its partner, which is as far on the other side of the parent
+    for joint in (
+        skeleton.lopsided
+    ):  # the mirror shows its partner, which is as far on the other side of the parent
         parent = seen[..., skeleton.parents[joint], :]
         seen[..., joint, :] = 2 * parent - seen[..., joint, :]
     return seen
 
 
 def rest(skeleton: Skeleton) -> Tensor:
-    """Positions (J, 3) of a body that stands with its arms held out, and looks along z; its lowest joint has height 0."""
+    """Positions (J, 3) of a body that stands with its arms held out, and looks along z; its lowest
+    joint has height 0.
+    """
     u = torch.tensor([_rest_direction(skeleton, j) for j in skeleton.bones])
     positions = place(u / u.norm(dim=-1, keepdim=True), torch.zeros(3), skeleton)
     return positions - positions[:, 1].min() * torch.tensor([0.0, 1.0, 0.0])
@@ -196,7 +233,11 @@ def _rest_direction(skeleton: Skeleton, joint: int) -> tuple[float, float, float
         "ankle": (0.0, -1.0, 0.0),
         "heel": (0.0, -0.9, -0.4),
         "toe": (0.0, -0.6, 0.8),
-        "shoulder": (side, -0.3 if skeleton.joints[skeleton.parents[joint]] == "neck" else 0.0, 0.0),
+        "shoulder": (
+            side,
+            -0.3 if skeleton.joints[skeleton.parents[joint]] == "neck" else 0.0,
+            0.0,
+        ),
         "collar": (side, 1.0, 0.0),
     }.get(part, (side, 0.0 if side else 1.0, 0.0))
 
@@ -242,13 +283,35 @@ MELODY = Skeleton(
     shoulders=(12, 3),
     lopsided=(0,),
 )
-"""The 23 joints of the dances of [tang2018]: 1 is the middle of the head, of which 0 is the right side."""
+"""The 23 joints of the dances of [tang2018]: 1 is the middle of the head, of which 0 is the right
+side.
+"""
 
 SMPL = Skeleton(
     "smpl",
     joints=(
-        *("pelvis", "left hip", "right hip", "spine", "left knee", "right knee", "chest", "left ankle", "right ankle"),
-        *("breast", "left toe", "right toe", "neck", "left collar", "right collar", "head", "left shoulder", "right shoulder"),
+        *(
+            "pelvis",
+            "left hip",
+            "right hip",
+            "spine",
+            "left knee",
+            "right knee",
+            "chest",
+            "left ankle",
+            "right ankle",
+        ),
+        *(
+            "breast",
+            "left toe",
+            "right toe",
+            "neck",
+            "left collar",
+            "right collar",
+            "head",
+            "left shoulder",
+            "right shoulder",
+        ),
         *("left elbow", "right elbow", "left wrist", "right wrist", "left hand", "right hand"),
     ),
     parents=(-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21),
@@ -261,6 +324,6 @@ SMPL = Skeleton(
     hips=(1, 2),
     shoulders=(16, 17),
 )
-"""The 24 joints of [loper2015], with the lengths of an average body, to the centimetre."""
+"""The 24 joints of [loper2015], with the lengths of an average body, to the centimeter."""
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (MELODY, SMPL)}

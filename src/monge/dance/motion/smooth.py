@@ -1,4 +1,6 @@
-r"""Motion on other time: smoothed, or at another number of frames a second. Bones keep their lengths.
+r"""Motion on other time: smoothed, or at another number of frames a second.
+
+Bones keep their lengths.
 
     Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985    [shoemake1985]
 
@@ -9,8 +11,9 @@ symbol  meaning
 u_b     directions of bones, points of the sphere
 ======  ===========================================
 
-The mean of two poses of a bent arm has a shorter arm. With a skeleton, the root's path and the directions of bones are averaged
-instead of the joints, and the directions are brought back to the sphere.
+The mean of two poses of a bent arm has a shorter arm. With a skeleton, the root's path and the
+directions of bones are averaged instead of the joints, and the directions are brought back to the
+sphere.
 """
 
 from __future__ import annotations
@@ -27,13 +30,20 @@ from .skeleton import Skeleton, check_motion, check_rate, directions, place
 _LONGEST = 60  # seconds; the kernel has eight times as many
 
 
-def smooth(positions: Tensor, rate: float, seconds: float, skeleton: Skeleton | None = None) -> Tensor:
-    r"""The Gaussian mean over time (..., T, J, 3) of positions (..., T, J, 3), with standard deviation ``seconds``.
+def smooth(
+    positions: Tensor, rate: float, seconds: float, skeleton: Skeleton | None = None
+) -> Tensor:
+    r"""The Gaussian mean over time (..., T, J, 3) of positions (..., T, J, 3), with standard
+    deviation ``seconds``.
 
-    .. math:: \bar x(t) \propto \sum_s e^{-s^2 / 2\sigma^2} x(t + s), \qquad \sigma = \mathrm{rate} \cdot \mathrm{seconds}
+    .. math::
 
-    The first and the last frame are held beyond the ends. With a skeleton the directions of the bones are averaged and
-    normalised, and bones have its lengths; without, bones become shorter where they turn fast. 0 seconds change nothing.
+        \bar x(t) \propto \sum_s e^{-s^2 / 2\sigma^2} x(t + s), \qquad \sigma = \mathrm{rate} \cdot
+        \mathrm{seconds}
+
+    The first and the last frame are held beyond the ends. With a skeleton the directions of the
+    bones are averaged and normalized, and bones have its lengths; without, bones become shorter
+    where they turn fast. 0 seconds change nothing.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> still = rest(MELODY).expand(10, 23, 3)
@@ -50,9 +60,10 @@ def smooth(positions: Tensor, rate: float, seconds: float, skeleton: Skeleton | 
 
 
 def smooth_directions(u: Tensor, rate: float, seconds: float) -> Tensor:
-    """The normalised Gaussian mean over time of directions u (..., T, B, 3), as in `smooth`.
+    """The normalized Gaussian mean over time of directions u (..., T, B, 3), as in `smooth`.
 
-    Where directions cancel, as those of a bone that turns round and round, there is no mean: the direction stays what it was.
+    Where directions cancel, as those of a bone that turns round and round, there is no mean: the
+    direction stays what it was.
 
     >>> u = torch.tensor([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])
     >>> smooth_directions(u, rate=25.0, seconds=1.0).norm(dim=-1).squeeze()
@@ -65,14 +76,17 @@ def smooth_directions(u: Tensor, rate: float, seconds: float) -> Tensor:
     return torch.where(mean.norm(dim=-1, keepdim=True) > 1e-6, normalize(mean, dim=-1), u)
 
 
-def resample(positions: Tensor, rate_in: float, rate_out: float, skeleton: Skeleton | None = None) -> Tensor:
-    r"""Positions (..., T′, J, 3) at ``rate_out`` frames a second of positions (..., T, J, 3) at ``rate_in``.
+def resample(
+    positions: Tensor, rate_in: float, rate_out: float, skeleton: Skeleton | None = None
+) -> Tensor:
+    r"""Positions (..., T′, J, 3) at ``rate_out`` frames a second of positions (..., T, J, 3) at
+    ``rate_in``.
 
     .. math:: T' = \lfloor (T - 1)\, \mathrm{rate_{out}} / \mathrm{rate_{in}} \rfloor + 1
 
-    Between frames joints go along straight lines or, with a skeleton, the root does and bones turn along great circles
-    [shoemake1985], so that they keep its lengths. Movement of more than ``rate_out`` / 2 Hz is not filtered out: `smooth` the
-    dance first where it has such.
+    Between frames joints go along straight lines or, with a skeleton, the root does and bones turn
+    along great circles [shoemake1985], so that they keep its lengths. Movement of more than
+    ``rate_out`` / 2 Hz is not filtered out: `smooth` the dance first where it has such.
 
     >>> from monge.dance.motion import SMPL, rest
     >>> resample(rest(SMPL).expand(60, 24, 3), 60.0, 25.0, SMPL).shape
@@ -88,7 +102,9 @@ def resample(positions: Tensor, rate_in: float, rate_out: float, skeleton: Skele
     after = (before + 1).clamp(max=frames - 1)
     share = (time - before).clamp(0, 1).to(positions)[:, None]
     if skeleton is None:
-        return torch.lerp(positions[..., before, :, :], positions[..., after, :, :], share[..., None])
+        return torch.lerp(
+            positions[..., before, :, :], positions[..., after, :, :], share[..., None]
+        )
     root, u = positions[..., skeleton.root, :], directions(positions, skeleton)
     path = torch.lerp(root[..., before, :], root[..., after, :], share)
     return place(slerp(u[..., before, :, :], u[..., after, :, :], share), path, skeleton)
@@ -97,7 +113,9 @@ def resample(positions: Tensor, rate_in: float, rate_out: float, skeleton: Skele
 def _gaussian(x: Tensor, sigma: float) -> Tensor:
     """Mean of x (..., T, J, 3) over T."""
     radius = math.ceil(4 * sigma)
-    kernel = torch.exp(-torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device).square() / (2 * sigma**2))
+    kernel = torch.exp(
+        -torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device).square() / (2 * sigma**2)
+    )
     rows = x.movedim(-3, -1)
     held = pad(rows.reshape(-1, 1, rows.shape[-1]), (radius, radius), mode="replicate")
     return conv1d(held, (kernel / kernel.sum())[None, None]).reshape(rows.shape).movedim(-1, -3)
@@ -105,5 +123,8 @@ def _gaussian(x: Tensor, sigma: float) -> Tensor:
 
 def _sigma(rate: float, seconds: float) -> float:
     if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"seconds must be from 0 to {_LONGEST}, got {seconds}: 0.1 takes away the noise of motion capture")
+        raise ValueError(
+            f"seconds must be from 0 to {_LONGEST}, got {seconds}: 0.1 takes away the noise of "
+            "motion capture"
+        )
     return rate * seconds

@@ -1,6 +1,7 @@
 r"""Retime a dance so that it keeps the beat: its own beats are moved onto beats of the music.
 
-    Lee et al., "Dancing to music", NeurIPS 2019: dances are cut at the body's beats and stretched to the music's    [lee2019]
+    Lee et al., "Dancing to music", NeurIPS 2019: dances are cut at the body's beats and stretched
+        to the music's [lee2019]
 
 ==========  =============================================================
 symbol      meaning
@@ -10,9 +11,13 @@ b_j         beats of the music, in frames
 σ           slope of the map between two anchors (m_i, b_j), (m_k, b_l)
 ==========  =============================================================
 
-Each beat of the body goes to one of the music or to none, in order, such that no passage is stretched by more than a bound:
+Each beat of the body goes to one of the music or to none, in order, such that no passage is
+stretched by more than a bound:
 
-.. math:: \min \sum (b_l - b_j) \log(\sigma)^2 + \lambda\,\#\{\text{beats of the body without a beat of the music}\}
+.. math::
+
+    \min \sum (b_l - b_j) \log(\sigma)^2 + \lambda\,\#\{\text{beats of the body without a beat of
+    the music}\}
 """
 
 from __future__ import annotations
@@ -31,11 +36,14 @@ _ALONE = 6.0  # frames' worth of unit cost that a beat of the body costs when it
 _APART = 100.0  # frames between two anchors at most
 
 
-def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton, *, stretch: float = 1.25) -> Tensor:
-    """Return the dance (T, J, 3) with its own beats moved onto beats of the music; as long as before, bones keep their lengths.
+def beat_warp(
+    positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton, *, stretch: float = 1.25
+) -> Tensor:
+    """Return the dance (T, J, 3) with its own beats moved onto beats of the music; as long as
+    before, bones keep their lengths.
 
-    Source of the idea: [lee2019]. A dance that slows down on the beat scores high in beat alignment whatever it was made by, so
-    say beside such a figure whether the dance was retimed.
+    Source of the idea: [lee2019]. A dance that slows down on the beat scores high in beat alignment
+    whatever it was made by, so say beside such a figure whether the dance was retimed.
 
     Parameters
     ----------
@@ -46,7 +54,8 @@ def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton,
         Frames at which the music has them, fractions allowed.
     skeleton : Skeleton
     stretch : float
-        A passage becomes slower or faster by this factor at most. Beats that would need more stay where they are.
+        A passage becomes slower or faster by this factor at most. Beats that would need more stay
+        where they are.
 
     Examples
     --------
@@ -58,13 +67,19 @@ def beat_warp(positions: Tensor, own: Tensor, music: Tensor, skeleton: Skeleton,
     """
     check_motion(positions, skeleton=skeleton, single=True)
     if not stretch > 1:
-        raise ValueError(f"stretch must be above 1, got {stretch}: 1.25 lets a passage become a quarter slower or faster")
-    times = source_times(own.double().cpu().numpy(), music.double().cpu().numpy(), len(positions), stretch)
+        raise ValueError(
+            f"stretch must be above 1, got {stretch}: 1.25 lets a passage become a quarter slower "
+            "or faster"
+        )
+    times = source_times(
+        own.double().cpu().numpy(), music.double().cpu().numpy(), len(positions), stretch
+    )
     return at_times(positions, torch.from_numpy(times), skeleton)
 
 
 def at_times(positions: Tensor, times: Tensor, skeleton: Skeleton) -> Tensor:
-    """The dance at ``times`` (n,) in frames, fractions allowed: between frames bones turn, and do not shrink.
+    """The dance at ``times`` (n,) in frames, fractions allowed: between frames bones turn, and do
+    not shrink.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> at_times(rest(MELODY).repeat(3, 1, 1), torch.tensor([0.5, 2.0]), MELODY).shape
@@ -84,11 +99,15 @@ def source_times(own: Array, music: Array, frames: int, stretch: float) -> Array
     anchors = _anchors(own, music, frames - 1.0, stretch)
     if len(anchors) < 3:  # too few points for a smooth map
         return np.interp(np.arange(frames), [b for _, b in anchors], [m for m, _ in anchors])
-    return np.asarray(PchipInterpolator([b for _, b in anchors], [m for m, _ in anchors])(np.arange(frames)))
+    return np.asarray(
+        PchipInterpolator([b for _, b in anchors], [m for m, _ in anchors])(np.arange(frames))
+    )
 
 
 def _anchors(own: Array, music: Array, last: float, stretch: float) -> list[tuple[float, float]]:
-    """Pairs (m, b) that the map goes through, the first and the last frame among them; by dynamic programming."""
+    """Pairs (m, b) that the map goes through, the first and the last frame among them; by dynamic
+    programming.
+    """
     reach = float(np.diff(music).mean()) * 0.75 if len(music) > 1 else 0.0
     inside = [m for m in own if 0 < m < last]
     states = [(0.0, 0.0)]
@@ -104,7 +123,9 @@ def _anchors(own: Array, music: Array, last: float, stretch: float) -> list[tupl
         with np.errstate(divide="ignore", invalid="ignore"):
             bend = np.abs(np.log(np.where(near, dm / db, 1.0)))
         alone = np.maximum(passed[s] - passed[:s] - (np.arange(s) > 0), 0)
-        price = np.where(near & (bend <= np.log(stretch)), total[:s] + db * bend**2 + _ALONE * alone, np.inf)
+        price = np.where(
+            near & (bend <= np.log(stretch)), total[:s] + db * bend**2 + _ALONE * alone, np.inf
+        )
         came[s] = int(price.argmin())
         total[s] = price[came[s]]
     path = [len(states) - 1]

@@ -1,4 +1,6 @@
-"""What is drawn of a body: tapered tubes between points that follow from the joints of any skeleton."""
+"""What is drawn of a body: tapered tubes between points that follow from the joints of any
+skeleton.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,16 @@ from monge.dance.motion import Skeleton
 Array: TypeAlias = NDArray[np.float64]
 
 _LEFT, _MIDDLE, _RIGHT = -1, 0, 1
-HEAD = 0.25  # of the head's centre above the middle of the shoulders, metres
+HEAD = 0.25  # of the head's center above the middle of the shoulders, meters
 _RADII = {
-    **{"collar": 0.05, "shoulder": 0.048, "elbow": 0.039, "forearm": 0.033, "wrist": 0.028, "hand": 0.02},
+    **{
+        "collar": 0.05,
+        "shoulder": 0.048,
+        "elbow": 0.039,
+        "forearm": 0.033,
+        "wrist": 0.028,
+        "hand": 0.02,
+    },
     **{"hip": 0.066, "knee": 0.05, "ankle": 0.037, "heel": 0.032, "toe": 0.024},
 }
 _LIMB = 0.035  # of joints with other names
@@ -24,7 +33,9 @@ _LIMB = 0.035  # of joints with other names
 
 @dataclass(frozen=True)
 class Tube:
-    """A segment between two points, with a radius at either end in metres; ``side`` is −1 left, 0 the middle, 1 right."""
+    """A segment between two points, with a radius at either end in meters; ``side`` is −1 left, 0
+    the middle, 1 right.
+    """
 
     start: int
     end: int
@@ -34,7 +45,8 @@ class Tube:
 
 @dataclass(frozen=True)
 class Body:
-    """Tubes between the joints and three points more: the middles of shoulders and hips, and the centre of the head.
+    """Tubes between the joints and three points more: the middles of shoulders and hips, and the
+    center of the head.
 
     A part is drawn as one, its tubes in their order: the trunk, and each bone of a limb.
     """
@@ -50,10 +62,14 @@ class Body:
 
     def points(self, positions: Array) -> Array:
         """Joints (..., J, 3) and the three points after them, (..., J + 3, 3)."""
-        chest, loins = (positions[..., list(pair), :].mean(-2) for pair in (self.shoulders, self.hips))
+        chest, loins = (
+            positions[..., list(pair), :].mean(-2) for pair in (self.shoulders, self.hips)
+        )
         upward = positions[..., self.head, :] - chest
         length = np.linalg.norm(upward, axis=-1, keepdims=True)
-        head = chest + HEAD * np.where(length > 1e-6, upward / np.maximum(length, 1e-6), [0.0, 1.0, 0.0])
+        head = chest + HEAD * np.where(
+            length > 1e-6, upward / np.maximum(length, 1e-6), [0.0, 1.0, 0.0]
+        )
         return np.concatenate([positions, np.stack([chest, loins, head], -2)], -2)
 
 
@@ -65,7 +81,10 @@ def body_of(skeleton: Skeleton) -> Body:
     >>> len(body_of(MELODY).tubes), body_of(MELODY).points(np.zeros((5, 23, 3))).shape
     (21, (5, 26, 3))
     """
-    side = [_LEFT if "left" in name else _RIGHT if "right" in name else _MIDDLE for name in skeleton.joints]
+    side = [
+        _LEFT if "left" in name else _RIGHT if "right" in name else _MIDDLE
+        for name in skeleton.joints
+    ]
     radius = [_RADII.get(name.split()[-1], _LIMB) for name in skeleton.joints]
     limbs = [
         (Tube(parent, joint, (radius[parent], radius[joint]), side[joint]),)

@@ -1,4 +1,6 @@
-"""A page that plays a dance to its song: one file of HTML with no network, which any browser opens from disk."""
+"""A page that plays a dance to its song: one file of HTML with no network, which any browser opens
+from disk.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ from torch import Tensor
 from monge.dance.motion import Skeleton, check_rate
 
 from .body import HEAD, Array, body_of
-from .stage import BOTTOM, COLOURS, LINE, TOP
+from .stage import BOTTOM, COLORS, LINE, TOP
 from .strips import MUSIC, QUIET, Beats, followed, front, points_of, seconds
 
-_UNIT = 0.001  # of a stored coordinate, metres: 16 bits reach 32 m about the root
+_UNIT = 0.001  # of a stored coordinate, meters: 16 bits reach 32 m about the root
 _DIGITS = 3  # of a beat's time in seconds
 
 
@@ -34,17 +36,19 @@ def player_page(
     motion_beats: Beats = (),
     audio: tuple[str, bytes] | None = None,
 ) -> str:
-    """Return a page that plays a dance (T, J, 3) to a song, with its beats; a click, space and a scrubber steer it.
+    """Return a page that plays a dance (T, J, 3) to a song, with its beats; a click, space and a
+    scrubber steer it.
 
-    The time is the song's, so that picture and sound cannot drift apart; ``#t=2.5`` at the end of the page's address shows that
-    time. The floor is seen in perspective by a camera that follows the dancer and can be dragged around.
+    The time is the song's, so that picture and sound cannot drift apart; ``#t=2.5`` at the end of
+    the page's address shows that time. The floor is seen in perspective by a camera that follows
+    the dancer and can be dragged around.
 
     Raises ValueError for positions that are not finite or not of the skeleton.
 
     Parameters
     ----------
     positions : Tensor (T, J, 3)
-        Metres, y up, the floor at height 0; stored to the millimetre.
+        Meters, y up, the floor at height 0; stored to the millimeter.
     rate : float
         Frames a second.
     title, note : str
@@ -71,15 +75,21 @@ def player_page(
         "motion": [round(float(t), _DIGITS) for t in seconds(motion_beats, rate)],
         "body": _body(skeleton),
         "colours": {
-            **{"left": COLOURS[-1], "middle": COLOURS[0], "right": COLOURS[1], "music": MUSIC, "quiet": QUIET},
+            **{
+                "left": COLORS[-1],
+                "middle": COLORS[0],
+                "right": COLORS[1],
+                "music": MUSIC,
+                "quiet": QUIET,
+            },
             **{"top": TOP, "bottom": BOTTOM, "line": LINE},
         },
     }
     filled = {
         "title": html.escape(title),
         "note": html.escape(note),
-        "left": f"rgb{COLOURS[-1]}",
-        "right": f"rgb{COLOURS[1]}",
+        "left": f"rgb{COLORS[-1]}",
+        "right": f"rgb{COLORS[1]}",
         "audio": ""
         if audio is None
         else f'<audio id="song" preload="auto" src="data:{audio[0]};base64,{_text(audio[1])}"></audio>',
@@ -94,7 +104,9 @@ def _template() -> str:
 
 
 def _stored(points: Array, skeleton: Skeleton, rate: float) -> dict[str, Any]:
-    """The dance as numbers of 16 bits about the path of the root, which may lead anywhere, and the path of the camera."""
+    """The dance as numbers of 16 bits about the path of the root, which may lead anywhere, and the
+    path of the camera.
+    """
     path = points[:, skeleton.root][:, [0, 2]]
     about = points - np.stack([path[:, 0], np.zeros(len(path)), path[:, 1]], 1)[:, None]
     unit = max(_UNIT, float(np.abs(about).max()) / 32767)
@@ -112,8 +124,17 @@ def _body(skeleton: Skeleton) -> dict[str, Any]:
     body = body_of(skeleton)
     inner = {tube.start for tube in body.tubes}
     tips = [(tube.end, tube.side) for tube in body.tubes if tube.side and tube.end not in inner]
-    parts = [[(tube.start, tube.end, *tube.radius, tube.side) for tube in part] for part in body.parts]
-    return {"parts": parts, "shoulders": body.shoulders, "hips": body.hips, "head": body.head, "rise": HEAD, "tips": tips}
+    parts = [
+        [(tube.start, tube.end, *tube.radius, tube.side) for tube in part] for part in body.parts
+    ]
+    return {
+        "parts": parts,
+        "shoulders": body.shoulders,
+        "hips": body.hips,
+        "head": body.head,
+        "rise": HEAD,
+        "tips": tips,
+    }
 
 
 def _text(content: bytes) -> str:

@@ -1,6 +1,9 @@
-"""Pictures of dances: frames, a strip of poses for a page, a GIF. Left limbs are orange, right ones blue.
+"""Pictures of dances: frames, a strip of poses for a page, a GIF.
 
-Positions are (..., J, 3) in metres with y up and the floor at height 0; beats are in frames, and may lie between two.
+Left limbs are orange, right ones blue.
+
+Positions are (..., J, 3) in meters with y up and the floor at height 0; beats are in frames, and
+may lie between two.
 """
 
 from __future__ import annotations
@@ -19,13 +22,13 @@ from torch import Tensor
 from monge.dance.motion import Skeleton, check_motion, check_rate, facing
 
 from .body import Array, body_of
-from .stage import BOTTOM, COLOURS, LINE, TOP, Picture, Stage
+from .stage import BOTTOM, COLORS, LINE, TOP, Picture, Stage
 
 Beats = Tensor | Sequence[float]
 
 GIF_RATE = 12.5  # pictures a second: a GIF counts hundredths
 
-MUSIC, DANCE = (255, 209, 102), (226, 228, 236)  # colours of beats
+MUSIC, DANCE = (255, 209, 102), (226, 228, 236)  # colors of beats
 QUIET = (125, 132, 160)
 _AWAY = 0.35  # of the camera from straight ahead, radians
 _STEADY = 0.6  # seconds over which the camera's path is smoothed
@@ -40,14 +43,15 @@ def dance_frame(
     width: int = 480,
     height: int = 480,
     azimuth: float | None = None,
-    centre: Sequence[float] | None = None,
+    center: Sequence[float] | None = None,
     flash: float = 0.0,
 ) -> Picture:
     """Draw one pose (J, 3) as a picture (height, width, 3), uint8.
 
-    The camera stands at the angle ``azimuth`` about the vertical, 0 on the z axis and π/2 on the x axis, by default before the
-    dancer, and looks at ``centre``, x and z on the floor, by default below the root. ``flash`` in [0, 1] lights the floor.
-    ValueError for a pose that is not finite or not of the skeleton.
+    The camera stands at the angle ``azimuth`` about the vertical, 0 on the z axis and π/2 on the x
+    axis, by default before the dancer, and looks at ``center``, x and z on the floor, by default
+    below the root. ``flash`` in [0, 1] lights the floor. ValueError for a pose that is not finite
+    or not of the skeleton.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> dance_frame(rest(MELODY), MELODY, width=40, height=60).shape
@@ -55,7 +59,7 @@ def dance_frame(
     """
     points = points_of(pose[None] if pose.ndim == 2 else pose, skeleton)[0]
     angle = front(pose[None], skeleton) if azimuth is None else azimuth
-    below = points[skeleton.root, [0, 2]] if centre is None else np.asarray(centre, float)
+    below = points[skeleton.root, [0, 2]] if center is None else np.asarray(center, float)
     return Stage(width, height, angle).draw(body_of(skeleton), points, below, flash)
 
 
@@ -70,9 +74,11 @@ def dance_frames(
     height: int = 540,
     fps: float | None = None,
 ) -> Iterator[Picture]:
-    """Draw a dance (T, J, 3), one picture (height, width, 3) after another, ``fps`` a second (by default ``rate``).
+    """Draw a dance (T, J, 3), one picture (height, width, 3) after another, ``fps`` a second (by
+    default ``rate``).
 
-    The camera follows the dancer; below run the beats of the music and of the dance, and the floor lights up with the music's.
+    The camera follows the dancer; below run the beats of the music and of the dance, and the floor
+    lights up with the music's.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> len(list(dance_frames(rest(MELODY).expand(10, 23, 3), MELODY, 25.0, width=40, height=50, fps=12.5)))
@@ -93,16 +99,28 @@ def dance_frames(
 
 
 def to_gif(pictures: Iterable[Picture]) -> bytes:
-    """The pictures of `dance_frames` as a GIF that repeats without end, `GIF_RATE` a second: a GIF counts hundredths of a second.
+    """The pictures of `dance_frames` as a GIF that repeats without end, `GIF_RATE` a second: a GIF
+    counts hundredths of a second.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> gif = to_gif(dance_frames(rest(MELODY).expand(6, 23, 3), MELODY, 25.0, width=40, height=50, fps=GIF_RATE))
     >>> Image.open(io.BytesIO(gif)).size, gif[:6]
     ((40, 50), b'GIF89a')
     """
-    flat = (Image.fromarray(picture).quantize(palette=_palette(), dither=Image.Dither.NONE) for picture in pictures)
+    flat = (
+        Image.fromarray(picture).quantize(palette=_palette(), dither=Image.Dither.NONE)
+        for picture in pictures
+    )
     buffer = io.BytesIO()
-    next(flat).save(buffer, "gif", save_all=True, append_images=flat, duration=round(1000 / GIF_RATE), loop=0, optimize=False)
+    next(flat).save(
+        buffer,
+        "gif",
+        save_all=True,
+        append_images=flat,
+        duration=round(1000 / GIF_RATE),
+        loop=0,
+        optimize=False,
+    )
     return buffer.getvalue()
 
 
@@ -117,7 +135,8 @@ def dance_strip(
     width: int = 150,
     height: int = 300,
 ) -> Picture:
-    """Draw poses of a dance (T, J, 3) in a row, and below them the beats with a mark where each pose was: (h, poses · width, 3).
+    """Draw poses of a dance (T, J, 3) in a row, and below them the beats with a mark where each
+    pose was: (h, poses · width, 3).
 
     >>> from monge.dance.motion import MELODY, rest
     >>> dance_strip(rest(MELODY).expand(50, 23, 3), MELODY, 25.0, beats=[0, 20, 40], poses=3, width=40, height=80).shape
@@ -130,7 +149,9 @@ def dance_strip(
     marks = (np.arange(poses) + 0.5) * len(points) / poses
     shown = [_between(points, min(at, len(points) - 1)) for at in marks]
     row = np.concatenate([stage.draw(body, pose, pose[skeleton.root, [0, 2]]) for pose in shown], 1)
-    track = np.repeat(np.full((1, 44, 3), row[-1, 0], np.uint8), row.shape[1], 0).swapaxes(0, 1).copy()
+    track = (
+        np.repeat(np.full((1, 44, 3), row[-1, 0], np.uint8), row.shape[1], 0).swapaxes(0, 1).copy()
+    )
     scale = row.shape[1] / (len(points) / rate)
     _line(track, 21, 23, QUIET)
     _ticks(track, (marks / rate) * scale, 16, 28, QUIET, wide=2.5)
@@ -140,7 +161,8 @@ def dance_strip(
 
 
 def front(positions: Tensor, skeleton: Skeleton) -> float:
-    """The angle about the vertical at which a camera sees a dance (..., J, 3) from before, a little from the side.
+    """The angle about the vertical at which a camera sees a dance (..., J, 3) from before, a little
+    from the side.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> round(front(rest(MELODY)[None], MELODY), 2)
@@ -152,7 +174,9 @@ def front(positions: Tensor, skeleton: Skeleton) -> float:
 
 def followed(points: Array, skeleton: Skeleton, rate: float) -> Array:
     """Where a camera looks that follows a dance (T, J, 3): x and z of the root, smoothed, (T, 2)."""
-    return gaussian_filter1d(points[:, skeleton.root][:, [0, 2]], _STEADY * rate, axis=0, mode="nearest")
+    return gaussian_filter1d(
+        points[:, skeleton.root][:, [0, 2]], _STEADY * rate, axis=0, mode="nearest"
+    )
 
 
 def points_of(positions: Tensor, skeleton: Skeleton) -> Array:
@@ -178,41 +202,54 @@ def _flash(beats: Array, now: float) -> float:
 
 
 def _track(picture: Picture, music: Array, dance: Array, now: float) -> None:
-    """Beats within two seconds, the music's above a line and the dance's below; what is now is in the middle."""
+    """Beats within two seconds, the music's above a line and the dance's below; what is now is in
+    the middle.
+    """
     height, width = picture.shape[:2]
     middle, reach = height - max(16, height // 18), max(8, height // 36)
     scale = width / (2 * _SPAN)
     _line(picture, middle, middle + 1, QUIET)
-    for beats, top, bottom, colour in (
+    for beats, top, bottom, color in (
         (music, middle - reach, middle - 1, MUSIC),
         (dance, middle + 2, middle + 2 + reach, DANCE),
     ):
         near = beats[np.abs(beats - now) < _SPAN]
-        _ticks(picture, (near - now + _SPAN) * scale, top, bottom, colour)
-    _ticks(picture, np.array([width / 2]), middle - reach - 4, middle + reach + 5, (255, 255, 255), wide=1.5)
+        _ticks(picture, (near - now + _SPAN) * scale, top, bottom, color)
+    _ticks(
+        picture,
+        np.array([width / 2]),
+        middle - reach - 4,
+        middle + reach + 5,
+        (255, 255, 255),
+        wide=1.5,
+    )
     if width >= 240:
         _label(picture, "music", middle - reach - 1, QUIET)
         _label(picture, "dance", middle + 3, QUIET)
 
 
-def _line(picture: Picture, top: int, bottom: int, colour: Sequence[int]) -> None:
-    picture[top:bottom] = (picture[top:bottom] + 0.5 * (np.array(colour) - picture[top:bottom].astype(float))).astype(np.uint8)
+def _line(picture: Picture, top: int, bottom: int, color: Sequence[int]) -> None:
+    picture[top:bottom] = (
+        picture[top:bottom] + 0.5 * (np.array(color) - picture[top:bottom].astype(float))
+    ).astype(np.uint8)
 
 
-def _ticks(picture: Picture, x: Array, top: int, bottom: int, colour: Sequence[int], wide: float = 2.0) -> None:
+def _ticks(
+    picture: Picture, x: Array, top: int, bottom: int, color: Sequence[int], wide: float = 2.0
+) -> None:
     """Upright strokes with smooth edges at columns that may lie between two pixels."""
     column = np.arange(picture.shape[1]) + 0.5
     for at in x:
         share = np.clip(wide / 2 + 0.5 - np.abs(column - at), 0, 1)[None, :, None]
         rows = picture[top:bottom].astype(float)
-        picture[top:bottom] = (rows + share * (np.array(colour) - rows)).astype(np.uint8)
+        picture[top:bottom] = (rows + share * (np.array(color) - rows)).astype(np.uint8)
 
 
-def _label(picture: Picture, text: str, top: int, colour: Sequence[int]) -> None:
+def _label(picture: Picture, text: str, top: int, color: Sequence[int]) -> None:
     mask = _letters(text)
     part = picture[top : top + mask.shape[0], 6 : 6 + mask.shape[1]]
     share = mask[: part.shape[0], : part.shape[1], None]
-    part[:] = (part + share * (np.array(colour) - part.astype(float))).astype(np.uint8)
+    part[:] = (part + share * (np.array(color) - part.astype(float))).astype(np.uint8)
 
 
 @cache
@@ -226,17 +263,25 @@ def _letters(text: str) -> Array:
 
 @cache
 def _palette() -> Image.Image:
-    """What occurs in the pictures, so that colours are true and what stands still has one in all of them: 64 colours."""
+    """What occurs in the pictures, so that colors are true and what stands still has one in all of
+    them: 64 colors.
+    """
     floor = _ramp(((12, 13, 22), TOP, BOTTOM, (48, 54, 83), LINE, (170, 184, 240)), (3, 5, 6, 5, 5))
-    limbs = [_ramp(([0.08 * c for c in colour], colour, [1.1 * c for c in colour]), (9, 3)) for colour in COLOURS.values()]
+    limbs = [
+        _ramp(([0.08 * c for c in color], color, [1.1 * c for c in color]), (9, 3))
+        for color in COLORS.values()
+    ]
     beats = np.array([MUSIC, np.array(MUSIC) * 0.6, QUIET, (255, 255, 255)])
-    colours = np.concatenate([floor, *limbs, beats]).clip(0, 255).astype(np.uint8)
+    colors = np.concatenate([floor, *limbs, beats]).clip(0, 255).astype(np.uint8)
     image = Image.new("P", (1, 1))
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     return image
 
 
 def _ramp(stops: Sequence[Sequence[float]], steps: Sequence[int]) -> Array:
-    """Colours from each stop to the next, so many, the last stop left out."""
-    parts = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(stops[:-1], stops[1:], steps, strict=True)]
+    """Colors from each stop to the next, so many, the last stop left out."""
+    parts = [
+        np.linspace(a, b, n, endpoint=False)
+        for a, b, n in zip(stops[:-1], stops[1:], steps, strict=True)
+    ]
     return np.concatenate(parts)

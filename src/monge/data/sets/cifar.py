@@ -1,8 +1,11 @@
-"""CIFAR-10 from its binary version, and a subset of 5,000 pictures. You put the files there; nothing is downloaded.
+"""CIFAR-10 from its binary version, and a subset of 5,000 pictures.
+
+You put the files there; nothing is downloaded.
 
     Krizhevsky, "Learning multiple layers of features from tiny images", University of Toronto 2009
 
-A record of the binary version is one byte for the label, then 1,024 bytes each of red, green and blue, row by row.
+A record of the binary version is one byte for the label, then 1,024 bytes each of red, green and
+blue, row by row.
 """
 
 from __future__ import annotations
@@ -12,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from monge.data.sources import FiniteSource, Part, from_parts
+from monge.data.datasets import FiniteDataset, Part, from_parts
 from monge.errors import MongeError
 
 CIFARS = {
-    "cifar10": "60,000 colour pictures of 32×32 pixels in 10 classes",
+    "cifar10": "60,000 color pictures of 32×32 pixels in 10 classes",
     "cifar10_subset": "5,000 pictures of CIFAR-10",
 }
 _FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
@@ -29,7 +32,9 @@ def locate(name: str, root: Path) -> Path | None:
     if name == "cifar10_subset":
         file = root / "cifar10_subset" / "cifar10_5k.npz"
         return file if file.is_file() else None
-    return next((f for f in _folders(root, "bin") if all((f / file).is_file() for file in _FILES)), None)
+    return next(
+        (f for f in _folders(root, "bin") if all((f / file).is_file() for file in _FILES)), None
+    )
 
 
 def wanted(name: str, root: Path) -> str:
@@ -38,16 +43,24 @@ def wanted(name: str, root: Path) -> str:
         arrays = "x_train (n, 32, 32, 3) uint8, y_train, x_test and y_test"
         return f"put {root / 'cifar10_subset' / 'cifar10_5k.npz'} there, with the arrays {arrays}"
     archive = "cifar-10-binary.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html)"
-    return f"unpack {archive} in {root}, or put its {_FILES[0]} to {_FILES[4]} and {_FILES[5]} in {root / 'cifar10'}"
+    return (
+        f"unpack {archive} in {root}, or put its {_FILES[0]} to {_FILES[4]} and {_FILES[5]} in "
+        f"{root / 'cifar10'}"
+    )
 
 
-def read_cifar(name: str, root: Path) -> FiniteSource:
-    """Return ``"cifar10"`` or ``"cifar10_subset"``; the published test pictures are the ones held out."""
+def read_cifar(name: str, root: Path) -> FiniteDataset:
+    """Return ``"cifar10"`` or ``"cifar10_subset"``; the published test pictures are the ones held
+    out.
+    """
     place = locate(name, root)
     if place is None:
         pickled = next((f for f in _folders(root, "py") if (f / "data_batch_1").is_file()), None)
         if name == "cifar10" and pickled is not None:
-            raise MongeError(f"{pickled} is CIFAR-10's python version, and monge loads no pickles: {wanted(name, root)}")
+            raise MongeError(
+                f"{pickled} is CIFAR-10's python version, and monge loads no pickles: "
+                f"{wanted(name, root)}"
+            )
         raise MongeError(f"data set '{name}' is not on this machine: {wanted(name, root)}")
     return from_parts(name, *(_subset(place) if name == "cifar10_subset" else _binary(place)))
 
@@ -66,10 +79,16 @@ def _binary(folder: Path) -> tuple[Part, Part]:
 def _records(path: Path) -> Part:
     size, due = path.stat().st_size, _RECORDS * _RECORD
     if size != due:
-        raise MongeError(f"'{path}' is corrupt: it has {size:,} bytes, not {due:,}; take it from the archive again")
+        raise MongeError(
+            f"'{path}' is corrupt: it has {size:,} bytes, not {due:,}; take it from the archive "
+            "again"
+        )
     records = np.fromfile(path, np.uint8).reshape(_RECORDS, _RECORD)
     if records[:, 0].max() > 9:
-        raise MongeError(f"'{path}' is corrupt: it holds the label {records[:, 0].max()}, and CIFAR-10 has 0 to 9")
+        raise MongeError(
+            f"'{path}' is corrupt: it holds the label {records[:, 0].max()}, and CIFAR-10 has 0 to "
+            "9"
+        )
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
@@ -78,7 +97,9 @@ def _subset(path: Path) -> tuple[Part, Part]:
         with np.load(path, allow_pickle=False) as content:
             train_x, train_y, test_x, test_y = (content[key] for key in _ARRAYS)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise MongeError(f"'{path}' cannot be read ({error}): it must hold {', '.join(_ARRAYS)}") from error
+        raise MongeError(
+            f"'{path}' cannot be read ({error}): it must hold {', '.join(_ARRAYS)}"
+        ) from error
     train, test = (train_x, train_y), (test_x, test_y)
     for x, y in (train, test):
         if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3) or y.shape != x.shape[:1]:

@@ -1,9 +1,11 @@
-r"""Two kinds of closed curves in the plane, a toy for methods that go from sequences of one domain to sequences of another.
+r"""Two kinds of closed curves in the plane, a toy for methods that go from sequences of one domain
+to sequences of another.
 
 ======  ===========================================================================================
 symbol  meaning
 ======  ===========================================================================================
-a, b    hidden numbers of a curve, in [0, 1] and [0, ½], exponential with rates 4 and 8, cut off at the end
+a, b    hidden numbers of a curve, in [0, 1] and [0, ½], exponential with rates 4 and 8, cut off at
+        the end
 τ       2π t / T, for the frames t = 0 … T − 1
 ======  ===========================================================================================
 
@@ -12,9 +14,11 @@ A source is a *flower* with five petals, a target an ellipse that turns into an 
 .. math:: y(\tau) = (1 + b)\, e^{i\tau} + a\, e^{-4i\tau}, \qquad
           x(\tau) = (1 + \sqrt2\, b) \cos\tau + i\, \bigl((1 - a) \sin\tau + a \sin 2\tau\bigr) + o
 
-Distances agree: between two flowers the mean square over τ is Δa² + Δb², and so it is between the targets with the same a and b,
-up to the offset o, which moves a target as a whole and is independent of the source. Rows of a `Pair` do not correspond. As
-a and b have skewed and unequal distributions, only one map between the domains keeps distances and distribution: `counterpart`.
+Distances agree: between two flowers the mean square over τ is Δa² + Δb², and so it is between the
+targets with the same a and b, up to the offset o, which moves a target as a whole and is
+independent of the source. Rows of a `SourceTarget` do not correspond. As a and b have skewed and
+unequal distributions, only one map between the domains keeps distances and distribution:
+`counterpart`.
 """
 
 from __future__ import annotations
@@ -26,8 +30,8 @@ from math import exp, pi
 import torch
 from torch import Generator, Tensor
 
+from monge.data.datasets import InfiniteDataset, SourceTarget
 from monge.data.kinds import Kind
-from monge.data.sources import EndlessSource, Pair
 from monge.metrics import Evaluator
 
 CURVES = "curves"
@@ -44,15 +48,21 @@ class Curves(Kind):
 
     evaluators: tuple[Evaluator, ...] = ()
 
-    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:  # noqa: ARG002
+    def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         made = samples[:_SHOWN].cpu()
-        return plot_curves(made if inputs is None else torch.cat([inputs[:_SHOWN].cpu(), made]), _SHOWN)
+        return plot_curves(
+            made if inputs is None else torch.cat([inputs[:_SHOWN].cpu(), made]), _SHOWN
+        )
 
 
-def curves() -> Pair:
+def curves() -> SourceTarget:
     """The pair of flowers (64, 2) and eights (64, 2)."""
-    source = EndlessSource(f"{CURVES}-flowers", (FRAMES, 2), lambda n, generator: flowers(_hidden(n, generator)))
-    return Pair(CURVES, source, EndlessSource(CURVES, (FRAMES, 2), _moved_eights, Curves()))
+    source = InfiniteDataset(
+        f"{CURVES}-flowers", (FRAMES, 2), lambda n, rng: flowers(_hidden(n, rng))
+    )
+    return SourceTarget(
+        CURVES, source, InfiniteDataset(CURVES, (FRAMES, 2), _moved_eights, Curves())
+    )
 
 
 def flowers(hidden: Tensor) -> Tensor:
@@ -62,13 +72,17 @@ def flowers(hidden: Tensor) -> Tensor:
     True
     """
     a, b, tau = *hidden.T[..., None], _tau(hidden)
-    return torch.stack([(1 + b) * tau.cos() + a * (4 * tau).cos(), (1 + b) * tau.sin() - a * (4 * tau).sin()], -1)
+    return torch.stack(
+        [(1 + b) * tau.cos() + a * (4 * tau).cos(), (1 + b) * tau.sin() - a * (4 * tau).sin()], -1
+    )
 
 
 def eights(hidden: Tensor) -> Tensor:
     """Targets (n, 64, 2) with hidden numbers (n, 2), around the origin."""
     a, b, tau = *hidden.T[..., None], _tau(hidden)
-    return torch.stack([(1 + 2**0.5 * b) * tau.cos(), (1 - a) * tau.sin() + a * (2 * tau).sin()], -1)
+    return torch.stack(
+        [(1 + 2**0.5 * b) * tau.cos(), (1 - a) * tau.sin() + a * (2 * tau).sin()], -1
+    )
 
 
 def counterpart(y: Tensor) -> Tensor:
@@ -100,14 +114,14 @@ def plot_curves(curves: Tensor, columns: int = 10) -> bytes:
     return buffer.getvalue()
 
 
-def _hidden(n: int, generator: Generator) -> Tensor:
+def _hidden(n: int, rng: Generator) -> Tensor:
     """Numbers a, b (n, 2) by the inverse of their distribution function."""
-    u = torch.rand(n, 2, generator=generator)
+    u = torch.rand(n, 2, generator=rng)
     return -(1 - u * (1 - exp(-_RATE))).log() / _RATE * torch.tensor(_LARGEST)
 
 
-def _moved_eights(n: int, generator: Generator) -> Tensor:
-    return eights(_hidden(n, generator)) + _OFFSET * torch.randn(n, 1, 2, generator=generator)
+def _moved_eights(n: int, rng: Generator) -> Tensor:
+    return eights(_hidden(n, rng)) + _OFFSET * torch.randn(n, 1, 2, generator=rng)
 
 
 def _tau(like: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from monge.data.sources import FiniteSource, from_array
+from monge.data.datasets import FiniteDataset, from_array
 
 
-def digits() -> FiniteSource:
+def digits() -> FiniteDataset:
     """Return 1,797 digits with labels; 797 of a fixed random choice are held out."""
     from sklearn.datasets import load_digits
 

@@ -1,4 +1,5 @@
-"""MNIST and Fashion-MNIST from the four IDX files of their publishers, which `monge data get` downloads.
+"""MNIST and Fashion-MNIST from the four IDX files of their publishers, which `monge data get`
+downloads.
 
 LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998    [lecun1998]
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monge.data.sources import FiniteSource, from_parts
+from monge.data.datasets import FiniteDataset, from_parts
 from monge.errors import MongeError
 
 
@@ -23,7 +24,12 @@ class Remote:
     mirrors: tuple[str, ...]
 
 
-_IDX = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+_IDX = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
 
 
 def _remote(mirrors: tuple[str, ...], *digests: str) -> Remote:
@@ -55,12 +61,15 @@ REMOTES = {
 }
 
 
-def read_idx(name: str, root: Path) -> FiniteSource:
+def read_idx(name: str, root: Path) -> FiniteDataset:
     """Return one of `REMOTES` with labels; the published test pictures are the ones held out."""
     folder = root / name
     missing = [f for f in REMOTES[name].files if not (folder / f).is_file()]
     if missing:
-        raise MongeError(f"data set '{name}' is not at {folder} ({missing[0]} is missing): run 'monge data get {name}'")
+        raise MongeError(
+            f"data set '{name}' is not at {folder} ({missing[0]} is missing): run 'monge data get "
+            f"{name}'"
+        )
     train_x, train_y, test_x, test_y = (_read(folder / f) for f in REMOTES[name].files)
     return from_parts(name, (train_x, train_y), (test_x, test_y))
 
@@ -71,4 +80,6 @@ def _read(path: Path) -> np.ndarray:
         shape = np.frombuffer(raw, ">i4", raw[3], 4)
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
     except (OSError, EOFError, ValueError, IndexError) as error:
-        raise MongeError(f"'{path}' is corrupt ({error}): delete it and run 'monge data get {path.parent.name}'") from error
+        raise MongeError(
+            f"'{path}' is corrupt ({error}): delete it and run 'monge data get {path.parent.name}'"
+        ) from error

@@ -1,4 +1,6 @@
-"""Two-dimensional distributions with a known shape, after the toys of [gulrajani2017] and [korotin2021]."""
+"""Two-dimensional distributions with a known shape, after the toys of [gulrajani2017] and
+[korotin2021].
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from math import pi
 import torch
 from torch import Generator, Tensor
 
+from monge.data.datasets import InfiniteDataset
 from monge.data.kinds import Mixture
-from monge.data.sources import EndlessSource
 
 
 def _circle(k: int, radius: float, sigma: float) -> Mixture:
@@ -23,35 +25,35 @@ def _grid(side: int, sigma: float) -> Mixture:
     return Mixture(torch.cartesian_prod(at, at), sigma)
 
 
-def _uniform(n: int, generator: Generator) -> Tensor:
-    return torch.rand(n, generator=generator)
+def _uniform(n: int, rng: Generator) -> Tensor:
+    return torch.rand(n, generator=rng)
 
 
-def _moons(n: int, generator: Generator) -> Tensor:
-    angle, upper = pi * _uniform(n, generator), _uniform(n, generator) < 0.5
+def _moons(n: int, rng: Generator) -> Tensor:
+    angle, upper = pi * _uniform(n, rng), _uniform(n, rng) < 0.5
     side = torch.where(upper, 1.0, -1.0)
-    centre = torch.where(upper, -0.5, 0.5)
-    curve = torch.stack([centre + side * angle.cos(), side * (angle.sin() - 0.25)], 1)
-    return curve + 0.05 * torch.randn(n, 2, generator=generator)
+    center = torch.where(upper, -0.5, 0.5)
+    curve = torch.stack([center + side * angle.cos(), side * (angle.sin() - 0.25)], 1)
+    return curve + 0.05 * torch.randn(n, 2, generator=rng)
 
 
-def _swiss_roll(n: int, generator: Generator) -> Tensor:
-    t = 1.5 * pi * (1 + 2 * _uniform(n, generator))
+def _swiss_roll(n: int, rng: Generator) -> Tensor:
+    t = 1.5 * pi * (1 + 2 * _uniform(n, rng))
     roll = torch.stack([t * t.cos(), t * t.sin()], 1) / (1.5 * pi * 1.5)
-    return roll + 0.05 * torch.randn(n, 2, generator=generator)
+    return roll + 0.05 * torch.randn(n, 2, generator=rng)
 
 
-def _checkerboard(n: int, generator: Generator) -> Tensor:
-    x, y = 4 * _uniform(n, generator) - 2, _uniform(n, generator)
-    row = 2 * (_uniform(n, generator) < 0.5) + x.floor() % 2
+def _checkerboard(n: int, rng: Generator) -> Tensor:
+    x, y = 4 * _uniform(n, rng) - 2, _uniform(n, rng)
+    row = 2 * (_uniform(n, rng) < 0.5) + x.floor() % 2
     return torch.stack([x, y + row - 2], 1)
 
 
-def _rings(n: int, generator: Generator) -> Tensor:
-    angle = 2 * pi * _uniform(n, generator)
-    radius = 0.5 * torch.randint(1, 5, (n,), generator=generator)
+def _rings(n: int, rng: Generator) -> Tensor:
+    angle = 2 * pi * _uniform(n, rng)
+    radius = 0.5 * torch.randint(1, 5, (n,), generator=rng)
     ring = radius[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
-    return ring + 0.04 * torch.randn(n, 2, generator=generator)
+    return ring + 0.04 * torch.randn(n, 2, generator=rng)
 
 
 TOYS: dict[str, Mixture | Callable[[int, Generator], Tensor]] = {
@@ -66,7 +68,7 @@ TOYS: dict[str, Mixture | Callable[[int, Generator], Tensor]] = {
 }
 
 
-def draw_toy(name: str, n: int, generator: Generator) -> Tensor:
+def draw_toy(name: str, n: int, rng: Generator) -> Tensor:
     """Return (n, 2) points of a toy distribution.
 
     >>> draw_toy("8gaussians", 3, Generator().manual_seed(0)).shape
@@ -74,12 +76,14 @@ def draw_toy(name: str, n: int, generator: Generator) -> Tensor:
     """
     toy = TOYS[name]
     if not isinstance(toy, Mixture):
-        return toy(n, generator)
-    k = torch.randint(len(toy.centers), (n,), generator=generator)
-    return toy.centers[k] + toy.sigma * torch.randn(n, 2, generator=generator)
+        return toy(n, rng)
+    k = torch.randint(len(toy.centers), (n,), generator=rng)
+    return toy.centers[k] + toy.sigma * torch.randn(n, 2, generator=rng)
 
 
-def toy(name: str) -> EndlessSource:
+def toy(name: str) -> InfiniteDataset:
     """The stream of one of `TOYS`."""
     found = TOYS[name]
-    return EndlessSource(name, (2,), partial(draw_toy, name), found if isinstance(found, Mixture) else None)
+    return InfiniteDataset(
+        name, (2,), partial(draw_toy, name), found if isinstance(found, Mixture) else None
+    )

@@ -1,9 +1,12 @@
-"""Two unpaired collections of pictures, to move one onto the other. You put the files there; nothing is downloaded.
+"""Two unpaired collections of pictures, to move one onto the other.
 
-    Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017    [zhu2017]
+You put the files there; nothing is downloaded.
 
-One zip, or a folder of your own, holds four folders of pictures, trainA, trainB, testA and testB. A is P, where a map begins, and
-B is Q.
+    Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks",
+        ICCV 2017 [zhu2017]
+
+One zip, or a folder of your own, holds four folders of pictures, trainA, trainB, testA and testB. A
+is P, where a map begins, and B is Q.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from monge.data.sources import FiniteSource, Pair, from_array, mixed_sizes
+from monge.data.datasets import FiniteDataset, SourceTarget, from_array, mixed_sizes
 from monge.errors import MongeError
 
 UNPAIRED = {
@@ -32,43 +35,66 @@ Pictures = dict[str, np.ndarray]  # path in the zip or folder → (h, w, 3) uint
 Read = Callable[[], bytes]
 
 
-def read_unpaired(name: str, root: Path, size: int | None = None) -> Pair:
-    """Return one of `UNPAIRED`, read from its zip and resized to ``size`` if given; the test pictures are held out."""
+def read_unpaired(name: str, root: Path, size: int | None = None) -> SourceTarget:
+    """Return one of `UNPAIRED`, read from its zip and resized to ``size`` if given; the test
+    pictures are held out.
+    """
     path = root / name / _FILES[name]
     if not path.is_file():
-        raise MongeError(f"data set '{name}' is not at {path}: set MONGE_DATA to the folder that holds {name}/")
+        raise MongeError(
+            f"data set '{name}' is not at {path}: set MONGE_DATA to the folder that holds {name}/"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
-            return _pair(name, {member: partial(archive.read, member) for member in archive.namelist()}, str(path), size)
+            return _pair(
+                name,
+                {member: partial(archive.read, member) for member in archive.namelist()},
+                str(path),
+                size,
+            )
     except zipfile.BadZipFile as error:
         raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
 
 
-def from_pair_of_folders(folder: Path, size: int | None = None) -> Pair:
+def from_pair_of_folders(folder: Path, size: int | None = None) -> SourceTarget:
     """Return the pair of a folder that holds pictures in trainA, trainB, testA and testB."""
-    files = {path.relative_to(folder).as_posix(): path.read_bytes for path in folder.glob("*/*") if path.is_file()}
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes
+        for path in folder.glob("*/*")
+        if path.is_file()
+    }
     return _pair(folder.name, files, str(folder), size)
 
 
-def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) -> Pair:
-    pictures = {folder: _pictures(files, folder, place, size) for folder in ("trainA", "testA", "trainB", "testB")}
+def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) -> SourceTarget:
+    pictures = {
+        folder: _pictures(files, folder, place, size)
+        for folder in ("trainA", "testA", "trainB", "testB")
+    }
     (first, one), *others = (item for folder in pictures.values() for item in folder.items())
     for member, other in others:
         if other.shape != one.shape:
             raise mixed_sizes(first, one, member, other)
-    origin, target = (_source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB")
-    return Pair(name, origin, target)
+    source, target = (
+        _source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB"
+    )
+    return SourceTarget(name, source, target)
 
 
-def _source(name: str, train: Pictures, test: Pictures) -> FiniteSource:
+def _source(name: str, train: Pictures, test: Pictures) -> FiniteDataset:
     array = np.stack([*train.values(), *test.values()])
     return from_array(np.moveaxis(array, 3, 1), name, n_held_out=len(test), ordered_split=True)
 
 
 def _pictures(files: Mapping[str, Read], folder: str, place: str, size: int | None) -> Pictures:
-    members = sorted(m for m in files if m.startswith(f"{folder}/") and m.lower().endswith(_SUFFIXES))
+    members = sorted(
+        m for m in files if m.startswith(f"{folder}/") and m.lower().endswith(_SUFFIXES)
+    )
     if not members:
-        raise MongeError(f"'{place}' holds no pictures in {folder}/: it must have trainA, trainB, testA and testB")
+        raise MongeError(
+            f"'{place}' holds no pictures in {folder}/: it must have trainA, trainB, testA and "
+            "testB"
+        )
     return {member: _picture(files[member], member, place, size) for member in members}
 
 
@@ -77,7 +103,9 @@ def _picture(read: Read, member: str, place: str, size: int | None) -> np.ndarra
         with Image.open(io.BytesIO(read())) as image:
             picture = image.convert("RGB")
     except (UnidentifiedImageError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise MongeError(f"'{member}' in '{place}' is not a readable picture ({error}): copy it again") from error
+        raise MongeError(
+            f"'{member}' in '{place}' is not a readable picture ({error}): copy it again"
+        ) from error
     if size and picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture)

@@ -1,10 +1,11 @@
 """Pairs whose optimal map is known, to measure solvers of W₂ with.
 
-    Korotin et al., "Do neural optimal transport solvers work? A continuous Wasserstein-2 benchmark", NeurIPS 2021
-    [korotin2021b]
+    Korotin et al., "Do neural optimal transport solvers work? A continuous Wasserstein-2
+    benchmark", NeurIPS 2021 [korotin2021b]
 
-P is a mixture of three Gaussians, and Q its image under T = (∇(v₁ + v₂) − shift) / scale, v₁ and v₂ being input-convex networks
-that the authors trained towards mixtures of ten. A gradient of a convex function is optimal, so T is the truth.
+P is a mixture of three Gaussians, and Q its image under T = (∇(v₁ + v₂) − shift) / scale, v₁ and v₂
+being input-convex networks that the authors trained toward mixtures of ten. A gradient of a convex
+function is optimal, so T is the truth.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import elu
 
-from monge.data.sources import EndlessSource, Pair
+from monge.data.datasets import InfiniteDataset, SourceTarget
 from monge.errors import MongeError
 
 W2BENCHMARK = {f"w2benchmark-{d}": d for d in (2, 4, 8, 16, 32, 64)}
@@ -27,11 +28,14 @@ W2BENCHMARK = {f"w2benchmark-{d}": d for d in (2, 4, 8, 16, 32, 64)}
 Arrays = Mapping[str, Tensor]
 
 
-def read_w2benchmark(name: str, root: Path) -> Pair:
+def read_w2benchmark(name: str, root: Path) -> SourceTarget:
     """Return the pair of one dimension, with its truth."""
     path = root / "w2benchmark" / f"mix3to10_dim{W2BENCHMARK[name]}.npz"
     if not path.is_file():
-        raise MongeError(f"data set '{name}' is not at {path}: set MONGE_DATA to the folder that holds w2benchmark/")
+        raise MongeError(
+            f"data set '{name}' is not at {path}: set MONGE_DATA to the folder that holds "
+            "w2benchmark/"
+        )
     try:
         with np.load(path, allow_pickle=False) as content:
             arrays = {key: torch.from_numpy(content[key]).float() for key in content}
@@ -39,19 +43,22 @@ def read_w2benchmark(name: str, root: Path) -> Pair:
         draw, truth = partial(_three_gaussians, arrays), _truth(arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): replace it") from error
-    target = EndlessSource(f"{name}-target", (d,), lambda n, generator: truth(draw(n, generator)))
-    return Pair(name, EndlessSource(f"{name}-origin", (d,), draw), target, truth)
+    target = InfiniteDataset(f"{name}-target", (d,), lambda n, rng: truth(draw(n, rng)))
+    return SourceTarget(name, InfiniteDataset(f"{name}-origin", (d,), draw), target, truth)
 
 
-def _three_gaussians(arrays: Arrays, n: int, generator: Generator) -> Tensor:
-    maps, centres = arrays["maps"], arrays["centers"]
-    k = torch.randint(len(centres), (n,), generator=generator)
-    z = torch.randn(n, centres.shape[1], generator=generator)
-    return torch.einsum("nij,nj->ni", maps[k], z) * arrays["std"] + centres[k]
+def _three_gaussians(arrays: Arrays, n: int, rng: Generator) -> Tensor:
+    maps, centers = arrays["maps"], arrays["centers"]
+    k = torch.randint(len(centers), (n,), generator=rng)
+    z = torch.randn(n, centers.shape[1], generator=rng)
+    return torch.einsum("nij,nj->ni", maps[k], z) * arrays["std"] + centers[k]
 
 
 def _truth(arrays: Arrays) -> Callable[[Tensor], Tensor]:
-    gradients = [_gradient({key[3:]: a for key, a in arrays.items() if key.startswith(v)}) for v in ("v1.", "v2.")]
+    gradients = [
+        _gradient({key[3:]: a for key, a in arrays.items() if key.startswith(v)})
+        for v in ("v1.", "v2.")
+    ]
     shift, scale, strong = arrays["out_shift"], arrays["out_scale"], arrays["strong_convexity"]
 
     def truth(x: Tensor) -> Tensor:
@@ -63,13 +70,18 @@ def _truth(arrays: Arrays) -> Callable[[Tensor], Tensor]:
 def _gradient(arrays: Arrays) -> Callable[[Tensor], Tensor]:
     """∇ of w·h₂ with h₀ = q₀(x), hᵢ = celu(Wᵢ hᵢ₋₁ + qᵢ(x)) and qᵢ(x) = Σᵣ (x·aᵣ)² + Bᵢ x + bᵢ."""
     names = [f"quadratic_layers.{i}" for i in range(3)]
-    layers = [(arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"]) for q in names]
+    layers = [
+        (arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"])
+        for q in names
+    ]
     W = [arrays[f"convex_layers.{i}.weight"] for i in range(2)]
     w = arrays["final_layer.weight"]
 
     def gradient(x: Tensor) -> Tensor:
         projected = [torch.einsum("nd,drk->nrk", x, a) for a, _, _ in layers]
-        q = [p.square().sum(1) + x @ B.T + b for p, (_, B, b) in zip(projected, layers, strict=True)]
+        q = [
+            p.square().sum(1) + x @ B.T + b for p, (_, B, b) in zip(projected, layers, strict=True)
+        ]
         z1 = q[0] @ W[0].T + q[1]
         z2 = elu(z1) @ W[1].T + q[2]
         delta2 = w[0] * z2.clamp_max(0).exp()  # backpropagation: elu′(z) = exp(min(z, 0))

@@ -1,4 +1,4 @@
-"""`monge color SOURCE --palette TARGET -o OUT`: give a picture the colours of others."""
+"""`monge color SOURCE --palette TARGET -o OUT`: give a picture the colors of others."""
 
 from __future__ import annotations
 
@@ -18,23 +18,58 @@ _FIGURES = (".png", ".jpg", ".pdf", ".svg")
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="monge color", description="Give a picture the colours of others.")
+    parser = argparse.ArgumentParser(
+        prog="monge color", description="Give a picture the colors of others."
+    )
     add = parser.add_argument
-    add("source", type=Path, help="picture to recolour")
-    add("--palette", type=Path, action="append", required=True, help="picture to take the colours from; repeatable")
+    add("source", type=Path, help="picture to recolor")
+    add(
+        "--palette",
+        type=Path,
+        action="append",
+        required=True,
+        help="picture to take the colors from; repeatable",
+    )
     add("--weights", type=float, nargs="+", help="one for each palette; default: equal")
-    add("-o", "--out", type=Path, required=True, help=".png, .jpg, .tif or .webp; 16-bit colour as .png")
-    add("--figure", type=Path, help="also draw the three methods side by side: .png, .jpg, .pdf or .svg")
-    add("--strength", type=float, default=1.0, help="0 leaves the picture, 1 maps it all the way (1)")
-    add("--smooth", type=float, default=8.0, help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)")
-    add("--inverse", action="store_true", help="apply the inverse of the map from the palette to the source")
+    add(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help=".png, .jpg, .tif or .webp; 16-bit color as .png",
+    )
+    add(
+        "--figure",
+        type=Path,
+        help="also draw the three methods side by side: .png, .jpg, .pdf or .svg",
+    )
+    add(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="0 leaves the picture, 1 maps it all the way (1)",
+    )
+    add(
+        "--smooth",
+        type=float,
+        default=8.0,
+        help="levels of noise that method w2 is fitted with: fewer bands, less exact (8)",
+    )
+    add(
+        "--inverse",
+        action="store_true",
+        help="apply the inverse of the map from the palette to the source",
+    )
     add("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
     add("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
     add("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
     add("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
     args = parser.parse_args(argv)
     if args.figure and args.figure.suffix.lower() not in _FIGURES:
-        raise MongeError(f"figures are written as {', '.join(_FIGURES)}, got '{args.figure}': give it one of these endings")
+        raise MongeError(
+            f"figures are written as {', '.join(_FIGURES)}, got '{args.figure}': give it one of "
+            "these endings"
+        )
     for name, path in (("--out", args.out), ("--figure", args.figure)):
         if path and path.resolve() in [given.resolve() for given in (args.source, *args.palette)]:
             raise MongeError(f"{name} '{path}' would overwrite an input: give another name")
@@ -42,11 +77,14 @@ def main(argv: list[str]) -> int:
 
     from .transfer import ColorTransfer, agreement
 
-    settings = {name: getattr(args, name) for name in ("space", "strength", "smooth", "inverse", "steps", "seed")}
+    settings = {
+        name: getattr(args, name)
+        for name in ("space", "strength", "smooth", "inverse", "steps", "seed")
+    }
     settings["progress"] = sys.stderr.isatty()
     transfer = ColorTransfer(method=args.method, **settings)
     source = read_picture(args.source)
-    require_writable(args.out, source.colours.dtype.itemsize * 8, source.alpha is not None)
+    require_writable(args.out, source.colors.dtype.itemsize * 8, source.alpha is not None)
     palettes = [read_picture(path) for path in args.palette]
     result = transfer.fit(source, palettes, args.weights).transform(source)
     write_picture(result, args.out)
@@ -55,10 +93,18 @@ def main(argv: list[str]) -> int:
             print(f"note: {path}: {note}")
     for note in transfer.notes_:
         print(f"note: {note}")
-    for path, first, last in zip(args.palette, _distances(source, palettes), _distances(result, palettes), strict=True):
-        print(f"sliced W2 to {path}: {first:.4f} before, {last:.4f} after{f', {last / first:.1%} of it' if first else ''}")
+    for path, first, last in zip(
+        args.palette, _distances(source, palettes), _distances(result, palettes), strict=True
+    ):
+        print(
+            f"sliced W2 to {path}: {first:.4f} before, {last:.4f} "
+            f"after{f', {last / first:.1%} of it' if first else ''}"
+        )
     kept = agreement(source, result)
-    print(f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; colours {kept.colours_in:,} to {kept.colours_out:,}")
+    print(
+        f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; colors "
+        f"{kept.colors_in:,} to {kept.colors_out:,}"
+    )
     print(f"clipped: {result.clipped:.2%} of the pixels\nlook at {args.out}")
     if args.figure:
         args.figure.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +117,18 @@ def main(argv: list[str]) -> int:
 def _distances(picture: Picture, palettes: list[Picture]) -> list[float]:
     from .transfer import palette_distance
 
-    return [palette_distance(picture, palette, samples=20_000, n_projections=128) for palette in palettes]
+    return [
+        palette_distance(picture, palette, samples=20_000, n_projections=128)
+        for palette in palettes
+    ]
 
 
 def _figure(
-    source: Picture, palettes: list[Picture], weights: list[float] | None, done: dict[str, Picture], settings: dict[str, Any]
+    source: Picture,
+    palettes: list[Picture],
+    weights: list[float] | None,
+    done: dict[str, Picture],
+    settings: dict[str, Any],
 ) -> Figure:
     """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
     from .measures import caption
@@ -86,9 +139,15 @@ def _figure(
     results, captions = {}, {}
     for method, title in (("w2", "W2 map"), ("gaussian", "Gaussian"), ("exact", "exact plan")):
         if method not in done:
-            own = settings | {"method": method, "inverse": settings["inverse"] and method != "exact"}
+            own = settings | {
+                "method": method,
+                "inverse": settings["inverse"] and method != "exact",
+            }
             done[method] = ColorTransfer(**own).fit(source, palettes, weights).transform(source)
         after = _distances(done[method], palettes)
         shares = [last / first if first else 0.0 for first, last in zip(before, after, strict=True)]
-        results[title], captions[title] = done[method].colours, caption(shares, agreement(source, done[method]))
-    return color_figure(source.colours, [palette.colours for palette in palettes], results, captions)
+        results[title], captions[title] = (
+            done[method].colors,
+            caption(shares, agreement(source, done[method])),
+        )
+    return color_figure(source.colors, [palette.colors for palette in palettes], results, captions)

@@ -1,4 +1,4 @@
-"""How well a colour transfer went: gradients kept, steepness, distance of the palettes."""
+"""How well a color transfer went: gradients kept, steepness, distance of the palettes."""
 
 from __future__ import annotations
 
@@ -11,49 +11,58 @@ import torch
 from monge import ot
 from monge.errors import MongeError
 from monge.images.io import Source
-from monge.images.pixels import TILE, as_picture, blocks, distinct, drawn_colours
+from monge.images.pixels import TILE, as_picture, blocks, distinct, drawn_colors
 
-_SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2  # bins of squared slopes, for a percentile without sorting all
+# bins of squared slopes, for a percentile without sorting all
+_SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well a recoloured picture keeps the gradients of its source, see `agreement`.
+    """How well a recolored picture keeps the gradients of its source, see `agreement`.
 
-    ``share`` is, of the neighbouring pixels that differ in the source, those whose difference did not turn back; 1 if none
-    differ. ``steepness`` is the 99th percentile of the ratio of the differences' lengths, result to source, over the same pairs:
-    how much noise and steps of 8 bits are magnified. A monotone map may be as steep as it likes. ``colours_in`` and
-    ``colours_out`` count distinct colours; far fewer after are banding of another kind: steps that fell together.
+    ``share`` is, of the neighboring pixels that differ in the source, those whose difference did
+    not turn back; 1 if none differ. ``steepness`` is the 99th percentile of the ratio of the
+    differences' lengths, result to source, over the same pairs: how much noise and steps of 8 bits
+    are magnified. A monotone map may be as steep as it likes. ``colors_in`` and ``colors_out``
+    count distinct colors; far fewer after are banding of another kind: steps that fell together.
     """
 
     share: float
     steepness: float
-    colours_in: int
-    colours_out: int
+    colors_in: int
+    colors_out: int
 
 
 def agreement(source: Source, result: Source) -> Agreement:
-    r"""Gradient-direction agreement of a source and its recoloured copy: what is left of monotonicity after rounding.
+    r"""Gradient-direction agreement of a source and its recolored copy: what is left of
+    monotonicity after rounding.
 
     .. math:: \frac{\#\{(i, j) : \langle y_i - y_j,\, x_i - x_j\rangle \ge 0\}}{\#\{(i, j)\}}
-              \quad \text{over horizontal and vertical neighbours with } x_i \ne x_j
+              \quad \text{over horizontal and vertical neighbors with } x_i \ne x_j
 
-    A monotone map has exactly 1 before rounding. A map that is not monotone shows bands and outlines where a smooth part of the
-    picture crosses a jump of the map.
+    A monotone map has exactly 1 before rounding. A map that is not monotone shows bands and
+    outlines where a smooth part of the picture crosses a jump of the map.
 
     >>> ramp = np.repeat(np.arange(9, dtype=np.uint8)[None, :, None], 3, 2)
     >>> agreement(ramp, ramp[:, ::-1]).share, agreement(ramp, 3 * ramp).share
     (0.0, 1.0)
     """
-    x, y = as_picture(source, "source").colours, as_picture(result, "result").colours
+    x, y = as_picture(source, "source").colors, as_picture(result, "result").colors
     if x.shape != y.shape:
-        raise MongeError(f"source has shape {x.shape}, result {y.shape}: they must be one picture before and after")
+        raise MongeError(
+            f"source has shape {x.shape}, result {y.shape}: they must be one picture before and "
+            "after"
+        )
     agreed = pairs = 0
     slopes = np.zeros(_SLOPES.size + 1, np.int64)
     for rows in blocks(len(x), max(1, TILE // x.shape[1])):
         a, b = (t[rows.start : rows.stop + 1].astype(np.float32) for t in (x, y))
         inner = rows.stop - rows.start
-        for dx, dy in ((np.diff(a, axis=0), np.diff(b, axis=0)), (np.diff(a[:inner], axis=1), np.diff(b[:inner], axis=1))):
+        for dx, dy in (
+            (np.diff(a, axis=0), np.diff(b, axis=0)),
+            (np.diff(a[:inner], axis=1), np.diff(b[:inner], axis=1)),
+        ):
             differ = dx.any(-1)
             dx, dy = dx[differ], dy[differ]
             pairs += len(dx)
@@ -68,9 +77,15 @@ def agreement(source: Source, result: Source) -> Agreement:
 
 
 def palette_distance(
-    picture: Source, palette: Source, *, samples: int = 100_000, n_projections: int = 512, seed: int = 0
+    picture: Source,
+    palette: Source,
+    *,
+    samples: int = 100_000,
+    n_projections: int = 512,
+    seed: int = 0,
 ) -> float:
-    """Sliced W2 between sampled pixels of two pictures, in RGB scaled to [0, 1]; the same seed draws the same pixels.
+    """Sliced W2 between sampled pixels of two pictures, in RGB scaled to [0, 1]; the same seed
+    draws the same pixels.
 
     >>> black, white = np.zeros((9, 3), np.uint8), np.full((9, 3), 255, np.uint8)
     >>> round(palette_distance(black, white, samples=100), 1)
@@ -78,16 +93,17 @@ def palette_distance(
     """
     clouds = []
     for number, given in enumerate((picture, palette)):
-        drawn = drawn_colours(as_picture(given, "picture"), samples, (seed, 100 + number))
+        drawn = drawn_colors(as_picture(given, "picture"), samples, (seed, 100 + number))
         if drawn is None:
-            raise MongeError("a fully transparent picture shows no colours to compare")
+            raise MongeError("a fully transparent picture shows no colors to compare")
         clouds.append(torch.from_numpy(drawn.astype(np.float32)))
     generator = torch.Generator().manual_seed(seed)
     return ot.sliced_wasserstein(*clouds, n_projections=n_projections, generator=generator).item()
 
 
 def caption(distances: Sequence[float], kept: Agreement) -> str:
-    """Lines that stand under a result: its distances to the palettes as shares of those before, and what it kept.
+    """Lines that stand under a result: its distances to the palettes as shares of those before, and
+    what it kept.
 
     >>> print(caption([0.047], Agreement(1.0, 3.2, 900, 800)))
     sliced W2 4.7% of before
@@ -95,4 +111,7 @@ def caption(distances: Sequence[float], kept: Agreement) -> str:
     steepness 3.2
     """
     shares = " / ".join(f"{share:.1%}" for share in distances)
-    return f"sliced W2 {shares} of before\ngradients kept {kept.share:.2%}\nsteepness {kept.steepness:g}"
+    return (
+        f"sliced W2 {shares} of before\ngradients kept {kept.share:.2%}\nsteepness "
+        f"{kept.steepness:g}"
+    )

@@ -1,4 +1,4 @@
-"""Colour transfers side by side: what becomes of a picture, and of its cloud of colours."""
+"""Color transfers side by side: what becomes of a picture, and of its cloud of colors."""
 
 from __future__ import annotations
 
@@ -16,25 +16,34 @@ from monge.plots.pictures import _INK
 Pixels = NDArray[Any]
 
 _SHOWN = 900  # pixels of the longest side of a picture in print
-_DOTS = 4000  # colours in a cloud
+_DOTS = 4000  # colors in a cloud
 
 
 def color_figure(
-    source: Pixels, palettes: Sequence[Pixels], results: Mapping[str, Pixels], captions: Mapping[str, str] | None = None
+    source: Pixels,
+    palettes: Sequence[Pixels],
+    results: Mapping[str, Pixels],
+    captions: Mapping[str, str] | None = None,
 ) -> Figure:
-    """A column for the source, each palette and each result: the picture, its caption, and the cloud of its colours.
+    """A column for the source, each palette and each result: the picture, its caption, and the
+    cloud of its colors.
 
-    Pictures are (h, w, 3) of uint8, uint16 or floats in [0, 1]. A cloud is seen along red − green and yellow − blue;
-    under those of the results lie the palettes' in grey, which a good transfer covers. Captions are by the columns' titles:
-    "source", "palette" (or "palette 1", "palette 2", …) and the results' names.
+    Pictures are (h, w, 3) of uint8, uint16 or floats in [0, 1]. A cloud is seen along red − green
+    and yellow − blue; under those of the results lie the palettes' in gray, which a good transfer
+    covers. Captions are by the columns' titles: "source", "palette" (or "palette 1", "palette 2",
+    …) and the results' names.
 
-    >>> grey = np.full((4, 6, 3), 0.5)
-    >>> [axis.get_title(loc="left") for axis in color_figure(grey, [grey], {"w2": grey}).axes[:3]]
+    >>> gray = np.full((4, 6, 3), 0.5)
+    >>> [axis.get_title(loc="left") for axis in color_figure(gray, [gray], {"w2": gray}).axes[:3]]
     ['source', 'palette', 'w2']
     """
     if not palettes or not results:
-        raise ValueError(f"palettes and results must not be empty, got {len(palettes)} and {len(results)}")
-    names = ["palette"] if len(palettes) == 1 else [f"palette {k + 1}" for k in range(len(palettes))]
+        raise ValueError(
+            f"palettes and results must not be empty, got {len(palettes)} and {len(results)}"
+        )
+    names = (
+        ["palette"] if len(palettes) == 1 else [f"palette {k + 1}" for k in range(len(palettes))]
+    )
     columns = {"source": source} | dict(zip(names, palettes, strict=True)) | dict(results)
     small = {name: _reduced(pixels, name) for name, pixels in columns.items()}
     clouds = {name: _drawn(pixels) for name, pixels in small.items()}
@@ -43,12 +52,20 @@ def color_figure(
     figure = Figure(figsize=(3.2 * len(columns), 3.2 * (tallest + 1) + 1.1), layout="constrained")
     axes = figure.subplots(2, len(columns), squeeze=False, height_ratios=[tallest, 1])
     middle = (goal.max(0) + goal.min(0)) / 2
-    reach = max(0.05, 1.08 * max(float(np.abs(_opponent(cloud) - middle).max()) for cloud in clouds.values()))
-    limits = {"xlim": (middle[0] - reach, middle[0] + reach), "ylim": (middle[1] - reach, middle[1] + reach)}
+    reach = max(
+        0.05,
+        1.08 * max(float(np.abs(_opponent(cloud) - middle).max()) for cloud in clouds.values()),
+    )
+    limits = {
+        "xlim": (middle[0] - reach, middle[0] + reach),
+        "ylim": (middle[1] - reach, middle[1] + reach),
+    }
     for above, below, (name, cloud) in zip(*axes, clouds.items(), strict=True):
         above.imshow(small[name], interpolation="antialiased")
         above.set_title(name, loc="left", fontsize=12, fontweight="bold", color=_TEXT)
-        above.set_xlabel((captions or {}).get(name, ""), loc="left", fontsize=9, color=_QUIET, linespacing=1.5)
+        above.set_xlabel(
+            (captions or {}).get(name, ""), loc="left", fontsize=9, color=_QUIET, linespacing=1.5
+        )
         above.set(xticks=[], yticks=[], anchor="N")
         above.spines[:].set_visible(False)
         if name in results:
@@ -76,11 +93,11 @@ def _reduced(pixels: Pixels, name: str) -> NDArray[np.uint8]:
 
 
 def _drawn(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Some of a picture's colours (n, 3) in [0, 1]; of equal pictures the same places."""
+    """Some of a picture's colors (n, 3) in [0, 1]; of equal pictures the same places."""
     rows = np.random.default_rng(0).integers(0, pixels.size // 3, _DOTS)
     return pixels.reshape(-1, 3)[rows] / 255
 
 
-def _opponent(colours: NDArray[np.float64]) -> NDArray[np.float64]:
-    red, green, blue = colours.T
+def _opponent(colors: NDArray[np.float64]) -> NDArray[np.float64]:
+    red, green, blue = colors.T
     return np.stack([red - green, (red + green) / 2 - blue], 1)

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     args = _parser(name).parse_args(rest)
     if args.seed < 0:
         raise MongeError(f"--seed must be at least 0, got {args.seed}")
-    from monge.train import Interrupted
+    from monge.training import Interrupted
 
     try:
         _make(args, name) if name in _MAKES else _train(args) if name == "train" else _sample(args)
@@ -76,26 +76,61 @@ def size(text: str) -> tuple[int, int]:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     """The arguments of a command, in the order of its help."""
-    parser = argparse.ArgumentParser(prog=f"monge texture {name}", description=f"{PARTS[name].capitalize()}.")
+    parser = argparse.ArgumentParser(
+        prog=f"monge texture {name}", description=f"{PARTS[name].capitalize()}."
+    )
     add = parser.add_argument
     if name == "synth":
         add("exemplar", type=Path, help="picture of a texture")
         _add_size(parser, "the exemplar's")
     elif name == "inpaint":
-        add("image", type=Path, help="picture with a hole; pixels outside it stay as they are, to the bit")
-        add("--mask", type=Path, help="picture of the same size, white where to fill; default: where the picture is not opaque")
+        add(
+            "image",
+            type=Path,
+            help="picture with a hole; pixels outside it stay as they are, to the bit",
+        )
+        add(
+            "--mask",
+            type=Path,
+            help="picture of the same size, white where to fill; default: where the picture is not opaque",
+        )
         add("--invert", action="store_true", help="the mask is black where to fill")
         where = "white where to learn the texture; default: outside the mask"
         add("--exemplar-region", type=Path, metavar="MASK2", help=where)
     elif name == "mix":
-        add("exemplars", type=Path, nargs="+", metavar="EXEMPLAR", help="pictures of textures, two or more")
+        add(
+            "exemplars",
+            type=Path,
+            nargs="+",
+            metavar="EXEMPLAR",
+            help="pictures of textures, two or more",
+        )
         _add_size(parser, "the exemplar's")
         add("--weights", type=float, nargs="+", help="one for each exemplar; default: equal")
-        add("--steps", type=int, help="a strip of so many pictures from the first exemplar to the second")
-        add("--singles", action="store_true", help="also write the pictures of the strip one by one: OUT-1.png, …")
+        add(
+            "--steps",
+            type=int,
+            help="a strip of so many pictures from the first exemplar to the second",
+        )
+        add(
+            "--singles",
+            action="store_true",
+            help="also write the pictures of the strip one by one: OUT-1.png, …",
+        )
     elif name == "train":
-        add("exemplar", type=Path, help="picture of a texture; what repeats in it should be smaller than 64 pixels")
-        add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the generator is kept")
+        add(
+            "exemplar",
+            type=Path,
+            help="picture of a texture; what repeats in it should be smaller than 64 pixels",
+        )
+        add(
+            "-o",
+            "--out",
+            type=Path,
+            required=True,
+            metavar="FOLDER",
+            help="where the generator is kept",
+        )
         add("--steps", type=int, default=_STEPS, help=f"training steps ({_STEPS})")
         add("--minutes", type=float, help="take the generator as it is after so many minutes")
         _add_patches(parser, "4")
@@ -106,27 +141,70 @@ def _parser(name: str) -> argparse.ArgumentParser:
     if name in _MAKES:
         add("-o", "--out", type=Path, required=True, help=_OUT)
         _add_patches(parser, "by the picture")
-        add("--targets", type=int, help="patches of the exemplar, at most, that are matched at a scale (2000)")
-        add("--time-budget", type=float, metavar="SECONDS", help="take the picture as it is after so many seconds")
-        add("--features", default="none", help="match features in place of patches: none, random or vgg19 (none)")
-        add("--vgg-weights", type=Path, metavar="FILE", help="weights of --features vgg19: a state dict, as torch saves it")
-        add("--report", action="store_true", help="write OUT.html beside the picture, which shows how it is made")
-        add("--preview", action=argparse.BooleanOptionalAction, default=True, help="show OUT.preview.png while it is made (on)")
+        add(
+            "--targets",
+            type=int,
+            help="patches of the exemplar, at most, that are matched at a scale (2000)",
+        )
+        add(
+            "--time-budget",
+            type=float,
+            metavar="SECONDS",
+            help="take the picture as it is after so many seconds",
+        )
+        add(
+            "--features",
+            default="none",
+            help="match features in place of patches: none, random or vgg19 (none)",
+        )
+        add(
+            "--vgg-weights",
+            type=Path,
+            metavar="FILE",
+            help="weights of --features vgg19: a state dict, as torch saves it",
+        )
+        add(
+            "--report",
+            action="store_true",
+            help="write OUT.html beside the picture, which shows how it is made",
+        )
+        add(
+            "--preview",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="show OUT.preview.png while it is made (on)",
+        )
     add("--seed", type=int, default=0, help="another seed, another result (0)")
     return parser
 
 
 def _add_size(parser: argparse.ArgumentParser, default: str, condition: str = "") -> None:
     add = parser.add_argument
-    add("--size", type=size, help=f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}")
-    add("--tile", action="store_true", help=f"make a picture that tiles the plane without a seam{condition}")
+    add(
+        "--size",
+        type=size,
+        help=f"WIDTHxHEIGHT in pixels, or one number for a square; default: {default}",
+    )
+    add(
+        "--tile",
+        action="store_true",
+        help=f"make a picture that tiles the plane without a seam{condition}",
+    )
 
 
 def _add_patches(parser: argparse.ArgumentParser, scales: str) -> None:
     add = parser.add_argument
-    add("--scales", type=int, help=f"sizes at which patches are matched, each twice the last; default: {scales}")
+    add(
+        "--scales",
+        type=int,
+        help=f"sizes at which patches are matched, each twice the last; default: {scales}",
+    )
     add("--patch", type=int, help="side of a patch in pixels (8)")
-    add("--fresh", action="store_true", help="start over, where the same command would continue an interrupted one")
+    add(
+        "--fresh",
+        action="store_true",
+        help="start over, where the same command would continue an interrupted one",
+    )
 
 
 @dataclass(frozen=True)
@@ -156,13 +234,21 @@ def _inpaint(args: argparse.Namespace, show: Show) -> Made:
     from .synthesis import hole, inpaint
 
     picture = _read(args.image)
-    options = _options(args, [picture if args.mask else replace(picture, alpha=None)], show, lossless=True)
+    options = _options(
+        args, [picture if args.mask else replace(picture, alpha=None)], show, lossless=True
+    )
     mask = _read(args.mask) if args.mask else None
-    region = read_mask(_read(args.exemplar_region), "--exemplar-region", picture) if args.exemplar_region else None
+    region = (
+        read_mask(_read(args.exemplar_region), "--exemplar-region", picture)
+        if args.exemplar_region
+        else None
+    )
     where = hole(picture, mask, invert=args.invert)
     show.sources["picture"] = marked(picture, where)
     made = inpaint(picture, mask, region=region, invert=args.invert, **options)
-    return Made(made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where)
+    return Made(
+        made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where
+    )
 
 
 def _mix(args: argparse.Namespace, show: Show) -> Made:
@@ -175,17 +261,28 @@ def _mix(args: argparse.Namespace, show: Show) -> Made:
     pictures = [_read(path, srgb=True) for path in args.exemplars]
     options = _options(args, pictures, show)
     names = [path.stem for path in args.exemplars]
-    show.sources |= {f"{k + 1}: {name}": picture for k, (name, picture) in enumerate(zip(names, pictures, strict=True))}
+    show.sources |= {
+        f"{k + 1}: {name}": picture
+        for k, (name, picture) in enumerate(zip(names, pictures, strict=True))
+    }
     if args.steps is None:
         made = [mix(pictures, args.weights, args.size, tile=args.tile, **options)]
     else:
         made = strip(pictures, args.steps, args.size, tile=args.tile, **options)
-    ends = [made[0], made[-1]] if args.steps else made * len(pictures)  # of a strip each end is compared with its own exemplar
-    pairs = {f" to {name}": (end, exemplar) for name, end, exemplar in zip(names, ends, pictures, strict=True)}
+    # of a strip each end is compared with its own exemplar
+    ends = [made[0], made[-1]] if args.steps else made * len(pictures)
+    pairs = {
+        f" to {name}": (end, exemplar)
+        for name, end, exemplar in zip(names, ends, pictures, strict=True)
+    }
     return Made(joined(made), pairs, args.tile, singles=made)
 
 
-_MAKES: dict[str, Callable[[argparse.Namespace, Show], Made]] = {"synth": _synth, "inpaint": _inpaint, "mix": _mix}
+_MAKES: dict[str, Callable[[argparse.Namespace, Show], Made]] = {
+    "synth": _synth,
+    "inpaint": _inpaint,
+    "mix": _mix,
+}
 
 
 def _make(args: argparse.Namespace, name: str) -> None:
@@ -197,23 +294,40 @@ def _make(args: argparse.Namespace, name: str) -> None:
     page = args.out.with_suffix(".html") if args.report else None
     steps = (args.steps or 0) if vars(args).get("singles") else 0
     singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(steps)]
-    _check_names(args, [("--out", args.out), ("--preview", preview), ("--report", page), *(("--out", path) for path in singles)])
+    _check_names(
+        args,
+        [
+            ("--out", args.out),
+            ("--preview", preview),
+            ("--report", page),
+            *(("--out", path) for path in singles),
+        ],
+    )
     silent = ("report", "preview", "fresh")  # about the picture
-    given = {k: v for k, v in vars(args).items() if k not in silent and v is not None and v is not False}
-    words = {k.replace("_", " "): v for k, v in (_config(args).model_dump(exclude={"name"}) | given).items() if v is not None}
+    given = {
+        k: v for k, v in vars(args).items() if k not in silent and v is not None and v is not False
+    }
+    words = {
+        k.replace("_", " "): v
+        for k, v in (_config(args).model_dump(exclude={"name"}) | given).items()
+        if v is not None
+    }
     with Show(f"texture {name}", words, preview, page) as show:
         made = _MAKES[name](args, show)
     for path, picture in zip(singles, made.singles, strict=False):
         write_picture(picture, path)
     write_picture(made.picture, args.out)
-    ratios = {name: over_floor(*pair, tile=made.tile, mask=made.hole, region=made.readable) for name, pair in made.pairs.items()}
+    ratios = {
+        name: over_floor(*pair, tile=made.tile, mask=made.hole, region=made.readable)
+        for name, pair in made.pairs.items()
+    }
     metrics = {f"patch-W2²{name} over floor": text for name, text in ratios.items() if text}
     copied = copied_share(made.picture, made.copied_from) if page and made.copied_from else None
     further = {} if copied is None else {"copied from the exemplar": f"{copied:.1%}"}
     forget(_state(args))
     show.finish(made.picture, metrics | further, tile=made.tile and len(made.singles) <= 1)
     _print_notes([note for note in made.picture.notes if note not in show.notes])
-    h, w = made.picture.colours.shape[:2]
+    h, w = made.picture.colors.shape[:2]
     print(f"{w}×{h} pixels in {show.seconds:.1f} s")
     for title, text in metrics.items():
         print(f"{title}: {text}")
@@ -232,7 +346,7 @@ def _check_names(args: argparse.Namespace, written: Sequence[tuple[str, Path | N
 
 
 def _read(path: Path, *, srgb: bool = False) -> Picture:
-    """A picture in its own colours, or for mixing in sRGB, with what was unusual about it printed."""
+    """A picture in its own colors, or for mixing in sRGB, with what was unusual about it printed."""
     from .pictures import as_texture, in_srgb
 
     picture = in_srgb(path, str(path)) if srgb else as_texture(path, str(path))
@@ -240,8 +354,12 @@ def _read(path: Path, *, srgb: bool = False) -> Picture:
     return picture
 
 
-def _options(args: argparse.Namespace, pictures: Sequence[Picture], show: Show, *, lossless: bool = False) -> dict[str, Any]:
-    """The `Options` of a command; refuses a format that cannot hold the result before the work begins, and makes its folder."""
+def _options(
+    args: argparse.Namespace, pictures: Sequence[Picture], show: Show, *, lossless: bool = False
+) -> dict[str, Any]:
+    """The `Options` of a command; refuses a format that cannot hold the result before the work
+    begins, and makes its folder.
+    """
     from monge.images.io import require_writable
 
     from .pictures import common_kind
@@ -249,13 +367,24 @@ def _options(args: argparse.Namespace, pictures: Sequence[Picture], show: Show, 
 
     kind, out = common_kind(pictures), args.out
     if lossless and out.suffix.lower() in (".jpg", ".jpeg"):
-        raise MongeError(f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead of '{out}'")
+        raise MongeError(
+            f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead "
+            f"of '{out}'"
+        )
     require_writable(out, kind.dtype.itemsize * 8, kind.alpha)
     out.parent.mkdir(parents=True, exist_ok=True)
-    shape = vars(args).get("size") or pictures[0].colours.shape[:2]
-    side, tile = min(*shape, *(min(p.colours.shape[:2]) for p in pictures)), vars(args).get("tile", False)
-    features = load_extractor(args.features, kind.channels, side, tile=tile, seed=args.seed, weights=args.vgg_weights)
-    run = {"time_budget": args.time_budget, "on_progress": show, "state": _state(args), "fresh": args.fresh}
+    shape = vars(args).get("size") or pictures[0].colors.shape[:2]
+    side = min(*shape, *(min(p.colors.shape[:2]) for p in pictures))
+    tile = vars(args).get("tile", False)
+    features = load_extractor(
+        args.features, kind.channels, side, tile=tile, seed=args.seed, weights=args.vgg_weights
+    )
+    run = {
+        "time_budget": args.time_budget,
+        "on_progress": show,
+        "state": _state(args),
+        "fresh": args.fresh,
+    }
     return {"seed": args.seed, "config": _config(args), "extractor": features, **run}
 
 
@@ -272,27 +401,43 @@ def _config(args: argparse.Namespace) -> Any:
     else:
         from .synthesis import Config  # type: ignore[assignment]
 
-    given = {name: value for name in ("scales", "patch", "targets") if (value := vars(args).get(name)) is not None}
+    given = {
+        name: value
+        for name in ("scales", "patch", "targets")
+        if (value := vars(args).get(name)) is not None
+    }
     try:
         return Config(**given)
     except ValidationError as error:
         first = error.errors()[0]
         flag = f"--{first['loc'][0]} " if first["loc"] else ""
-        raise MongeError(f"{flag}{first['msg'].replace('Input should', 'must')}, got {first['input']}") from None
+        raise MongeError(
+            f"{flag}{first['msg'].replace('Input should', 'must')}, got {first['input']}"
+        ) from None
 
 
 def _train(args: argparse.Namespace) -> None:
-    from monge.train import Bar
+    from monge.training import Bar
 
     from . import generator
 
-    settings = {name: getattr(args, name) for name in ("steps", "seed", "minutes", "fresh")} | {"config": _config(args)}
+    settings = {name: getattr(args, name) for name in ("steps", "seed", "minutes", "fresh")} | {
+        "config": _config(args)
+    }
     begun = time.monotonic()
     with closing(Bar("texture")) as bar:
-        made = generator.train(args.exemplar, args.out, on_step=lambda k, found: bar.show(k / args.steps, k, found), **settings)
+        made = generator.train(
+            args.exemplar,
+            args.out,
+            on_step=lambda k, found: bar.show(k / args.steps, k, found),
+            **settings,
+        )
     _print_notes(made.notes)
     print(f"trained in {time.monotonic() - begun:.0f} s")
-    print(f"look at {args.out / 'preview.png'}; 'monge texture sample {args.out} -o OUT.png --size 1024' makes pictures")
+    print(
+        f"look at {args.out / 'preview.png'}; 'monge texture sample {args.out} -o OUT.png --size "
+        "1024' makes pictures"
+    )
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -307,7 +452,7 @@ def _sample(args: argparse.Namespace) -> None:
     spent = time.monotonic() - begun
     write_picture(picture, args.out)
     _print_notes(picture.notes)
-    h, w = picture.colours.shape[:2]
+    h, w = picture.colors.shape[:2]
     print(f"{w}×{h} pixels in {spent:.2f} s\nlook at {args.out}")
 
 

@@ -1,7 +1,11 @@
-"""Features that a texture may be matched on in place of its patches: random filters, or VGG-19 with the user's weights.
+"""Features that a texture may be matched on in place of its patches: random filters, or VGG-19 with
+the user's weights.
 
-Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015    [simonyan2015]  VGG
-Gatys, Ecker & Bethge, "Texture synthesis using convolutional neural networks", NeurIPS 2015    [gatys2015]  its use
+Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015    [simonyan2015]
+                                                                                                         VGG
+Gatys, Ecker & Bethge, "Texture synthesis using convolutional neural networks", NeurIPS 2015    [gatys2015]
+                                                                                                its
+                                                                                                use
 """
 
 from __future__ import annotations
@@ -19,15 +23,27 @@ from monge.nets import RandomFilters
 Features: TypeAlias = Literal["none", "random", "vgg19"]
 
 _FILTER = 7  # pixels, of the random filters
-_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels and convolutions between two poolings
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pictures that VGG was trained on
-_FORMAT = "a state dict of tensors 'features.0.weight', … as the common VGG-19 weight files have them"
+# channels and convolutions between two poolings
+_BLOCKS = (
+    (64, 2),
+    (128, 2),
+    (256, 4),
+    (512, 4),
+    (512, 4),
+)
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+_FORMAT = (
+    "a state dict of tensors 'features.0.weight', … as the common VGG-19 weight files have them"
+)
 
 
 class VGG19(nn.Module):
-    """The first convolution's maps of each of VGG-19's five blocks, its poolings averages, on (n, 1 to 4, h, w) in [0, 1].
+    """The first convolution's maps of each of VGG-19's five blocks, its poolings averages, on (n, 1
+    to 4, h, w) in [0, 1].
 
-    Grey is repeated, alpha left out, and so are blocks that a picture is too small for. Source: [simonyan2015], [gatys2015].
+    Gray is repeated, alpha left out, and so are blocks that a picture is too small for. Source:
+        [simonyan2015], [gatys2015].
     """
 
     def __init__(self, *, torus: bool = False) -> None:
@@ -37,15 +53,22 @@ class VGG19(nn.Module):
         for width, convolutions in _BLOCKS:
             self.taps.append(len(layers) + 1)
             for _ in range(convolutions):
-                layers += [nn.Conv2d(before, width, 3, padding=1, padding_mode="circular" if torus else "zeros"), nn.ReLU()]
+                layers += [
+                    nn.Conv2d(
+                        before, width, 3, padding=1, padding_mode="circular" if torus else "zeros"
+                    ),
+                    nn.ReLU(),
+                ]
                 before = width
             layers.append(nn.AvgPool2d(2))
         self.features = nn.Sequential(*layers[: self.taps[-1] + 1])
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        colours = x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
-        x = (colours - colours.new_tensor(_MEAN).view(3, 1, 1)) / colours.new_tensor(_STD).view(3, 1, 1)
+        colors = x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
+        x = (colors - colors.new_tensor(_MEAN).view(3, 1, 1)) / colors.new_tensor(_STD).view(
+            3, 1, 1
+        )
         maps = []
         for k, layer in enumerate(self.features):
             if isinstance(layer, nn.AvgPool2d) and min(x.shape[2:]) < 4:
@@ -57,9 +80,16 @@ class VGG19(nn.Module):
 
 
 def load_extractor(
-    features: str, channels: int, side: int, *, tile: bool = False, seed: int = 0, weights: str | Path | None = None
+    features: str,
+    channels: int,
+    side: int,
+    *,
+    tile: bool = False,
+    seed: int = 0,
+    weights: str | Path | None = None,
 ) -> nn.Module | None:
-    """The module that a name means, for pictures of ``channels`` whose smallest side is ``side``; None for ``"none"``.
+    """The module that a name means, for pictures of ``channels`` whose smallest side is ``side``;
+    None for ``"none"``.
 
     >>> load_extractor("random", channels=3, side=64).scales
     4
@@ -72,11 +102,16 @@ def load_extractor(
         return None
     if features == "random":
         if side < _FILTER:
-            raise MongeError(f"random filters have {_FILTER} pixels and the picture {side}: take features 'none'")
+            raise MongeError(
+                f"random filters have {_FILTER} pixels and the picture {side}: take features 'none'"
+            )
         fit = max(s for s in range(1, 5) if side >> (s - 1) >= _FILTER)
         return RandomFilters(channels, scales=fit, size=_FILTER, seed=seed, torus=tile)
     if weights is None:
-        raise MongeError(f"features 'vgg19' need weights, which monge does not bring: give --vgg-weights FILE, {_FORMAT}")
+        raise MongeError(
+            "features 'vgg19' need weights, which monge does not bring: give --vgg-weights FILE, "
+            f"{_FORMAT}"
+        )
     return _vgg(Path(weights), tile)
 
 
@@ -86,13 +121,21 @@ def _vgg(path: Path, tile: bool) -> VGG19:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise MongeError(f"'{path}' is damaged or holds more than tensors ({type(error).__name__}): give {_FORMAT}") from None
+        raise MongeError(
+            f"'{path}' is damaged or holds more than tensors ({type(error).__name__}): give "
+            f"{_FORMAT}"
+        ) from None
     made = VGG19(torus=tile)
     wanted = made.state_dict()
     if not isinstance(state, dict) or (missing := [name for name in wanted if name not in state]):
-        raise MongeError(f"'{path}' has no '{missing[0] if isinstance(state, dict) else 'features.0.weight'}': give {_FORMAT}")
+        raise MongeError(
+            f"'{path}' has no '{missing[0] if isinstance(state, dict) else 'features.0.weight'}': "
+            f"give {_FORMAT}"
+        )
     try:
         made.load_state_dict({name: state[name] for name in wanted})
     except RuntimeError:
-        raise MongeError(f"the tensors in '{path}' are not of VGG-19's shapes: give {_FORMAT}") from None
+        raise MongeError(
+            f"the tensors in '{path}' are not of VGG-19's shapes: give {_FORMAT}"
+        ) from None
     return made

@@ -1,11 +1,14 @@
-"""A generator of one texture: trained once from an exemplar, it makes pictures of any size in one pass.
+"""A generator of one texture: trained once from an exemplar, it makes pictures of any size in one
+pass.
 
-    Houdard, Leclaire, Papadakis & Rabin, "Wasserstein generative models for patch-based texture synthesis", SSVM 2021
+    Houdard, Leclaire, Papadakis & Rabin, "Wasserstein generative models for patch-based texture
+    synthesis", SSVM 2021
                                                                                                         [houdard2021]
 
-`monge.methods.texture_generator` trains; here exemplars come in as pictures, and a folder keeps what has been learned:
-``generator.json``, ``model.safetensors``, ``log.jsonl``, ``preview.png`` and, so that training goes on after an interruption,
-``checkpoints``. Step k is a function of (seed, k), and the continuation equals the uninterrupted run to the bit.
+`monge.methods.texture_generator` trains; here exemplars come in as pictures, and a folder keeps
+what has been learned: ``generator.json``, ``model.safetensors``, ``log.jsonl``, ``preview.png``
+and, so that training goes on after an interruption, ``checkpoints``. Step k is a function of (seed,
+k), and the continuation equals the uninterrupted run to the bit.
 """
 
 from __future__ import annotations
@@ -24,15 +27,25 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from monge import __version__
-from monge.data import EndlessSource
+from monge.data import InfiniteDataset
 from monge.errors import MongeError
 from monge.images.io import Picture, Source, write_picture
 from monge.methods.texture_generator import Config, build, make, sampling_memory
 from monge.nets import TextureNet
-from monge.train import RunFolder, Runner, Training, checkpoint
-from monge.train.folder import delete
+from monge.training import RunFolder, Runner, Training, checkpoint
+from monge.training.folder import delete
 
-from .pictures import Kind, Size, as_texture, common_kind, fitting_scales, require_memory, size_of, to_picture, to_tensor
+from .pictures import (
+    Kind,
+    Size,
+    as_texture,
+    common_kind,
+    fitting_scales,
+    require_memory,
+    size_of,
+    to_picture,
+    to_tensor,
+)
 
 STEPS = 1500
 _EVERY = 50  # steps between two lines of the log, and checkpoints
@@ -43,7 +56,9 @@ _PREVIEW = "preview.png"
 
 @dataclass(frozen=True)
 class Generator:
-    """A trained generator: its network, the kind of its pictures, their side in pixels by default, notes on its training."""
+    """A trained generator: its network, the kind of its pictures, their side in pixels by default,
+    notes on its training.
+    """
 
     net: TextureNet
     kind: Kind
@@ -51,16 +66,21 @@ class Generator:
     notes: tuple[str, ...] = ()
 
     def sample(self, size: Size | None = None, *, seed: int = 0, tile: bool = False) -> Picture:
-        """Make a picture, in one pass; ``size`` is the side of a square, or height and width in pixels.
+        """Make a picture, in one pass; ``size`` is the side of a square, or height and width in
+        pixels.
 
-        With ``tile`` the picture can be laid beside itself without a seam. Its sides are then multiples of ``net.unit`` pixels;
-        others are rounded, which a note of the picture says. MongeError for a size below 1 or one that does not fit into memory.
+        With ``tile`` the picture can be laid beside itself without a seam. Its sides are then
+        multiples of ``net.unit`` pixels; others are rounded, which a note of the picture says.
+        MongeError for a size below 1 or one that does not fit into memory.
         """
         h, w = asked = size_of(size, (self.side, self.side))
         unit = self.net.unit
         if tile:
             h, w = (max(unit, round(side / unit) * unit) for side in asked)
-        rounded = f"sides of tiles are multiples of {unit} pixels: {w}×{h} in place of {asked[1]}×{asked[0]}"
+        rounded = (
+            f"sides of tiles are multiples of {unit} pixels: {w}×{h} in place of "
+            f"{asked[1]}×{asked[0]}"
+        )
         notes = (rounded,) if (h, w) != asked else ()
 
         def remedy(room: float) -> str:
@@ -77,21 +97,22 @@ def train(
 ) -> Generator:  # fmt: skip
     """Train a generator of an exemplar's texture, or continue what the folder holds.
 
-    The exemplar is a `Picture`, a path, or an array (h, w) or (h, w, 1 to 4), grey or RGB with or without alpha, of uint8, uint16
-    or floats in [0, 1]. The same call after an interruption continues to the same bits, unless it is to begin ``fresh``.
-    ``seed`` is that of weights, targets and noise; ``config`` a `monge.methods.texture_generator.Config`. After ``minutes`` of
-    wall-clock time, earlier sittings included, the generator is taken as it is. ``on_step`` is called with the number of steps
-    made and the step's scalars.
+    The exemplar is a `Picture`, a path, or an array (h, w) or (h, w, 1 to 4), gray or RGB with or
+    without alpha, of uint8, uint16 or floats in [0, 1]. The same call after an interruption
+    continues to the same bits, unless it is to begin ``fresh``. ``seed`` is that of weights,
+    targets and noise; ``config`` a `monge.methods.texture_generator.Config`. After ``minutes`` of
+    wall-clock time, earlier sittings included, the generator is taken as it is. ``on_step`` is
+    called with the number of steps made and the step's scalars.
 
-    MongeError for what cannot be read or is smaller than a patch, a folder with something else in it, a loss that is not finite;
-    Interrupted after SIGINT or SIGTERM, with a checkpoint written.
+    MongeError for what cannot be read or is smaller than a patch, a folder with something else in
+    it, a loss that is not finite; Interrupted after SIGINT or SIGTERM, with a checkpoint written.
 
     >>> from tempfile import TemporaryDirectory
     >>> dots = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     >>> tiny = Config(patch=4, scales=2, side=16, levels=3, width=4, targets=50)
     >>> with TemporaryDirectory() as folder:
     ...     generator = train(dots, folder, steps=1, config=tiny)
-    >>> generator.sample((20, 30)).colours.shape
+    >>> generator.sample((20, 30)).colors.shape
     (20, 30, 3)
     """
     if steps < 1:
@@ -112,7 +133,12 @@ def train(
         raise MongeError(str(error)) from error
     files = RunFolder(folder)
     _claim(files, about, fresh=fresh)
-    job = Training(method, EndlessSource("exemplar", tuple(x.shape), lambda n, _: x.expand(n, *x.shape)), seed, steps)
+    job = Training(
+        method,
+        InfiniteDataset("exemplar", tuple(x.shape), lambda n, _: x.expand(n, *x.shape)),
+        seed,
+        steps,
+    )
     runner = Runner(job, files.checkpoints, every=_EVERY, time_budget=minutes and 60 * minutes)
     state, remarks = files.torch_state()
     notes += (*remarks, *([runner.restore(state)] if state else []))
@@ -127,7 +153,9 @@ def train(
         write_picture(to_picture(method.sample(1)[0], kind), files.path / _PREVIEW)
 
     if runner.run(on_step=on_step, log=log, saved=saved):
-        notes += (f"the minutes were over after {runner.step} of {steps} steps: more make it finer",)
+        notes += (
+            f"the minutes were over after {runner.step} of {steps} steps: more make it finer",
+        )
     return replace(load(folder), notes=notes)
 
 
@@ -136,16 +164,33 @@ def load(folder: str | Path) -> Generator:
     files = RunFolder(folder)
     about = files.path / _MARK
     if not about.is_file():
-        raise MongeError(f"'{folder}' holds no texture generator: 'monge texture train EXEMPLAR -o {folder}' makes one")
+        raise MongeError(
+            f"'{folder}' holds no texture generator: 'monge texture train EXEMPLAR -o {folder}' "
+            "makes one"
+        )
     if not files.weights.is_file():
-        raise MongeError(f"'{folder}' has no model.safetensors yet: run 'monge texture train' again, which continues it")
+        raise MongeError(
+            f"'{folder}' has no model.safetensors yet: run 'monge texture train' again, which "
+            "continues it"
+        )
     try:
         found = json.loads(about.read_text())
         config, kind = Config(**found["config"]), _unpacked(found["kind"])
-        net = TextureNet(kind.channels, levels=config.levels, width=config.width, noise=config.noise)
+        net = TextureNet(
+            kind.channels, levels=config.levels, width=config.width, noise=config.noise
+        )
         net.load_state_dict(files.load_weights())
-    except (ValueError, KeyError, TypeError, RuntimeError, ValidationError, SafetensorError) as error:
-        raise MongeError(f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with --fresh") from error
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+        ValidationError,
+        SafetensorError,
+    ) as error:
+        raise MongeError(
+            f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with --fresh"
+        ) from error
     return Generator(net.eval(), kind, config.side)
 
 
@@ -163,7 +208,10 @@ def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
         others = [word for key, word in names.items() if there.get(key) != about[key]]
         if others:
             others = others[1:] or others  # the exemplar's digest covers the settings
-            raise MongeError(f"'{folder}' holds a generator with another {others[0]}: name another folder, or --fresh")
+            raise MongeError(
+                f"'{folder}' holds a generator with another {others[0]}: name another folder, or "
+                "--fresh"
+            )
     elif mark.is_file():
         delete(files.checkpoints, files.log, files.weights, folder / _PREVIEW, mark)
     elif folder.is_dir() and any(folder.iterdir()):
@@ -176,15 +224,32 @@ def _checked(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:
     """The configuration with as many scales as leave room for a patch, and what to say about it."""
     room = min(side, config.side)
     if room < config.patch:
-        raise MongeError(f"a picture of {room} pixels is smaller than a patch of {config.patch}: take a larger one, or --patch")
+        raise MongeError(
+            f"a picture of {room} pixels is smaller than a patch of {config.patch}: take a larger "
+            "one, or --patch"
+        )
     scales, note = fitting_scales(config.scales, config.patch, room)
-    return (config.model_copy(update={"scales": scales}), (f"{note} {scales} used",)) if note else (config, ())
+    return (
+        (config.model_copy(update={"scales": scales}), (f"{note} {scales} used",))
+        if note
+        else (config, ())
+    )
 
 
 def _packed(kind: Kind) -> dict[str, Any]:
     profile = base64.b64encode(kind.profile).decode()
-    return {"colours": kind.colours, "alpha": kind.alpha, "dtype": kind.dtype.name, "profile": profile}
+    return {
+        "colours": kind.colors,
+        "alpha": kind.alpha,
+        "dtype": kind.dtype.name,
+        "profile": profile,
+    }
 
 
 def _unpacked(stored: Mapping[str, Any]) -> Kind:
-    return Kind(stored["colours"], stored["alpha"], np.dtype(stored["dtype"]), base64.b64decode(stored["profile"]))
+    return Kind(
+        stored["colours"],
+        stored["alpha"],
+        np.dtype(stored["dtype"]),
+        base64.b64decode(stored["profile"]),
+    )

@@ -1,9 +1,11 @@
-"""Where a synthesised picture comes from: the nearest-cell map of patch-based textures.
+"""Where a synthesized picture comes from: the nearest-cell map of patch-based textures.
 
-Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal transport between feature
+Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal
+transport between feature
 distributions", JMIV 2023    [houdard2023]
 
-A place (i, j) of the exemplar's grid (H, W) is one number, i·W + j: the target that a place of the picture is assigned to.
+A place (i, j) of the exemplar's grid (H, W) is one number, i·W + j: the target that a place of the
+picture is assigned to.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ Grid: TypeAlias = tuple[int, int]
 
 
 def origin_colors(index: Tensor, grid: Grid) -> NDArray[np.uint8]:
-    """The place in an exemplar as a colour: hue from left to right, from light at the top to dark at the bottom.
+    """The place in an exemplar as a color: hue from left to right, from light at the top to dark at
+    the bottom.
 
-    ``index`` (h, w) holds places i·W + j of an exemplar's ``grid`` (H, W), or −1 for none, which is grey; the result is
-    (h, w, 3). What was copied in one piece is a smooth gradient. ValueError if a place lies outside the grid.
+    ``index`` (h, w) holds places i·W + j of an exemplar's ``grid`` (H, W), or −1 for none, which is
+    gray; the result is (h, w, 3). What was copied in one piece is a smooth gradient. ValueError if
+    a place lies outside the grid.
 
     >>> origin_colors(torch.tensor([[0, 1, -1]]), (1, 2)).shape
     (1, 3, 3)
@@ -38,49 +42,70 @@ def origin_colors(index: Tensor, grid: Grid) -> NDArray[np.uint8]:
     along = np.where(places < 0, 0, places % grid[1]) / max(grid[1] - 1, 1)
     angle, light = 2 * np.pi * (0.03 + 0.82 * along), 0.87 - 0.45 * down
     chroma = 0.1 * (1 - (2 * (light - 0.7)) ** 2)  # near black and white the screen has less of it
-    colours = _rgb(np.stack([light, chroma * np.cos(angle), chroma * np.sin(angle)], -1))
-    colours[places < 0] = to_rgb(_INK)
-    return np.rint(255 * colours).astype(np.uint8)
+    colors = _rgb(np.stack([light, chroma * np.cos(angle), chroma * np.sin(angle)], -1))
+    colors[places < 0] = to_rgb(_INK)
+    return np.rint(255 * colors).astype(np.uint8)
 
 
 def origins(
-    index: Tensor, grid: Grid, *, picture: Tensor | None = None, exemplar: Tensor | None = None, borders: bool = True
+    index: Tensor,
+    grid: Grid,
+    *,
+    picture: Tensor | None = None,
+    exemplar: Tensor | None = None,
+    borders: bool = True,
 ) -> Figure:
-    """Nearest-cell map of a synthesised picture: the colour of each place says where in the exemplar it comes from.
+    """Nearest-cell map of a synthesized picture: the color of each place says where in the exemplar
+    it comes from.
 
-    ``index`` (h, w) and ``grid`` (H, W) as for `origin_colors`. A verbatim copy is a smooth gradient; dark lines are its
-    ``borders``. Beside the map stand the key, and ``picture`` (c, h, w) and ``exemplar`` (c, H, W) in [0, 1] where given. The
-    caption counts the pairs of neighbours that are neighbours in the exemplar too.
+    ``index`` (h, w) and ``grid`` (H, W) as for `origin_colors`. A verbatim copy is a smooth
+    gradient; dark lines are its ``borders``. Beside the map stand the key, and ``picture`` (c, h,
+    w) and ``exemplar`` (c, H, W) in [0, 1] where given. The caption counts the pairs of neighbors
+    that are neighbors in the exemplar too.
 
     >>> figure = origins(torch.arange(12).reshape(3, 4), (3, 4))
     >>> [axis.get_title(loc="left") for axis in figure.axes]
     ['origins', 'key']
     >>> figure.axes[0].get_xlabel()
-    '100 % of neighbours continue a copy'
+    '100 % of neighbors continue a copy'
     """
     right, below = _continued(_places(index, grid), grid[1])
-    colours = origin_colors(index, grid)
+    colors = origin_colors(index, grid)
     if borders:
-        colours[_ends(right, below)] //= 3
+        colors[_ends(right, below)] //= 3
     key = origin_colors(torch.arange(grid[0] * grid[1]).reshape(grid), grid)
-    panels = {"picture": _pixels(picture), "origins": colours, "exemplar": _pixels(exemplar), "key": key}
+    panels = {
+        "picture": _pixels(picture),
+        "origins": colors,
+        "exemplar": _pixels(exemplar),
+        "key": key,
+    }
     shown = {name: pixels for name, pixels in panels.items() if pixels is not None}
     tallest = max(len(pixels) / pixels.shape[1] for pixels in shown.values())
     figure = Figure(figsize=(4 * len(shown), 4 * tallest + 0.7), layout="constrained")
-    for panel, (name, pixels) in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown.items(), strict=True):
+    for panel, (name, pixels) in zip(
+        figure.subplots(1, len(shown), squeeze=False).flat, shown.items(), strict=True
+    ):
         panel.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         panel.set_title(name, loc="left", fontsize=11, fontweight="bold", color=_TEXT)
         panel.set(xticks=[], yticks=[], anchor="N")
         panel.spines[:].set_visible(False)
         if name == "origins":
             share = (right.sum() + below.sum()) / max(right.size + below.size, 1)
-            panel.set_xlabel(f"{100 * share:.0f} % of neighbours continue a copy", loc="left", fontsize=9, color=_QUIET)
+            panel.set_xlabel(
+                f"{100 * share:.0f} % of neighbors continue a copy",
+                loc="left",
+                fontsize=9,
+                color=_QUIET,
+            )
     return figure
 
 
 def _places(index: Tensor, grid: Grid) -> NDArray[np.int64]:
     if index.ndim != 2 or index.is_floating_point():
-        raise ValueError(f"index must be an integer map (h, w), got shape {tuple(index.shape)} of {index.dtype}")
+        raise ValueError(
+            f"index must be an integer map (h, w), got shape {tuple(index.shape)} of {index.dtype}"
+        )
     places = index.detach().cpu().long().numpy()
     if places.size and (places.min() < -1 or places.max() >= grid[0] * grid[1]):
         raise ValueError(
@@ -90,8 +115,12 @@ def _places(index: Tensor, grid: Grid) -> NDArray[np.int64]:
     return places
 
 
-def _continued(places: NDArray[np.int64], width: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the right (h, w − 1) and the lower neighbour (h − 1, w) come from the right and the lower neighbour."""
+def _continued(
+    places: NDArray[np.int64], width: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the right (h, w − 1) and the lower neighbor (h − 1, w) come from the right and the
+    lower neighbor.
+    """
     left, next_ = places[:, :-1], places[:, 1:]
     right = (left >= 0) & (next_ == left + 1) & (next_ % width != 0)
     below = (places[:-1] >= 0) & (places[1:] == places[:-1] + width)
@@ -99,7 +128,9 @@ def _continued(places: NDArray[np.int64], width: int) -> tuple[NDArray[np.bool_]
 
 
 def _ends(right: NDArray[np.bool_], below: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Places (h, w) that continue the copies on their left and above, and are not continued on their right or below."""
+    """Places (h, w) that continue the copies on their left and above, and are not continued on
+    their right or below.
+    """
     from_left = np.pad(right, ((0, 0), (1, 0)), constant_values=True)
     from_above = np.pad(below, ((1, 0), (0, 0)), constant_values=True)
     to_right = np.pad(right, ((0, 0), (0, 1)), constant_values=True)

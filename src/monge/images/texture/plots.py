@@ -1,4 +1,6 @@
-"""A page that shows a texture while it is being made: it reloads itself, and stands still at the end. No script, no network."""
+"""A page that shows a texture while it is being made: it reloads itself, and stands still at the
+end. No script, no network.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,11 @@ def texture_page(
     metrics: Mapping[str, Any] | None = None, notes: Sequence[str] = (), progress: float = 1.0, status: str = "",
     refresh: float | None = None,
 ) -> str:  # fmt: skip
-    """Return the page: ``pictures`` by their captions, as PNG, a panel for each of the ``curves``, and two tables.
+    """Return the page: ``pictures`` by their captions, as PNG, a panel for each of the ``curves``,
+    and two tables.
 
-    ``progress`` is the share of the work that is done, ``status`` a line about it; after ``refresh`` seconds a browser loads the
-    page again, without it the page stands still.
+    ``progress`` is the share of the work that is done, ``status`` a line about it; after
+    ``refresh`` seconds a browser loads the page again, without it the page stands still.
 
     >>> page = texture_page("A <wall>", {}, {"loss": [(1, 2.0), (2, 1.0)]}, {"seed": 0}, refresh=2)
     >>> "A &lt;wall&gt;" in page, 'http-equiv="refresh" content="2"' in page, "<polyline" in page
@@ -52,16 +55,20 @@ def texture_page(
     if metrics:
         body.append(f"<h2>metrics</h2>\n{_table(metrics)}")
     if curves:
-        body.append(f"<h2>loss</h2>\n{_row(_panel(name, points) for name, points in curves.items())}")
+        body.append(
+            f"<h2>loss</h2>\n{_row(_panel(name, points) for name, points in curves.items())}"
+        )
     body.append(f"<h2>settings</h2>\n{_table(settings)}")
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{reload}<title>{html.escape(title)}</title>'
+        '<!doctype html>\n<html lang="en"><head><meta '
+        f'charset="utf-8">{reload}<title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
 
 
 def shown_png(pixels: np.ndarray, side: int | None = None, repeat: int = 1) -> bytes:
-    """PNG of pixels (h, w, 1 to 4), uint8, uint16 or floats in [0, 1], for looking at: 8 bits, no side above ``side``.
+    """PNG of pixels (h, w, 1 to 4), uint8, uint16 or floats in [0, 1], for looking at: 8 bits, no
+    side above ``side``.
 
     ``repeat`` lays the picture beside itself.
 
@@ -69,12 +76,19 @@ def shown_png(pixels: np.ndarray, side: int | None = None, repeat: int = 1) -> b
     (20, 10)
     """
     if pixels.dtype != np.uint8:
-        pixels = (pixels >> 8 if pixels.dtype == np.uint16 else np.rint(pixels * 255)).astype(np.uint8)
+        pixels = (pixels >> 8 if pixels.dtype == np.uint16 else np.rint(pixels * 255)).astype(
+            np.uint8
+        )
     pixels = np.tile(pixels, (repeat, repeat, 1))
-    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+    image = Image.fromarray(
+        np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    )
     if side and max(image.size) > side:
         factor = side / max(image.size)
-        image = image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))), Image.Resampling.BOX)
+        image = image.resize(
+            (max(1, round(image.width * factor)), max(1, round(image.height * factor))),
+            Image.Resampling.BOX,
+        )
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=1)
     return buffer.getvalue()
@@ -86,11 +100,17 @@ def _row(parts: Any) -> str:
 
 def _figure(caption: str, png: bytes) -> str:
     text, source = html.escape(caption), f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    return f'<figure><img class="clear" alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+    return (
+        f'<figure><img class="clear" alt="{text}" '
+        f'src="{source}"><figcaption>{text}</figcaption></figure>'
+    )
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    rows = "\n".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>" for name, value in values.items())
+    rows = "\n".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>"
+        for name, value in values.items()
+    )
     return f"<table>\n{rows}\n</table>"
 
 
@@ -102,18 +122,29 @@ def _panel(name: str, points: Curve) -> str:
     x = np.array([step for step, _ in thin], float)
     y = np.array([value for _, value in thin], float)
     logarithmic = bool(len(y) and (y > 0).all())
-    u, v = _scaled(x, _WIDTH), _HEIGHT - _scaled(np.log2(y) if logarithmic else y, _HEIGHT, least=1.0 if logarithmic else 0.0)
+    u = _scaled(x, _WIDTH)
+    v = _HEIGHT - _scaled(
+        np.log2(y) if logarithmic else y, _HEIGHT, least=1.0 if logarithmic else 0.0
+    )
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(u, v, strict=True))
-    span = f"{y.max():.3g} to {y.min():.3g}{', log scale' if logarithmic else ''}, steps {x[0]:g}–{x[-1]:g}" if len(y) else ""
+    span = (
+        f"{y.max():.3g} to {y.min():.3g}{', log scale' if logarithmic else ''}, steps "
+        f"{x[0]:g}–{x[-1]:g}"
+        if len(y)
+        else ""
+    )
     return (
-        f'<figure><svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
+        f'<figure><svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        'role="img">'
         f'<polyline points="{line}" fill="none" stroke="#d1495b" stroke-width="1.5"/></svg>'
         f"<figcaption>{html.escape(name)}: {span}</figcaption></figure>"
     )
 
 
 def _scaled(values: np.ndarray, length: int, least: float = 0.0) -> np.ndarray:
-    """Values brought to [edge, length − edge]; a range below ``least`` fills only a part, so that noise looks flat."""
+    """Values brought to [edge, length − edge]; a range below ``least`` fills only a part, so that
+    noise looks flat.
+    """
     if not len(values):
         return values
     low, high = values.min(), values.max()

@@ -1,4 +1,6 @@
-"""What is seen of a texture while it is made, a bar, a preview, a page, and how near it came to its exemplar."""
+"""What is seen of a texture while it is made, a bar, a preview, a page, and how near it came to its
+exemplar.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from tqdm import tqdm
 
 from monge.images.io import Picture
 from monge.metrics import Measured
-from monge.train import Bar
-from monge.train.checkpoint import write_atomically
+from monge.training import Bar
+from monge.training.checkpoint import write_atomically
 
 from .copying import copying_score
 from .metrics import patch_w2
@@ -36,7 +38,9 @@ _LIVE, _FINAL = 512, 1024  # pixels of the longest side on the page, while it re
 class Show:
     """Called with each `Progress`; a context that leaves a page standing still, whatever happens."""
 
-    def __init__(self, title: str, settings: Mapping[str, Any], preview: Path | None, page: Path | None) -> None:
+    def __init__(
+        self, title: str, settings: Mapping[str, Any], preview: Path | None, page: Path | None
+    ) -> None:
         self.preview, self.page = preview, page
         self.sources: dict[str, Picture] = {}
         self.notes: tuple[str, ...] = ()
@@ -81,7 +85,7 @@ class Show:
         pictures = {"made": shown_png(made.channels, _FINAL)}
         if tile:
             pictures["2 × 2 tiles"] = shown_png(made.channels, _FINAL, repeat=2)
-        status = f"{made.colours.shape[1]}×{made.colours.shape[0]} pixels in {self.seconds:.0f} s"
+        status = f"{made.colors.shape[1]}×{made.colors.shape[0]} pixels in {self.seconds:.0f} s"
         notes = tuple(dict.fromkeys((*self.notes, *made.notes)))
         self._write(self.page, pictures, metrics=metrics, notes=notes, status=status)
 
@@ -113,19 +117,37 @@ class Show:
         self._shown = time.monotonic()
         self._cost = self._shown - began
 
-    def _write_so_far(self, path: Path, progress: Progress, status: str, refresh: float | None = None) -> None:
+    def _write_so_far(
+        self, path: Path, progress: Progress, status: str, refresh: float | None = None
+    ) -> None:
         pictures = {"so far": shown_png(progress.picture().channels, _LIVE)}
-        self._write(path, pictures, notes=self.notes, progress=self._share(progress), status=status, refresh=refresh)
+        self._write(
+            path,
+            pictures,
+            notes=self.notes,
+            progress=self._share(progress),
+            status=status,
+            refresh=refresh,
+        )
 
     def _write(self, path: Path, pictures: Mapping[str, bytes], **how: Any) -> None:
-        page = texture_page(self._title, {**self._pngs, **pictures}, self._curves, self._settings, **how)
+        page = texture_page(
+            self._title, {**self._pngs, **pictures}, self._curves, self._settings, **how
+        )
         write_atomically(path, page.encode())
 
 
 def patch_distances(
-    made: Picture, exemplar: Picture, *, tile: bool = False, mask: Mask | None = None, region: Mask | None = None
+    made: Picture,
+    exemplar: Picture,
+    *,
+    tile: bool = False,
+    mask: Mask | None = None,
+    region: Mask | None = None,
 ) -> list[Measured]:
-    """Exact patch-W2² and its floor at scales 0 and 1 (fewer where a picture is too small), see `patch_w2`."""
+    """Exact patch-W2² and its floor at scales 0 and 1 (fewer where a picture is too small), see
+    `patch_w2`.
+    """
     ours, theirs = _tensors(made, exemplar)
     inside, readable = (None if m is None else torch.from_numpy(m) for m in (mask, region))
     for scales in range(_SCALES, 0, -1):
@@ -139,13 +161,19 @@ def patch_distances(
 def over_floor(made: Picture, exemplar: Picture, **where: Any) -> str:
     """`patch_distances` in words; empty where no patch fits."""
     found = enumerate(patch_distances(made, exemplar, **where))
-    return ", ".join(f"{f.ratio:.2f} at scale {k} ({f.value:.4g} over {f.floor:.4g})" for k, f in found)
+    return ", ".join(
+        f"{f.ratio:.2f} at scale {k} ({f.value:.4g} over {f.floor:.4g})" for k, f in found
+    )
 
 
 def copied_share(made: Picture, exemplar: Picture) -> float | None:
-    """`copying_score` of the middle of the picture, as much as a few seconds allow; None of a tiny one."""
+    """`copying_score` of the middle of the picture, as much as a few seconds allow; None of a tiny
+    one.
+    """
     ours, theirs = _tensors(made, exemplar)
-    side = int(min(16 * _PAIRS / (theirs.shape[1] * theirs.shape[2]), ours.shape[1] * ours.shape[2]) ** 0.5)
+    side = int(
+        min(16 * _PAIRS / (theirs.shape[1] * theirs.shape[2]), ours.shape[1] * ours.shape[2]) ** 0.5
+    )
     if min(side, *ours.shape[1:], *theirs.shape[1:]) < _LEAST:
         return None
     h, w = ours.shape[1:]

@@ -12,16 +12,21 @@ from PIL import Image
 from torch import Tensor
 
 from monge import metrics, plots
-from monge.data import FiniteSource, from_array, load
+from monge.data import FiniteDataset, from_array, load
 from monge.metrics import EvalConfig
-from monge.train import RunFolder, evaluate, parse, train
-from tests.train.test_diagnose import Fixed, named_mnist
+from monge.training import RunFolder, evaluate, parse, train
+from tests.training.test_diagnose import Fixed, named_mnist
 
 DIGITS = {"name": "sinkhorn_gan", "batch": 16, "nets": {"width": 8, "latent": 4}}
 
 
 def job(name: object, **evaluation: Any) -> Any:
-    tree = {"data": {"name": str(name)}, "method": DIGITS, "run": {"steps": 2, "every": 1}, "eval": {"samples": 64, **evaluation}}
+    tree = {
+        "data": {"name": str(name)},
+        "method": DIGITS,
+        "run": {"steps": 2, "every": 1},
+        "eval": {"samples": 64, **evaluation},
+    }
     return parse(tree, "test")
 
 
@@ -29,7 +34,11 @@ class Changing:
     """Covers all eight modes with seed 0, one mode with every other seed."""
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        return load("8gaussians").held_out(n, 7) if seed == 0 else torch.tensor([[2.0, 0.0]]).expand(n, 2) + 0.7 * (seed == 2)
+        return (
+            load("8gaussians").held_out(n, 7)
+            if seed == 0
+            else torch.tensor([[2.0, 0.0]]).expand(n, 2) + 0.7 * (seed == 2)
+        )
 
 
 def test_modes_and_share_are_those_of_all_draws() -> None:
@@ -39,15 +48,18 @@ def test_modes_and_share_are_those_of_all_draws() -> None:
     alone = [evaluate(Changing(), toy, EvalConfig(samples=256, seed=seed)) for seed in range(3)]
     assert [f["modes"] for f in alone] == [8, 1, 0]
     assert found["modes"] == 0
-    assert found["share_within_3_sigma"] == pytest.approx(sum(f["share_within_3_sigma"] for f in alone) / 3)
-    other_order = evaluate(Changing(), toy, EvalConfig(samples=256, draws=2))  # the last draw is not the least one's
+    assert found["share_within_3_sigma"] == pytest.approx(
+        sum(f["share_within_3_sigma"] for f in alone) / 3
+    )
+    # the last draw is not the least one's
+    other_order = evaluate(Changing(), toy, EvalConfig(samples=256, draws=2))
     assert other_order["modes"] == 1
     assert found["w2_squared"] == pytest.approx(sum(f["w2_squared"] for f in alone) / 3)
 
 
 def test_copies_of_training_pictures_are_seen() -> None:
     digits = load("digits")
-    assert isinstance(digits, FiniteSource)
+    assert isinstance(digits, FiniteDataset)
     config = EvalConfig(samples=64)
     copied = evaluate(Fixed(digits.train(64)), digits, config)
     assert (copied["nearest_train_ratio"], copied["nearest_train_copies"]) == (0.0, 1.0)
@@ -58,12 +70,15 @@ def test_copies_of_training_pictures_are_seen() -> None:
     assert "nearest_train_ratio" not in evaluate(Fixed(points.train(40)), points, config)
 
 
-def test_neighbours_picture_and_its_caption(tmp_path: Path) -> None:
+def test_neighbors_picture_and_its_caption(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     found = train(job("digits"), folder)
-    sheet, picture = (np.asarray(Image.open(file))[::5, ::5, 0] for file in (folder.samples, folder.neighbours))
+    sheet, picture = (
+        np.asarray(Image.open(file))[::5, ::5, 0] for file in (folder.samples, folder.neighbors)
+    )
     assert picture.shape == (17, sheet.shape[1])
-    np.testing.assert_array_equal(picture[:8], sheet[:8])  # not a choice: the first row of samples.png
+    # not a choice: the first row of samples.png
+    np.testing.assert_array_equal(picture[:8], sheet[:8])
     digits = plots.grid(load("digits").train(2000), columns=1)[..., 0].reshape(-1)
     training = {digits[72 * i : 72 * i + 64].tobytes() for i in range(1000)}
     assert {picture[9:, 9 * i : 9 * i + 8].tobytes() for i in range(16)} <= training
@@ -89,9 +104,9 @@ class TestOddData:
             assert folder.report.is_file()
 
     def test_data_that_are_all_equal_have_no_floor(self, tmp_path: Path) -> None:
-        np.save(tmp_path / "grey.npy", np.full((40, 8, 8), 100, np.uint8))
+        np.save(tmp_path / "gray.npy", np.full((40, 8, 8), 100, np.uint8))
         folder = RunFolder(tmp_path / "run")
-        found = train(job(tmp_path / "grey.npy"), folder)
+        found = train(job(tmp_path / "gray.npy"), folder)
         assert "w2_ratio" not in found
         assert "where real data, all equal, reach 0" in found.summary()
         assert "Infinity" not in folder.metrics.read_text()
@@ -99,7 +114,9 @@ class TestOddData:
     def test_one_class(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MONGE_CACHE", str(tmp_path))
         source = named_mnist(labels=torch.full((400,), 3))
-        found = evaluate(Fixed(source.held_out(100)), source, EvalConfig(samples=32, lenet_samples=100))
+        found = evaluate(
+            Fixed(source.held_out(100)), source, EvalConfig(samples=32, lenet_samples=100)
+        )
         assert found["lenet_accuracy"] == 1.0
         assert found["largest_class"] == 1.0
         assert np.isfinite([v for v in found.values() if isinstance(v, float)]).all()
@@ -109,13 +126,19 @@ class TestOddData:
 
     def test_a_file_that_is_named_like_a_lenet_data_set(self) -> None:
         whole = named_mnist()
-        unlabelled = from_array(whole.train(50), "mnist")
-        few = from_array(whole.train(12), "mnist", n_held_out=3, labels=torch.zeros(12, dtype=torch.long))
-        small = from_array(whole.train(50)[..., :8, :8], "mnist", labels=torch.zeros(50, dtype=torch.long))
+        unlabeled = from_array(whole.train(50), "mnist")
+        few = from_array(
+            whole.train(12), "mnist", n_held_out=3, labels=torch.zeros(12, dtype=torch.long)
+        )
+        small = from_array(
+            whole.train(50)[..., :8, :8], "mnist", labels=torch.zeros(50, dtype=torch.long)
+        )
         assert metrics.has_lenet(whole)
-        for source in (unlabelled, few, small):
+        for source in (unlabeled, few, small):
             assert not metrics.has_lenet(source)
-            assert "frechet_lenet" not in evaluate(Fixed(source.train(9)), source, EvalConfig(samples=16))
+            assert "frechet_lenet" not in evaluate(
+                Fixed(source.train(9)), source, EvalConfig(samples=16)
+            )
 
     def test_a_cloud_over_one_datum(self) -> None:
         assert plots.to_png(plots.clouds(torch.randn(4, 5), torch.randn(1, 5)))

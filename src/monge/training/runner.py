@@ -1,7 +1,8 @@
 """One loop for everything that is made in steps.
 
-The steps of a `Job` are functions of its inputs and the number of the step, so that its state, the number and the clock are all
-that a checkpoint needs, and the continuation equals the uninterrupted run to the bit on the same machine.
+The steps of a `Job` are functions of its inputs and the number of the step, so that its state, the
+number and the clock are all that a checkpoint needs, and the continuation equals the uninterrupted
+run to the bit on the same machine.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ Log = Callable[[int, Scalars], Scalars]
 
 
 class Job(Protocol):
-    """What a `Runner` runs. `load_state_dict` receives the checkpoint: the state with ``step``, ``clock`` and ``finished``."""
+    """What a `Runner` runs.
+
+    `load_state_dict` receives the checkpoint: the state with ``step``, ``clock`` and ``finished``.
+    """
 
     @property
     def done(self) -> bool:
@@ -62,7 +66,8 @@ class Interrupted(Exception):
 
 
 class Clock:
-    """Seconds of work over all sittings: wall, CPU, and wall with the GPU's work done where there is one.
+    """Seconds of work over all sittings: wall, CPU, and wall with the GPU's work done where there
+    is one.
 
     Evaluating, drawing and writing do not count: they depend on how often the log is written.
 
@@ -75,7 +80,9 @@ class Clock:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         device = torch.device(device)
         self._cuda = device if device.type == "cuda" else None
-        self._spent = dict.fromkeys(("wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])), 0.0)
+        self._spent = dict.fromkeys(
+            ("wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])), 0.0
+        )
         self._since: dict[str, float] | None = None
 
     @property
@@ -109,7 +116,9 @@ class Clock:
         if self._since is None:
             return self._spent
         now = self._now()
-        return self._spent | {name: self._spent[name] + now[name] - since for name, since in self._since.items()}
+        return self._spent | {
+            name: self._spent[name] + now[name] - since for name, since in self._since.items()
+        }
 
     def _now(self) -> dict[str, float]:
         if self._cuda is None:
@@ -131,14 +140,21 @@ class Bar:
     def show(self, share: float, step: int, scalars: Scalars) -> None:
         """Show the share of the work that is done, and what of the scalars fits beside it."""
         if self._bar is None:
-            pause = 0.2 if sys.stderr.isatty() else 30  # seconds; in a log file a line now and then is enough
-            begun = share if step > 1 else 0.0  # what an earlier sitting did says nothing about the speed of this one
+            # seconds; in a log file a line now and then is enough
+            pause = 0.2 if sys.stderr.isatty() else 30
+            # what an earlier sitting did says nothing about the speed of this one
+            begun = share if step > 1 else 0.0
             form: dict[str, Any] = {"bar_format": _BAR, "mininterval": pause, "leave": self._leave}
             self._bar = tqdm(total=1.0, initial=begun, desc=self._title, **form)
             self._first, self._began = step, time.perf_counter()
         spent = time.perf_counter() - self._began
-        speed = f" ({(step - self._first) / spent:.3g}/s)" if spent > 0 and step > self._first else ""
-        self._words |= {"step": f"{step}{speed}", **{name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars}}
+        speed = (
+            f" ({(step - self._first) / spent:.3g}/s)" if spent > 0 and step > self._first else ""
+        )
+        self._words |= {
+            "step": f"{step}{speed}",
+            **{name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars},
+        }
         self._bar.set_postfix(self._words, refresh=False)
         self._bar.update(max(0.0, min(1.0, share) - self._bar.n))
 
@@ -151,11 +167,12 @@ class Bar:
 class Runner:
     """Takes the steps of a job, to its end, to the end of a budget, or until a signal.
 
-    ``checkpoints`` is their folder; without one nothing is kept, and a signal ends the run as Ctrl-C ends any program. There are
-    ``every`` steps between two checkpoints, and lines of the log; by default they are some seconds apart. ``time_budget`` are
-    wall seconds, earlier sittings included, after which the job is left as it is. A ``clock`` that runs already counts what went
-    before the first step. ``not_finite`` makes of (step, term, value) what is said of a scalar that is NaN or infinite: what to
-    do about it.
+    ``checkpoints`` is their folder; without one nothing is kept, and a signal ends the run as
+    Ctrl-C ends any program. There are ``every`` steps between two checkpoints, and lines of the
+    log; by default they are some seconds apart. ``time_budget`` are wall seconds, earlier sittings
+    included, after which the job is left as it is. A ``clock`` that runs already counts what went
+    before the first step. ``not_finite`` makes of (step, term, value) what is said of a scalar that
+    is NaN or infinite: what to do about it.
     """
 
     def __init__(
@@ -173,28 +190,39 @@ class Runner:
         self.clock = clock or Clock()
         self._checkpoints, self._every, self._budget = checkpoints, every, time_budget
         self._bar = bar if parallel.rank() == 0 else None
-        self._not_finite = not_finite or (lambda step, term, value: f"step {step}: {term} is {value}: lower the learning rate")
+        self._not_finite = not_finite or (
+            lambda step, term, value: f"step {step}: {term} is {value}: lower the learning rate"
+        )
         self._saved, self._cost = time.perf_counter(), 0.0
 
     def restore(self, state: Mapping[str, Any]) -> str:
         """Continue from a checkpoint; returns a sentence about it."""
         self.job.load_state_dict(state)
         # 0.1.0 kept one number in some checkpoints
-        self.clock.add(earlier := state["clock"] if "clock" in state else {"wall_seconds": state["seconds"]})
+        self.clock.add(
+            earlier := state["clock"] if "clock" in state else {"wall_seconds": state["seconds"]}
+        )
         self.step, self.finished = state["step"], state.get("finished", False)
         how = "was finished" if self.finished else "continues"
         return f"{how} after {self.step} steps and {earlier['wall_seconds']:.0f} s"
 
-    def run(self, *, on_step: OnStep | None = None, log: Log | None = None, saved: Callable[[], None] | None = None) -> bool:
+    def run(
+        self,
+        *,
+        on_step: OnStep | None = None,
+        log: Log | None = None,
+        saved: Callable[[], None] | None = None,
+    ) -> bool:
         """Take the steps that are left; returns whether the time budget cut them off.
 
-        ``on_step`` is called with the number of the step and its scalars; its time counts. The others are called on the first
-        process: ``log`` before each checkpoint, with the number of the step and the means of the scalars since the last one, and
-        ``saved`` after it, to write weights and pictures. What ``log`` returns is shown beside the bar; a line of a log that has
+        ``on_step`` is called with the number of the step and its scalars; its time counts. The
+        others are called on the first process: ``log`` before each checkpoint, with the number of
+        the step and the means of the scalars since the last one, and ``saved`` after it, to write
+        weights and pictures. What ``log`` returns is shown beside the bar; a line of a log that has
         no checkpoint is dropped on resuming.
 
-        `Interrupted` after SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where checkpoints have no folder.
-        MongeError for a scalar that is not finite, a full disk.
+        `Interrupted` after SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where
+        checkpoints have no folder. MongeError for a scalar that is not finite, a full disk.
         """
         seen: dict[str, list[float]] = {}
         over = False

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 
 from monge.errors import MongeError
-from monge.train import Bar, Clock, Interrupted, Runner, checkpoint, runner
+from monge.training import Bar, Clock, Interrupted, Runner, checkpoint, runner
 
 
 class Counting:
-    """Ten steps, each of which adds its number to a sum and takes a second; ``raises`` sends a signal in one of them."""
+    """Ten steps, each of which adds its number to a sum and takes a second; ``raises`` sends a
+    signal in one of them.
+    """
 
-    def __init__(self, now: list[float], *, stop_in: int = 0, values: Mapping[int, float] | None = None) -> None:
+    def __init__(
+        self, now: list[float], *, stop_in: int = 0, values: Mapping[int, float] | None = None
+    ) -> None:
         self.now, self.stop_in, self.values = now, stop_in, values or {}
         self.at, self.sum = 0, 0
 
@@ -48,7 +52,11 @@ class Counting:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time on the wall; the processor counts twice as fast."""
     time = [0.0]
-    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: time[0], process_time=lambda: 2 * time[0]))
+    monkeypatch.setattr(
+        runner,
+        "time",
+        SimpleNamespace(perf_counter=lambda: time[0], process_time=lambda: 2 * time[0]),
+    )
     return time
 
 
@@ -59,7 +67,9 @@ def continued(job: Counting, folder: Path, **options: Any) -> tuple[Runner, list
     return made, [*remarks, *([made.restore(state)] if state else [])]
 
 
-def test_a_signal_ends_the_step_at_hand_and_the_continuation_equals_the_whole(tmp_path: Path, now: list[float]) -> None:
+def test_a_signal_ends_the_step_at_hand_and_the_continuation_equals_the_whole(
+    tmp_path: Path, now: list[float]
+) -> None:
     job = Counting(now, stop_in=4)
     with pytest.raises(Interrupted, match="stopped at step 4; the same command continues") as stop:
         Runner(job, tmp_path, every=3).run()
@@ -89,7 +99,9 @@ def test_a_second_signal_ends_the_run_at_once(tmp_path: Path, now: list[float]) 
 
 
 def test_the_clock_adds_sittings_and_leaves_out_writing(tmp_path: Path, now: list[float]) -> None:
-    """A step takes 1 s on the wall and 2 s of the processor, and 5 s pass on each log line and each picture."""
+    """A step takes 1 s on the wall and 2 s of the processor, and 5 s pass on each log line and each
+    picture.
+    """
 
     def passes(*_: Any) -> dict[str, float]:
         now[0] += 5
@@ -116,7 +128,9 @@ def test_a_clock_that_runs_already_counts_what_went_before(now: list[float]) -> 
     assert clock.read() == {"wall_seconds": 8.0, "cpu_seconds": 16.0}
 
 
-def test_the_budget_counts_all_sittings_and_takes_no_step_beyond_it(tmp_path: Path, now: list[float]) -> None:
+def test_the_budget_counts_all_sittings_and_takes_no_step_beyond_it(
+    tmp_path: Path, now: list[float]
+) -> None:
     with pytest.raises(Interrupted):
         Runner(Counting(now, stop_in=2), tmp_path, time_budget=6.5).run()
     job = Counting(now)
@@ -124,10 +138,13 @@ def test_the_budget_counts_all_sittings_and_takes_no_step_beyond_it(tmp_path: Pa
     assert made.run()
     assert (made.step, job.progress, made.finished) == (6, 0.6, True)
     assert continued(Counting(now), tmp_path)[0].finished
-    assert not Runner(Counting(now), time_budget=10.0).run()  # to the end, which leaves nothing to say
+    # to the end, which leaves nothing to say
+    assert not Runner(Counting(now), time_budget=10.0).run()
 
 
-def test_a_scalar_that_is_not_finite_is_named_and_the_last_checkpoint_stays(tmp_path: Path, now: list[float]) -> None:
+def test_a_scalar_that_is_not_finite_is_named_and_the_last_checkpoint_stays(
+    tmp_path: Path, now: list[float]
+) -> None:
     bad = {7: float("nan")}
     with pytest.raises(MongeError, match=r"^step 7: loss is nan: lower the learning rate$"):
         Runner(Counting(now, values=bad), tmp_path, every=2).run()
@@ -135,7 +152,10 @@ def test_a_scalar_that_is_not_finite_is_named_and_the_last_checkpoint_stays(tmp_
     assert state is not None
     assert (state["step"], state["at"]) == (6, 6)
     with pytest.raises(MongeError, match=r"^7 loss inf$"):
-        Runner(Counting(now, values={7: float("inf")}), not_finite=lambda *what: "{} {} {}".format(*what)).run()
+        Runner(
+            Counting(now, values={7: float("inf")}),
+            not_finite=lambda *what: "{} {} {}".format(*what),
+        ).run()
 
 
 def test_a_torn_checkpoint_falls_back_and_says_so(tmp_path: Path, now: list[float]) -> None:
@@ -152,7 +172,9 @@ def test_a_torn_checkpoint_falls_back_and_says_so(tmp_path: Path, now: list[floa
     assert job.sum == 55
 
 
-def test_checkpoints_of_0_1_0_with_one_number_for_the_time_are_read(tmp_path: Path, now: list[float]) -> None:
+def test_checkpoints_of_0_1_0_with_one_number_for_the_time_are_read(
+    tmp_path: Path, now: list[float]
+) -> None:
     checkpoint.save(tmp_path, 3, {"step": 3, "seconds": 12.5, "at": 3, "sum": 6})
     job = Counting(now)
     made, said = continued(job, tmp_path)
@@ -161,7 +183,9 @@ def test_checkpoints_of_0_1_0_with_one_number_for_the_time_are_read(tmp_path: Pa
     assert (job.sum, made.clock.wall) == (55, 19.5)
 
 
-def test_log_lines_have_means_and_come_before_their_checkpoints(tmp_path: Path, now: list[float]) -> None:
+def test_log_lines_have_means_and_come_before_their_checkpoints(
+    tmp_path: Path, now: list[float]
+) -> None:
     seen: list[Any] = []
 
     def log(step: int, means: Mapping[str, float]) -> Mapping[str, float]:
@@ -192,7 +216,9 @@ def test_without_a_number_of_steps_saving_takes_a_small_share_of_the_time(
     assert steps == [2, 7, 10]  # after 1.5 s, then after 8 × 0.5 s, and at the end
 
 
-def test_the_bar_shows_share_step_and_scalars(now: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_shows_share_step_and_scalars(
+    now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
     bar = Bar("counting")
     Runner(Counting(now), bar=bar).run()
     last = capsys.readouterr().err.splitlines()[-1]

@@ -1,7 +1,8 @@
 """Checkpoints that survive kill -9, a full disk and a flipped bit.
 
-A file is the bytes of `torch.save` followed by their sha256. It is written under another name, synced, and renamed; the
-last two are kept, and a file that does not agree with its digest is passed over for the one before.
+A file is the bytes of `torch.save` followed by their sha256. It is written under another name,
+synced, and renamed; the last two are kept, and a file that does not agree with its digest is passed
+over for the one before.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def load_latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the newest whole checkpoint, or None, and a sentence for each file that was passed over."""
+    """Return the newest whole checkpoint, or None, and a sentence for each file that was passed
+    over.
+    """
     remarks: list[str] = []
     for path in reversed(_files(folder)):
         content = path.read_bytes()

@@ -1,4 +1,6 @@
-"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic models, and the method it makes."""
+"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic
+models, and the method it makes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from monge.config import Frozen, renamed
-from monge.data import Source
+from monge.data import Dataset
 from monge.errors import MongeError, nearest
 from monge.metrics import EvalConfig
 
@@ -57,7 +59,10 @@ class RunConfig(Frozen):
     dtype: Literal["float32", "float64"] = "float32"
     """Floating-point type of networks and data."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads; default: torch's choice. Small networks run fastest with 1, most of all on a busy machine."""
+    """CPU threads; default: torch's choice.
+
+    Small networks run fastest with 1, most of all on a busy machine.
+    """
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -65,8 +70,9 @@ class RunConfig(Frozen):
 class Recipe(Frozen):
     """A whole experiment. ``method`` is the configuration class of one module in `monge.methods`.
 
-    ``presets`` maps a name to changes of the other keys, e.g. ``{gpu: {method: {batch: 512}, run: {steps: 50000}}}``. They belong
-    to the recipe's file: a run has the changes in place and stores no presets.
+    ``presets`` maps a name to changes of the other keys, e.g. ``{gpu: {method: {batch: 512}, run:
+    {steps: 50000}}}``. They belong to the recipe's file: a run has the changes in place and stores
+    no presets.
     """
 
     about: About = About()
@@ -91,7 +97,9 @@ def method_module(name: str) -> ModuleType:
 
 
 def recipe_methods() -> list[str]:
-    """Names of the methods that a recipe can name: those whose module does not say ``NOT_IN_RECIPES``, and why."""
+    """Names of the methods that a recipe can name: those whose module does not say
+    ``NOT_IN_RECIPES``, and why.
+    """
     return [name for name in method_names() if not hasattr(method_module(name), "NOT_IN_RECIPES")]
 
 
@@ -114,7 +122,9 @@ def find(name: str) -> Path:
 
 
 def read(path: Path, preset: str | None = None) -> Recipe:
-    """Read and validate a recipe file, with the changes of one of its presets; ``cpu`` is the file as it is."""
+    """Read and validate a recipe file, with the changes of one of its presets; ``cpu`` is the file
+    as it is.
+    """
     try:
         raw = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
@@ -123,7 +133,10 @@ def read(path: Path, preset: str | None = None) -> Recipe:
     if preset in (None, AS_IT_IS):
         return recipe
     if preset not in recipe.presets:
-        raise MongeError(f"unknown preset '{preset}' of recipe '{path.stem}'{nearest(preset, (AS_IT_IS, *recipe.presets))}")
+        raise MongeError(
+            f"unknown preset '{preset}' of recipe "
+            f"'{path.stem}'{nearest(preset, (AS_IT_IS, *recipe.presets))}"
+        )
     return _with_preset(recipe, preset, str(path))
 
 
@@ -143,7 +156,9 @@ def _validated(raw: Any, where: str) -> Recipe:
     if isinstance(method, str):
         method = {"name": method}
     if not isinstance(method, Mapping) or "name" not in method:
-        raise MongeError(f"{where} names no method: add 'method: {{name: ...}}'{nearest('', recipe_methods())}")
+        raise MongeError(
+            f"{where} names no method: add 'method: {{name: ...}}'{nearest('', recipe_methods())}"
+        )
     raw["method"] = method
     model = recipe_class(str(method["name"]))
     try:
@@ -155,7 +170,9 @@ def _validated(raw: Any, where: str) -> Recipe:
 def _with_preset(recipe: Recipe, name: str, where: str) -> Recipe:
     changes = recipe.presets[name]
     if name == AS_IT_IS:
-        raise MongeError(f"{where}: preset '{name}' always means the recipe as it is: choose another name")
+        raise MongeError(
+            f"{where}: preset '{name}' always means the recipe as it is: choose another name"
+        )
     if "presets" in changes:
         raise MongeError(f"{where}, preset '{name}': unknown key 'presets', a preset holds none")
     return _validated(_merged(dump(recipe), changes), f"{where}, preset '{name}'")
@@ -167,7 +184,9 @@ def _merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     >>> _merged({"run": {"steps": 5, "seed": 0}}, {"run": {"steps": 9}})
     {'run': {'steps': 9, 'seed': 0}}
     """
-    both = {k for k, v in changes.items() if isinstance(v, Mapping) and isinstance(tree.get(k), Mapping)}
+    both = {
+        k for k, v in changes.items() if isinstance(v, Mapping) and isinstance(tree.get(k), Mapping)
+    }
     return {**tree, **{k: _merged(tree[k], v) if k in both else v for k, v in changes.items()}}
 
 
@@ -181,7 +200,8 @@ def recipe_class(method: str) -> type[Recipe]:
 
 
 def translated(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a config.yaml with the keys that version 0.1.0 wrote under their present names.
+    """The content of a config.yaml with the keys that version 0.1.0 wrote under their present
+    names.
 
     >>> translated({"method": {"name": "gan", "batch": 64, "lr": 0.1}})
     {'method': {'name': 'gan', 'batch': 64, 'adam': {'lr': 0.1}}}
@@ -237,14 +257,19 @@ def to_yaml(recipe: Recipe) -> str:
     return yaml.safe_dump(dump(recipe), sort_keys=False, allow_unicode=True)
 
 
-def build(recipe: Recipe, source: Source, device: torch.device | str = "cpu") -> Any:
+def build(recipe: Recipe, dataset: Dataset, device: torch.device | str = "cpu") -> Any:
     """Make the method that a recipe names, with weights from its seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.run.seed)
         try:
             module = method_module(recipe.method.name)
-            build_for = getattr(module, "build_for", None)  # of a method that needs more of the data than its shape
-            method = build_for(recipe.method, source) if build_for else module.build(recipe.method, source.shape)
+            # of a method that needs more of the data than its shape
+            build_for = getattr(module, "build_for", None)
+            method = (
+                build_for(recipe.method, dataset)
+                if build_for
+                else module.build(recipe.method, dataset.shape)
+            )
         except ValueError as error:  # networks that do not fit the data say which do
-            raise MongeError(f"data '{source.name}': {error}") from error
+            raise MongeError(f"data '{dataset.name}': {error}") from error
     return method.to(device, getattr(torch, recipe.run.dtype))

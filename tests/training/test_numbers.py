@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from monge.train import RunFolder, find, parse, read, train
-from monge.train.recipe import dump
+from monge.training import RunFolder, find, parse, read, train
+from monge.training.recipe import dump
 
-NUMBERS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "metrics-0.1.0.json").read_text())
+NUMBERS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "metrics-0.1.0.json").read_text()
+)
 CLOCK = {"cpu_seconds", "wall_seconds"}
 
 
@@ -21,7 +23,8 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, tu
     return {
         k: (found.get(k), expected.get(k))
         for k in keys - CLOCK
-        if found.get(k) is None or found.get(k) != pytest.approx(expected.get(k), rel=2e-3, abs=1e-4)
+        if found.get(k) is None
+        or found.get(k) != pytest.approx(expected.get(k), rel=2e-3, abs=1e-4)
     }
 
 

@@ -9,7 +9,8 @@ from .runner import Bar, Clock, Interrupted, Runner
 
 # fmt: off
 __all__ = [
-    "Bar", "Clock", "Evaluation", "Interrupted", "Recipe", "RunFolder", "Runner", "Training", "build", "checkpoint", "evaluate",
-    "evaluate_run", "find", "load_run", "loop", "parse", "picture_of", "read", "recipe_class", "shipped", "to_yaml", "train",
+    "Bar", "Clock", "Evaluation", "Interrupted", "Recipe", "RunFolder", "Runner", "Training",
+    "build", "checkpoint", "evaluate", "evaluate_run", "find", "load_run", "loop", "parse",
+    "picture_of", "read", "recipe_class", "shipped", "to_yaml", "train",
 ]
 # fmt: on

@@ -1,4 +1,6 @@
-"""Measuring and picturing a run: what every method is measured by, and what the kind of the data adds."""
+"""Measuring and picturing a run: what every method is measured by, and what the kind of the data
+adds.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ from typing import Any
 import torch
 
 from monge import metrics, plots
-from monge.data import Pair, Source, Subject, kind_of, moved, origin
+from monge.data import Dataset, SourceTarget, Subject, apply_map, kind_of, sample_source
 from monge.data.subject import on_cpu
 from monge.methods.protocols import Map, Matching
 from monge.metrics import EvalConfig, Evaluator, Measured, Measures, Metric, evaluator
-from monge.metrics.memorisation import NEAREST
+from monge.metrics.memorization import NEAREST
 from monge.metrics.samples import ENERGY, W2
 from monge.metrics.spec import flat, mean, references, sentence
 
@@ -24,10 +26,12 @@ from .folder import RunFolder
 from .maps import inverse, optimality
 from .recipe import dump
 
-_GRID, _CLOUD, _PAIRS = 80, 2000, 24  # samples that are shown: most kinds, points, and those that a map made
+_GRID = 80
+_CLOUD = 2000
+_PAIRS = 24
 _NEIGHBORS = 16  # samples shown beside their nearest training data
 _TRAINING = 60_000  # data among which those are looked for
-_BELOW = "neighbours: samples above, the nearest training picture below each"
+_BELOW = "neighbors: samples above, the nearest training picture below each"
 
 SAMPLES = Metric("samples", "samples", brief=False)
 HELD_OUT = Metric("held_out", "held-out samples", brief=False)
@@ -52,7 +56,9 @@ def distance(subject: Subject) -> Measures:
     measured = []
     for seed in subject.seeds:
         made, held_out = subject.samples(n, seed), data.held_out(n, seed)
-        measured.append(metrics.w2_squared(points(made), points(held_out), points(data.train(n, seed))))
+        measured.append(
+            metrics.w2_squared(points(made), points(held_out), points(data.train(n, seed)))
+        )
     counts = {SAMPLES: len(made), HELD_OUT: len(held_out), DRAWS: subject.config.draws}
     return {W2: mean(measured)} | {metric: Measured(count) for metric, count in counts.items()}
 
@@ -62,7 +68,11 @@ def energy(subject: Subject) -> Measures:
     """Unbiased energy distance to held-out data, in the mean over the draws."""
     n, points = subject.config.samples, kind_of(subject.data).as_points
     draws = ((subject.samples(n, seed), subject.data.held_out(n, seed)) for seed in subject.seeds)
-    return {ENERGY: Measured(average(metrics.energy_distance(points(made), points(real)) for made, real in draws))}
+    return {
+        ENERGY: Measured(
+            average(metrics.energy_distance(points(made), points(real)) for made, real in draws)
+        )
+    }
 
 
 @evaluator(CELL_MASS, when=("end", "log"))
@@ -73,18 +83,20 @@ def masses(subject: Subject) -> Measures:
     return {CELL_MASS: Measured(subject.method.cell_mass_error(subject.data))}
 
 
-def evaluators(data: Source) -> tuple[Evaluator, ...]:
+def evaluators(data: Dataset) -> tuple[Evaluator, ...]:
     """What is measured on a data set: of every method, and of this kind of data."""
     return distance, energy, *kind_of(data).evaluators, codes, inverse, optimality, masses
 
 
-def known(data: Source) -> list[Metric]:
+def known(data: Dataset) -> list[Metric]:
     """Every metric that may be measured on a data set, once, in the order of tables."""
     return list(dict.fromkeys(metric for one in evaluators(data) for metric in one.metrics))
 
 
 class Evaluation(dict[str, Any]):
-    """What was measured of a run: the content of ``metrics.json``, which also knows how its numbers are written."""
+    """What was measured of a run: the content of ``metrics.json``, which also knows how its numbers
+    are written.
+    """
 
     def __init__(self, measures: Measures, warnings: list[str] | None = None) -> None:
         super().__init__(flat(measures) | ({"warnings": warnings} if warnings else {}))
@@ -92,12 +104,14 @@ class Evaluation(dict[str, Any]):
 
     def summary(self) -> str:
         """One line for each metric, then the warnings."""
-        lines = [sentence(metric, measured) for metric, measured in self.measures.items() if metric.brief]
+        lines = [
+            sentence(metric, measured) for metric, measured in self.measures.items() if metric.brief
+        ]
         return "\n".join([*lines, *(f"warning: {text}" for text in self.get("warnings", ()))])
 
 
 @torch.no_grad()
-def evaluate(method: Any, data: Source, config: EvalConfig) -> Evaluation:
+def evaluate(method: Any, data: Dataset, config: EvalConfig) -> Evaluation:
     """Everything that fits the method and the data."""
     return Evaluation(_measured(Subject(method, data, config)))
 
@@ -111,23 +125,28 @@ def _measured(subject: Subject) -> Measures:
 
 
 @torch.no_grad()
-def evaluate_run(folder: RunFolder, method: Any, data: Source) -> Evaluation:
+def evaluate_run(folder: RunFolder, method: Any, data: Dataset) -> Evaluation:
     """Write metrics.json, report.html and the pictures of a run; returns the metrics."""
     recipe, history = folder.recipe(), folder.history()
     last = history[-1] if history else {}
     measures = _measured(Subject(method, data, recipe.eval))
     measures |= {metric: Measured(last[metric.key]) for metric in LAST if metric.key in last}
-    found = Evaluation(measures, [f"{_when(steps, len(history))}: {warning}" for warning, steps in raised(history).items()])
+    found = Evaluation(
+        measures,
+        [f"{_when(steps, len(history))}: {warning}" for warning, steps in raised(history).items()],
+    )
     write_atomically(folder.metrics, (json.dumps(found, indent=2) + "\n").encode())
     draw_pictures(folder, method, data)
     if NEAREST in measures:
-        write_atomically(folder.neighbours, _neighbors(method, data))
+        write_atomically(folder.neighbors, _neighbors(method, data))
     if history:
         write_atomically(folder.curves, plots.to_png(plots.curves(history)))
-    captions = {"samples": folder.samples, _BELOW: folder.neighbours, "curves": folder.curves}
+    captions = {"samples": folder.samples, _BELOW: folder.neighbors, "curves": folder.curves}
     pictures = {caption: file.read_bytes() for caption, file in captions.items() if file.is_file()}
     rows = [(metric.title, *_cells(metric, measured)) for metric, measured in measures.items()]
-    page = plots.report_page(recipe.about.title, dump(recipe), rows, pictures, found.get("warnings", ()))
+    page = plots.report_page(
+        recipe.about.title, dump(recipe), rows, pictures, found.get("warnings", ())
+    )
     write_atomically(folder.report, page.encode())
     return found
 
@@ -141,32 +160,43 @@ def _cells(metric: Metric, measured: Measured) -> tuple[str, str]:
 
 
 def _when(steps: list[int], lines: int) -> str:
-    return f"step {steps[0]}" if len(steps) == 1 else f"from step {steps[0]}, in {len(steps)} of {lines} log lines"
+    return (
+        f"step {steps[0]}"
+        if len(steps) == 1
+        else f"from step {steps[0]}, in {len(steps)} of {lines} log lines"
+    )
 
 
 @torch.no_grad()
-def draw_pictures(folder: RunFolder, method: Any, data: Source) -> None:
+def draw_pictures(folder: RunFolder, method: Any, data: Dataset) -> None:
     """Write samples.png; the noise is the same every time."""
-    if isinstance(data, Pair) and isinstance(method, Map) and len(data.shape) > 1:
-        inputs, reference = data.examples(_PAIRS, 0) if data.examples else (origin(data, _PAIRS, 0), data.held_out(_PAIRS))
-        picture = kind_of(data).show(on_cpu(moved(method, inputs)), reference, inputs)
+    if isinstance(data, SourceTarget) and isinstance(method, Map) and len(data.shape) > 1:
+        inputs, reference = (
+            data.examples(_PAIRS, 0)
+            if data.examples
+            else (sample_source(data, _PAIRS, 0), data.held_out(_PAIRS))
+        )
+        picture = kind_of(data).show(on_cpu(apply_map(method, inputs)), reference, inputs)
     else:
         picture = picture_of(Subject(method, data, EvalConfig()).samples(shown(data)), data)
     write_atomically(folder.samples, picture)
 
 
-def shown(data: Source) -> int:
+def shown(data: Dataset) -> int:
     """How many samples fit well into one picture."""
     return _CLOUD if len(data.shape) == 1 else _GRID
 
 
-def picture_of(samples: torch.Tensor, data: Source) -> bytes:
+def picture_of(samples: torch.Tensor, data: Dataset) -> bytes:
     """PNG of samples, as their kind is shown."""
     return kind_of(data).show(samples, data.held_out(shown(data)))
 
 
-def _neighbors(method: Any, data: Source) -> bytes:
-    """PNG of the first row of samples.png, not a choice, with the nearest training picture below each."""
-    samples, train = Subject(method, data, EvalConfig()).samples(_GRID)[:_NEIGHBORS], data.train(_TRAINING)
+def _neighbors(method: Any, data: Dataset) -> bytes:
+    """PNG of the first row of samples.png, not a choice, with the nearest training picture below
+    each.
+    """
+    samples = Subject(method, data, EvalConfig()).samples(_GRID)[:_NEIGHBORS]
+    train = data.train(_TRAINING)
     _, index = metrics.nearest(samples, train)
     return kind_of(data).show(train[index], train[:1], samples)

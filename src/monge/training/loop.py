@@ -1,6 +1,7 @@
 """Training a recipe.
 
-A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers and two integers.
+A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers and
+two integers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from monge import parallel
-from monge.data import Draw, Source, load
+from monge.data import Dataset, StepInputs, load
 from monge.methods.protocols import Method
 
 from .diagnose import alarms, diagnose, raised
@@ -28,14 +29,14 @@ from .runner import Bar, Clock, Runner
 def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluation | None:
     """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
 
-    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written. MongeError for a loss or gradient that is not finite,
-    another configuration in the folder, a full disk.
+    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written. MongeError for a loss or
+    gradient that is not finite, another configuration in the folder, a full disk.
     """
     with parallel.processes() as part, _threads(recipe.run.threads):
         main = part[0] == 0
-        source = load(recipe.data.name, recipe.data.root, recipe.data.size)
+        dataset = load(recipe.data.name, recipe.data.root, recipe.data.size)
         device = device_of(recipe.run.device)
-        method = build(recipe, source, device)
+        method = build(recipe, dataset, device)
         if main:
             folder.claim(recipe, fresh=fresh)
         parallel.barrier()
@@ -44,25 +45,31 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluati
             for remark in remarks:
                 tqdm.write(remark)
         clock = Clock(device)
-        record = _Record(folder, method, source, clock)
+        record = _Record(folder, method, dataset, clock)
         where = {"part": part, "device": device, "dtype": getattr(torch, recipe.run.dtype)}
-        job = Training(method, source, recipe.run.seed, recipe.run.steps, **where)
-        shown: dict[str, Any] = {"bar": Bar(recipe.method.name), "not_finite": partial(_not_finite, folder)}
+        job = Training(method, dataset, recipe.run.seed, recipe.run.steps, **where)
+        shown: dict[str, Any] = {
+            "bar": Bar(recipe.method.name),
+            "not_finite": partial(_not_finite, folder),
+        }
         runner = Runner(job, folder.checkpoints, every=recipe.run.every, clock=clock, **shown)
         if state:
             runner.restore(state)
         if main:
             folder.rewind(runner.step)
         runner.run(log=record.log, saved=record.saved)
-        measured = evaluate_run(folder, method, source) if main else None
-        parallel.barrier()  # leave together: a process that tears down while others still work has been seen to abort
+        measured = evaluate_run(folder, method, dataset) if main else None
+        # leave together: a process that tears down while others still work has been seen to abort
+        parallel.barrier()
         return measured
 
 
 class Training:
-    """A method and where it stands in its data, as a `Job`: ``steps`` updates, each from a `Draw`.
+    """A method and where it stands in its data, as a `Job`: ``steps`` updates, each from a
+    `StepInputs`.
 
-    ``method`` is a `Method`, which need not sample; ``where`` are part, device and dtype of the draws.
+    ``method`` is a `Method`, which need not sample; ``where`` are part, device and dtype of the
+    draws.
 
     >>> from monge.methods import ot_gan
     >>> job = Training(ot_gan.build(ot_gan.TINY, (2,)), load("8gaussians"), seed=0, steps=4)
@@ -71,8 +78,12 @@ class Training:
     (0.25, False, ['method', 'optimizers', 'position'])
     """
 
-    def __init__(self, method: Any, source: Source, seed: int, steps: int, **where: Any) -> None:
-        self.method, self.source, self.seed, self.steps, self.where = method, source, seed, steps, where
+    def __init__(self, method: Any, dataset: Dataset, seed: int, steps: int, **where: Any) -> None:
+        self.method = method
+        self.dataset = dataset
+        self.seed = seed
+        self.steps = steps
+        self.where = where
         self.at, self.position = 0, 0
 
     @property
@@ -84,14 +95,22 @@ class Training:
         return self.at / self.steps if self.steps else 1.0
 
     def step(self) -> Mapping[str, float | Tensor]:
-        draw = Draw(self.source, self.seed, self.at, position=self.position, steps=self.steps, **self.where)
+        draw = StepInputs(
+            self.dataset, self.seed, self.at, position=self.position, steps=self.steps, **self.where
+        )
         scalars = self.method.step(draw)
         self.at, self.position = self.at + 1, draw.position
         return scalars
 
     def state_dict(self) -> dict[str, Any]:
-        optimizers = {name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()}
-        return {"position": self.position, "method": self.method.state_dict(), "optimizers": optimizers}
+        optimizers = {
+            name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()
+        }
+        return {
+            "position": self.position,
+            "method": self.method.state_dict(),
+            "optimizers": optimizers,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.method.load_state_dict(state["method"])
@@ -103,14 +122,14 @@ class Training:
 class _Record:
     """What a run leaves in its folder each time that it is looked at."""
 
-    def __init__(self, folder: RunFolder, method: Method, source: Source, clock: Clock) -> None:
-        self.folder, self.method, self.source, self.clock = folder, method, source, clock
+    def __init__(self, folder: RunFolder, method: Method, dataset: Dataset, clock: Clock) -> None:
+        self.folder, self.method, self.dataset, self.clock = folder, method, dataset, clock
         self.told = set(raised(folder.history())) if parallel.rank() == 0 else set()
 
     def log(self, step: int, means: Mapping[str, float]) -> dict[str, Any]:
         """Write a log line."""
         line: dict[str, Any] = {"step": step, **self.clock.read(), **means}
-        line |= diagnose(self.method, self.source, evaluators(self.source))
+        line |= diagnose(self.method, self.dataset, evaluators(self.dataset))
         if warnings := alarms(means):
             line["warning"] = "; ".join(warnings)
         for warning in warnings:  # each once a run, earlier sittings included
@@ -123,12 +142,18 @@ class _Record:
     def saved(self) -> None:
         """Write the weights and the pictures."""
         self.folder.save_weights(self.method.state_dict())
-        draw_pictures(self.folder, self.method, self.source)
+        draw_pictures(self.folder, self.method, self.dataset)
 
 
 def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:
-    advice = "lower the learning rates (or raise method.epsilon, where there is one), with --run.out for a new folder"
-    return f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: {advice}"
+    advice = (
+        "lower the learning rates (or raise method.epsilon, where there is one), with --run.out "
+        "for a new folder"
+    )
+    return (
+        f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: "
+        f"{advice}"
+    )
 
 
 @contextmanager

@@ -8,11 +8,12 @@ import pytest
 import torch
 import yaml
 
-from monge.train import RunFolder, train
+from monge.training import RunFolder, train
 from tests.helpers.ranks import train_on_two
-from tests.train.test_resume import METHODS, final_state, recipe
+from tests.training.test_resume import METHODS, final_state, recipe
 
-UNFELT = {("cramer_gan", "critic.layers.5.bias")}  # a shift of all features moves no distance: its gradient is rounding noise
+# a shift of all features moves no distance: its gradient is rounding noise
+UNFELT = {("cramer_gan", "critic.layers.5.bias")}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -27,7 +28,10 @@ def test_two_ranks_equal_one_process(method: str, tmp_path: Path) -> None:
             gap = (weight - theirs[name]).norm()
             assert gap <= 1e-9 * weight.norm(), (name, gap)
             assert weight.dtype == torch.float64
-    assert yaml.safe_load(two.config.read_text())["method"] == yaml.safe_load(one.config.read_text())["method"]
+    assert (
+        yaml.safe_load(two.config.read_text())["method"]
+        == yaml.safe_load(one.config.read_text())["method"]
+    )
 
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:

@@ -13,13 +13,22 @@ import yaml
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from monge.data import Source, load
+from monge.data import Dataset, load
 from monge.errors import MongeError
 
 from . import checkpoint
 from .recipe import Recipe, build, dump, parse, to_yaml, translated
 
-_MAY_CHANGE = ("about", "eval", "run.out", "run.steps", "run.every", "data.root", "run.device", "run.threads")
+_MAY_CHANGE = (
+    "about",
+    "eval",
+    "run.out",
+    "run.steps",
+    "run.every",
+    "data.root",
+    "run.device",
+    "run.threads",
+)
 
 
 class RunFolder:
@@ -33,7 +42,7 @@ class RunFolder:
         self.weights = self.path / "model.safetensors"
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples.png"
-        self.neighbours = self.path / "neighbours.png"
+        self.neighbors = self.path / "neighbours.png"
         self.curves = self.path / "curves.png"
         self.report = self.path / "report.html"
 
@@ -44,13 +53,21 @@ class RunFolder:
             self._clear()
         if self.config.is_file():
             ours, theirs = leaves(dump(recipe)), leaves(dump(self.recipe()))
-            changed = [k for k in sorted({*ours, *theirs}) if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)]
+            changed = [
+                k
+                for k in sorted({*ours, *theirs})
+                if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)
+            ]
             if changed:
-                shown = ", ".join(f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4])
+                shown = ", ".join(
+                    f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4]
+                )
                 held = f"{self.path} holds a run of another configuration ({shown})"
                 raise MongeError(f"{held}: choose another --run.out, or --fresh to start over")
         elif not cleared and self.path.is_dir() and any(self.path.iterdir()):
-            raise MongeError(f"{self.path} exists and is not a run folder: choose another --run.out")
+            raise MongeError(
+                f"{self.path} exists and is not a run folder: choose another --run.out"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         checkpoint.write_atomically(self.config, to_yaml(recipe).encode())
 
@@ -60,7 +77,10 @@ class RunFolder:
 
     def _stored(self) -> dict[str, Any]:
         if not self.config.is_file():
-            raise MongeError(f"'{self.path}' is not a run folder: it has no config.yaml ('monge train RECIPE' makes one)")
+            raise MongeError(
+                f"'{self.path}' is not a run folder: it has no config.yaml ('monge train RECIPE' "
+                "makes one)"
+            )
         try:
             stored = yaml.safe_load(self.config.read_text())
         except yaml.YAMLError:
@@ -72,7 +92,15 @@ class RunFolder:
     def _clear(self) -> None:
         """Delete the run and nothing else that lies in its folder."""
         self._stored()  # refuses a folder whose config.yaml is somebody else's
-        own = (self.log, self.weights, self.metrics, self.samples, self.neighbours, self.curves, self.report)
+        own = (
+            self.log,
+            self.weights,
+            self.metrics,
+            self.samples,
+            self.neighbors,
+            self.curves,
+            self.report,
+        )
         delete(self.checkpoints, *own, self.config)
 
     def append(self, line: Mapping[str, Any]) -> None:
@@ -96,14 +124,20 @@ class RunFolder:
     def rewind(self, step: int) -> None:
         """Drop the log lines after a step that is about to be run again."""
         kept = [line for line in self.history() if line["step"] <= step]
-        checkpoint.write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        checkpoint.write_atomically(
+            self.log, "".join(json.dumps(line) + "\n" for line in kept).encode()
+        )
 
     def save_weights(self, state: dict[str, Tensor]) -> None:
-        checkpoint.write_atomically(self.weights, save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
+        checkpoint.write_atomically(
+            self.weights, save({k: v.detach().cpu().contiguous() for k, v in state.items()})
+        )
 
     def load_weights(self) -> dict[str, Tensor]:
         if not self.weights.is_file():
-            raise MongeError(f"'{self.path}' has no model.safetensors yet: let it train to its first checkpoint")
+            raise MongeError(
+                f"'{self.path}' has no model.safetensors yet: let it train to its first checkpoint"
+            )
         return load_file(self.weights)
 
     def torch_state(self) -> tuple[dict[str, Any] | None, list[str]]:
@@ -111,7 +145,7 @@ class RunFolder:
         return checkpoint.load_latest(self.checkpoints)
 
 
-def load_run(folder: RunFolder) -> tuple[Any, Source]:
+def load_run(folder: RunFolder) -> tuple[Any, Dataset]:
     """Build the method of a run with its trained weights, and its data."""
     recipe = folder.recipe()
     data = load(recipe.data.name, recipe.data.root, recipe.data.size)
@@ -119,14 +153,18 @@ def load_run(folder: RunFolder) -> tuple[Any, Source]:
     try:
         method.load_state_dict(folder.load_weights())
     except RuntimeError as error:
-        raise MongeError(f"{folder.weights} does not fit the networks of {folder.config}: train again with --fresh") from error
+        raise MongeError(
+            f"{folder.weights} does not fit the networks of {folder.config}: train again with "
+            "--fresh"
+        ) from error
     return method, data
 
 
 def delete(checkpoints: Path, *files: Path) -> None:
     """Delete the checkpoints and the files of a run, and its folder if nothing else is in it.
 
-    The last of the files is the one that says whose the others are: while it is there they are known to be ours.
+    The last of the files is the one that says whose the others are: while it is there they are
+    known to be ours.
     """
     shutil.rmtree(checkpoints, ignore_errors=True)
     for file in files:
@@ -139,7 +177,11 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The leaves of a tree of mappings under dotted keys."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
-        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        found |= (
+            leaves(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else {prefix + key: value}
+        )
     return found
 
 

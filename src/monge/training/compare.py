@@ -31,10 +31,10 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Figure:
+class MeanStd:
     """Mean and sample standard deviation over seeds; of one seed the deviation is 0.
 
-    >>> Figure((1.0, 3.0)).mean, round(Figure((1.0, 3.0)).sd, 4)
+    >>> MeanStd((1.0, 3.0)).mean, round(MeanStd((1.0, 3.0)).sd, 4)
     (2.0, 1.4142)
     """
 
@@ -57,24 +57,28 @@ class Group:
     runs: tuple[Run, ...]
 
     @cached_property
-    def figures(self) -> dict[str, Figure]:
+    def metrics(self) -> dict[str, MeanStd]:
         """Every metric that all runs of the group have as a number."""
         first, *rest = (r.metrics for r in self.runs)
         names = [k for k, v in first.items() if _number(v) and all(_number(m.get(k)) for m in rest)]
-        found = {name: Figure(tuple(float(r.metrics[name]) for r in self.runs)) for name in names}
+        found = {name: MeanStd(tuple(float(r.metrics[name]) for r in self.runs)) for name in names}
         if "cpu_seconds" in found:
-            found["cpu_minutes"] = Figure(tuple(v / 60 for v in found["cpu_seconds"].values))
+            found["cpu_minutes"] = MeanStd(tuple(v / 60 for v in found["cpu_seconds"].values))
         return found
 
     def headline(self, known: Sequence[Metric]) -> str:
         """The number to write below the samples, that of the data's kind if it has one."""
-        found = [c for c in columns(known) if c.judged and c.metric.headline and c.key in self.figures]
-        return f"{found[-1].title} {found[-1].cell(self.figures[found[-1].key])}" if found else ""
+        found = [
+            c for c in columns(known) if c.judged and c.metric.headline and c.key in self.metrics
+        ]
+        return f"{found[-1].title} {found[-1].cell(self.metrics[found[-1].key])}" if found else ""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: the key of a number, its head, and the metric that says how it is written."""
+    """A column of the table: the key of a number, its head, and the metric that says how it is
+    written.
+    """
 
     key: str
     title: str
@@ -86,10 +90,14 @@ class Column:
         """Which end is better; of what stands beside a metric, none."""
         return self.metric.better if self.judged else None
 
-    def cell(self, figure: Figure) -> str:
+    def cell(self, figure: MeanStd) -> str:
         written = self.metric.number(figure.mean)
         varies = self.better is not None or figure.sd > 0  # how many modes there are does not
-        return f"{written} ± {self.metric.number(figure.sd)}" if len(figure.values) > 1 and varies else written
+        return (
+            f"{written} ± {self.metric.number(figure.sd)}"
+            if len(figure.values) > 1 and varies
+            else written
+        )
 
 
 CPU = Metric("cpu_minutes", "CPU-min", 2, "low", table="CPU-min")
@@ -102,15 +110,22 @@ def columns(known: Sequence[Metric]) -> list[Column]:
         if metric.table is not None:
             found.append(Column(metric.ratio or metric.key, metric.table, metric))
             for name, title, decimals in metric.beside:
-                found.append(Column(metric.suffixed(name), title, replace(metric, decimals=decimals), judged=False))
+                found.append(
+                    Column(
+                        metric.suffixed(name),
+                        title,
+                        replace(metric, decimals=decimals),
+                        judged=False,
+                    )
+                )
     return found
 
 
 def read_groups(paths: Sequence[str | Path]) -> list[Group]:
     """Read run folders and group the seeds of each recipe, in the order given.
 
-    MongeError for a folder that is no run, lacks its log or its metrics.json, holds other data than the first, or the same run
-    twice.
+    MongeError for a folder that is no run, lacks its log or its metrics.json, holds other data than
+    the first, or the same run twice.
     """
     runs = [_read(RunFolder(path)) for path in paths]
     for run in runs[1:]:
@@ -135,9 +150,13 @@ def _read(folder: RunFolder) -> Run:
     try:
         metrics = json.loads(folder.metrics.read_text())
     except FileNotFoundError as error:
-        raise MongeError(f"'{folder.path}' has no metrics.json: 'monge eval {folder.path}' makes one") from error
+        raise MongeError(
+            f"'{folder.path}' has no metrics.json: 'monge eval {folder.path}' makes one"
+        ) from error
     except json.JSONDecodeError as error:
-        raise MongeError(f"{folder.metrics} is torn: 'monge eval {folder.path}' makes it anew") from error
+        raise MongeError(
+            f"{folder.metrics} is torn: 'monge eval {folder.path}' makes it anew"
+        ) from error
     return Run(folder, recipe, metrics, folder.history())
 
 
@@ -147,13 +166,19 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """The method's name; where two groups share it, with the settings that tell them apart, or else with the folder's name."""
+    """The method's name; where two groups share it, with the settings that tell them apart, or else
+    with the folder's name.
+    """
     labels = []
     for group in groups:
         recipe, folder = group[0].recipe, group[0].folder.path
         name = recipe.method.name.replace("_", "-")
         own = _settings(recipe)
-        others = [_settings(g[0].recipe) for g in groups if g is not group and g[0].recipe.method.name == recipe.method.name]
+        others = [
+            _settings(g[0].recipe)
+            for g in groups
+            if g is not group and g[0].recipe.method.name == recipe.method.name
+        ]
         told = {k: v for k, v in own.items() if any(other.get(k) != v for other in others)}
         settings = ", ".join(f"{k.split('.')[-1]} {v}" for k, v in told.items())
         labels.append(f"{name}, {settings if len(told) <= 2 else folder}" if told else name)
@@ -161,14 +186,16 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
 
 
 def table(groups: Sequence[Group], known: Sequence[Metric]) -> str:
-    """The groups as aligned text, one a row, with ``*`` at the best of each column; ``known`` says how numbers are written."""
-    shown = [c for c in columns(known) if any(c.key in g.figures for g in groups)]
+    """The groups as aligned text, one a row, with ``*`` at the best of each column; ``known`` says
+    how numbers are written.
+    """
+    shown = [c for c in columns(known) if any(c.key in g.metrics for g in groups)]
     rows = [["method", *(f"{c.title}  " for c in shown), "seeds"]]
     for group in groups:
         row = [group.label]
         for c in shown:
             mark = " *" if group.label in _best(c, groups) else "  "
-            row.append(c.cell(group.figures[c.key]) + mark if c.key in group.figures else "")
+            row.append(c.cell(group.metrics[c.key]) + mark if c.key in group.metrics else "")
         rows.append([*row, str(len(group.runs))])
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -180,7 +207,7 @@ def table(groups: Sequence[Group], known: Sequence[Metric]) -> str:
 
 def _best(column: Column, groups: Sequence[Group]) -> set[str]:
     """Labels of the groups with the best mean; nobody's when all are equal or nothing is better."""
-    means = {g.label: g.figures[column.key].mean for g in groups if column.key in g.figures}
+    means = {g.label: g.metrics[column.key].mean for g in groups if column.key in g.metrics}
     if column.better is None or len(set(means.values())) < 2:
         return set()
     top = min(means.values()) if column.better == "low" else max(means.values())
@@ -196,7 +223,10 @@ def as_json(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "data": group.runs[0].recipe.data.name,
             "runs": [str(run.folder.path) for run in group.runs],
             "seeds": [run.recipe.run.seed for run in group.runs],
-            "metrics": {k: {"mean": f.mean, "sd": f.sd, "values": list(f.values)} for k, f in group.figures.items()},
+            "metrics": {
+                k: {"mean": f.mean, "sd": f.sd, "values": list(f.values)}
+                for k, f in group.metrics.items()
+            },
         }
         for group in groups
     ]

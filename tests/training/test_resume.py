@@ -17,10 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
-from monge.data import Draw
+from monge.data import StepInputs
 from monge.errors import MongeError
-from monge.train import Interrupted, Recipe, RunFolder, checkpoint, loop, parse, train
-from monge.train.recipe import method_module, recipe_methods
+from monge.training import Interrupted, Recipe, RunFolder, checkpoint, loop, parse, train
+from monge.training.recipe import method_module, recipe_methods
 from tests.helpers.dances import write_dances
 
 METHODS = recipe_methods()
@@ -38,7 +38,9 @@ def pictures() -> dict[str, Any]:
     folder = _FOLDER / "pictures"
     for k, part in enumerate(("trainA", "trainB", "testA", "testB")):
         (folder / part).mkdir(parents=True, exist_ok=True)
-        for i, pixels in enumerate(np.random.default_rng(k).integers(0, 255, (12, 16, 16, 3), np.uint8)):
+        for i, pixels in enumerate(
+            np.random.default_rng(k).integers(0, 255, (12, 16, 16, 3), np.uint8)
+        ):
             Image.fromarray(pixels).save(folder / part / f"{i}.png")
     return {"name": str(folder)}
 
@@ -84,24 +86,26 @@ class StopAt:
     """Sends this process a signal while a given step runs."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-        draw_init = Draw.__init__
+        draw_init = StepInputs.__init__
 
-        def init(draw: Draw, source: Any, seed: int, at: int, **options: Any) -> None:
+        def init(draw: StepInputs, source: Any, seed: int, at: int, **options: Any) -> None:
             draw_init(draw, source, seed, at, **options)
             if at == step:
-                monkeypatch.setattr(Draw, "__init__", draw_init)
+                monkeypatch.setattr(StepInputs, "__init__", draw_init)
                 os.kill(os.getpid(), signal.SIGINT)
 
-        monkeypatch.setattr(Draw, "__init__", init)
+        monkeypatch.setattr(StepInputs, "__init__", init)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("stop", [2, 5, 8])
-def test_interrupted_equals_uninterrupted(method: str, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_equals_uninterrupted(
+    method: str, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, parts, drawn = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts"), [0]
     with monkeypatch.context() as patch:
-        data = Draw.data
-        patch.setattr(Draw, "data", lambda draw, n: (drawn.append(n), data(draw, n))[1])
+        data = StepInputs.data
+        patch.setattr(StepInputs, "data", lambda draw, n: (drawn.append(n), data(draw, n))[1])
         train(recipe(method), whole)
     StopAt(monkeypatch, stop)
     with pytest.raises(Interrupted, match=f"step {stop + 1}"):
@@ -173,14 +177,18 @@ def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
-def test_corrupt_checkpoint_falls_back_and_says_so(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrupt_checkpoint_falls_back_and_says_so(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
     train(recipe("ot_gan"), whole)
     train(recipe("ot_gan"), folder)
     newest = folder.checkpoints / "step-00000012.pt"
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
-    newest.write_bytes({"truncate": bytes(content[:100]), "flip": bytes(content), "empty": b""}[damage])
+    newest.write_bytes(
+        {"truncate": bytes(content[:100]), "flip": bytes(content), "empty": b""}[damage]
+    )
     train(recipe("ot_gan"), folder)
     assert "step-00000012.pt is torn or corrupt" in capsys.readouterr().out
     assert_bitwise_equal(final_state(whole), final_state(folder))
@@ -197,7 +205,9 @@ def test_only_two_checkpoints_are_kept_and_torch_reads_them(tmp_path: Path) -> N
     assert not remarks
 
 
-def test_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = RunFolder(tmp_path / "run")
     train(recipe("ot_gan", steps=4), folder)
     real = os.fsync
@@ -206,13 +216,17 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MongeError, match=r"the disk is full: .* free some space and run the same command again"):
+    with pytest.raises(
+        MongeError, match=r"the disk is full: .* free some space and run the same command again"
+    ):
         checkpoint.save(folder.checkpoints, 8, {"x": torch.ones(4)})
     monkeypatch.setattr(os, "fsync", real)
     assert [p.name for p in folder.checkpoints.iterdir()] == ["step-00000004.pt"]
 
 
-def test_a_crash_before_the_rename_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_before_the_rename_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoint.save(tmp_path, 1, {"step": 1})
 
     def crash(*_: Any) -> None:
@@ -229,12 +243,15 @@ def test_a_crash_before_the_rename_leaves_the_old_file(tmp_path: Path, monkeypat
 def test_kill_9_loses_nothing_that_was_saved(tmp_path: Path) -> None:
     """A process is killed while it writes; every file that is there afterwards is whole."""
     script = (
-        "import torch, sys, pathlib\nfrom monge.train import checkpoint\n"
+        "import torch, sys, pathlib\nfrom monge.training import checkpoint\n"
         "for step in range(10**6):\n"
-        "    checkpoint.save(pathlib.Path(sys.argv[1]), step, {'step': step, 'x': torch.ones(200_000)})\n"
+        "    checkpoint.save(pathlib.Path(sys.argv[1]), step, "
+        "{'step': step, 'x': torch.ones(200_000)})\n"
         "    print(step, flush=True)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     seen = [int(process.stdout.readline()) for _ in range(5)]
     time.sleep(0.02)
@@ -246,14 +263,19 @@ def test_kill_9_loses_nothing_that_was_saved(tmp_path: Path) -> None:
     assert state["step"] >= int((rest or seen)[-1])
 
 
-def test_not_finite_stops_and_names_step_and_term(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_finite_stops_and_names_step_and_term(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = RunFolder(tmp_path / "run")
     build = loop.build
 
     def poisoned(*args: Any) -> Any:
         method = build(*args)
         step = method.step
-        method.step = lambda draw: {**step(draw), **({"loss": float("nan")} if draw.step == 6 else {})}
+        method.step = lambda draw: {
+            **step(draw),
+            **({"loss": float("nan")} if draw.step == 6 else {}),
+        }
         return method
 
     monkeypatch.setattr(loop, "build", poisoned)
@@ -265,7 +287,9 @@ def test_not_finite_stops_and_names_step_and_term(tmp_path: Path, monkeypatch: p
 def test_data_and_noise_are_functions_of_seed_and_position() -> None:
     from monge.data import from_array
 
-    source = from_array(np.arange(100, dtype=np.float32)[:, None] @ np.ones((1, 2), np.float32), n_held_out=20)
+    source = from_array(
+        np.arange(100, dtype=np.float32)[:, None] @ np.ones((1, 2), np.float32), n_held_out=20
+    )
     whole = source.batch(seed=3, position=70, n=40)
     parts = torch.cat([source.batch(3, 70, 25), source.batch(3, 95, 15)])
     assert torch.equal(whole, parts)
@@ -274,15 +298,18 @@ def test_data_and_noise_are_functions_of_seed_and_position() -> None:
     epoch = source.batch(seed=3, position=80, n=80)[:, 0]
     assert len(epoch.unique()) == 80  # each sample once an epoch
     assert not torch.equal(source.batch(3, 0, 80), source.batch(3, 80, 80))
-    assert torch.equal(Draw(source, 0, 5).noise(8, 2), torch.cat([Draw(source, 0, 5, part=(r, 2)).noise(8, 2) for r in range(2)]))
-    assert not torch.equal(Draw(source, 0, 5).noise(8), Draw(source, 0, 6).noise(8))
+    assert torch.equal(
+        StepInputs(source, 0, 5).noise(8, 2),
+        torch.cat([StepInputs(source, 0, 5, part=(r, 2)).noise(8, 2) for r in range(2)]),
+    )
+    assert not torch.equal(StepInputs(source, 0, 5).noise(8), StepInputs(source, 0, 6).noise(8))
 
 
 def test_streams_of_different_keys_never_meet() -> None:
-    from monge.data import generator
+    from monge.data import rng
 
     keys = [(0,), (0, 0), (0, 0, 0), (1,), (1, 0), (0, 1), (0, 3, 0, 0), (-1,)]
-    assert len({torch.rand(1, generator=generator(*key)).item() for key in keys}) == len(keys)
+    assert len({torch.rand(1, generator=rng(*key)).item() for key in keys}) == len(keys)
 
 
 def test_any_torch_dataset_is_a_source() -> None:

@@ -1,7 +1,7 @@
 """Where samples come from, addressed by position.
 
-A batch is a function of (seed, position, size): the state of a run's data is one integer, and a process takes any slice of
-the global batch without talking to the others.
+A batch is a function of (seed, position, size): the state of a run's data is one integer, and a
+process takes any slice of the global batch without talking to the others.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset as TorchDataset
 
 from monge.errors import MongeError
-from monge.rng import generator
+from monge.rng import rng
 
 from .domains import Domains
 
@@ -35,13 +35,16 @@ def own_slice(n: int, part: tuple[int, int]) -> slice:
     """Rows of a global batch of ``n`` that belong to ``part = (rank, world)``."""
     rank, world = part
     if n % world:
-        raise MongeError(f"a global batch of {n} does not divide over {world} processes: choose a multiple of {world}")
+        raise MongeError(
+            f"a global batch of {n} does not divide over {world} processes: choose a multiple of "
+            f"{world}"
+        )
     return slice(rank * n // world, (rank + 1) * n // world)
 
 
 @dataclass(frozen=True, eq=False)
-class EndlessSource:
-    """A stream from a distribution that ``draw(n, generator)`` samples."""
+class InfiniteDataset:
+    """A stream from a distribution that ``draw(n, rng)`` samples."""
 
     name: str
     shape: tuple[int, ...]
@@ -49,23 +52,24 @@ class EndlessSource:
     kind: Kind | None = None
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-        return self.draw(n, generator(seed, _TRAIN, position))[own_slice(n, part)]
+        return self.draw(n, rng(seed, _TRAIN, position))[own_slice(n, part)]
 
     def train(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples to measure the sampling floor with."""
-        return self.draw(n, generator(seed, _SPLIT, n))
+        return self.draw(n, rng(seed, _SPLIT, n))
 
     def held_out(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples that no training batch holds."""
-        return self.draw(n, generator(seed, _HELD_OUT, n))
+        return self.draw(n, rng(seed, _HELD_OUT, n))
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteSource:
-    """A data set, visited in a new order each epoch; a batch larger than the data runs into the next epochs.
+class FiniteDataset:
+    """A data set, visited in a new order each epoch; a batch larger than the data runs into the
+    next epochs.
 
-    ``fetch`` maps indices to samples (n, *shape), of ``kind``: points (d,) or pictures (channels, height, width) in [−1, 1] where
-    that is None, see `monge.data.kind_of`.
+    ``fetch`` maps indices to samples (n, *shape), of ``kind``: points (d,) or pictures (channels,
+    height, width) in [−1, 1] where that is None, see `monge.data.kind_of`.
     """
 
     name: str
@@ -85,7 +89,10 @@ class FiniteSource:
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
         at = np.arange(position, position + n)[own_slice(n, part)]
         epochs, places = np.divmod(at, len(self.train_indices))
-        order = [_permutation(len(self.train_indices), seed, int(e))[places[epochs == e]] for e in np.unique(epochs)]
+        order = [
+            _permutation(len(self.train_indices), seed, int(e))[places[epochs == e]]
+            for e in np.unique(epochs)
+        ]
         return self.fetch(self.train_indices[np.concatenate(order)])
 
     def train(self, n: int, seed: int = 0) -> Tensor:
@@ -96,7 +103,7 @@ class FiniteSource:
         """At most ``n`` samples that no training batch holds, without repetition."""
         return self.fetch(self._some(self.held_out_indices, n, seed))
 
-    def labelled(self, split: str) -> tuple[Tensor, Tensor]:
+    def labeled(self, split: str) -> tuple[Tensor, Tensor]:
         """All samples of ``"train"`` or ``"held_out"`` with their labels."""
         if self.labels is None:
             raise MongeError(f"data '{self.name}' has no labels")
@@ -108,21 +115,25 @@ class FiniteSource:
         return indices[_permutation(len(indices), seed, -1)[:n]]
 
 
-_APART = 1 << 40  # added to the seed of a pair's origin: two sources of one kind must not draw the same numbers
+# added to the seed of the source of a `SourceTarget`: two data sets of one kind must not draw the
+# same numbers
+_APART = 1 << 40
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
-    """Two distributions: samples of ``origin``, P, are to be moved onto ``target``, Q. The rows do not correspond.
+class SourceTarget:
+    """Two distributions: samples of ``source``, P, are to be moved onto ``target``, Q.
 
-    Read as a source it is its target. ``truth``, where it is known, is the optimal map from P to Q. ``examples`` gives at most n
-    held-out samples of P with samples of Q that do belong to them, where such are known, as a function of (n, seed). ``domains``
-    says how sequences are compared.
+    The rows do not correspond.
+
+    Used as a data set it is its target. ``truth``, where it is known, is the optimal map from P to
+    Q. ``examples`` gives at most n held-out samples of P with samples of Q that do belong to them,
+    where such are known, as a function of (n, seed). ``domains`` says how sequences are compared.
     """
 
     name: str
-    origin: EndlessSource | FiniteSource
-    target: EndlessSource | FiniteSource
+    source: InfiniteDataset | FiniteDataset
+    target: InfiniteDataset | FiniteDataset
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     examples: Callable[[int, int], tuple[Tensor, Tensor]] | None = field(default=None, repr=False)
     domains: Domains | None = field(default=None, repr=False)
@@ -144,22 +155,24 @@ class Pair:
     def held_out(self, n: int, seed: int = 0) -> Tensor:
         return self.target.held_out(n, seed)
 
-    def origin_batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-        return self.origin.batch(seed + _APART, position, n, part)
+    def source_batch(
+        self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)
+    ) -> Tensor:
+        return self.source.batch(seed + _APART, position, n, part)
 
-    def origin_train(self, n: int, seed: int = 0) -> Tensor:
-        return self.origin.train(n, seed + _APART)
+    def source_train(self, n: int, seed: int = 0) -> Tensor:
+        return self.source.train(n, seed + _APART)
 
-    def origin_held_out(self, n: int, seed: int = 0) -> Tensor:
-        return self.origin.held_out(n, seed + _APART)
+    def source_held_out(self, n: int, seed: int = 0) -> Tensor:
+        return self.source.held_out(n, seed + _APART)
 
 
-Source = EndlessSource | FiniteSource | Pair
+Dataset = InfiniteDataset | FiniteDataset | SourceTarget
 
 
 @lru_cache(maxsize=4)
 def _permutation(n: int, seed: int, epoch: int) -> Indices:
-    return torch.randperm(n, generator=generator(seed, _TRAIN, epoch)).numpy()
+    return torch.randperm(n, generator=rng(seed, _TRAIN, epoch)).numpy()
 
 
 def from_array(
@@ -169,49 +182,72 @@ def from_array(
     n_held_out: int | None = None,
     labels: Tensor | None = None,
     ordered_split: bool = False,
-) -> FiniteSource:
-    """Make a source of an array: points (n, d) or pictures (n, h, w), (n, h, w, c), (n, c, h, w).
+) -> FiniteDataset:
+    """Make a data set from an array: points (n, d) or pictures (n, h, w), (n, h, w, c), (n, c, h,
+    w).
 
-    uint8 pictures and float pictures in [0, 1] are mapped to [−1, 1]. ``n_held_out`` samples (a fifth, at most 1,000, when
-    None) are kept from training: the last ones with ``ordered_split``, otherwise a fixed random choice.
+    uint8 pictures and float pictures in [0, 1] are mapped to [−1, 1]. ``n_held_out`` samples (a
+    fifth, at most 1,000, when None) are kept from training: the last ones with ``ordered_split``,
+    otherwise a fixed random choice.
 
     >>> from_array(np.zeros((10, 3), np.float32)).batch(seed=0, position=0, n=4).shape
     torch.Size([4, 3])
     """
-    data = _samples(torch.as_tensor(array) if isinstance(array, Tensor) else _numeric(array, name), name)
+    data = _samples(
+        torch.as_tensor(array) if isinstance(array, Tensor) else _numeric(array, name), name
+    )
     n = len(data)
     held = _some_held(n) if n_held_out is None else n_held_out
     if not 0 < held < n:
-        raise MongeError(f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got {held}")
+        raise MongeError(
+            f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got {held}"
+        )
     if labels is not None and len(labels) != n:
-        raise MongeError(f"data '{name}' has {n} samples and {len(labels)} labels: give one label for each sample")
+        raise MongeError(
+            f"data '{name}' has {n} samples and {len(labels)} labels: give one label for each "
+            "sample"
+        )
     parts = _split(np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2), held)
-    return FiniteSource(name, tuple(data.shape[1:]), lambda i: _as_float(data[torch.from_numpy(i)]), *parts, labels)
+    return FiniteDataset(
+        name, tuple(data.shape[1:]), lambda i: _as_float(data[torch.from_numpy(i)]), *parts, labels
+    )
 
 
-def from_parts(name: str, train: Part, test: Part) -> FiniteSource:
-    """Make a source of a published data set, (samples, labels) of either part; the test part is held out."""
+def from_parts(name: str, train: Part, test: Part) -> FiniteDataset:
+    """Make a data set from a published data set, (samples, labels) of either part; the test part is
+    held out.
+    """
     x, y = (np.concatenate(both) for both in zip(train, test, strict=True))
-    return from_array(x, name, n_held_out=len(test[0]), labels=torch.from_numpy(y.astype(np.int64)), ordered_split=True)
+    return from_array(
+        x,
+        name,
+        n_held_out=len(test[0]),
+        labels=torch.from_numpy(y.astype(np.int64)),
+        ordered_split=True,
+    )
 
 
-def from_dataset(dataset: Dataset[Any], name: str = "dataset") -> FiniteSource:
-    """Make a source of any map-style torch ``Dataset``; items are tensors or tuples that begin with one."""
+def from_dataset(dataset: TorchDataset[Any], name: str = "dataset") -> FiniteDataset:
+    """Make a data set from any map-style torch ``Dataset``; items are tensors or tuples that begin
+    with one.
+    """
     n = len(dataset)  # type: ignore[arg-type]
     if n < 2:
         raise MongeError(f"data '{name}' has {n} samples: at least 2 are needed")
 
     def fetch(indices: Indices) -> Tensor:
         items = [dataset[int(i)] for i in indices]
-        samples = torch.stack([torch.as_tensor(i[0] if isinstance(i, tuple | list) else i) for i in items])
+        samples = torch.stack(
+            [torch.as_tensor(i[0] if isinstance(i, tuple | list) else i) for i in items]
+        )
         return _as_float(samples)
 
     shape = tuple(fetch(np.arange(1)).shape[1:])
-    return FiniteSource(name, shape, fetch, *_split(_permutation(n, _SPLIT, -2), _some_held(n)))
+    return FiniteDataset(name, shape, fetch, *_split(_permutation(n, _SPLIT, -2), _some_held(n)))
 
 
-def from_images(folder: Path, size: int | None = None) -> FiniteSource:
-    """Make a source of every picture below a folder; all of one size, or resized to ``size``."""
+def from_images(folder: Path, size: int | None = None) -> FiniteDataset:
+    """Make a data set from every picture below a folder; all of one size, or resized to ``size``."""
     from PIL import Image, UnidentifiedImageError
 
     suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
@@ -227,10 +263,12 @@ def from_images(folder: Path, size: int | None = None) -> FiniteSource:
                     picture = picture.resize((size, size), Image.Resampling.LANCZOS)
                 pictures.append(np.asarray(picture))
         except (UnidentifiedImageError, OSError) as error:
-            raise MongeError(f"'{path}' is not a readable picture ({error}): remove or replace it") from error
+            raise MongeError(
+                f"'{path}' is not a readable picture ({error}): remove or replace it"
+            ) from error
         if pictures[-1].shape[:2] != pictures[0].shape[:2]:
             raise mixed_sizes(paths[0].name, pictures[0], path.name, pictures[-1])
-    if len({p.ndim for p in pictures}) > 1:  # grey and colour together: colour for all
+    if len({p.ndim for p in pictures}) > 1:  # gray and color together: color for all
         pictures = [p if p.ndim == 3 else np.repeat(p[..., None], 3, 2) for p in pictures]
     return from_array(np.stack(pictures), folder.name)
 
@@ -262,10 +300,16 @@ def _numeric(array: np.ndarray, name: str) -> Tensor:
 
 def _samples(data: Tensor, name: str) -> Tensor:
     if data.ndim < 2 or len(data) < 2 or data.numel() == 0:
-        raise MongeError(f"data '{name}' has shape {tuple(data.shape)}: expected at least 2 samples, (n, d) or pictures")
+        raise MongeError(
+            f"data '{name}' has shape {tuple(data.shape)}: expected at least 2 samples, (n, d) or "
+            "pictures"
+        )
     if data.is_floating_point() and not torch.isfinite(data).all():
         bad = int((~torch.isfinite(data)).flatten(1).any(1).nonzero()[0])
-        raise MongeError(f"data '{name}' holds NaN or Inf, first in sample {bad}: remove or replace those samples")
+        raise MongeError(
+            f"data '{name}' holds NaN or Inf, first in sample {bad}: remove or replace those "
+            "samples"
+        )
     if data.ndim == 2:
         return data.float()
     if data.ndim == 3:
@@ -273,7 +317,10 @@ def _samples(data: Tensor, name: str) -> Tensor:
     elif data.ndim == 4 and data.shape[-1] in (1, 3, 4) and data.shape[1] not in (1, 3, 4):
         data = data.movedim(-1, 1)
     if data.ndim != 4:
-        raise MongeError(f"data '{name}' has shape {tuple(data.shape)}: expected points (n, d) or pictures (n, h, w[, c])")
+        raise MongeError(
+            f"data '{name}' has shape {tuple(data.shape)}: expected points (n, d) or pictures (n, "
+            "h, w[, c])"
+        )
     if data.dtype != torch.uint8:
         low, high = data.min().item(), data.max().item()
         if low < -1 or high > 1:

@@ -1,4 +1,6 @@
-"""What a log line says: the clock of training alone, figures over time, warnings when the game has ended."""
+"""What a log line says: the clock of training alone, figures over time, warnings when the game has
+ended.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +16,20 @@ import torch
 from torch import Tensor
 
 from monge import metrics, plots
-from monge.data import FiniteSource, Source, from_array, load
+from monge.data import Dataset, FiniteDataset, from_array, load
 from monge.methods.protocols import CriticEstimate
 from monge.metrics.lenet import frechet_lenet
-from monge.train import RunFolder, loop, runner, train
-from monge.train import diagnose as diagnosis
-from monge.train.diagnose import alarms, raised
-from monge.train.evaluate import evaluators
+from monge.training import RunFolder, loop, runner, train
+from monge.training import diagnose as diagnosis
+from monge.training.diagnose import alarms, raised
+from monge.training.evaluate import evaluators
 from tests.metrics.test_metrics import tiny_pictures
-from tests.train.test_resume import recipe
+from tests.training.test_resume import recipe
 
 Scalars = Mapping[str, float | Tensor]
 
 
-def diagnose(method: Any, data: Source) -> dict[str, float]:
+def diagnose(method: Any, data: Dataset) -> dict[str, float]:
     return diagnosis.diagnose(method, data, evaluators(data))
 
 
@@ -37,7 +39,7 @@ class Fixed:
     def __init__(self, samples: Tensor) -> None:
         self.samples = samples
 
-    def sample(self, n: int, seed: int = 0) -> Tensor:  # noqa: ARG002
+    def sample(self, n: int, seed: int = 0) -> Tensor:
         return self.samples[torch.arange(n) % len(self.samples)]
 
 
@@ -64,10 +66,16 @@ def with_step(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any, Scalars], 
     monkeypatch.setattr(loop, "build", built)
 
 
-def test_the_clock_counts_training_steps_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_counts_training_steps_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A step takes 1 s on the wall and 2 s of CPU, everything else that the loop does 1000 s."""
     now = [0.0]
-    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 2 * now[0]))
+    monkeypatch.setattr(
+        runner,
+        "time",
+        SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 2 * now[0]),
+    )
 
     def passes(seconds: float, result: Any) -> Any:
         now[0] += seconds
@@ -80,7 +88,11 @@ def test_the_clock_counts_training_steps_only(tmp_path: Path, monkeypatch: pytes
     folder = RunFolder(tmp_path / "run")
     train(recipe("sinkhorn_gan", steps=8), folder)
     train(recipe("sinkhorn_gan", steps=12), folder)
-    assert [(line["wall_seconds"], line["cpu_seconds"]) for line in folder.history()] == [(4, 8), (8, 16), (12, 24)]
+    assert [(line["wall_seconds"], line["cpu_seconds"]) for line in folder.history()] == [
+        (4, 8),
+        (8, 16),
+        (12, 24),
+    ]
     assert json.loads(folder.metrics.read_text())["cpu_seconds"] == 24
     assert "gpu_seconds" not in folder.history()[-1]
 
@@ -88,7 +100,9 @@ def test_the_clock_counts_training_steps_only(tmp_path: Path, monkeypatch: pytes
 def test_gpu_seconds_wait_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """The work of a step is done when the device says so, 3 s after the step has returned."""
     now = [0.0]
-    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
+    monkeypatch.setattr(
+        runner, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0)
+    )
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: now.__setitem__(0, max(now[0], 3.0)))
     clock = runner.Clock("cuda")
     clock.start()
@@ -126,26 +140,37 @@ def test_diagnose_adds_what_the_method_estimates() -> None:
     assert "w1_nothing" not in found  # JSON has no NaN
 
 
-def named_mnist(n: int = 400, labels: Tensor | None = None) -> FiniteSource:
+def named_mnist(n: int = 400, labels: Tensor | None = None) -> FiniteDataset:
     halves = tiny_pictures(n)
-    pictures, found = halves.labelled("train")
-    return from_array(pictures, "mnist", n_held_out=100, labels=found if labels is None else labels[: len(pictures)])
+    pictures, found = halves.labeled("train")
+    return from_array(
+        pictures,
+        "mnist",
+        n_held_out=100,
+        labels=found if labels is None else labels[: len(pictures)],
+    )
 
 
 def test_frechet_lenet_over_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGE_CACHE", str(tmp_path))
     source = named_mnist()
     seen: list[int] = []
-    held_out = FiniteSource.held_out
-    monkeypatch.setattr(FiniteSource, "held_out", lambda *args: (seen.append(args[1]), held_out(*args))[1])
+    held_out = FiniteDataset.held_out
+    monkeypatch.setattr(
+        FiniteDataset, "held_out", lambda *args: (seen.append(args[1]), held_out(*args))[1]
+    )
     frechet_lenet(source)
     assert seen == [10_000]
     data = diagnose(Fixed(source.train(300)), source)
-    noise = diagnose(Fixed(torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))), source)
+    noise = diagnose(
+        Fixed(torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))), source
+    )
     assert data["frechet_lenet"] < 1 < noise["frechet_lenet"]
     assert seen.count(10_000) == 1  # the data's features are computed once
     lenet = metrics.classifier(source)
-    expected = metrics.frechet(lenet(Fixed(source.train(300)).sample(2000))[0], lenet(source.held_out(10_000))[0])
+    expected = metrics.frechet(
+        lenet(Fixed(source.train(300)).sample(2000))[0], lenet(source.held_out(10_000))[0]
+    )
     assert data["frechet_lenet"] == pytest.approx(expected, rel=1e-6)
     for other in (load("digits"), load("8gaussians"), tiny_pictures()):
         assert "frechet_lenet" not in diagnose(Fixed(other.held_out(9)), other)
@@ -162,7 +187,10 @@ def test_alarms_have_bounds() -> None:
 
 
 def test_an_alarm_in_the_words_of_0_1_0_is_found() -> None:
-    old = "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower method.critic_lr"
+    old = (
+        "the critic has collapsed, its outputs are all equal (critic_spread below 1e-5): lower "
+        "method.critic_lr"
+    )
     assert list(raised([{"step": 3, "warning": old}, {"step": 6}]).values()) == [[3]]
 
 
@@ -170,14 +198,24 @@ def test_a_collapsed_critic_is_told_once_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def collapsing(draw: Any, scalars: Scalars) -> Scalars:
-        return {**scalars, "critic_spread": 0.5 if draw.step < 4 else 0.0, "generator_grad": 1.0 if draw.step < 8 else 0.0}
+        return {
+            **scalars,
+            "critic_spread": 0.5 if draw.step < 4 else 0.0,
+            "generator_grad": 1.0 if draw.step < 8 else 0.0,
+        }
 
     with_step(monkeypatch, collapsing)
     folder = RunFolder(tmp_path / "run")
     train(recipe("sinkhorn_gan"), folder)
     out = capsys.readouterr().out
-    assert out.count("step 8: the critic has collapsed") == out.count("the critic has collapsed") == 1
-    assert out.count("step 12: the critic gives the generator no gradient") == out.count("no gradient") == 1
+    assert (
+        out.count("step 8: the critic has collapsed") == out.count("the critic has collapsed") == 1
+    )
+    assert (
+        out.count("step 12: the critic gives the generator no gradient")
+        == out.count("no gradient")
+        == 1
+    )
     warnings = [line.get("warning", "") for line in folder.history()]
     assert ["collapsed" in w for w in warnings] == [False, True, True]
     assert ["no gradient" in w for w in warnings] == [False, False, True]
@@ -205,9 +243,33 @@ def test_a_healthy_run_has_no_warning(tmp_path: Path) -> None:
 
 def test_curves_draw_numbers_and_pair_estimates() -> None:
     history: list[dict[str, Any]] = [
-        {"step": 1, "loss": "text", "gone": 2.0, "w1_estimate": 0.1, "w1_exact": 0.4, "warning": "x", "cpu_seconds": 1.0},
-        {"step": 2, "loss": 1.0, "gone": 2.0, "note": 3.0, "w1_exact": 0.3, "warning": "x", "gpu_seconds": 1.0},
-        {"step": 3, "loss": 0.5, "note": "text", "w1_estimate": 0.2, "w1_exact": 0.3, "warning": "x", "gpu_seconds": 1.0},
+        {
+            "step": 1,
+            "loss": "text",
+            "gone": 2.0,
+            "w1_estimate": 0.1,
+            "w1_exact": 0.4,
+            "warning": "x",
+            "cpu_seconds": 1.0,
+        },
+        {
+            "step": 2,
+            "loss": 1.0,
+            "gone": 2.0,
+            "note": 3.0,
+            "w1_exact": 0.3,
+            "warning": "x",
+            "gpu_seconds": 1.0,
+        },
+        {
+            "step": 3,
+            "loss": 0.5,
+            "note": "text",
+            "w1_estimate": 0.2,
+            "w1_exact": 0.3,
+            "warning": "x",
+            "gpu_seconds": 1.0,
+        },
     ]
     figure = plots.curves(history)
     panels = {axis.get_title(loc="left"): axis for axis in figure.axes if axis.get_visible()}

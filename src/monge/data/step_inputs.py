@@ -1,0 +1,107 @@
+"""What one training step may draw: data and noise, both functions of (seed, step, position)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from monge.rng import rng
+
+from .datasets import Dataset, FiniteDataset, InfiniteDataset, SourceTarget, own_slice
+
+_NOISE = 3
+# added to the seed of another data set: a prior named like the data must not draw the data's
+# numbers
+_OTHER = 1 << 41
+
+
+class StepInputs:
+    """The random inputs of one step.
+
+    Sizes are those of the global batch; a process receives its own rows. The noise of the global
+    batch is made from (seed, step, call) on every process and sliced, so that many processes see
+    what one would.
+
+    >>> from monge.data import load
+    >>> draw = StepInputs(load("8gaussians"), seed=0, step=0)
+    >>> draw.data(4).shape, draw.noise(4, 3).shape, draw.position
+    (torch.Size([4, 2]), torch.Size([4, 3]), 4)
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        seed: int,
+        step: int,
+        *,
+        position: int = 0,
+        steps: int | None = None,
+        part: tuple[int, int] = (0, 1),
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.step = step
+        self.position = position
+        self.part = part
+        self.progress = step / steps if steps else 0.0  # in [0, 1), for schedules
+        self.device, self.dtype = device, dtype
+        self._calls, self._source_position = 0, position
+
+    def data(self, n: int) -> Tensor:
+        """The next ``n`` samples of the data's stream."""
+        batch = self.dataset.batch(self.seed, self.position, n, self.part)
+        self.position += n
+        return batch.to(self.device, self.dtype)
+
+    def source(self, n: int) -> Tensor:
+        """``n`` points of P, where a map to the data begins: those that a `SourceTarget` names,
+        otherwise noise of the data's shape.
+
+        >>> from monge.data import load
+        >>> StepInputs(load("8gaussians"), seed=0, step=0).source(4).shape
+        torch.Size([4, 2])
+        """
+        if not isinstance(self.dataset, SourceTarget):
+            return self.noise(n, *self.dataset.shape)
+        batch = self.dataset.source_batch(self.seed, self._source_position, n, self.part)
+        self._source_position += (
+            n  # each stream begins a step at the run's position, so one integer serves both
+        )
+        return batch.to(self.device, self.dtype)
+
+    def of(self, dataset: InfiniteDataset | FiniteDataset, n: int) -> Tensor:
+        """``n`` samples of another data set, such as a prior; like noise, a function of the seed,
+        the step and the call.
+
+        >>> from monge.data import load, load_prior
+        >>> StepInputs(load("8gaussians"), seed=0, step=0).of(load_prior("normal", 3), 4).shape
+        torch.Size([4, 3])
+        """
+        self._calls += 1
+        batch = dataset.batch(self.seed + _OTHER + self._calls, self.step * n, n, self.part)
+        return batch.to(self.device, self.dtype)
+
+    def noise(self, n: int, *shape: int) -> Tensor:
+        """Standard normal noise (n, *shape)."""
+        return self._own(torch.randn(n, *shape, generator=self._next()))
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """Numbers spread evenly over [0, 1), (n, *shape); they count as a call of their own, as
+        ``noise`` does.
+
+        >>> from monge.data import load
+        >>> draw = StepInputs(load("8gaussians"), seed=0, step=0)
+        >>> t = draw.uniform(4, 1)
+        >>> t.shape, bool(((t >= 0) & (t < 1)).all()), torch.equal(t, draw.uniform(4, 1))
+        (torch.Size([4, 1]), True, False)
+        """
+        return self._own(torch.rand(n, *shape, generator=self._next()))
+
+    def _next(self) -> torch.Generator:
+        self._calls += 1
+        return rng(self.seed, _NOISE, self.step, self._calls - 1)
+
+    def _own(self, rows: Tensor) -> Tensor:
+        return rows[own_slice(len(rows), self.part)].to(self.device, self.dtype)
