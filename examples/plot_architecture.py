@@ -29,7 +29,7 @@ CORE = (  # each may import what stands before it, and itself
     ("methods",),
     ("training",),
     ("maps",),
-    ("adapt", "interpolate"),
+    ("adapt", "interpolate", "runs"),
 )
 ROOF = (("cli",), ("__main__",))
 ABOUT = {
@@ -48,6 +48,7 @@ ABOUT = {
     "maps": "optimal maps",
     "adapt": "domain adaptation",
     "interpolate": "paths of codes",
+    "runs": "train, load",
     "images": "color, textures",
     "music": "NES, MIDI",
     "dance": "motion, audio, dances",

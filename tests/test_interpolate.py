@@ -139,5 +139,5 @@ def test_what_is_refused() -> None:
         between.interpolate(a, a, 3, "liner")  # type: ignore[arg-type]
     with pytest.raises(MongeError, match=r"a has shape \(2,\) and b \(3,\)"):
         between.interpolate(a, torch.zeros(3))
-    with pytest.raises(MongeError, match="steps=5 learn a map of codes: give the codes"):
+    with pytest.raises(MongeError, match="codes is missing: steps=5 fit a map"):
         Interpolator(Plain(2), steps=5)

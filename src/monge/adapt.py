@@ -1,13 +1,11 @@
-r"""Unsupervised domain adaptation: samples of one domain moved onto another by the map of least ‖x
-− T(x)‖².
+r"""Unsupervised domain adaptation by the optimal transport map between two domains.
 
-    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021 [korotin2021], section 5: USPS
-        and MNIST
+    Korotin et al., "Wasserstein-2 generative networks", ICLR 2021, section 5   [korotin2021]
 
-Learn a classifier where there are labels, and move the samples: either the labeled domain onto the
-other one, before learning, or the other one onto the labeled, before predicting. Labels of one
-domain are enough. T moves *all* mass onto *all* mass: where the classes have other proportions in
-the two domains, some samples are moved into a class that is not theirs.
+A classifier needs labels of one domain only. Either the labeled samples are mapped to the other
+domain before training the classifier, or the unlabeled samples are mapped to the labeled domain
+before predicting. T maps *all* mass to *all* mass: if the proportions of the classes differ between
+the domains, some samples are mapped into another class.
 """
 
 from __future__ import annotations
@@ -28,17 +26,16 @@ _KINDS = [np.float64, np.float32]
 
 
 class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Move samples of a source domain onto a target domain, and back; a scikit-learn transformer.
+    """Map samples of a source domain to a target domain, and back; a scikit-learn transformer.
 
     ``y`` in `fit` is a second set of samples, not labels. A feature that is constant in both
-    domains is shifted, and takes no part in the map. The map begins as the one between two
-    Gaussians with shrunk covariances, and with ``steps=0`` stays that: a baseline that is hard to
-    beat where samples are few. The parameters are those of `monge.maps.OTMap`. The learning rate is
-    smaller than there: in many dimensions a fast fit learns the samples rather than the
-    distribution.
+    domains is only shifted. The map starts from the one between two Gaussians with shrunk
+    covariances; with ``steps=0`` it stays there, a baseline that is hard to beat with few samples.
+    The parameters are those of `monge.OTMap`, with a smaller learning rate: in many dimensions a
+    fast fit learns the samples rather than the distribution.
 
-    Fitted, ``n_features_in_`` is d, ``varying_`` (d,) tells which features vary in at least one of
-    the domains, and ``map_`` is the `OTMap` of these; None if none does.
+    After `fit`, ``n_features_in_`` is d, ``varying_`` (d,) says which features vary in at least one
+    domain, and ``map_`` is the `OTMap` of these features, or None if there are none.
 
     >>> Xs, Xt = np.random.default_rng(0).normal(size=(2, 400, 2))
     >>> adapter = DomainAdapter(steps=5, batch=64).fit(Xs, 2 * Xt + 7)
@@ -62,11 +59,11 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.rank, self.seed, self.device = rank, seed, device
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> DomainAdapter:
-        """Find the map of X (n, d), the source, onto y (m, d), the target.
+        """Fit the map from the source X (n, d) to the target y (m, d).
 
         ValueError for NaN, infinity, other shapes, a single sample, or domains with different
-        features. A warning where a domain has no more samples than features: its covariance is then
-        mostly a guess.
+        features. Warns if a domain has no more samples than features, since its covariance is then
+        not determined.
         """
         if y is None:
             needed = "DomainAdapter requires y to be passed, but the target y is None"
@@ -77,12 +74,11 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
         d = source.shape[1]
         if target.shape[1] != d:
-            found = (
+            raise ValueError(
                 f"the source has {d} features and the target {target.shape[1]}: distances between "
-                "them need one space"
+                "them need one space. Embed both in the same features first, e.g. the last hidden "
+                "layer of a network trained on the domain with labels"
             )
-            advice = "the last hidden layer of a network trained on the domain with labels"
-            raise ValueError(f"{found}. Embed both in the same features first, e.g. {advice}")
         self.varying_ = ~(_constant(source) & _constant(target))
         fewest = min(len(source), len(target))
         if fewest <= self.varying_.sum():
@@ -102,14 +98,14 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> Array:
-        """T(X) for samples (n, d) of the source."""
-        return self._moved(X, 1)
+        """Map samples X (n, d) of the source to the target domain."""
+        return self._mapped(X, 1)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
-        """T⁻¹(X) for samples (n, d) of the target."""
-        return self._moved(X, -1)
+        """Map samples X (n, d) of the target back to the source domain."""
+        return self._mapped(X, -1)
 
-    def _moved(self, X: ArrayLike, direction: int) -> Array:
+    def _mapped(self, X: ArrayLike, direction: int) -> Array:
         check_is_fitted(self)
         points = validate_data(self, X, dtype=_KINDS, reset=False)
         moved = (points + direction * self.shift_).astype(points.dtype)
@@ -126,5 +122,5 @@ class DomainAdapter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def _constant(x: Array) -> NDArray[np.bool_]:
-    """Whether each column holds one value, but for rounding."""
+    """Whether each column is constant up to rounding."""
     return np.ptp(x, axis=0) <= 4 * np.finfo(x.dtype).eps * np.abs(x).max(axis=0)

@@ -1,10 +1,8 @@
-r"""Paths between two samples through the codes of an autoencoder: straight, on a sphere, or inside
-the codes' distribution.
+r"""Interpolation between samples through the codes of an autoencoder.
 
-    Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985 [shoemake1985]  slerp
+    Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985   [shoemake1985], slerp
     Agustsson, Sage, Timofte, Van Gool, "Optimal transport maps for distribution preserving
-        operations on latent spaces of
-    generative models", ICLR 2019 [agustsson2019]
+        operations on latent spaces of generative models", ICLR 2019   [agustsson2019]
 
 ==========  ============================================================
 symbol      here
@@ -14,47 +12,51 @@ S           ``map``, the optimal map from μ to N(0, I)
 t           position on a path, from 0 to 1
 ==========  ============================================================
 
-For independent codes Z and Z′ the law of (1 − t)Z + tZ′ is not μ: its covariance is smaller by (1 −
-t)² + t², one half in the middle. A straight path leaves the data toward their mean, and the decoder
-answers with averages. ``transport`` keeps the law. Where μ is Gaussian with mean m, the optimal map
-from the law of the mixture onto μ multiplies by 1/√((1 − t)² + t²) about m, so that
+For independent codes Z and Z′, (1 − t)Z + tZ′ is not distributed as μ: its covariance is smaller by
+(1 − t)² + t², one half in the middle. A straight path approaches the mean of the codes, where the
+decoder returns averages. The mode ``transport`` preserves the distribution. If μ is Gaussian with
+mean m, the optimal map from the distribution of the mixture to μ scales by 1/√((1 − t)² + t²)
+about m, so that
 
 .. math:: z_t = m + \frac{(1 - t)(z_a - m) + t (z_b - m)}{\sqrt{(1 - t)^2 + t^2}}.
 
-Any other μ is first moved to where this is exact, z_t = S⁻¹(u_t), with u_t the path from S(z_a) to
-S(z_b) for m = 0: the mixture of two codes drawn as N(0, I) is rescaled to N(0, I), and S⁻¹ pushes
-that to μ. The ends are kept, and over random pairs z_t has the law μ at every t. It is made for
-such pairs: between two codes that are alike it takes a way round, outwards, which ``slerp`` does
-not.
+Any other μ is first mapped to a Gaussian: z_t = S⁻¹(u_t), where u_t is the path from S(z_a) to
+S(z_b) with m = 0. The ends are unchanged, and over random pairs z_t is distributed as μ at every t.
+Between two similar codes this path makes a detour outward, which ``slerp`` does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from monge.data import Dataset, FiniteDataset
 from monge.errors import MongeError, nearest
 from monge.maps import OTMap
 from monge.methods.protocols import Autoencoding
 from monge.rng import rng
+from monge.training import RunFolder, load_run
+from monge.training.codes import encoded_part
 
 Mode: TypeAlias = Literal["linear", "slerp", "transport"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 _BATCH, _LR, _WIDTHS = 512, 3e-3, (128, 128, 64)  # of S
+_CODES = 20_000  # training samples, at most, to whose codes S is fitted
 
 
 class Interpolator:
-    """Decode the paths between the codes of two samples, by the autoencoder of a trained
-    ``method``.
+    """Interpolate between samples through the codes of a trained autoencoder.
 
-    ``codes`` (n, d) of training data are what ``transport`` learns from where codes are, in
-    ``steps`` of training of S, from ``seed``. By default it takes the moments that the autoencoder
-    has seen in training. 0 steps take codes to be Gaussian, which is the closed form above; 500
-    take a quarter of a minute of one processor for codes of 32 numbers.
+    ``method`` is a trained autoencoder of `monge.methods`, see also `Interpolator.load`. The mode
+    ``transport`` fits S in ``steps`` training steps to ``codes`` (n, d) of training data. With 0
+    steps it takes codes to be Gaussian, the closed form above, with the mean of ``codes`` or the
+    one that the autoencoder has recorded in training. 500 steps take a quarter of a minute on one
+    core for codes of 32 numbers.
 
     >>> from monge.data import load
     >>> from monge.methods import acai
@@ -74,19 +76,33 @@ class Interpolator:
         if steps:
             if codes is None:
                 raise MongeError(
-                    f"steps={steps} learn a map of codes: give the codes of training data, or "
-                    "steps=0"
+                    f"codes is missing: steps={steps} fit a map to the codes of training data; "
+                    "pass codes, or steps=0"
                 )
             noise = torch.randn(codes.shape, generator=rng(seed)).to(codes)
-            found = OTMap(steps=steps, seed=seed, batch=_BATCH, lr=_LR, widths=_WIDTHS)
             # S⁻¹, which is evaluated more often, and S as its inverse
-            self._map = found.fit(noise, codes)
+            inverse = OTMap(steps=steps, seed=seed, batch=_BATCH, lr=_LR, widths=_WIDTHS)
+            self._map = inverse.fit(noise, codes)
+
+    @classmethod
+    def load(cls, run: str | Path, *, steps: int = 0, seed: int = 0) -> Interpolator:
+        """Load the autoencoder of a run folder, with the codes of its training data if ``steps``.
+
+        MongeError for a folder that is no run, or a run without an autoencoder.
+        """
+        method, data = load_run(RunFolder(run))
+        if not isinstance(method, Autoencoding):
+            raise MongeError(
+                f"the run in '{run}' is of {method.config.name}: it has no autoencoder"
+            )
+        codes = training_codes(method, data) if steps else None
+        return cls(method, codes, steps=steps, seed=seed)
 
     def interpolate(self, a: Tensor, b: Tensor, n: int = 9, mode: Mode = "linear") -> Tensor:
-        """n samples (n, ...) from ``a`` to ``b``, single samples of the method's data, both
-        reconstructed at the ends.
+        """Decode n samples (n, ...) on the path from sample ``a`` to sample ``b``.
 
-        MongeError for fewer than two, an unknown mode, samples of different shapes.
+        The first and the last are the reconstructions of ``a`` and ``b``. MongeError for n < 2, an
+        unknown mode, or samples of different shapes.
         """
         if a.shape != b.shape:
             raise MongeError(
@@ -97,7 +113,7 @@ class Interpolator:
             return self.autoencoder.decode_all(self.path(ends[0], ends[1], n, mode))
 
     def path(self, a: Tensor, b: Tensor, n: int = 9, mode: Mode = "linear") -> Tensor:
-        """n codes (..., n, d) from ``a`` to ``b`` (..., d), these ends included."""
+        """Return n codes (..., n, d) on the path from ``a`` to ``b`` (..., d), ends included."""
         if n < 2:
             raise MongeError(f"n must be at least 2, the two ends, got {n}")
         if mode not in MODES:
@@ -121,12 +137,19 @@ class Interpolator:
         return self._map.transform(moved.flatten(0, -2)).reshape(moved.shape)
 
 
-def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Directions along a great circle about the origin at constant speed, norms linearly; codes
-    (..., d), positions (..., 1).
+def training_codes(method: Autoencoding, dataset: Dataset) -> Tensor:
+    """Encode at most 20,000 training samples, spread evenly over the data set; returns (n, d)."""
+    if not isinstance(dataset, FiniteDataset):
+        return method.autoencoder.encode_all(dataset.train(_CODES))
+    every = -(-len(dataset.train_indices) // _CODES)
+    return encoded_part(method.autoencoder, dataset, dataset.train_indices[::every])
 
-    Opposite directions have many great circles, of which one is taken; toward or from 0 the path is
-    straight.
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Interpolate directions along a great circle and norms linearly.
+
+    Codes are (..., d), positions (..., 1). Between opposite directions one of the many great
+    circles is taken; to or from 0 the path is straight.
 
     >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 3.0]), torch.tensor([0.5]))
     tensor([1.4142, 1.4142])
@@ -145,8 +168,9 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def preserving(a: Tensor, b: Tensor, t: Tensor, mean: Tensor) -> Tensor:
-    """The straight path with its distance from ``mean`` (d,) over √((1 − t)² + t²): it keeps the
-    law of Gaussian codes.
+    """Interpolate linearly and divide the distance from ``mean`` (d,) by √((1 − t)² + t²).
+
+    This preserves the distribution of Gaussian codes.
 
     >>> preserving(torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([0.5]), torch.zeros(1))
     tensor([1.4142])

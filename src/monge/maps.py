@@ -1,5 +1,4 @@
-r"""An optimal map between two samples, with scikit-learn's verbs: what color, domains and codes are
-moved by.
+r"""The optimal map between two samples, with scikit-learn's verbs.
 
 Each side is shifted to mean 0 and scaled by one number to a mean variance of 1, which keeps the
 optimal map optimal:
@@ -11,14 +10,19 @@ T̂ is the gradient of an input-convex potential, found by `monge.methods.amorti
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from sklearn.base import BaseEstimator
 from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
@@ -27,23 +31,23 @@ from monge.data import FiniteDataset, SourceTarget
 from monge.errors import MongeError
 from monge.methods import amortised_w2
 from monge.training import Bar, Runner, Training
+from monge.training.checkpoint import write_atomically
 from monge.training.recipe import explain
 
 Points = TypeVar("Points", np.ndarray, Tensor)
 _KEPT = 4096  # samples of either side that the certificate is computed on
-_FAR = (
-    0.5  # residual, in standard deviations of a coordinate, above which a fit is called in question
-)
+# residual, in standard deviations of a coordinate, above which a fit gives a warning
+_FAR = 0.5
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """How far a fitted map is from optimal, from ``_KEPT`` of the samples it was fitted on.
+    """How far a fitted map is from optimal, measured on 4,096 of the samples it was fitted to.
 
-    ``primal`` is E‖x − T(x)‖², the cost of the map; W₂² when T is optimal. ``dual`` is the value of
-    the dual at the potential, W₂² when that is optimal: a gap to ``primal`` says that something is
-    not. ``cycle`` and ``inverse_cycle`` are E‖T⁻¹(T(x)) − x‖² and E‖T(T⁻¹(y)) − y‖², in per cent of
-    the variance of P and of Q.
+    ``primal`` is the cost of the map, E‖x − T(x)‖², and equals W₂² if T is optimal. ``dual`` is the
+    value of the dual at the potential, and equals W₂² if the potential is optimal; a gap between
+    the two shows that the fit is not. ``cycle`` is E‖T⁻¹(T(x)) − x‖² in per cent of the variance of
+    P, ``inverse_cycle`` E‖T(T⁻¹(y)) − y‖² in per cent of that of Q.
     """
 
     primal: float
@@ -52,18 +56,33 @@ class Certificate:
     inverse_cycle: float
 
 
-class OTMap:
-    """The map of least E‖x − T(x)‖² that moves the distribution of one sample onto that of another,
-    and its inverse.
+class OTMap(BaseEstimator):
+    """The optimal transport map between two samples, and its inverse.
 
-    It takes ``steps`` of training on ``batch`` samples of each side, with Adam's learning rate
-    ``lr``. ``widths`` and ``rank`` are those of the potential's layers, see `monge.nets.DenseICNN`.
-    ``seed`` is that of weights and of the order of the samples: the same seed gives the same map.
-    ``device`` says where to compute, ``progress`` shows a bar.
+    The map T minimizes E‖x − T(x)‖² among all that push the distribution of x to that of y.
 
+    Parameters
+    ----------
+    steps : int
+        Training steps; 0 gives the map between two Gaussians.
+    batch : int
+        Samples of each side in a step.
+    lr : float
+        Learning rate of Adam.
+    widths, rank : tuple of int, int
+        Layers of the potential, see `monge.nets.DenseICNN`.
+    seed : int
+        Of the weights and the order of the samples; equal seeds give equal maps.
+    device : str
+        Where to compute.
+    progress : bool
+        Show a progress bar.
+
+    Examples
+    --------
     >>> x, y = np.random.default_rng(0).normal(size=(2, 500, 2))
-    >>> found = OTMap(steps=5, batch=64).fit(x, 3 * y + 1)
-    >>> moved = found.transform(x)
+    >>> T = OTMap(steps=5, batch=64).fit(x, 3 * y + 1)
+    >>> moved = T.transform(x)
     >>> moved.shape, round(moved.std() / x.std())
     ((500, 2), 3)
     """
@@ -80,79 +99,84 @@ class OTMap:
         device: str = "cpu",
         progress: bool = False,
     ) -> None:
-        if steps < 0:
-            raise MongeError(f"steps must be at least 0, got {steps}")
         self.steps = steps
+        self.batch = batch
+        self.lr = lr
+        self.widths = widths
+        self.rank = rank
         self.seed = seed
-        self.device = torch.device(device)
+        self.device = device
         self.progress = progress
+        self._config()  # wrong settings are refused here already
+
+    def _config(self) -> amortised_w2.Config:
+        if self.steps < 0:
+            raise MongeError(f"steps must be at least 0, got {self.steps}")
+        settings: dict[str, Any] = {
+            "adam": {"lr": self.lr},
+            "nets": {"widths": tuple(self.widths), "rank": self.rank},
+        }
         try:
-            nets = {"widths": tuple(widths), "rank": rank}
-            self.config = amortised_w2.Config(
-                batch=batch, adam={"lr": lr}, nets=nets, start="identity"
-            )
+            return amortised_w2.Config(batch=self.batch, start="identity", **settings)
         except ValidationError as error:
-            raise MongeError(
-                explain(error, amortised_w2.Config).removeprefix("adam.").removeprefix("nets.")
-            ) from error
+            text = explain(error, amortised_w2.Config)
+            raise MongeError(text.removeprefix("adam.").removeprefix("nets.")) from error
+
+    def _build(self, features: int) -> amortised_w2.AmortisedW2:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return amortised_w2.build(self._config(), (features,)).to(self.device)
 
     def fit(self, x: Points, y: Points) -> OTMap:
-        """Find the map of x (n, d) onto y (m, d).
+        """Fit the map from samples x (n, d) to samples y (m, d).
 
         MongeError for other shapes, different d, NaN or infinity.
         """
         x_, y_ = self._checked(x, "x"), self._checked(y, "y")
         if x_.shape[1] != y_.shape[1]:
-            found = f"x has {x_.shape[1]} features and y {y_.shape[1]}"
             raise MongeError(
-                f"{found}: distances between them need one space; embed both in common features "
-                "first"
+                f"x has {x_.shape[1]} features and y {y_.shape[1]}: distances between them need "
+                "one space; embed both in common features first"
             )
         self._P, self._Q = _Scale.of(x_), _Scale.of(y_)
         x_, y_ = self._P.unit(x_), self._Q.unit(y_)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self._method = amortised_w2.build(self.config, (x_.shape[1],)).to(self.device)
+        self._method = self._build(x_.shape[1])
         moments = _moments(x_), _moments(y_)
         self._method.pair.start_at(
             ot.gaussian_map(*moments[0], *moments[1]), ot.gaussian_map(*moments[1], *moments[0])
         )
-        pair = SourceTarget("samples", _source("x", x_), _source("y", y_))
+        pair = SourceTarget("samples", _dataset("x", x_), _dataset("y", y_))
         runner = Runner(
             Training(self._method, pair, self.seed, self.steps, device=self.device),
             bar=Bar("transport", leave=False) if self.progress else None,
-            not_finite=lambda step, *_: (
-                f"the map diverged at step {step}: lower lr, now {self.config.adam.lr}"
-            ),
+            not_finite=lambda step, *_: f"the map diverged at step {step}: lower lr, now {self.lr}",
         )
         last = {"residual": 0.0}
         runner.run(on_step=lambda _, scalars: last.update(scalars))
         if last["residual"] > _FAR * x_.shape[1] ** 0.5:
             missed = f"its inverse misses by {last['residual']:.2g} standard deviations"
-            text = f"the map may have diverged: {missed}; lower lr, now {self.config.adam.lr}"
+            text = f"the map may have diverged: {missed}; lower lr, now {self.lr}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
         self._seen = x_[:_KEPT], y_[:_KEPT]
         return self
 
     def transform(self, x: Points, *, batch_size: int = 65_536) -> Points:
-        """T(x) for points (n, d) of P; an array for an array, a tensor for a tensor, of the same
-        dtype.
-        """
+        """Map points x (n, d) of the source; returns the type and dtype that was given."""
         self._check_fitted()
         return self._moved(x, self._P, self._Q, self._method.transform, batch_size)
 
     def inverse_transform(self, y: Points, *, batch_size: int = 65_536) -> Points:
-        """T⁻¹(y) for points (n, d) of Q."""
+        """Map points y (n, d) of the target back to the source."""
         self._check_fitted()
         return self._moved(y, self._Q, self._P, self._method.inverse_transform, batch_size)
 
     def w2_squared(self) -> float:
-        """W₂² between the two samples, by the dual."""
+        """Estimate W₂² between the two samples by the dual."""
         return self.certificate().dual
 
     @torch.no_grad()
     def certificate(self) -> Certificate:
-        """Measure the fitted map, see `Certificate`."""
+        """Measure how far the fitted map is from optimal, see `Certificate`."""
         self._check_fitted()
         u, v = self._seen
         P, Q, method = self._P, self._Q, self._method
@@ -177,11 +201,54 @@ class OTMap:
 
     @torch.no_grad()
     def potential(self, x: Points) -> Points:
-        """ψ(x), (n,), up to a constant: the convex function of which T is the gradient."""
+        """Evaluate the convex potential ψ at x (n, d), up to a constant; T = ∇ψ."""
         self._check_fitted()
         P, Q, t = self._P, self._Q, self._fitting(x)
         psi = (t - P.mean) @ Q.mean + P.scale * Q.scale * self._method.forward_map(P.unit(t))
         return _like(psi, x)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted map to a ``.safetensors`` file, which `load` reads.
+
+        >>> import tempfile
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 500, 2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = OTMap(steps=2, batch=64).fit(x, y).save(f"{folder}/map.safetensors")
+        ...     OTMap.load(path).transform(x).shape
+        (500, 2)
+        """
+        self._check_fitted()
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            raise MongeError(f"a map is written as .safetensors, got '{path}'")
+        u, v = self._seen
+        ends = {"P.mean": self._P.mean, "Q.mean": self._Q.mean, "u": u, "v": v}
+        tensors = {f"method.{k}": t for k, t in self._method.state_dict().items()} | ends
+        scales = [self._P.scale, self._Q.scale]
+        about = {"settings": json.dumps(self.get_params()), "scales": json.dumps(scales)}
+        content = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        write_atomically(path, save(content, metadata=about))
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> OTMap:
+        """Read a map that `save` wrote; MongeError for any other file."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            settings, scales = json.loads(about["settings"]), json.loads(about["scales"])
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise MongeError(f"'{path}' holds no map that OTMap.save wrote ({error})") from error
+        fitted = cls(**settings)
+        P, Q, u, v = (
+            tensors.pop(name).to(fitted.device) for name in ("P.mean", "Q.mean", "u", "v")
+        )
+        fitted._P, fitted._Q, fitted._seen = _Scale(P, scales[0]), _Scale(Q, scales[1]), (u, v)
+        fitted._method = fitted._build(len(P))
+        state = {name.removeprefix("method."): t for name, t in tensors.items()}
+        fitted._method.load_state_dict(state)
+        return fitted
 
     @torch.no_grad()
     def _moved(
@@ -199,7 +266,7 @@ class OTMap:
         )
 
     def _fitting(self, points: Any) -> Tensor:
-        """Points with as many features as the map has."""
+        """Check that points have as many features as the map."""
         t = self._checked(points, "the points")
         if t.shape[1] != len(self._P.mean):
             raise MongeError(
@@ -242,7 +309,7 @@ class _Scale:
 
 
 def _like(result: Tensor, given: Any) -> Any:
-    """The result as what was given: a tensor or an array, of its dtype."""
+    """Convert a result to the type and dtype of the input."""
     return (
         result.to(given) if isinstance(given, Tensor) else result.cpu().numpy().astype(given.dtype)
     )
@@ -254,12 +321,12 @@ def _square(x: Tensor) -> Tensor:
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance, shrunk toward a multiple of 1 as far as the number of samples asks for."""
+    """Return the mean and the covariance, shrunk by Ledoit and Wolf's estimate."""
     covariance = torch.as_tensor(ledoit_wolf(x.double().cpu().numpy())[0]).to(x)
     return x.mean(0), covariance + 1e-6 * torch.eye(len(covariance)).to(x)
 
 
-def _source(name: str, x: Tensor) -> FiniteDataset:
+def _dataset(name: str, x: Tensor) -> FiniteDataset:
     rows = np.arange(len(x))
     return FiniteDataset(
         name, tuple(x.shape[1:]), lambda i: x[torch.from_numpy(i).to(x.device)], rows, rows

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -105,3 +108,27 @@ class StepInputs:
 
     def _own(self, rows: Tensor) -> Tensor:
         return rows[own_slice(len(rows), self.part)].to(self.device, self.dtype)
+
+
+def iterate(
+    dataset: Dataset,
+    steps: int,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[StepInputs]:
+    """Iterate over the inputs of ``steps`` training steps, for a loop of one's own.
+
+    Each step begins in the data where the one before ended; equal seeds give equal batches.
+
+    >>> from monge.data import load
+    >>> [inputs.data(3).shape for inputs in iterate(load("8gaussians"), steps=2)]
+    [torch.Size([3, 2]), torch.Size([3, 2])]
+    """
+    position = 0
+    where: dict[str, Any] = {"device": device, "dtype": dtype}
+    for step in range(steps):
+        inputs = StepInputs(dataset, seed, step, position=position, steps=steps, **where)
+        yield inputs
+        position = inputs.position

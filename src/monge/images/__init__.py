@@ -1,1 +1,1 @@
-
+"""Pictures: reading and writing (`io`), color transfer (`color`) and textures (`texture`)."""

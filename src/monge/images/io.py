@@ -97,6 +97,11 @@ class Picture:
         # a profile of gray fits no colors
         return replace(self, colors=np.repeat(self.colors, 3, 2), profile=b"")
 
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to a file, see `write_picture`."""
+        write_picture(self, path)
+        return Path(path)
+
 
 Source = Picture | Pixels | str | Path
 

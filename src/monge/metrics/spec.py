@@ -141,6 +141,29 @@ def flat(measures: Mapping[Metric, Measured]) -> dict[str, Any]:
     return finite(found)
 
 
+def measures_of(stored: Mapping[str, Any], metrics: Iterable[Metric]) -> Measures:
+    """Read numbers back from the content of ``metrics.json``, the inverse of `flat`.
+
+    >>> metric = Metric("fid", "Fréchet")
+    >>> measures_of({"fid": 20.0, "fid_floor": 2.5, "fid_gaussian": 150.0}, [metric])[metric]
+    Measured(value=20.0, floor=2.5, beside={'gaussian': 150.0})
+    """
+    metrics = list(metrics)
+    keys = {key for m in metrics for key in (m.key, m.ratio, m.suffixed("floor"))}
+    measures: Measures = {}
+    for metric in metrics:
+        if metric.key in stored:
+            stem = metric.suffixed("")
+            beside = {
+                key.removeprefix(stem): value
+                for key, value in stored.items()
+                if key.startswith(stem) and key not in keys
+            }
+            floor = stored.get(metric.suffixed("floor"))
+            measures[metric] = Measured(stored[metric.key], floor, beside)
+    return measures
+
+
 def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out NaN and infinity.
 

@@ -145,10 +145,11 @@ class RunFolder:
         return checkpoint.load_latest(self.checkpoints)
 
 
-def load_run(folder: RunFolder) -> tuple[Any, Dataset]:
-    """Build the method of a run with its trained weights, and its data."""
+def load_run(folder: RunFolder, data: Dataset | None = None) -> tuple[Any, Dataset]:
+    """Build the method of a run with its trained weights, and load its data unless given."""
     recipe = folder.recipe()
-    data = load(recipe.data.name, recipe.data.root, recipe.data.size)
+    if data is None:
+        data = load(recipe.data.name, recipe.data.root, recipe.data.size)
     method = build(recipe, data)
     try:
         method.load_state_dict(folder.load_weights())

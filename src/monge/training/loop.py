@@ -26,7 +26,9 @@ from .recipe import Recipe, build
 from .runner import Bar, Clock, Runner
 
 
-def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluation | None:
+def train(
+    recipe: Recipe, folder: RunFolder, *, fresh: bool = False, dataset: Dataset | None = None
+) -> Evaluation | None:
     """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
 
     `Interrupted` after SIGINT or SIGTERM, with a checkpoint written. MongeError for a loss or
@@ -34,7 +36,8 @@ def train(recipe: Recipe, folder: RunFolder, *, fresh: bool = False) -> Evaluati
     """
     with parallel.processes() as part, _threads(recipe.run.threads):
         main = part[0] == 0
-        dataset = load(recipe.data.name, recipe.data.root, recipe.data.size)
+        if dataset is None:
+            dataset = load(recipe.data.name, recipe.data.root, recipe.data.size)
         device = device_of(recipe.run.device)
         method = build(recipe, dataset, device)
         if main:

@@ -175,19 +175,19 @@ def _with_preset(recipe: Recipe, name: str, where: str) -> Recipe:
         )
     if "presets" in changes:
         raise MongeError(f"{where}, preset '{name}': unknown key 'presets', a preset holds none")
-    return _validated(_merged(dump(recipe), changes), f"{where}, preset '{name}'")
+    return _validated(merged(dump(recipe), changes), f"{where}, preset '{name}'")
 
 
-def _merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Put changes over a tree of mappings, leaf by leaf.
 
-    >>> _merged({"run": {"steps": 5, "seed": 0}}, {"run": {"steps": 9}})
+    >>> merged({"run": {"steps": 5, "seed": 0}}, {"run": {"steps": 9}})
     {'run': {'steps': 9, 'seed': 0}}
     """
     both = {
         k for k, v in changes.items() if isinstance(v, Mapping) and isinstance(tree.get(k), Mapping)
     }
-    return {**tree, **{k: _merged(tree[k], v) if k in both else v for k, v in changes.items()}}
+    return {**tree, **{k: merged(tree[k], v) if k in both else v for k, v in changes.items()}}
 
 
 @cache
@@ -213,7 +213,7 @@ def translated(raw: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in method.items():
         for path in renamed(model, key) or (key,):
             part, _, inner = path.rpartition(".")
-            found = _merged(found, {part: {inner: value}} if part else {inner: value})
+            found = merged(found, {part: {inner: value}} if part else {inner: value})
     return {**raw, "method": found}
 
 
