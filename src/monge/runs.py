@@ -26,6 +26,7 @@ from monge.data import (
     FiniteDataset,
     InfiniteDataset,
     SourceTarget,
+    from_array,
     from_dataset,
     sample_from,
 )

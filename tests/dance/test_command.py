@@ -18,7 +18,7 @@ pytest.importorskip("soundfile", reason="soundfile is not installed: pip install
 def song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A song in a folder where one works, and a stand-in for the run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dancer, "load_dancer", lambda _: Swaying())
+    monkeypatch.setattr(dancer.Dancer, "load", lambda _: Swaying())
     return write_song(Path("my song.flac"), seconds=6, bpm=100, rate=22050, channels=1)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from monge.dance import performance as dance
 from monge.dance import song as _dance_song
 from monge.dance import video as _dance_video
-from monge.dance.dancer import load_dancer
+from monge.dance import Dancer
 from monge.dance.domains import DanceDomains
 from monge.dance.motion import MELODY, SMPL, Skeleton, read_bvh, rest
 from monge.errors import MongeError
@@ -314,7 +314,7 @@ def test_a_run_dances_without_its_data(
     tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MONGE_DATA", str(tmp_path / "nowhere"))
-    dancer = load_dancer(trained(tmp_path / "run", {"name": "mdot", "width": 8}))
+    dancer = Dancer.load(trained(tmp_path / "run", {"name": "mdot", "width": 8}))
     first, second, other = (dance.perform(dancer, song, seed=seed).positions for seed in (1, 1, 2))
     assert first.shape == (200, 23, 3)
     assert torch.equal(first, second)
@@ -325,15 +325,15 @@ def test_runs_that_do_not_dance_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         MongeError, match=r"no trained run at .*'monge train mdot-dance-melody' \(.*minutes\)"
     ):
-        load_dancer(tmp_path / "nothing")
+        Dancer.load(tmp_path / "nothing")
     with pytest.raises(MongeError, match="is of gan, which does not dance"):
-        load_dancer(trained(tmp_path / "gan", {"name": "gan"}))
+        Dancer.load(trained(tmp_path / "gan", {"name": "gan"}))
     run = trained(tmp_path / "run", {"name": "mdot", "width": 8})
     weights = (run / "model.safetensors").read_bytes()
     for content in (weights[: len(weights) // 2], b""):
         (run / "model.safetensors").write_bytes(content)
         with pytest.raises(MongeError, match="train again"):
-            load_dancer(run)
+            Dancer.load(run)
     (run / "model.safetensors").unlink()
     with pytest.raises(MongeError, match=r"no model\.safetensors"):
-        load_dancer(run)
+        Dancer.load(run)

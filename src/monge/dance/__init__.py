@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .dancer import Dancer, load_dancer
+    from .dancer import Dancer
     from .performance import Performance, perform, write
 
-__all__ = ["Dancer", "Performance", "load_dancer", "perform", "write"]
+__all__ = ["Dancer", "Performance", "perform", "write"]
 
 
 def __getattr__(name: str) -> Any:

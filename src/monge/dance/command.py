@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     if not args.song.is_file():
         raise MongeError(f"song '{args.song}' does not exist: check the path")
     made = performance.perform(
-        dancer.load_dancer(args.run),
+        dancer.Dancer.load(args.run),
         args.song,
         seed=args.seed,
         style=args.style,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +20,11 @@ from .domains import DanceDomains
 from .motion import MELODY, channels
 from .network import PACE
 
+if TYPE_CHECKING:
+    from .performance import Performance
+
 RECIPE = "mdot-dance-melody"
+RUN = f"runs/{RECIPE}"
 RATE = 25  # frames a second
 
 _HOLD = 8.0
@@ -37,6 +42,52 @@ class Dancer:
 
     def __init__(self, method: mdot.MDOT) -> None:
         self.method = method
+
+    @classmethod
+    def load(cls, run: str | Path = RUN) -> Dancer:
+        """Load the dancer of a trained run; needs the folder only, not the data.
+
+        MongeError for a folder that does not exist, a run of another method, or weights that do not
+        fit.
+
+        >>> Dancer.load("no/such/run")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        monge.errors.MongeError: there is no trained run at 'no/such/run': ...
+        """
+        folder = training.RunFolder(run)
+        if not folder.config.is_file():
+            cost = training.read(training.find(RECIPE)).about.cost
+            raise MongeError(
+                f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' "
+                f"({cost}), or name it with `run`"
+            )
+        recipe = folder.recipe()
+        config = recipe.method
+        if not isinstance(config, mdot.Config):
+            raise MongeError(
+                f"the run in '{run}' is of {config.name}, which does not dance: make one with "
+                f"'monge train {RECIPE}'"
+            )
+        try:
+            shape = (recipe.data.size or FRAMES, channels(MELODY))
+            method = mdot.build(config, shape, DanceDomains())
+            method.load_state_dict(folder.load_weights())
+        except (RuntimeError, SafetensorError) as error:
+            raise MongeError(
+                f"{folder.weights} does not fit {folder.config}: train again with `fresh=True`"
+            ) from error
+        return cls(method)
+
+    def perform(self, song: str | Path, **settings: Any) -> Performance:
+        """Dance to a song in a file, see `monge.dance.perform` for the settings.
+
+        >>> Dancer.load().perform("song.mp3", seed=3).save("dance.html")  # doctest: +SKIP
+        PosixPath('dance.html')
+        """
+        from .performance import perform
+
+        return perform(self, song, **settings)
 
     @torch.no_grad()
     def dance(self, music: Tensor, *, seed: int = 0, style: int | None = None) -> Tensor:
@@ -68,38 +119,3 @@ class Dancer:
         at = (seconds / _HOLD).long()
         share = ((seconds - (at + 1) * _HOLD) / _FADE + 1).clamp(0, 1)[:, None] * torch.pi / 2
         return (kept[at] * share.cos() + kept[at + 1] * share.sin())[None]  # of constant variance
-
-
-def load_dancer(run: str | Path) -> Dancer:
-    """Load the method of a trained run; needs the folder only, not the data.
-
-    MongeError for a folder that is not there, that another method was trained in, or whose weights
-    do not fit.
-
-    >>> load_dancer("no/such/run")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    monge.errors.MongeError: there is no trained run at 'no/such/run': make one with 'monge train mdot-dance-melody' (...
-    """
-    folder = training.RunFolder(run)
-    if not folder.config.is_file():
-        cost = training.read(training.find(RECIPE)).about.cost
-        raise MongeError(
-            f"there is no trained run at '{run}': make one with 'monge train {RECIPE}' ({cost}), "
-            "or name it with --run"
-        )
-    recipe = folder.recipe()
-    config = recipe.method
-    if not isinstance(config, mdot.Config):
-        raise MongeError(
-            f"the run in '{run}' is of {config.name}, which does not dance: make one with 'monge "
-            f"train {RECIPE}'"
-        )
-    try:
-        method = mdot.build(config, (recipe.data.size or FRAMES, channels(MELODY)), DanceDomains())
-        method.load_state_dict(folder.load_weights())
-    except (RuntimeError, SafetensorError) as error:
-        raise MongeError(
-            f"{folder.weights} does not fit {folder.config}: train again with --fresh"
-        ) from error
-    return Dancer(method)

@@ -7,6 +7,7 @@ the moments where the body slows down fall on beats of the music (`monge.dance.m
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -86,6 +87,16 @@ class Performance:
             self, positions=self.positions[:frames], beats=self.beats[self.beats < frames], cut=True
         )
 
+    def save(self, path: str | Path, *, seconds: float | None = None) -> Path:
+        """Write the dance as the file's ending says; warns where that took a compromise.
+
+        Returns the file that was written, see `write`.
+        """
+        file, notes = write(self, path, seconds=seconds)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return file
+
     def summary(self) -> str:
         """Seconds, tempo and beat alignment in words.
 
@@ -122,7 +133,7 @@ def perform(
     Parameters
     ----------
     dancer : Dancer
-        From `load_dancer`.
+        From `Dancer.load`.
     song : path
     seed : int
         Another seed, another dance; equal arguments give equal dances.
@@ -142,7 +153,7 @@ def perform(
 
     Examples
     --------
-    >>> perform(load_dancer("runs/mdot-dance-melody"), "song.mp3", seed=3).tempo  # doctest: +SKIP
+    >>> perform(Dancer.load("runs/mdot-dance-melody"), "song.mp3", seed=3).tempo  # doctest: +SKIP
     120.1
     """
     for name, value in (("seed", seed), ("style", style)):
