@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         _say(
             f"{error.strerror or error}: {error.filename}"
             if isinstance(error, OSError) and error.filename
-            else str(error)
+            else as_flags(str(error), args[0] if args else "")
         )
         status = 1
     except KeyboardInterrupt:
@@ -84,6 +85,29 @@ def _run(args: list[str]) -> int:
         _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
         return 2
     return importlib.import_module(COMMANDS[command][0]).main(rest)
+
+
+def as_flags(message: str, command: str) -> str:
+    """Write the parameters that an error of the library names as flags of the command.
+
+    A parameter is in backticks, by itself or with the value to give it. A command whose flag has
+    another name says so in ``FLAGS``.
+
+    >>> as_flags("choose another `out`, or `fresh=True` to start over", "color")
+    'choose another --out, or --fresh to start over'
+    >>> as_flags("pictures of mixed sizes: add `size=32`", "train")
+    'pictures of mixed sizes: add --data.size 32'
+    """
+    names: dict[str, str] = {}
+    if command in COMMANDS:
+        names = getattr(importlib.import_module(COMMANDS[command][0]), "FLAGS", {})
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        text = names.get(name, f"--{name.replace('_', '-')}")
+        return text if value in (None, "True") else f"{text} {value}"
+
+    return re.sub(r"`([a-z][\w.]*)(?:=([^`]*))?`", flag, message)
 
 
 def _say(message: str) -> None:

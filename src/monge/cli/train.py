@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from monge.errors import MongeError, nearest
 
+FLAGS = {"out": "--run.out", "size": "--data.size"}  # of parameters with another name
 _SWITCHES = {"--fresh", "--print-config", "--dry-run"}
 
 _HELP = """usage: monge train RECIPE [--preset NAME] [flags]
