@@ -35,6 +35,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from monge import ot
 from monge.errors import MongeError, nearest
@@ -51,7 +52,7 @@ Method = Literal["w2", "gaussian", "exact"]
 __all__ = ["Agreement", "ColorTransfer", "agreement", "palette_distance"]
 
 
-class ColorTransfer:
+class ColorTransfer(BaseEstimator):
     """Fit the map from a picture's colors to those of palettes, and apply it to pictures.
 
     Pictures are a `Picture`, a path, or an array (h, w, c) or (n, c) of uint8, uint16 or floats in
@@ -79,29 +80,35 @@ class ColorTransfer:
         self, *, method: Method = "w2", space: Space = "rgb", strength: float = 1.0, smooth: float = 8.0, inverse: bool = False,
         samples: int = 100_000, steps: int = 1000, seed: int = 0, progress: bool = False,
     ) -> None:  # fmt: skip
-        for name, value, allowed in (
-            ("method", method, get_args(Method)),
-            ("space", space, get_args(Space)),
-        ):
-            if value not in allowed:
-                raise MongeError(f"unknown {name} '{value}'{nearest(str(value), allowed)}")
-        if not 0 <= strength <= 1:
-            raise MongeError(f"strength must be between 0 and 1, got {strength}")
-        if not 0 <= smooth <= 64:
-            raise MongeError(f"smooth must be between 0 and 64 levels of 8 bits, got {smooth}")
-        if samples < 2:
-            raise MongeError(f"samples must be at least 2, got {samples}")
-        if inverse and method == "exact":
-            raise MongeError(
-                "inverse needs a map with an inverse, and method 'exact' has none: use 'w2' or "
-                "'gaussian'"
-            )
-        self.method, self.space, self.strength, self.inverse = method, space, strength, inverse
+        self.method = method
+        self.space = space
+        self.strength = strength
         self.smooth = smooth
+        self.inverse = inverse
         self.samples = samples
         self.steps = steps
         self.seed = seed
         self.progress = progress
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        for name, value, allowed in (
+            ("method", self.method, get_args(Method)),
+            ("space", self.space, get_args(Space)),
+        ):
+            if value not in allowed:
+                raise MongeError(f"unknown {name} '{value}'{nearest(str(value), allowed)}")
+        if not 0 <= self.strength <= 1:
+            raise MongeError(f"strength must be between 0 and 1, got {self.strength}")
+        if not 0 <= self.smooth <= 64:
+            raise MongeError(f"smooth must be between 0 and 64 levels of 8 bits, got {self.smooth}")
+        if self.samples < 2:
+            raise MongeError(f"samples must be at least 2, got {self.samples}")
+        if self.inverse and self.method == "exact":
+            raise MongeError(
+                "inverse needs a map with an inverse, and method 'exact' has none: use 'w2' or "
+                "'gaussian'"
+            )
 
     def fit(
         self,
@@ -112,6 +119,7 @@ class ColorTransfer:
         """Find the map from the source's colors to each palette's, to be averaged with ``weights``
         (equal ones by default).
         """
+        self._check_settings()
         several: list[Any] = [*palettes] if isinstance(palettes, list | tuple) else [palettes]
         if not several:
             raise MongeError("palettes is empty: give at least one picture to take the colors from")
