@@ -7,6 +7,7 @@ they are exactly the gradient of one process.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,10 @@ def processes() -> Iterator[tuple[int, int]]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    # An optimizer imports torch._dynamo. Imported while the group exists, it keeps a reference to
+    # the group, whose threads then outlive `destroy_process_group` and may abort the process at
+    # exit.
+    importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield rank(), world()

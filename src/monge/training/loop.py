@@ -62,7 +62,7 @@ def train(
             folder.rewind(runner.step)
         runner.run(log=record.log, saved=record.saved)
         measured = evaluate_run(folder, method, dataset) if main else None
-        # leave together: a process that tears down while others still work has been seen to abort
+        # leave together: the others wait while the first one measures
         parallel.barrier()
         return measured
 
