@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(listing())
         return 0
     if name not in BENCHMARKS:
-        print(f"there is no benchmark '{name}'{nearest(name, BENCHMARKS)}", file=sys.stderr)
+        print(f"unknown benchmark '{name}'{nearest(name, BENCHMARKS)}", file=sys.stderr)
         return 2
     try:
         import_module(f"benchmarks.{BENCHMARKS[name][0]}").main(flags)

@@ -11,7 +11,7 @@ from benchmarks.common.paths import ROOT
 
 
 def make_parser(name: str, text: str | None) -> argparse.ArgumentParser:
-    """Return a parser for ``python -m benchmarks name``; the module's docstring is its help."""
+    """Return a parser for ``python -m benchmarks NAME``; the module's docstring is its help."""
     return argparse.ArgumentParser(
         prog=f"python -m benchmarks {name}",
         description=text,

@@ -21,10 +21,8 @@ def header(cells: Sequence[str]) -> list[str]:
 def with_deviation(summary: Mapping[str, float], digits: int | str, scale: float = 1.0) -> str:
     """Return ``mean ± sd``, or the mean alone where the deviation is 0.
 
-    ``digits`` are decimals or a format, such as ``".4g"``.
-
-    >>> with_deviation({"mean": 1.25, "sd": 0.5}, 2), with_deviation({"mean": 0.5, "sd": 0}, 1, 100)
-    ('1.25 ± 0.50', '50.0')
+    ``digits`` are decimals or a format, such as ``".4g"``; both numbers are multiplied by
+    ``scale``.
     """
     style = f".{digits}f" if isinstance(digits, int) else digits
     mean, deviation = scale * summary["mean"], scale * summary["sd"]

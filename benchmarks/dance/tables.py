@@ -225,7 +225,7 @@ def cost(maker: Result) -> str:
 
 
 def cell(value: dict[str, Any] | None, digits: int) -> str:
-    """Return mean ± standard deviation, if it is visible; nothing where there is no value."""
+    """Return mean ± standard deviation, if it is visible; an empty cell for None."""
     if value is None:
         return ""
     text = f"{round(value['mean'], digits) + 0.0:.{digits}f}"  # no −0

@@ -67,7 +67,7 @@ def run(layout: str, labeled: str, other: str, seed: int) -> dict[str, Any]:
 
 
 def measure(layout: str, labeled: str, other: str, seed: int) -> dict[str, Any]:
-    """Return the accuracy of each map, with the domain moved that has labels, and the other."""
+    """Return the accuracy of each map, applied to the labeled and to the other domain."""
     datasets = {"mnist": load_finite("mnist"), "usps": load_usps(layout)}
     lenet = classifier(datasets[labeled], seed=seed)
     (L, labels), (U, _), (test, truth) = (

@@ -61,7 +61,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 def recipes(results: Result) -> str:
     """A row for each recipe."""
-    table = header(["recipe", "figures", "floor or reference", "seeds", "training"])
+    table = header(["recipe", "metrics", "floor or reference", "seeds", "training"])
     return "\n".join([*table, *map(recipe_row, results.values())])
 
 

@@ -75,6 +75,6 @@ def add_legend(figure: Any, table: Table) -> None:
         if package in shown:
             styles[LIBRARIES[package]] = {"color": color, "marker": ".", "lw": 1}
     dashed = {"color": "gray", "marker": ".", "lw": 1, "ls": "--"}
-    styles |= {"told the number of iterations": dashed, "floor of monge": OUR_FLOOR}
+    styles |= {"number of iterations given": dashed, "floor of monge": OUR_FLOOR}
     handles = [Line2D([], [], label=label, **style) for label, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False)

@@ -37,7 +37,7 @@ def test_listing_names_every_benchmark_and_does_not_import_torch(repository: Pat
 
 def test_unknown_name_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["texure"]) == 2
-    assert capsys.readouterr().err == "there is no benchmark 'texure'; did you mean 'textures'?\n"
+    assert capsys.readouterr().err == "unknown benchmark 'texure'; did you mean 'textures'?\n"
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
