@@ -26,14 +26,14 @@ format: .venv/developer
 	$(BIN)/ruff format .
 
 reproduce: .venv/developer  ## make reproduce RECIPE=ot-gan-25gaussians SEEDS=0,1,2
-	$(BIN)/python benchmarks/reproduce.py $(RECIPE) --seeds $(SEEDS)
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python -m benchmarks reproduce $(RECIPE) --seeds $(SEEDS)
+	$(BIN)/python -m benchmarks tables
 
 tables: .venv/developer
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python -m benchmarks tables
 
 bench: .venv/bench  ## our solvers beside their peers; make bench BENCH=--quick, or BENCH='--only monge'
-	$(BIN)/python benchmarks/solvers.py $(BENCH)
+	$(BIN)/python -m benchmarks solvers $(BENCH)
 
 clean:
 	rm -rf .venv build dist src/*.egg-info

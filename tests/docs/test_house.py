@@ -1,4 +1,4 @@
-"""The floors of the house, the README's tables, and the references."""
+"""The floors of the house, the tables of the documentation, and the references."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks.__main__ import BENCHMARKS
+from benchmarks.tables import all_sections
 
 PLAN = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "plot_architecture.py"))
 FLOORS = PLAN["floors_of"](Path(__file__).parents[2] / "src" / "monge")
@@ -163,10 +166,34 @@ def test_files_and_names_in_prose_exist(repository: Path) -> None:
     assert sorted(file for file in files if not (repository / file).is_file()) == []
 
 
-def test_readme_table_is_generated(repository: Path) -> None:
-    script = repository / "benchmarks" / "tables.py"
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+def test_tables_of_the_documentation_are_current(repository: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "tables", "--check"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_generated_section_is_written_by_tables(repository: Path) -> None:
+    marks = {
+        (path, name)
+        for path in [repository / "README.md", *(repository / "docs").rglob("*.md")]
+        for name in re.findall(r"<!-- (\w+): written by `make tables` -->", path.read_text())
+    }
+    written = {(path, name) for path, texts in all_sections().items() for name in texts}
+    assert marks == written
+    assert (repository / "docs" / "benchmarks.md", "solvers") in written
+
+
+def test_benchmarks_named_in_prose_exist(repository: Path) -> None:
+    pages = [p for p in repository.glob("*.md") if p.name != "CHANGELOG.md"]
+    sources = [*pages, *(repository / "docs").rglob("*.md"), repository / "Makefile"]
+    sources += (repository / "benchmarks").rglob("*.py")
+    names = {
+        (path.name, name)
+        for path in sources
+        for name in re.findall(r"python -m benchmarks ([a-z][\w-]+)", path.read_text())
+    }
+    assert len(names) > 20
+    assert {pair for pair in names if pair[1] not in BENCHMARKS} == set()
 
 
 def test_readme_python_runs(repository: Path) -> None:

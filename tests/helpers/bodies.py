@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from math import pi
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.dance.features import geometric_loop, kinetic_loop, motions
 from monge.dance.motion import MELODY, SMPL, Skeleton, rest
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from dance_metrics import geometric_loop, kinetic_loop, motions
 
 __all__ = [
     "BOTH",

@@ -5,21 +5,18 @@ tile from a crop.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from benchmarks.textures.peers import _cut, gram, nearest_neighbor, quilting
 from monge import ot
 from monge.data import rng
 from monge.images.texture.copying import copying, copying_score, nearest_patches
 from monge.images.texture.metrics import gram_distance, patch_w2, seam_score, sliced_patch_w2
 from monge.nets import RandomFilters, patches, pyramid
-
-sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
-from _texture_peers import _cut, gram, nearest_neighbor, quilting
 
 
 def texture(h: int = 96, w: int = 96, seed: int = 0, *, c: int = 3, torus: bool = False) -> Tensor:

@@ -1,0 +1,1 @@
+"""Dances to music."""

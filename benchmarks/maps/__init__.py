@@ -1,0 +1,1 @@
+"""Maps between two measures: input-convex networks, domains, colors."""

@@ -1,0 +1,1 @@
+"""Textures after an exemplar, and three other methods."""
