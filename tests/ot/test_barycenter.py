@@ -129,11 +129,8 @@ def test_debiasing_removes_the_blur() -> None:
 
 def test_fixed_support_value_is_the_mean_transport_cost() -> None:
     """For Diracs at distance D the value is t (1 − t) D², since the mean is in the support."""
-    x, y, support = (
-        torch.tensor([[0.0]]),
-        torch.tensor([[4.0]]),
-        torch.tensor([[0.0], [1.0], [4.0]]),
-    )
+    x, y = torch.tensor([[0.0]]), torch.tensor([[4.0]])
+    support = torch.tensor([[0.0], [1.0], [4.0]])
     result = barycenter([x, y], [0.75, 0.25], support=support, epsilon=0.05)
     torch.testing.assert_close(result.weights, torch.tensor([0.0, 1.0, 0.0]), atol=1e-5, rtol=0)
     assert result.value.item() == pytest.approx(0.75 + 0.25 * 9, rel=1e-4)

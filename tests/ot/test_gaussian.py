@@ -22,12 +22,9 @@ dimensions = st.integers(1, 6)
 def test_bures_wasserstein_in_one_dimension_equals_its_closed_form(
     shift: float, s: float, t: float
 ) -> None:
-    m1, m2, C1, C2 = (
-        torch.tensor(v, dtype=torch.float64) for v in ([0.0], [shift], [[s * s]], [[t * t]])
-    )
-    assert bures_wasserstein(m1, C1, m2, C2).item() == pytest.approx(
-        shift**2 + (s - t) ** 2, abs=1e-12
-    )
+    moments = ([0.0], [[s * s]], [shift], [[t * t]])
+    squared = bures_wasserstein(*(torch.tensor(v, dtype=torch.float64) for v in moments))
+    assert squared.item() == pytest.approx(shift**2 + (s - t) ** 2, abs=1e-12)
 
 
 @given(seeds, dimensions)
@@ -182,10 +179,9 @@ def test_gradients_are_finite_for_zero_eigenvalues_and_equal_covariances(
     zero = torch.zeros(6, dtype=dtype)
     for C2 in (covariance(1, 6, rank2), covariance(0, 6, rank1), torch.zeros(6, 6)):
         C1, C2 = covariance(0, 6, rank1).to(dtype).requires_grad_(), C2.to(dtype).requires_grad_()
-        to = gaussian_map(zero, C1, zero, C2)
-        for gradient in torch.autograd.grad(
-            bures_wasserstein(zero, C1, zero, C2) + to.matrix.sum(), (C1, C2)
-        ):
+        entries = gaussian_map(zero, C1, zero, C2).matrix.sum()
+        value = bures_wasserstein(zero, C1, zero, C2) + entries
+        for gradient in torch.autograd.grad(value, (C1, C2)):
             assert gradient.isfinite().all()
             assert gradient.abs().max() < 1e3
 
@@ -200,10 +196,8 @@ def test_equal_covariances_have_gradient_zero() -> None:
 
 def test_bures_wasserstein_is_never_negative_in_float32() -> None:
     for seed in range(20):
-        m, C = gaussian(seed, 12)
-        assert (
-            bures_wasserstein(m.float(), C.float(), m.float(), C.float() * (1 + 1e-6)).item() >= 0
-        )
+        m, C = (t.float() for t in gaussian(seed, 12))
+        assert bures_wasserstein(m, C, m, C * (1 + 1e-6)).item() >= 0
 
 
 def test_bures_wasserstein_and_map_broadcast_batches() -> None:
@@ -288,15 +282,10 @@ def test_barycenter_supports_batches_gradients_and_singular_covariances() -> Non
 
 
 def test_barycenter_warns_if_not_converged() -> None:
-    with pytest.warns(
-        RuntimeWarning, match=r"gaussian_barycenter did not reach tol=1e-12: raise max_iter"
-    ):
-        result = gaussian_barycenter(
-            torch.zeros(2, 3),
-            torch.stack([covariance(s, 3) for s in range(2)]).float(),
-            tol=1e-12,
-            max_iter=2,
-        )
+    means, C = torch.zeros(2, 3), torch.stack([covariance(s, 3) for s in range(2)]).float()
+    message = "gaussian_barycenter did not reach tol=1e-12: raise max_iter"
+    with pytest.warns(RuntimeWarning, match=message):
+        result = gaussian_barycenter(means, C, tol=1e-12, max_iter=2)
     assert not result.converged
     assert result.n_iter == 2
 

@@ -125,9 +125,8 @@ def test_formula_holds_with_epsilon_for_a_point_mass(epsilon: float) -> None:
     for theta in PLACES:
         assert_holds(loss, theta)
         torch.testing.assert_close(formula(loss, theta), 2 * (theta - MEAN), atol=2e-5, rtol=0)
-        assert loss(theta).item() == pytest.approx(
-            ((theta - Y).square().sum(1) @ B).item(), rel=1e-6
-        )
+        cost = (theta - Y).square().sum(1) @ B
+        assert loss(theta).item() == pytest.approx(cost.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("epsilon", [0.02, 0.2, 2.0])

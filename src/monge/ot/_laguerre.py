@@ -156,8 +156,8 @@ def _newton(y: Array, b: Array, box: Box, tol: float, max_iter: int) -> tuple[Ar
         for _ in range(_HALVINGS):
             trial = _diagram(y, psi + t * step, box)
             new_share = trial.areas() / box.volume
-            left = np.linalg.norm(new_share - b)
-            if new_share.min() >= floor and left <= (1 - t / 2) * distance:
+            new_distance = np.linalg.norm(new_share - b)
+            if new_share.min() >= floor and new_distance <= (1 - t / 2) * distance:
                 break
             t /= 2
         else:
