@@ -13,7 +13,7 @@ from monge.data.evaluators import random_pairs
 from monge.errors import MongeError
 from monge.interpolate import MODES, Interpolator, Mode, slerp
 from monge.nets import Autoencoder
-from tests.ot.test_entropic import cloud
+from tests.helpers.clouds import cloud
 
 
 class Plain(nn.Module):

@@ -23,7 +23,7 @@ from monge.nets import Autoencoder
 from monge.training.codes import codes
 from monge.training.evaluate import evaluate
 from tests.helpers.measured import measured
-from tests.ot.test_entropic import cloud
+from tests.helpers.clouds import cloud
 
 CONFIG = EvalConfig(samples=64, lenet_samples=100)
 

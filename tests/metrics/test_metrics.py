@@ -16,7 +16,7 @@ from monge.data import FiniteDataset, Mixture, from_array, load
 from monge.data.sets.toy import TOYS, draw_toy
 from monge.metrics.lenet import pixel_gaussian
 from monge.metrics.memorization import COPIES, NEAREST
-from tests.ot.test_entropic import cloud
+from tests.helpers.clouds import cloud
 
 
 def test_frechet_against_scipy() -> None:

@@ -1,4 +1,4 @@
-"""The conjugate's point inverts the gradient, attains the maximum, and says when it does not."""
+"""Tests of `ot.conjugate`, which inverts the gradient of a convex function."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monge import ot
 from monge.nets import DenseICNN
+from tests.helpers.clouds import rng, seeds
 
 
 def potential(dim: int, seed: int) -> DenseICNN:
@@ -19,17 +20,17 @@ def potential(dim: int, seed: int) -> DenseICNN:
     return psi
 
 
-@given(seed=st.integers(0, 10_000), dim=st.integers(1, 6))
-def test_it_inverts_the_gradient_of_a_convex_function(seed: int, dim: int) -> None:
+@given(seed=seeds, dim=st.integers(1, 6))
+def test_conjugate_inverts_the_gradient_of_a_convex_function(seed: int, dim: int) -> None:
     psi = potential(dim, seed)
     x = torch.randn(64, dim, dtype=torch.float64)
-    found = ot.conjugate(psi.gradient, psi.gradient(x).detach(), tol=1e-9, max_iter=2000)
-    assert found.converged
-    assert found.residual.max() <= 1e-9
-    torch.testing.assert_close(found.point, x, atol=1e-7, rtol=0)
+    result = ot.conjugate(psi.gradient, psi.gradient(x).detach(), tol=1e-9, max_iter=2000)
+    assert result.converged
+    assert result.residual.max() <= 1e-9
+    torch.testing.assert_close(result.point, x, atol=1e-7, rtol=0)
 
 
-def test_its_point_attains_the_maximum() -> None:
+def test_conjugate_point_attains_the_maximum() -> None:
     psi, y = potential(3, 0), torch.randn(20, 3, dtype=torch.float64)
     best = ot.conjugate(psi.gradient, y, tol=1e-10, max_iter=1000).point
     value = (best * y).sum(1) - psi(best)
@@ -37,15 +38,15 @@ def test_its_point_attains_the_maximum() -> None:
         assert (((best + step) * y).sum(1) - psi(best + step) < value).all()
 
 
-def test_quadratic_in_closed_form() -> None:
-    """ψ = ½ xᵀ C x has ψ* = ½ yᵀ C⁻¹ y, also where C is badly conditioned."""
+def test_conjugate_of_a_quadratic_equals_its_closed_form() -> None:
+    """ψ = ½ xᵀ C x has ψ* = ½ yᵀ C⁻¹ y; here C is ill-conditioned."""
     C = torch.diag(torch.tensor([1e-2, 1.0, 30.0], dtype=torch.float64))
     y = torch.randn(10, 3, dtype=torch.float64)
-    found = ot.conjugate(lambda t: t @ C, y, tol=1e-8, max_iter=500)
-    torch.testing.assert_close(found.point, y @ torch.linalg.inv(C), rtol=1e-5, atol=1e-5)
+    result = ot.conjugate(lambda t: t @ C, y, tol=1e-8, max_iter=500)
+    torch.testing.assert_close(result.point, y @ torch.linalg.inv(C), rtol=1e-5, atol=1e-5)
 
 
-def test_a_good_guess_saves_steps_and_rows_do_not_meet() -> None:
+def test_conjugate_init_saves_steps_and_rows_are_independent() -> None:
     psi, x = potential(2, 1), torch.randn(30, 2, dtype=torch.float64)
     y = psi.gradient(x).detach()
     cold, warm = (ot.conjugate(psi.gradient, y, init=init, tol=1e-6) for init in (None, x + 1e-3))
@@ -57,7 +58,7 @@ def test_a_good_guess_saves_steps_and_rows_do_not_meet() -> None:
     )
 
 
-def test_no_solution_is_a_field_and_the_point_is_the_best_met() -> None:
+def test_conjugate_without_solution_returns_the_best_point_and_is_not_converged() -> None:
     flat = ot.conjugate(
         lambda t: t.clamp(-1, 1), torch.tensor([[5.0], [0.5]]), tol=1e-4, max_iter=50
     )
@@ -67,13 +68,10 @@ def test_no_solution_is_a_field_and_the_point_is_the_best_met() -> None:
     assert flat.n_iter == 50
 
 
-def test_more_steps_never_end_worse() -> None:
-    """The steps are no descent: their residuals rise and fall.
-
-    What is returned is the best that was met.
-    """
+def test_conjugate_residual_never_increases_with_max_iter() -> None:
+    """The residuals of the steps rise and fall; the best point is returned."""
     C = torch.diag(torch.tensor([1e-2, 1.0, 3.0, 50.0], dtype=torch.float64))
-    y = torch.randn(20, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = torch.randn(20, 4, dtype=torch.float64, generator=rng(0))
     residuals = torch.stack(
         [ot.conjugate(lambda t: t @ C, y, tol=0, max_iter=k).residual for k in range(25)]
     )
@@ -88,6 +86,6 @@ def test_more_steps_never_end_worse() -> None:
         ({"init": torch.zeros(2, 3)}, r"init has shape \(2, 3\), y \(4, 3\)"),
     ],
 )
-def test_the_door(options: dict[str, object], message: str) -> None:
+def test_conjugate_rejects_invalid_arguments(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ot.conjugate(lambda t: t, torch.zeros(4, 3), **options)

@@ -1,4 +1,4 @@
-"""What transport between Gaussians must satisfy, with closed forms."""
+"""Properties and closed forms of transport between Gaussians."""
 
 from __future__ import annotations
 
@@ -12,45 +12,35 @@ from torch import Tensor
 
 from monge import ot
 from monge.ot.gaussian import AffineMap, bures_wasserstein, gaussian_barycenter, gaussian_map
-from tests.ot.test_entropic import cloud, weights
+from tests.helpers.clouds import cloud, seeds, weights
+from tests.helpers.gaussians import covariance, gaussian, rotation
 
-seeds = st.integers(0, 10_000)
 dimensions = st.integers(1, 6)
 
 
-def covariance(seed: int, d: int, rank: int | None = None) -> Tensor:
-    A = cloud(seed, d, (rank or d + 2))
-    return A @ A.T / A.shape[1]
-
-
-def gaussian(seed: int, d: int, rank: int | None = None) -> tuple[Tensor, Tensor]:
-    return cloud(seed + 5, 1, d)[0], covariance(seed, d, rank)
-
-
-def rotation(seed: int, d: int) -> Tensor:
-    return torch.linalg.qr(cloud(seed, d, d)).Q
-
-
 @given(st.floats(-5, 5), st.floats(0, 5), st.floats(0, 5))
-def test_one_dimension(shift: float, s: float, t: float) -> None:
-    m1, m2, C1, C2 = (
-        torch.tensor(v, dtype=torch.float64) for v in ([0.0], [shift], [[s * s]], [[t * t]])
-    )
-    assert bures_wasserstein(m1, C1, m2, C2).item() == pytest.approx(
-        shift**2 + (s - t) ** 2, abs=1e-12
-    )
+def test_bures_wasserstein_in_one_dimension_equals_its_closed_form(
+    shift: float, s: float, t: float
+) -> None:
+    moments = ([0.0], [[s * s]], [shift], [[t * t]])
+    squared = bures_wasserstein(*(torch.tensor(v, dtype=torch.float64) for v in moments))
+    assert squared.item() == pytest.approx(shift**2 + (s - t) ** 2, abs=1e-12)
 
 
 @given(seeds, dimensions)
-def test_commuting_covariances(seed: int, d: int) -> None:
+def test_bures_wasserstein_of_commuting_covariances_compares_standard_deviations(
+    seed: int, d: int
+) -> None:
     Q, s, t = rotation(seed, d), cloud(seed, 1, d)[0].abs(), cloud(seed + 1, 1, d)[0].abs()
     m = torch.zeros(d, dtype=s.dtype)
-    found = bures_wasserstein(m, Q * s**2 @ Q.T, m, Q * t**2 @ Q.T)
-    torch.testing.assert_close(found, (s - t).square().sum(), atol=1e-10, rtol=1e-9)
+    distance = bures_wasserstein(m, Q * s**2 @ Q.T, m, Q * t**2 @ Q.T)
+    torch.testing.assert_close(distance, (s - t).square().sum(), atol=1e-10, rtol=1e-9)
 
 
 @given(seeds, dimensions, st.floats(0.01, 100))
-def test_symmetry_scaling_rotation_and_zero(seed: int, d: int, scale: float) -> None:
+def test_bures_wasserstein_is_symmetric_homogeneous_and_rotation_invariant(
+    seed: int, d: int, scale: float
+) -> None:
     (m1, C1), (m2, C2) = gaussian(seed, d), gaussian(seed + 1, d)
     plain, Q = bures_wasserstein(m1, C1, m2, C2), rotation(seed, d)
     torch.testing.assert_close(bures_wasserstein(m2, C2, m1, C1), plain)
@@ -63,7 +53,9 @@ def test_symmetry_scaling_rotation_and_zero(seed: int, d: int, scale: float) -> 
 
 
 @given(seeds, dimensions)
-def test_triangle_and_below_the_product_coupling(seed: int, d: int) -> None:
+def test_bures_wasserstein_satisfies_the_triangle_inequality_and_the_product_bound(
+    seed: int, d: int
+) -> None:
     one, two, three = (gaussian(seed + s, d) for s in range(3))
     assert (
         bures_wasserstein(*one, *three).sqrt()
@@ -73,7 +65,7 @@ def test_triangle_and_below_the_product_coupling(seed: int, d: int) -> None:
     assert bures_wasserstein(*one, *two) <= independent
 
 
-def test_clouds_mapped_onto_each_other_are_as_far_as_their_gaussians() -> None:
+def test_distance_of_mapped_clouds_equals_that_of_their_gaussians() -> None:
     x = cloud(0, 60, 3)
     m1, C1 = x.mean(0), torch.cov(x.T, correction=0)
     m2, C2 = gaussian(1, 3)
@@ -82,7 +74,7 @@ def test_clouds_mapped_onto_each_other_are_as_far_as_their_gaussians() -> None:
 
 
 @given(seeds, dimensions)
-def test_the_map_pushes_one_gaussian_to_the_other(seed: int, d: int) -> None:
+def test_gaussian_map_pushes_one_gaussian_to_the_other(seed: int, d: int) -> None:
     (m1, C1), (m2, C2) = gaussian(seed, d), gaussian(seed + 1, d)
     to = gaussian_map(m1, C1, m2, C2)
     A = to.matrix
@@ -98,7 +90,7 @@ def test_the_map_pushes_one_gaussian_to_the_other(seed: int, d: int) -> None:
 
 
 @pytest.mark.parametrize(("rank1", "rank2"), [(2, 4), (2, 2), (4, 2), (1, 3)])
-def test_singular_covariances(rank1: int, rank2: int) -> None:
+def test_singular_covariances_use_pseudo_inverses(rank1: int, rank2: int) -> None:
     (m1, C1), (m2, C2) = gaussian(0, 4, rank1), gaussian(1, 4, rank2)
     nearly = bures_wasserstein(m1, C1 + 1e-10 * torch.eye(4), m2, C2 + 1e-10 * torch.eye(4))
     torch.testing.assert_close(bures_wasserstein(m1, C1, m2, C2), nearly, atol=1e-3, rtol=0)
@@ -107,14 +99,14 @@ def test_singular_covariances(rank1: int, rank2: int) -> None:
     torch.testing.assert_close(A @ C1 @ A, P @ C2 @ P, atol=1e-7, rtol=1e-7)
 
 
-def test_an_eigenvalue_below_rounding_counts_as_zero() -> None:
-    """Cholesky's factor exists, but its inverse would be noise."""
+def test_eigenvalue_below_rounding_is_treated_as_zero() -> None:
+    """The Cholesky factor exists, but its inverse would be dominated by rounding errors."""
     C1, zero = torch.diag(torch.tensor([1.0, 1e-9])).requires_grad_(), torch.zeros(2)
     (gradient,) = torch.autograd.grad(bures_wasserstein(zero, C1, zero, torch.eye(2)), C1)
     torch.testing.assert_close(gradient, torch.diag(torch.tensor([0.0, 1.0])), atol=1e-5, rtol=0)
 
 
-def test_rounding_in_symmetry_is_mended() -> None:
+def test_slightly_asymmetric_covariance_is_symmetrized() -> None:
     (m1, C1), (m2, C2) = gaussian(0, 4), gaussian(1, 4)
     skew = 1e-4 * (cloud(2, 4, 4) - cloud(2, 4, 4).T)
     torch.testing.assert_close(
@@ -122,7 +114,7 @@ def test_rounding_in_symmetry_is_mended() -> None:
     )
 
 
-def test_an_affine_map_multiplies_from_the_left() -> None:
+def test_affine_map_multiplies_from_the_left() -> None:
     to = AffineMap(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), torch.tensor([1.0, 0.0]))
     torch.testing.assert_close(to(torch.tensor([[3.0, 5.0]])), torch.tensor([[6.0, 6.0]]))
     torch.testing.assert_close(to.inverse()(torch.tensor([[6.0, 6.0]])), torch.tensor([[3.0, 5.0]]))
@@ -159,10 +151,8 @@ def test_gradients_equal_finite_differences(case: str) -> None:
     assert torch.autograd.gradcheck(moved, (A, B, m1, m2))
 
 
-def test_gradient_along_the_support_of_a_singular_covariance() -> None:
-    """Both live in one plane: there everything is as in two dimensions, and across it nothing
-    moves.
-    """
+def test_gradient_in_a_singular_covariance_is_that_along_its_support() -> None:
+    """Both covariances have the same plane as support: the gradient in it is the planar one."""
     E = rotation(3, 4)[:, :2]
     A, B = cloud(0, 2, 2), cloud(1, 2, 2)
 
@@ -183,16 +173,15 @@ def test_gradient_along_the_support_of_a_singular_covariance() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("rank1", "rank2"), [(1, 1), (3, 6), (6, 3), (6, 6)])
-def test_gradients_are_finite_at_zero_eigenvalues_and_at_equality(
+def test_gradients_are_finite_for_zero_eigenvalues_and_equal_covariances(
     dtype: torch.dtype, rank1: int, rank2: int
 ) -> None:
     zero = torch.zeros(6, dtype=dtype)
     for C2 in (covariance(1, 6, rank2), covariance(0, 6, rank1), torch.zeros(6, 6)):
         C1, C2 = covariance(0, 6, rank1).to(dtype).requires_grad_(), C2.to(dtype).requires_grad_()
-        to = gaussian_map(zero, C1, zero, C2)
-        for gradient in torch.autograd.grad(
-            bures_wasserstein(zero, C1, zero, C2) + to.matrix.sum(), (C1, C2)
-        ):
+        entries = gaussian_map(zero, C1, zero, C2).matrix.sum()
+        value = bures_wasserstein(zero, C1, zero, C2) + entries
+        for gradient in torch.autograd.grad(value, (C1, C2)):
             assert gradient.isfinite().all()
             assert gradient.abs().max() < 1e3
 
@@ -205,30 +194,26 @@ def test_equal_covariances_have_gradient_zero() -> None:
     assert gradient.abs().max() < 1e-4
 
 
-def test_never_negative_in_float32() -> None:
+def test_bures_wasserstein_is_never_negative_in_float32() -> None:
     for seed in range(20):
-        m, C = gaussian(seed, 12)
-        assert (
-            bures_wasserstein(m.float(), C.float(), m.float(), C.float() * (1 + 1e-6)).item() >= 0
-        )
+        m, C = (t.float() for t in gaussian(seed, 12))
+        assert bures_wasserstein(m, C, m, C * (1 + 1e-6)).item() >= 0
 
 
-def test_batches_broadcast() -> None:
+def test_bures_wasserstein_and_map_broadcast_batches() -> None:
     pairs = [(gaussian(s, 3), gaussian(s + 9, 3)) for s in range(4)]
     m1 = torch.stack([p[0][0] for p in pairs])
     C1 = torch.stack([p[0][1] for p in pairs])
     m2 = torch.stack([p[1][0] for p in pairs])
     C2 = pairs[0][1][1]
-    found, maps = bures_wasserstein(m1, C1, m2, C2), gaussian_map(m1, C1, m2, C2)
+    distances, maps = bures_wasserstein(m1, C1, m2, C2), gaussian_map(m1, C1, m2, C2)
     for i in range(4):
-        torch.testing.assert_close(found[i], bures_wasserstein(m1[i], C1[i], m2[i], C2))
+        torch.testing.assert_close(distances[i], bures_wasserstein(m1[i], C1[i], m2[i], C2))
         torch.testing.assert_close(maps.shift[i], gaussian_map(m1[i], C1[i], m2[i], C2).shift)
 
 
 def test_float32_keeps_small_eigenvalues() -> None:
-    """A spectrum that falls by 1e6: square roots of eigenvalues of the product would be wrong by
-    √ε.
-    """
+    """The spectrum falls by 1e6; square roots of eigenvalues of the product would err by √ε."""
     d = 40
     spectrum = torch.logspace(0, -6, d, dtype=torch.float64)
     C1, C2 = (rotation(s, d) * spectrum @ rotation(s, d).T for s in (0, 1))
@@ -239,22 +224,24 @@ def test_float32_keeps_small_eigenvalues() -> None:
 
 
 @given(seeds, dimensions, st.integers(1, 4))
-def test_barycenter_of_commuting_covariances(seed: int, d: int, k: int) -> None:
+def test_barycenter_of_commuting_covariances_averages_standard_deviations(
+    seed: int, d: int, k: int
+) -> None:
     Q, s, w = rotation(seed, d), cloud(seed, k, d).abs(), weights(seed, k)
-    found = gaussian_barycenter(s, Q * s[:, None].square() @ Q.T, w, tol=1e-10)
+    result = gaussian_barycenter(s, Q * s[:, None].square() @ Q.T, w, tol=1e-10)
     root = (w[:, None] * s).sum(0)
-    assert found.converged
-    torch.testing.assert_close(found.covariance, Q * root**2 @ Q.T, atol=1e-8, rtol=1e-6)
-    torch.testing.assert_close(found.mean, root)
+    assert result.converged
+    torch.testing.assert_close(result.covariance, Q * root**2 @ Q.T, atol=1e-8, rtol=1e-6)
+    torch.testing.assert_close(result.mean, root)
 
 
 @given(seeds, st.integers(2, 4))
-def test_barycenter_is_the_mean_of_its_maps_and_no_neighbor_is_better(seed: int, d: int) -> None:
+def test_barycenter_is_a_fixed_point_and_a_minimum(seed: int, d: int) -> None:
     C = torch.stack([covariance(seed + s, d) for s in range(3)])
     w = weights(seed, 3)
     zero = torch.zeros(3, d, dtype=torch.float64)
-    found = gaussian_barycenter(zero, C, w, tol=1e-12, max_iter=1000)
-    B = found.covariance
+    result = gaussian_barycenter(zero, C, w, tol=1e-12, max_iter=1000)
+    B = result.covariance
     mean_map = (w[:, None, None] * gaussian_map(zero, B.expand(3, d, d), zero, C).matrix).sum(0)
     torch.testing.assert_close(mean_map, torch.eye(d, dtype=B.dtype), atol=1e-5, rtol=0)
 
@@ -263,18 +250,18 @@ def test_barycenter_is_the_mean_of_its_maps_and_no_neighbor_is_better(seed: int,
 
     near = B + 0.01 * covariance(seed + 7, d)
     assert spread(B) <= spread(near)
-    assert found.n_iter > 1
+    assert result.n_iter > 1
 
 
 def test_barycenter_of_two_lies_on_the_geodesic() -> None:
     (m1, C1), (m2, C2) = gaussian(0, 3), gaussian(1, 3)
     t = torch.tensor([0.7, 0.3], dtype=C1.dtype)
-    found = gaussian_barycenter(torch.stack([m1, m2]), torch.stack([C1, C2]), t, tol=1e-12)
+    result = gaussian_barycenter(torch.stack([m1, m2]), torch.stack([C1, C2]), t, tol=1e-12)
     along = 0.7 * torch.eye(3, dtype=C1.dtype) + 0.3 * gaussian_map(m1, C1, m2, C2).matrix
-    torch.testing.assert_close(found.covariance, along @ C1 @ along, atol=1e-9, rtol=1e-8)
+    torch.testing.assert_close(result.covariance, along @ C1 @ along, atol=1e-9, rtol=1e-8)
 
 
-def test_barycenter_batches_gradients_and_singular_covariances() -> None:
+def test_barycenter_supports_batches_gradients_and_singular_covariances() -> None:
     means, C = cloud(0, 2, 3), torch.stack([covariance(s, 3) for s in range(2)])
     batch = gaussian_barycenter(torch.stack([means, means + 1]), torch.stack([C, 4 * C]), tol=1e-10)
     alone = gaussian_barycenter(means, C, tol=1e-10)
@@ -294,21 +281,16 @@ def test_barycenter_batches_gradients_and_singular_covariances() -> None:
     torch.testing.assert_close(tiny.covariance, 1e-9 * alone.covariance, atol=0, rtol=1e-7)
 
 
-def test_barycenter_that_does_not_converge_says_so() -> None:
-    with pytest.warns(
-        RuntimeWarning, match=r"gaussian_barycenter did not reach tol=1e-12: raise max_iter"
-    ):
-        found = gaussian_barycenter(
-            torch.zeros(2, 3),
-            torch.stack([covariance(s, 3) for s in range(2)]).float(),
-            tol=1e-12,
-            max_iter=2,
-        )
-    assert not found.converged
-    assert found.n_iter == 2
+def test_barycenter_warns_if_not_converged() -> None:
+    means, C = torch.zeros(2, 3), torch.stack([covariance(s, 3) for s in range(2)]).float()
+    message = "gaussian_barycenter did not reach tol=1e-12: raise max_iter"
+    with pytest.warns(RuntimeWarning, match=message):
+        result = gaussian_barycenter(means, C, tol=1e-12, max_iter=2)
+    assert not result.converged
+    assert result.n_iter == 2
 
 
-def test_a_second_derivative_raises() -> None:
+def test_second_derivative_raises() -> None:
     C1 = covariance(0, 3).requires_grad_()
     C2 = covariance(1, 3)
     zero = torch.zeros(3, dtype=torch.float64)
@@ -343,7 +325,7 @@ EYE = torch.eye(2)
         ({"m1": torch.ones(())}, r"m1 must have shape \(\.\.\., d\), got a scalar"),
     ],
 )
-def test_bad_input(options: dict[str, Any], message: str) -> None:
+def test_distance_and_map_reject_invalid_arguments(options: dict[str, Any], message: str) -> None:
     arguments = {"m1": torch.zeros(2), "C1": EYE, "m2": torch.zeros(2), "C2": EYE, **options}
     with pytest.raises(ValueError, match=message):
         bures_wasserstein(**arguments)
@@ -351,7 +333,7 @@ def test_bad_input(options: dict[str, Any], message: str) -> None:
         gaussian_map(**arguments)
 
 
-def test_bad_input_of_the_others() -> None:
+def test_dtypes_inverse_and_barycenter_arguments_are_validated() -> None:
     with pytest.raises(TypeError, match=r"m1 is torch\.float32 and C1 torch\.float64"):
         bures_wasserstein(torch.zeros(2), EYE.double(), torch.zeros(2), EYE)
     with pytest.raises(ValueError, match="the map is singular and has no inverse"):

@@ -1,5 +1,6 @@
-"""The gradient formula ∇W(θ) = E[∂g(ζ)ᵀ ∇ψᶜ(g(ζ))] against central differences of W: where it
-holds, and where it cannot.
+"""Tests of the gradient formula ∇W(θ) = E[∂g(ζ)ᵀ ∇ψᶜ(g(ζ))] against central differences of W.
+
+The first part covers the cases where the formula holds, the second those where it cannot.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor
 
 from monge import ot
-from tests.ot.test_entropic import F64, cloud, weights
+from tests.helpers.clouds import F64, cloud, weights
 
-Generator = Callable[[Tensor], Tensor]  # θ ↦ all samples
+Generator = Callable[[Tensor], Tensor]  # maps θ to all samples
 Loss = Callable[[Tensor], Tensor]
 
 Y = torch.tensor([[-1.0, -0.7], [1.1, -0.5], [0.1, 1.0]], dtype=F64)
@@ -35,12 +36,12 @@ def dirac(theta: Tensor) -> Tensor:
 
 
 def codes(theta: Tensor) -> Tensor:
-    """A shift, and where θ has five numbers a stretch and an angle."""
+    """Shift the codes by θ; if θ has five entries, also stretch and rotate them."""
     return theta + CODES if len(theta) == 2 else affine(theta, CODES)
 
 
 def affine(theta: Tensor, noise: Tensor = LATTICE) -> Tensor:
-    """Noise stretched by θ₃ and θ₄, turned by θ₅, moved by θ₁ and θ₂."""
+    """Stretch the noise by θ₃ and θ₄, rotate it by θ₅, and shift it by θ₁ and θ₂."""
     return theta[:2] + (noise * theta[2:4]) @ rotation(theta[4]).T
 
 
@@ -64,8 +65,9 @@ def differences(loss: Loss, theta: Tensor, step: float = 1e-3) -> Tensor:
 
 
 def entropic(g: Generator, epsilon: float, y: Tensor = Y, b: Tensor = B) -> Loss:
-    """W at its best potential; the potential is held fixed in the gradient, which is therefore the
-    formula.
+    """Return W as a function of θ, at the optimal potential.
+
+    The gradient holds the potential fixed and is therefore the formula.
     """
 
     def loss(theta: Tensor) -> Tensor:
@@ -84,7 +86,7 @@ def assert_holds(loss: Loss, theta: Tensor, truth: Tensor | None = None) -> None
 
 
 def cost_of_cells(y: Tensor, psi: Tensor, box: ot.Box) -> Tensor:
-    """Σⱼ ∫ |x − yⱼ|² over cell j, by the triangles between yⱼ and the sides: closed form."""
+    """Return Σⱼ ∫ |x − yⱼ|² over cell j, in closed form from the triangles of yⱼ and the sides."""
     total = torch.zeros((), dtype=F64)
     for target, corners in zip(y, ot.laguerre_cells(y, psi, box), strict=True):
         p = corners - target
@@ -95,18 +97,16 @@ def cost_of_cells(y: Tensor, psi: Tensor, box: ot.Box) -> Tensor:
 
 
 def exact_affine(theta: Tensor, y: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """W² and the best potential: seen from the generator, the targets move and the box stays
-    upright.
-    """
-    seen = (y - theta[:2]) @ rotation(theta[4])
+    """Return W² and the optimal potential, in coordinates in which the source is a box."""
+    targets = (y - theta[:2]) @ rotation(theta[4])
     half = (theta[2:4] / 2).tolist()
     box = ot.Box((-half[0], -half[1]), (half[0], half[1]))
-    psi = ot.SemiDiscrete(seen, b=b).fit(box, tol=1e-12, n_iter=100).potential
-    return cost_of_cells(seen, psi, box), psi
+    psi = ot.SemiDiscrete(targets, b=b).fit(box, tol=1e-12, n_iter=100).potential
+    return cost_of_cells(targets, psi, box), psi
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_unregularized_with_a_density(seed: int) -> None:
+def test_formula_holds_without_epsilon_for_a_density(seed: int) -> None:
     y, b = cloud(seed, 7, 2), weights(seed, 7)
     theta = torch.tensor([0.3, -0.4, 1.7, 0.8, 0.5], dtype=F64) + 0.1 * cloud(seed + 9, 5, 1)[:, 0]
 
@@ -120,18 +120,17 @@ def test_unregularized_with_a_density(seed: int) -> None:
 
 
 @pytest.mark.parametrize("epsilon", [0.02, 0.2, 2.0])
-def test_entropic_for_a_point_mass(epsilon: float) -> None:
+def test_formula_holds_with_epsilon_for_a_point_mass(epsilon: float) -> None:
     loss = entropic(dirac, epsilon)
     for theta in PLACES:
         assert_holds(loss, theta)
         torch.testing.assert_close(formula(loss, theta), 2 * (theta - MEAN), atol=2e-5, rtol=0)
-        assert loss(theta).item() == pytest.approx(
-            ((theta - Y).square().sum(1) @ B).item(), rel=1e-6
-        )
+        cost = (theta - Y).square().sum(1) @ B
+        assert loss(theta).item() == pytest.approx(cost.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("epsilon", [0.02, 0.2, 2.0])
-def test_entropic_for_discrete_latents(epsilon: float) -> None:
+def test_formula_holds_with_epsilon_for_discrete_latents(epsilon: float) -> None:
     for theta in (
         torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64),
         torch.tensor([-0.2, -0.1, 0.7, 1.5, 1.2], dtype=F64),
@@ -140,7 +139,7 @@ def test_entropic_for_discrete_latents(epsilon: float) -> None:
 
 
 @pytest.mark.parametrize("epsilon", [0.05, 0.5])
-def test_entropic_for_a_network(epsilon: float) -> None:
+def test_formula_holds_with_epsilon_for_a_network(epsilon: float) -> None:
     assert_holds(entropic(mlp, epsilon, cloud(1, 6, 2), weights(1, 6)), cloud(2, 30, 1)[:, 0])
 
 
@@ -149,7 +148,9 @@ def test_entropic_for_a_network(epsilon: float) -> None:
     ("g", "theta"),
     [(dirac, PLACES[3]), (codes, torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64))],
 )
-def test_sinkhorn_divergence(g: Generator, theta: Tensor, epsilon: float) -> None:
+def test_formula_holds_for_the_sinkhorn_divergence(
+    g: Generator, theta: Tensor, epsilon: float
+) -> None:
     def loss(theta: Tensor) -> Tensor:
         return ot.sinkhorn_divergence(g(theta), Y, epsilon=epsilon, b=B, tol=1e-10, max_iter=20_000)
 
@@ -158,15 +159,15 @@ def test_sinkhorn_divergence(g: Generator, theta: Tensor, epsilon: float) -> Non
     if g is dirac:
         torch.testing.assert_close(truth, cross, atol=2e-5, rtol=0)
     else:
-        assert (truth - cross).norm() > 0.05, "the codes repel each other"
+        assert (truth - cross).norm() > 0.05, "the debiasing terms make the codes repel each other"
 
 
 @pytest.mark.parametrize(
     ("g", "theta"),
     [(dirac, PLACES[3]), (codes, torch.tensor([0.5, 0.4, 1.2, 0.9, 0.3], dtype=F64))],
 )
-def test_the_exact_plan_knows_how_mass_is_split(g: Generator, theta: Tensor) -> None:
-    """Unlike ψᶜ: for finitely many points `wasserstein` takes its gradient from the plan."""
+def test_exact_plan_gives_the_gradient_where_mass_is_split(g: Generator, theta: Tensor) -> None:
+    """For finitely many points `wasserstein` takes its gradient from the plan, not from ψᶜ."""
     assert_holds(lambda t: ot.wasserstein(g(t), Y, b=B) ** 2, theta)
 
 
@@ -174,7 +175,7 @@ def test_the_exact_plan_knows_how_mass_is_split(g: Generator, theta: Tensor) -> 
 
 
 def value(psi: Tensor, x: Tensor) -> Tensor:
-    """The dual value of a potential."""
+    """Return the dual objective at a potential."""
     sd = ot.SemiDiscrete(Y, b=B)
     sd.potential.copy_(psi)
     return sd.value(x)
@@ -185,8 +186,8 @@ def best_dirac(theta: Tensor) -> Tensor:
     return psi - B @ psi
 
 
-def test_a_point_mass_lies_where_all_cells_meet() -> None:
-    """The only best potential, up to a number, is |θ − yⱼ|²: another one has a smaller dual value."""
+def test_optimal_potential_makes_all_cells_meet_at_a_point_mass() -> None:
+    """|θ − yⱼ|² is the only optimal potential up to a constant: others have a lower dual value."""
     for theta in PLACES:
         psi, truth = best_dirac(theta), ot.wasserstein(dirac(theta), Y, b=B) ** 2
         assert value(psi, dirac(theta)).item() == pytest.approx(truth.item(), rel=1e-12)
@@ -196,9 +197,10 @@ def test_a_point_mass_lies_where_all_cells_meet() -> None:
             assert (corners - theta).norm(dim=1).min() < 1e-9, f"cell {j} has a corner at θ"
 
 
-def test_a_point_mass_has_no_formula_at_any_place() -> None:
-    """Each cell's gradient 2 (θ − yⱼ) is off by 2 |yⱼ − mean|, at least 1.878, and so is what
-    autograd gives.
+def test_formula_fails_without_epsilon_for_a_point_mass() -> None:
+    """The gradient 2 (θ − yⱼ) of each cell has the error 2 |yⱼ − mean|, which is at least 1.878.
+
+    The gradient of autograd is that of one of the cells.
     """
     least = 2 * (Y - MEAN).norm(dim=1).min()
     assert least.item() == pytest.approx(1.8788, abs=1e-4)
@@ -208,18 +210,19 @@ def test_a_point_mass_has_no_formula_at_any_place() -> None:
         torch.testing.assert_close(
             (offered - truth).norm(dim=1), 2 * (Y - MEAN).norm(dim=1), atol=1e-6, rtol=0
         )
-        # only the unknown mixture of all is right
+        # only the mean over all cells, which the potential does not determine, is correct
         torch.testing.assert_close(B @ offered, truth, atol=1e-6, rtol=0)
-        for noise in 1e-9 * cloud(1, 4, 3):  # the last digits of ψ choose
+        for noise in 1e-9 * cloud(1, 4, 3):  # the last digits of ψ select the cell
             psi = best_dirac(theta) + noise
-            found = formula(lambda t, psi=psi: value(psi, dirac(t)), theta)
-            assert (found - offered).norm(dim=1).min() < 1e-9
-            assert (found - truth).norm() > least - 1e-6
+            gradient = formula(lambda t, psi=psi: value(psi, dirac(t)), theta)
+            assert (gradient - offered).norm(dim=1).min() < 1e-9
+            assert (gradient - truth).norm() > least - 1e-6
 
 
-def test_two_codes_have_no_formula_at_any_place() -> None:
-    """Two equal codes send 50 : 30 : 20 to three targets, so that one is split; every choice misses
-    by 0.721 or more.
+def test_formula_fails_without_epsilon_for_two_codes() -> None:
+    """Two codes of equal mass must be split among targets of mass 0.5, 0.3 and 0.2.
+
+    The error of every assignment without splitting is at least 0.721.
     """
     misses = torch.stack(
         [2 * (Y[list(chosen)].mean(0) - MEAN).norm() for chosen in product(range(3), repeat=2)]
@@ -228,12 +231,12 @@ def test_two_codes_have_no_formula_at_any_place() -> None:
     for theta in PLACES:
         truth = differences(lambda t: ot.wasserstein(codes(t), Y, b=B) ** 2, theta)
         torch.testing.assert_close(truth, 2 * (theta - MEAN), atol=1e-6, rtol=0)
-        for psi in cloud(2, 8, 3):  # whatever the potential
-            found = formula(lambda t, psi=psi: value(psi, codes(t)), theta)
-            assert (found - truth).norm() > misses.min() - 1e-6
+        for psi in cloud(2, 8, 3):  # for any potential
+            gradient = formula(lambda t, psi=psi: value(psi, codes(t)), theta)
+            assert (gradient - truth).norm() > misses.min() - 1e-6
 
 
-# The gallery script, and the page that tells of it
+# The gallery script, and the documentation page with its results
 
 
 @pytest.fixture(scope="module")
@@ -248,23 +251,27 @@ def script(repository: Path) -> ModuleType:
     return module
 
 
-def test_the_page_tells_what_the_script_measures(script: ModuleType, repository: Path) -> None:
+def test_documentation_page_states_the_errors_that_the_script_measures(
+    script: ModuleType, repository: Path
+) -> None:
     page = (repository / "docs" / "gradient-formula.md").read_text()
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", page, re.M))
     errors = script.measure()
     assert set(errors) == set(rows) - {"generator and loss", "---"}
     for name, value in errors.items():
-        told = rows[name]
-        if told.startswith("below "):
-            assert value < float(told.removeprefix("below ")), name
+        documented = rows[name]
+        if documented.startswith("below "):
+            assert value < float(documented.removeprefix("below ")), name
         else:
-            assert value == pytest.approx(float(told), rel=0.01), name
-    for found in script.selections(script.dirac, script.HERE):
-        assert f"{(found - 2 * (script.HERE - script.mean)).norm():.2f}" in page
+            assert value == pytest.approx(float(documented), rel=0.01), name
+    for gradient in script.selections(script.dirac, script.HERE):
+        assert f"{(gradient - 2 * (script.HERE - script.mean)).norm():.2f}" in page
 
 
-def test_descent_along_the_formula(script: ModuleType, repository: Path) -> None:
-    """Without ε it wanders for ever; with it, each step of 0.1 takes away a fifth of the distance."""
+def test_descent_along_the_formula_converges_only_with_epsilon(
+    script: ModuleType, repository: Path
+) -> None:
+    """With ε each step of 0.1 removes a fifth of the distance; without ε it does not converge."""
     page = (repository / "docs" / "gradient-formula.md").read_text()
     wandered, straight = (script.distance(script.descend(epsilon)) for epsilon in (0.0, 0.2))
     assert f"{wandered:.3f}" in page

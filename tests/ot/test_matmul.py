@@ -1,4 +1,4 @@
-"""Products by either road equal float64's."""
+"""Matrix products by oneDNN and by torch agree with float64."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from monge.ot import _matmul
-from tests.ot.test_entropic import cloud
+from tests.helpers.clouds import cloud
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])
 @pytest.mark.parametrize("worthwhile", [1, 2**40])
 @pytest.mark.parametrize("scale", [1.0, 0.3])
-def test_matmul(
+def test_pairwise_and_times_agree_with_float64(
     shape: tuple[int, ...], worthwhile: int, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_matmul, "_WORTHWHILE", worthwhile)
@@ -22,11 +22,10 @@ def test_matmul(
         for s, n, d in ((0, 13, 7), (1, 9, 7), (2, 9, 1))
     )
     exact = scale * x @ y.mT + bias.mT
-    found = _matmul.pairwise(x.float(), y.float(), bias[..., 0].float(), scale)
-    torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=0)
+    product = _matmul.pairwise(x.float(), y.float(), bias[..., 0].float(), scale)
+    torch.testing.assert_close(product.double(), exact, atol=1e-5, rtol=0)
     torch.testing.assert_close(_matmul.pairwise(x, y, None, scale), scale * x @ y.mT)
-    K, v = found, cloud(3, batch * 9, 4).reshape(*shape, 9, 4).float()
+    K, v = product, cloud(3, batch * 9, 4).reshape(*shape, 9, 4).float()
     torch.testing.assert_close(_matmul.times(K, v), K @ v, atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        _matmul.times(found.mT, x.float()), found.mT @ x.float(), atol=1e-5, rtol=0
-    )
+    transposed = _matmul.times(product.mT, x.float())
+    torch.testing.assert_close(transposed, product.mT @ x.float(), atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""What discrepancies of kernels must satisfy; the oracle is the whole matrix in float64."""
+"""Properties of kernel discrepancies, and agreement with full matrices in float64."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monge.ot.mmd import energy_distance, mmd
-from tests.ot.test_entropic import cloud, weights
+from tests.helpers.clouds import cloud, rng, seeds, weights
 
-discrepancies = sys.modules["monge.ot.mmd"]  # the name itself is the function
+discrepancies = sys.modules["monge.ot.mmd"]  # the module; `monge.ot.mmd` is the function
 
-seeds = st.integers(0, 10_000)
 sizes = st.integers(2, 12)
 LENGTHS = [0.5, 2.0]
 
@@ -52,7 +51,7 @@ def by_matrices(name: str, x: Tensor, y: Tensor, a: Tensor, b: Tensor, unbiased:
 
 @named
 @given(seeds, sizes, sizes, st.integers(1, 6), st.booleans())
-def test_equals_the_whole_matrices(
+def test_discrepancies_equal_those_of_full_matrices(
     name: str, seed: int, n: int, m: int, d: int, unbiased: bool
 ) -> None:
     x = cloud(seed, n, d)
@@ -60,16 +59,18 @@ def test_equals_the_whole_matrices(
     a = weights(seed, n)
     b = weights(seed + 1, m)
     uniform = torch.full((n,), 1 / n, dtype=x.dtype), torch.full((m,), 1 / m, dtype=x.dtype)
-    found = DISCREPANCIES[name](x, y, unbiased=unbiased)
+    value = DISCREPANCIES[name](x, y, unbiased=unbiased)
     torch.testing.assert_close(
-        found, by_matrices(name, x, y, *uniform, unbiased), atol=1e-9, rtol=1e-9
+        value, by_matrices(name, x, y, *uniform, unbiased), atol=1e-9, rtol=1e-9
     )
-    found = DISCREPANCIES[name](x, y, a=a, b=b, unbiased=unbiased)
-    torch.testing.assert_close(found, by_matrices(name, x, y, a, b, unbiased), atol=1e-9, rtol=1e-9)
+    value = DISCREPANCIES[name](x, y, a=a, b=b, unbiased=unbiased)
+    torch.testing.assert_close(value, by_matrices(name, x, y, a, b, unbiased), atol=1e-9, rtol=1e-9)
 
 
 @named
-def test_one_cloud_with_two_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_cloud_with_two_weightings_equals_full_matrices(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(discrepancies, "_ENTRIES", {"cpu": 4})
     x, a, b = cloud(0, 6, 2), weights(0, 6), weights(1, 6)
     torch.testing.assert_close(
@@ -79,7 +80,7 @@ def test_one_cloud_with_two_weights(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 @named
 @pytest.mark.parametrize("entries", [1, 6, 16, 10**6])
-def test_blocks_and_batches_change_nothing(
+def test_blocks_and_batches_do_not_change_the_result(
     name: str, entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = torch.stack([cloud(s, 9, 3) for s in range(4)]).view(2, 2, 9, 3).requires_grad_()
@@ -87,7 +88,7 @@ def test_blocks_and_batches_change_nothing(
     a = torch.stack([weights(s, 9) for s in range(4)]).view(2, 2, 9).requires_grad_()
     monkeypatch.setattr(discrepancies, "_ENTRIES", {"cpu": entries})
     value = DISCREPANCIES[name](x, y, a=a)
-    found = torch.autograd.grad(value.sum(), (x, a))
+    gradients = torch.autograd.grad(value.sum(), (x, a))
     monkeypatch.undo()
     for i in range(2):
         for j in range(2):
@@ -97,8 +98,8 @@ def test_blocks_and_batches_change_nothing(
             )
             torch.testing.assert_close(value[i, j], alone, atol=1e-9, rtol=0)
             gx, ga = torch.autograd.grad(alone, (one, w))
-            torch.testing.assert_close(found[0][i, j], gx, atol=1e-9, rtol=0)
-            shift = found[1][i, j] - ga  # weights sum to one: a constant means nothing
+            torch.testing.assert_close(gradients[0][i, j], gx, atol=1e-9, rtol=0)
+            shift = gradients[1][i, j] - ga  # weights sum to one, so a constant has no effect
             torch.testing.assert_close(shift, shift.mean().expand(9), atol=1e-9, rtol=0)
 
 
@@ -116,14 +117,16 @@ def test_gradients_equal_finite_differences(
 
     inputs = (x, y, s, t)
     assert torch.autograd.gradcheck(value, inputs)
-    for k in range(4):  # each alone: what nobody asks for is not computed
+    for k in range(4):  # each input alone: gradients that are not needed are not computed
         alone = [v if i == k else v.detach() for i, v in enumerate(inputs)]
         assert torch.autograd.gradcheck(value, alone)
 
 
 @every
 @given(seeds, sizes, sizes)
-def test_symmetric_positive_and_zero_at_equality(name: str, seed: int, n: int, m: int) -> None:
+def test_discrepancies_are_symmetric_positive_and_zero_for_equal_samples(
+    name: str, seed: int, n: int, m: int
+) -> None:
     discrepancy = DISCREPANCIES[name]
     x, y = cloud(seed, n, 2), cloud(seed + 1, m, 2, 0.3)
     forth, back = discrepancy(x, y, unbiased=False), discrepancy(y, x, unbiased=False)
@@ -133,25 +136,24 @@ def test_symmetric_positive_and_zero_at_equality(name: str, seed: int, n: int, m
 
 
 @pytest.mark.parametrize("name", ["energy", "imq"])
-def test_never_negative_in_float32(name: str) -> None:
+def test_discrepancies_are_never_negative_in_float32(name: str) -> None:
     for seed in range(20):
         x = cloud(seed, 50, 3).float()
         assert 0 <= DISCREPANCIES[name](x, x + 1e-5, unbiased=False).item() < 1e-5
 
 
 @every
-def test_unbiased_is_zero_in_the_mean(name: str) -> None:
-    x, y = (
-        torch.randn(400, 8, 2, generator=torch.Generator().manual_seed(s), dtype=torch.float64)
-        for s in (0, 1)
-    )
+def test_unbiased_discrepancies_have_mean_zero(name: str) -> None:
+    x, y = (torch.randn(400, 8, 2, generator=rng(s), dtype=torch.float64) for s in (0, 1))
     values = DISCREPANCIES[name](x, y, unbiased=True)
     assert values.min() < 0
     assert values.mean().abs() < 4 * values.std() / 20
 
 
 @given(seeds, st.floats(0.01, 100))
-def test_energy_scales_as_length_and_default_mmd_does_not_scale(seed: int, scale: float) -> None:
+def test_energy_distance_scales_with_length_and_default_mmd_is_scale_invariant(
+    seed: int, scale: float
+) -> None:
     x, y = cloud(seed, 7, 3), cloud(seed + 1, 5, 3, 0.4)
     torch.testing.assert_close(
         energy_distance(scale * x + 3, scale * y + 3), scale * energy_distance(x, y)
@@ -182,11 +184,11 @@ def test_default_scales_are_multiples_of_the_mean_squared_distance() -> None:
     torch.testing.assert_close(*(torch.autograd.grad(value, y)[0] for value in (ours, given)))
 
 
-def test_default_scales_of_a_single_point() -> None:
+def test_default_scales_accept_coincident_points() -> None:
     assert mmd(torch.zeros(3, 2), torch.zeros(4, 2)).item() == pytest.approx(0, abs=1e-5)
 
 
-def test_energy_in_one_dimension_is_twice_cramer() -> None:
+def test_energy_distance_in_one_dimension_is_twice_the_cramer_distance() -> None:
     x, y = cloud(0, 30, 1), cloud(1, 20, 1, 0.4)
     grid = torch.cat([x, y]).sort(0).values
     F, G = ((grid >= t.T).double().mean(1) for t in (x, y))
@@ -211,8 +213,8 @@ def test_coincident_points_have_finite_gradients(unbiased: bool) -> None:
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
-def test_near_points_keep_their_digits_in_float32(offset: float) -> None:
-    """A matrix product alone would lose distances of 1e-4 beside norms of 10."""
+def test_distances_of_near_points_are_accurate_in_float32(offset: float) -> None:
+    """A matrix product alone would lose distances of 1e-4 between vectors of norm 10."""
     x = 10 * cloud(0, 60, 32) + offset
     y = x + 1e-4 * cloud(1, 60, 32)
     x32, y32 = x.float(), y.float()
@@ -237,14 +239,14 @@ def test_float32_agrees_with_float64() -> None:
         torch.testing.assert_close(g32.double(), g, rtol=0, atol=1e-3 * g.abs().max().item())
 
 
-def test_three_sums_that_cancel_are_held_in_float64() -> None:
+def test_cancelling_sums_are_accumulated_in_float64() -> None:
     clouds = [(cloud(s, 700, 16).float(), cloud(s + 50, 600, 16, 0.02).float()) for s in range(4)]
-    # of sums near 3
-    assert max((mmd(x, y) - mmd(x.double(), y.double())).abs().item() for x, y in clouds) < 1e-7
+    errors = [(mmd(x, y) - mmd(x.double(), y.double())).abs().item() for x, y in clouds]
+    assert max(errors) < 1e-7  # the sums are about 3
 
 
-def test_memory_is_linear_with_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tensor that lives until the backward pass is larger than the points."""
+def test_memory_is_linear_including_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tensor that is saved for the backward pass is larger than the points."""
     monkeypatch.setattr(discrepancies, "_ENTRIES", {"cpu": 64})
     x, y = cloud(0, 50, 3).requires_grad_(), cloud(1, 40, 3).requires_grad_()
     largest = 0
@@ -259,7 +261,7 @@ def test_memory_is_linear_with_the_gradient(monkeypatch: pytest.MonkeyPatch) -> 
     assert 0 < largest <= x.numel()
 
 
-def test_a_second_derivative_raises() -> None:
+def test_second_derivative_raises() -> None:
     x = cloud(0, 5, 2).requires_grad_()
     (gradient,) = torch.autograd.grad(energy_distance(x, cloud(1, 5, 2)), x, create_graph=True)
     with pytest.raises(RuntimeError, match="can be differentiated once"):
@@ -279,18 +281,18 @@ ONE = torch.tensor([1.0, 0.0, 0.0])
         ),
         ({"scales": []}, r"scales must be one or more positive lengths, got \[\]"),
         ({"scales": [1.0], "kernel": lambda x, y: x @ y.mT}, "put the scales into the callable"),
-        ({"a": ONE}, "a has all on one: use unbiased=False"),
-        ({"b": ONE}, "b has all on one: use unbiased=False"),
+        ({"a": ONE}, "a has all weight on one: use unbiased=False"),
+        ({"b": ONE}, "b has all weight on one: use unbiased=False"),
         ({"a": torch.ones(2)}, "a has 2 weights for 3 points"),
-        ({"kernel": lambda x, y: x @ y.mT * torch.nan}, "C holds NaN"),
+        ({"kernel": lambda x, y: x @ y.mT * torch.nan}, r"kernel\(x, x\) holds NaN"),
         ({"y": torch.ones(3, 4)}, "x has dimension 2 and y 4"),
     ],
 )
-def test_bad_input(options: dict[str, Any], message: str) -> None:
+def test_mmd_rejects_invalid_arguments(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         mmd(torch.ones(3, 2), **{"y": torch.ones(3, 2), **options})
 
 
-def test_unbiased_energy_needs_two_points() -> None:
-    with pytest.raises(ValueError, match="a has all on one"):
+def test_unbiased_energy_distance_needs_two_points() -> None:
+    with pytest.raises(ValueError, match="a has all weight on one"):
         energy_distance(torch.ones(1, 2), torch.ones(3, 2), unbiased=True)

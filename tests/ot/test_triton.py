@@ -1,7 +1,7 @@
-"""The Triton kernels against float64, compiled where there is CUDA, elsewhere in Triton's
-interpreter.
+"""Tests of the Triton kernels against float64.
 
-The interpreter is chosen when Triton is imported, so that it runs in a process of its own.
+They are compiled if CUDA is available, and run in Triton's interpreter otherwise. The interpreter
+is selected when Triton is imported, so it runs in a separate process.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ Run = Callable[..., Tensor]
 
 
 def call(name: str, *tensors: Tensor, programs: int = 1, **options: str) -> Tensor:
-    """One program for all columns unless asked otherwise: small problems then have several tiles to
-    a program.
+    """Call a function of `_triton`, by default with one program for all columns.
+
+    A program then has several tiles even in small problems.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with pytest.MonkeyPatch.context() as patch:
@@ -53,8 +54,8 @@ def run() -> Iterator[Run]:
 def problem(
     n: int, m: int, d: int, scale: float = 1.0, dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(n + 100 * m + 10_000 * d)
-    q, k, h = (torch.randn(*shape, generator=generator) for shape in ((n, d), (m, d), (m,)))
+    rng = torch.Generator().manual_seed(n + 100 * m + 10_000 * d)
+    q, k, h = (torch.randn(*shape, generator=rng) for shape in ((n, d), (m, d), (m,)))
     return q.to(dtype), k.to(dtype), scale * h
 
 
@@ -66,30 +67,32 @@ def scores(q: Tensor, k: Tensor, h: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("n", "m", "d"), [(1, 1, 1), (1, 130, 3), (17, 1, 16), (130, 17, 33), (65, 200, 130)]
 )
-def test_lse(run: Run, n: int, m: int, d: int, dtype: torch.dtype) -> None:
+def test_lse_agrees_with_float64(run: Run, n: int, m: int, d: int, dtype: torch.dtype) -> None:
     q, k, h = problem(n, m, d, dtype=dtype)
-    found = run("lse", q, k, h)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found.double(), scores(q, k, h).logsumexp(1), atol=2e-5, rtol=2e-6)
+    result = run("lse", q, k, h)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result.double(), scores(q, k, h).logsumexp(1), atol=2e-5, rtol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize(
     ("n", "m", "d", "e"), [(1, 1, 1, 1), (17, 130, 3, 17), (130, 17, 33, 1), (65, 70, 2, 300)]
 )
-def test_mean(run: Run, n: int, m: int, d: int, e: int, dtype: torch.dtype) -> None:
+def test_mean_agrees_with_float64(
+    run: Run, n: int, m: int, d: int, e: int, dtype: torch.dtype
+) -> None:
     (q, k, h), v = problem(n, m, d, dtype=dtype), problem(e, m, e)[1].to(dtype)
     s = scores(q, k, h)
-    found = run("mean", q, k, h, s.logsumexp(1).float(), v)
-    assert found.dtype == torch.float32
+    result = run("mean", q, k, h, s.logsumexp(1).float(), v)
+    assert result.dtype == torch.float32
     # compiled, the exponentials of 16-bit inputs have 11 bits
     tolerance = 1e-5 if dtype == torch.float32 else 2e-3
     torch.testing.assert_close(
-        found.double(), s.softmax(1) @ v.double(), atol=tolerance, rtol=tolerance
+        result.double(), s.softmax(1) @ v.double(), atol=tolerance, rtol=tolerance
     )
 
 
-def test_mean_takes_any_normalization(run: Run) -> None:
+def test_mean_accepts_any_normalization(run: Run) -> None:
     (q, k, h), v = problem(5, 40, 3), problem(1, 40, 4)[1]
     f = torch.linspace(-1, 1, 5)
     expected = (scores(q, k, h) - f.double()[:, None]).exp() @ v.double()
@@ -97,18 +100,18 @@ def test_mean_takes_any_normalization(run: Run) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 70])
-def test_columns_are_shared_out_when_rows_are_few(run: Run, n: int) -> None:
+def test_columns_are_divided_among_programs_if_rows_are_few(run: Run, n: int) -> None:
     (q, k, h), v = problem(n, 201, 5), problem(1, 201, 7)[1]
     h[64:128] = -torch.inf  # one of the shares is empty
     s = scores(q, k, h)
     for programs in (1, 4, 1024):
         total = run("lse", q, k, h, programs=programs)
         torch.testing.assert_close(total.double(), s.logsumexp(1), atol=1e-5, rtol=1e-6)
-        found = run("mean", q, k, h, total, v, programs=programs)
-        torch.testing.assert_close(found.double(), s.softmax(1) @ v.double(), atol=1e-5, rtol=1e-5)
+        result = run("mean", q, k, h, total, v, programs=programs)
+        torch.testing.assert_close(result.double(), s.softmax(1) @ v.double(), atol=1e-5, rtol=1e-5)
 
 
-def test_shares_cover_the_columns_and_no_more() -> None:
+def test_spans_cover_the_columns_without_excess_programs() -> None:
     pytest.importorskip("triton", reason="triton is not installed: pip install triton")
     for programs in (1, 3, 700, 5000):
         for m in (1, 64, 65, 1000, 10**6):
@@ -119,7 +122,7 @@ def test_shares_cover_the_columns_and_no_more() -> None:
             assert shares >= min(-(-m // 64), _triton._PROGRAMS // programs) / 2
 
 
-def test_tf32_is_taken_where_it_is_exact_or_asked_for() -> None:
+def test_tf32_is_used_for_16_bit_inputs_or_on_request() -> None:
     single, half, brain = (
         torch.ones(2, dtype=dtype) for dtype in (torch.float32, torch.float16, torch.bfloat16)
     )
@@ -129,15 +132,15 @@ def test_tf32_is_taken_where_it_is_exact_or_asked_for() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e4, -1e4])
-def test_extreme_potentials(run: Run, scale: float) -> None:
+def test_extreme_potentials_keep_float32_accuracy(run: Run, scale: float) -> None:
     q, k, h = problem(40, 150, 4)
     h = h + scale
     s = scores(q, k, h)
     total = run("lse", q, k, h)
-    # float32 near 1e4 has steps of 1e-3
+    # the spacing of float32 numbers near 1e4 is 1e-3
     torch.testing.assert_close(total.double(), s.logsumexp(1), atol=2e-3, rtol=0)
-    found = run("mean", q, k, h, total, k)
-    torch.testing.assert_close(found.double(), s.softmax(1) @ k.double(), atol=5e-3, rtol=5e-3)
+    result = run("mean", q, k, h, total, k)
+    torch.testing.assert_close(result.double(), s.softmax(1) @ k.double(), atol=5e-3, rtol=5e-3)
     wide = problem(40, 150, 4, scale=scale)
     torch.testing.assert_close(
         run("lse", *wide).double(), scores(*wide).logsumexp(1), atol=2e-3, rtol=0
@@ -147,14 +150,14 @@ def test_extreme_potentials(run: Run, scale: float) -> None:
 def test_large_scores_that_cancel_keep_their_differences(run: Run) -> None:
     q, k, h = problem(20, 100, 1)
     q, k = torch.full_like(q, 64.0), 128 + torch.round(16 * k) / 16  # products are exact
-    # scores are small: multiplying their parts by log₂e would cost 1e-4
+    # the scores are small; multiplying their terms by log₂e would cause errors of 1e-4
     h = torch.round(8 * h) / 8 - 64 * k[:, 0]
     torch.testing.assert_close(
         run("lse", q, k, h).double(), scores(q, k, h).logsumexp(1), atol=3e-6, rtol=0
     )
 
 
-def test_zero_weights_are_as_if_absent(run: Run) -> None:
+def test_columns_of_zero_weight_do_not_change_the_result(run: Run) -> None:
     q, k, h = problem(20, 150, 3)
     h[:70] = -torch.inf  # all of the first tile
     kept = h > -torch.inf
@@ -167,7 +170,7 @@ def test_zero_weights_are_as_if_absent(run: Run) -> None:
     )
 
 
-def test_no_weight_at_all(run: Run) -> None:
+def test_zero_weights_give_minus_infinity_and_zero(run: Run) -> None:
     q, k, h = problem(20, 100, 3)
     h.fill_(-torch.inf)
     total = run("lse", q, k, h)
@@ -175,7 +178,7 @@ def test_no_weight_at_all(run: Run) -> None:
     assert (run("mean", q, k, h, total, k) == 0).all()
 
 
-def test_nothing_is_read_past_the_end(run: Run) -> None:
+def test_kernels_do_not_read_past_the_end(run: Run) -> None:
     (q, k, h), v = problem(5, 7, 3), problem(1, 7, 4)[1]
     beyond = [
         torch.cat([tensor, torch.full((80, *tensor.shape[1:]), torch.nan)])[: len(tensor)]
@@ -188,14 +191,14 @@ def test_nothing_is_read_past_the_end(run: Run) -> None:
     )
 
 
-def test_what_is_not_contiguous(run: Run) -> None:
+def test_kernels_accept_non_contiguous_tensors(run: Run) -> None:
     q, k, h = problem(7, 20, 4)
     q, k, h = q.T.contiguous().T, k.repeat(1, 2)[:, ::2], h[:1].expand(20)
     total = scores(q, k, h).logsumexp(1)
     torch.testing.assert_close(run("lse", q, k, h).double(), total, atol=1e-5, rtol=1e-6)
-    found = run("mean", q, k, h, total.float(), k)
+    result = run("mean", q, k, h, total.float(), k)
     torch.testing.assert_close(
-        found.double(), scores(q, k, h).softmax(1) @ k.double(), atol=1e-5, rtol=1e-5
+        result.double(), scores(q, k, h).softmax(1) @ k.double(), atol=1e-5, rtol=1e-5
     )
 
 
@@ -204,12 +207,8 @@ def test_what_is_not_contiguous(run: Run) -> None:
     ("capability", "dtype", "depth", "width"),
     [(80, "fp32", _triton._LEAST, _triton._WIDEST), (90, "bf16", _triton._DEPTH, _triton._LEAST)],
 )
-def test_the_kernels_compile_without_a_gpu(
-    capability: int, dtype: str, depth: int, width: int
-) -> None:
-    """What the interpreter lets pass, such as a type that tl.dot refuses, and what an older GPU has
-    no room for.
-    """
+def test_kernels_compile_without_a_gpu(capability: int, dtype: str, depth: int, width: int) -> None:
+    """Compilation finds types that tl.dot rejects and kernels too large for older GPUs."""
     import triton
     from triton.backends.compiler import GPUTarget
 
@@ -231,7 +230,7 @@ def test_the_kernels_compile_without_a_gpu(
         assert compiled.metadata.shared <= 64 * 1024
 
 
-def test_available(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_available_checks_device_dtype_and_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     on_cuda, in_double = (
         SimpleNamespace(is_cuda=True, dtype=dtype) for dtype in (torch.float32, torch.float64)
     )
@@ -241,7 +240,7 @@ def test_available(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _triton.available(in_double)
 
 
-def test_without_triton_cuda_is_warned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_without_triton_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_triton, "triton", None)
     _triton._warn.cache_clear()
     with warnings.catch_warnings(record=True) as caught:

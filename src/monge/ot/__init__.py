@@ -1,16 +1,16 @@
-"""Optimal transport: tensors in, results out.
+"""Solvers of optimal transport problems.
 
-Points are (..., n, d), one a row, with batch dimensions in front; weights (..., n) are uniform if
-none are given, and sum to one. All tensors of a call have one dtype and device; half precision is
-computed in float32. Results are differentiable as their docstrings say; most by the envelope
-theorem, which holds the plan fixed, so that a second derivative raises.
+Points are (..., n, d), one per row, with batch dimensions in front; weights (..., n) sum to one and
+are uniform by default. All tensors of a call share one dtype and device; half precision is
+computed in float32. Each docstring states how the result can be differentiated. Most gradients come
+from the envelope theorem, which holds the plan fixed, so that a second derivative raises.
 
-Every function raises ``ValueError`` or ``TypeError``, with the name of the parameter and what to
-do, where shapes do not fit, a number is out of its range, or a tensor holds NaN, integers, or
-weights that do not sum to one. A solver that stops short of its tolerance gives one warning and
-says so in the result.
+Every function raises ``ValueError`` or ``TypeError`` where shapes do not match, a number is out of
+its range, or a tensor contains NaN, integers, or weights that do not sum to one; the message names
+the parameter and the remedy. A solver that stops before it reaches its tolerance issues one warning
+and sets ``converged`` to False in the result.
 
-Sources in brackets are keys of ``docs/references.bib``. Examples begin with ``import torch`` and
+Keys in brackets refer to ``docs/references.bib``. Examples assume ``import torch`` and
 ``from monge.ot import *``.
 """
 

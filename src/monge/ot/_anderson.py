@@ -3,8 +3,12 @@
     Walker & Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numer. Anal. 2011
         [walker2011]
 
-The next h is the point in the affine span of the last images T(h) whose residual h − T(h), if it
-were linear, is least in L²(b).
+    T       the fixed-point map            h       its argument, one problem per row
+    T(h)    image of h                     r       residual h − T(h)
+    b       weights of the norm L²(b)
+
+The next h is the point in the affine span of the last images T(h) that would have the smallest
+residual in L²(b) if the residual were linear in h.
 """
 
 from __future__ import annotations
@@ -14,18 +18,15 @@ import math
 import torch
 from torch import Tensor
 
-_MEMORY = 5  # differences that are combined
-# plain iterations that cost more than one extrapolation, for large and for small problems
-_PATIENCE = (
-    2,
-    8,
-)
-_SMALL = 200  # columns
-_RIDGE = 1e-8  # of the Gram matrix's trace
-# longest extrapolation: where the dual is flat, as between far groups of points, it would go
-# anywhere
+_MEMORY = 5  # number of differences that are combined
+# number of plain iterations that cost more than one extrapolation, for large and small problems
+_PATIENCE = (2, 8)
+_SMALL = 200  # columns of a small problem
+_RIDGE = 1e-8  # relative to the trace of the Gram matrix
+# Longest extrapolation. Without a bound it would be arbitrarily long where the dual is flat, as it
+# is between distant groups of points.
 _LEAP = 300.0
-SLACK = 16  # rounding errors that are let pass
+SLACK = 16  # tolerated rounding error, in machine epsilons
 
 
 class Anderson:
@@ -41,8 +42,10 @@ class Anderson:
         self._count = 0
 
     def next(self, image: Tensor, r: Tensor, worst: float, goal: float) -> Tensor | None:
-        """The next h from the image T(h) and the residual of the last one; None where a few plain
-        steps will do.
+        """Return the next h from the image and residual of the last, or None for a plain step.
+
+        ``worst`` is the largest error of the batch and ``goal`` the error to reach. A plain step is
+        preferred where a few of them are expected to reach it.
         """
         shrink, self._previous = min(worst / self._previous, 1.0), worst
         last, self._last = self._last, (image, r)
@@ -61,9 +64,8 @@ class Anderson:
         weighted = D * self._b.unsqueeze(-2)
         A, y = weighted @ D.mT, weighted @ r.double().unsqueeze(-1)
         diagonal = A.diagonal(dim1=-2, dim2=-1)
-        noise = (
-            SLACK * torch.finfo(image.dtype).eps
-        ) ** 2  # of residuals that are all rounding, as in a solved problem
+        # keeps the system regular where all residuals are rounding errors, as in a solved problem
+        noise = (SLACK * torch.finfo(image.dtype).eps) ** 2
         diagonal += _RIDGE * diagonal.sum(-1, keepdim=True) + noise
         theta = torch.linalg.solve_ex(A, y)[0].to(image.dtype)
         step = (self._steps[..., :used, :].mT @ theta).squeeze(-1)

@@ -1,12 +1,12 @@
-"""Values with a known gradient: by the envelope theorem, by implicit differentiation, or in closed
-form.
+"""Attach known gradients to values.
 
-A solver runs without a graph, and its result gets its gradient here: `with_gradient` where the
-gradient was computed beside the value, `with_rule` where a function computes it when it is asked
-for, `with_slope` where it is that of another number.
+A solver runs without a graph; its result receives its gradient here, which is known from the
+envelope theorem, from implicit differentiation, or in closed form. `with_gradient` takes a gradient
+that was computed together with the value, `with_rule` a function that computes it in the backward
+pass, and `with_slope` another number whose gradient is used.
 
-A gradient that holds a plan fixed does not know how the plan would move, so that a second
-derivative would be wrong: it raises.
+A gradient that holds a plan fixed ignores how the plan would change, so that a second derivative
+would be wrong; computing one raises an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Rule: TypeAlias = (
 
 ONCE = (
     "this distance can be differentiated once: its gradient holds the plan fixed, so a second "
-    "would be wrong"
+    "derivative would be wrong"
 )
 
 
@@ -41,67 +41,66 @@ class _Known(torch.autograd.Function):
             return None, None, None, *ctx.rule(grad, wanted, inputs)
         if not isinstance(again, str):
             return None, None, None, *again(grad, wanted, inputs)
-        # create_graph=True, but there is no second derivative: a gradient that is attached to the
-        # inputs by a rule that raises
+        # With create_graph=True but no second derivative, each gradient is attached to the inputs
+        # by a rule that raises.
         with torch.no_grad():
-            found = ctx.rule(grad, wanted, inputs)
-        return (
-            None,
-            None,
-            None,
-            *(
-                t if t is None else _Known.apply(t, _refuse(again), again, grad, *inputs)
-                for t in found
-            ),
-        )
+            gradients = ctx.rule(grad, wanted, inputs)
+        refuse = _refuse(again)
+        guarded = [
+            None if g is None else _Known.apply(g, refuse, again, grad, *inputs) for g in gradients
+        ]
+        return None, None, None, *guarded
 
 
 def with_rule(value: Tensor, rule: Rule, again: Rule | str, *inputs: Tensor) -> Tensor:
-    """Attach the gradients that ``rule(grad, wanted, inputs)`` returns, one for each input, None
-    where it is not wanted.
+    """Attach the gradients that ``rule(grad, wanted, inputs)`` returns.
 
-    ``again`` computes the same by functions that can be differentiated, for second derivatives; or
-    it is the error to raise.
+    The rule returns one gradient per input, or None where it is not wanted. ``again`` is either the
+    same rule in differentiable functions, for second derivatives, or the text of the error that a
+    second derivative raises.
     """
-    return _Known.apply(value, rule, again, *inputs) if asks_gradient(*inputs) else value
+    return _Known.apply(value, rule, again, *inputs) if needs_gradient(*inputs) else value
 
 
 def with_gradient(value: Tensor, *pairs: tuple[Tensor | None, Tensor | None]) -> Tensor:
-    """Attach gradients that are known when ``value`` (...) is: pairs of an input and d value / d
-    input, of one size each.
+    """Attach gradients that were computed together with ``value`` (...).
+
+    Each pair is an input and d value / d input, which has as many entries.
     """
-    asked = [(t, g) for t, g in pairs if t is not None and g is not None and asks_gradient(t)]
-    return with_rule(value, _scale, ONCE, *(t for t, _ in asked), *(g.view_as(t) for t, g in asked))
+    needed = [(t, g) for t, g in pairs if t is not None and g is not None and needs_gradient(t)]
+    inputs, gradients = [t for t, _ in needed], [g.view_as(t) for t, g in needed]
+    return with_rule(value, _scale, ONCE, *inputs, *gradients)
 
 
 def with_slope(value: Tensor, *slopes: Tensor) -> Tensor:
-    """Attach the gradients of other numbers, through their graphs, in the place of the value's own."""
+    """Replace the gradient of ``value`` by the sum of the gradients of other numbers."""
     return with_rule(value.detach(), _pass_on, _pass_on, *slopes)
 
 
 def non_negative(value: Tensor) -> Tensor:
-    """Set to 0 what rounding has left at −1e-7, and keep the gradient."""
+    """Clamp negative rounding errors to 0 and keep the gradient."""
     return with_slope(value.detach().clamp_min(0), value)
 
 
 def first_order(x: Tensor) -> Tensor:
-    """The same x, in which a function may be differentiated once."""
+    """Return x such that functions of it can be differentiated once only."""
     return with_rule(x.detach(), _pass_on, ONCE, x) if x.requires_grad else x
 
 
-def asks_gradient(*inputs: Tensor | None) -> bool:
+def needs_gradient(*inputs: Tensor | None) -> bool:
+    """Return whether any input requires a gradient and gradients are enabled."""
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
 
 
 def scaled(grad: Tensor, g: Tensor) -> Tensor:
-    """g (..., *) times the number (...) that stands before it."""
+    """Multiply g (..., *) by ``grad`` (...)."""
     return grad.to(g.dtype).reshape(*grad.shape, *(1,) * (g.ndim - grad.ndim)) * g
 
 
 def root(total: Tensor, p: float) -> Tensor:
-    """The p-th root, with gradient 0 at 0."""
-    apart = total > 0
-    return torch.where(apart, torch.where(apart, total, 1) ** (1 / p), 0)
+    """Return the p-th root, with gradient 0 at 0."""
+    positive = total > 0
+    return torch.where(positive, torch.where(positive, total, 1) ** (1 / p), 0)
 
 
 def _scale(

@@ -1,5 +1,6 @@
-"""Transport plans as linear maps: a product P v is often all that is asked for, and P itself may be
-too large to hold.
+"""Transport plans as linear maps.
+
+Most computations need only products P v; P itself may be too large for memory.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ class LinearMap(Protocol):
     def rows(self) -> Tensor: ...
 
     def apply(self, v: Tensor) -> Tensor:
-        """P v, for v (…, m, k)."""
+        """Return P v, for v (…, m, k)."""
 
     def matrix(self) -> Tensor:
-        """P itself, (…, n, m)."""
+        """Return P, (…, n, m)."""
 
 
 class Coupling(LinearMap, Protocol):
-    """What the gradients ask for besides; ``columns`` are the column sums."""
+    """A plan with the operations that gradients need; ``columns`` are its column sums."""
 
     @property
     def columns(self) -> Tensor: ...
 
     def pull(self, v: Tensor) -> Tensor:
-        """Pᵀ v, for v (…, n, k)."""
+        """Return Pᵀ v, for v (…, n, k)."""
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """P in blocks of rows."""
+        """Yield P in blocks of rows, each with its slice."""
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """P = diag(p) K diag(w), with c = Kᵀ p."""
+    """P = diag(p) K diag(w) with the kernel K in memory; c = Kᵀ p."""
 
     geometry: Geometry
     K: Tensor
@@ -64,17 +65,15 @@ class Scaled:
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         for rows in self.geometry.blocks():
-            yield (
-                rows,
-                (self.K[..., rows, :] * self.p[..., rows].unsqueeze(-1)).mul_(self.w.unsqueeze(-2)),
-            )
+            tile = self.K[..., rows, :] * self.p[..., rows].unsqueeze(-1)
+            yield rows, tile.mul_(self.w.unsqueeze(-2))
 
     def matrix(self) -> Tensor:
         return (self.K * self.p.unsqueeze(-1)).mul_(self.w.unsqueeze(-2))
 
 
 class Tiled:
-    """P = a ⊗ b · exp((f ⊕ g − C′)/ε), tile by tile."""
+    """P = a ⊗ b · exp((f ⊕ g − C′)/ε), computed tile by tile."""
 
     def __init__(
         self,

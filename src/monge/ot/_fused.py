@@ -1,7 +1,7 @@
-"""The streamed iteration on CUDA: two fused log-sum-exps a sweep, with the tiles on chip.
+"""The streamed iteration on CUDA: two fused log-sum-exps per sweep, with the tiles on chip.
 
-The scores are <qᵢ, kⱼ> + hⱼ of `_triton`: half a sweep is one pass over them, and P v is their soft
-mean.
+In the terms of `_triton`, half a sweep is one log-sum-exp of the scores <qᵢ, kⱼ> + hⱼ, and P v is
+their soft mean.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from ._kernel import Task, damped, dual_value
 
 
 class Fused:
-    """The operator of `_kernel.Streamed`, for C = α ⊕ β − s q kᵀ; ``kernels`` offers ``lse`` and
-    ``mean``.
+    """The operator of `_kernel.Streamed` for C = α ⊕ β − s q kᵀ.
+
+    ``kernels`` is the module `_triton`, or one with the same functions ``lse`` and ``mean``.
     """
 
-    damping = 1.0
+    relaxation = 1.0
 
     def __init__(self, kernels: ModuleType, task: Task) -> None:
         assert isinstance(task.geometry, Bilinear)
@@ -31,9 +32,8 @@ class Fused:
 
     def start(self, g: Tensor, epsilon: float) -> None:
         self._g, self._epsilon = g, epsilon
-        self._q, self._k = (
-            t * (self._geometry.factor / epsilon) for t in (self._geometry.q, self._geometry.k)
-        )
+        factor = self._geometry.factor / epsilon
+        self._q, self._k = self._geometry.q * factor, self._geometry.k * factor
 
     def sweep(self, h: Tensor) -> Tensor:
         epsilon, geometry, task = self._epsilon, self._geometry, self._task
@@ -58,25 +58,25 @@ class Fused:
 
 
 class _FusedCoupling:
-    """P = diag(rows) · softmax of the scores, and the same from the other side."""
+    """P = diag(rows) · softmax of the scores; Pᵀ has the same form with the sides exchanged."""
 
     def __init__(self, swept: Fused) -> None:
         self._kernels, geometry = swept._kernels, swept._geometry
         self._forth = swept._q, geometry.k, swept._h_b
         self._back = swept._k, geometry.q, swept._h_a
         self._lse = swept._lse
-        self._own = self._kernels.lse(*self._back)
+        self._lse_back = self._kernels.lse(*self._back)
         self.rows = (swept._h_a + swept._lse).exp()
-        self.columns = (swept._h_b + self._own).exp()
+        self.columns = (swept._h_b + self._lse_back).exp()
         self._geometry = geometry
 
     def apply(self, v: Tensor) -> Tensor:
-        return self.rows.unsqueeze(-1) * self._kernels.mean(*self._forth, self._lse, v.contiguous())
+        mean = self._kernels.mean(*self._forth, self._lse, v.contiguous())
+        return self.rows.unsqueeze(-1) * mean
 
     def pull(self, v: Tensor) -> Tensor:
-        return self.columns.unsqueeze(-1) * self._kernels.mean(
-            *self._back, self._own, v.contiguous()
-        )
+        mean = self._kernels.mean(*self._back, self._lse_back, v.contiguous())
+        return self.columns.unsqueeze(-1) * mean
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         q, k, h = self._forth

@@ -1,9 +1,12 @@
-"""Where costs come from, in blocks of rows: the one thing that the iterations know of a problem.
+"""Costs in blocks of rows, as the iterations read them.
+
+    C       cost matrix, C = α ⊕ β + C′           C′      reduced cost
+    α, β    shifts of the rows and columns        f, g    potentials; f − α, g − β are reduced
 
 A squared distance is |x|² + |y|² − 2⟨x, y⟩. The first two terms only shift the potentials, so the
-iterations see the reduced cost −2⟨x, y⟩ and reduced potentials f − |x|², g − |y|². What is left of
-the cost matrix is one matrix product, cheaper to make again than to keep. The cosine cost 1 − ⟨x̂,
-ŷ⟩ has the same form.
+iterations work with the reduced cost −2⟨x, y⟩ and the reduced potentials f − |x|², g − |y|². The
+reduced cost is one matrix product, which is cheaper to recompute than to store. The cosine cost
+1 − ⟨x̂, ŷ⟩ has the same form.
 """
 
 from __future__ import annotations
@@ -18,16 +21,15 @@ from torch import Tensor
 from ._matmul import pairwise
 
 LN2 = math.log(2)
-_BLOCK = 2**20  # entries: a block of rows stays in the cache while it is worked on
-_ROWS = 64  # and not fewer rows, for the matrix product's sake
+_BLOCK = 2**20  # entries of a block of rows, so that it stays in cache
+_ROWS = 64  # least rows of a block, so that the matrix product is efficient
 
 
 class Geometry(ABC):
-    """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m); everything is without
-    gradient.
+    """Costs C = α ⊕ β + C′ between n and m points, (n, m) or (B, n, m), without gradient.
 
-    Shifts ``alpha`` (…, n) and ``beta`` (…, m) are None for zero; ``like`` is a tensor that tells
-    dtype and device.
+    The shifts ``alpha`` (…, n) and ``beta`` (…, m) are None where they are zero; ``like`` is a
+    tensor of the dtype and device.
     """
 
     n: int
@@ -39,10 +41,10 @@ class Geometry(ABC):
 
     @abstractmethod
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
-        """(g − C′)/ε for a block of rows, (…, rows, m).
+        """Return (g − C′)/ε for a block of rows, (…, rows, m).
 
-        Callers pass ε ln 2 and take `torch.exp2`: on the CPU 4 times as fast as `torch.exp`, and 20
-        times where it underflows.
+        Callers pass ε ln 2 and apply `torch.exp2`, which on the CPU is 4 times as fast as
+        `torch.exp`, and 20 times where the result underflows.
         """
 
     @property
@@ -52,21 +54,19 @@ class Geometry(ABC):
 
     @abstractmethod
     def scale(self) -> float:
-        """Mean cost over all pairs and problems."""
+        """Return the mean cost over all pairs and problems."""
 
     @abstractmethod
     def double(self) -> Geometry:
-        """The same costs in float64."""
+        """Return the same costs in float64."""
 
     def blocks(self) -> Iterator[slice]:
-        """Slices that cover the rows; small problems and batches are one block."""
-        size = (
-            self.n if self.batch or self.n * self.m <= 2 * _BLOCK else max(_ROWS, _BLOCK // self.m)
-        )
-        return slices(self.n, size)
+        """Return slices that cover the rows; small problems and batches are one block."""
+        whole = bool(self.batch) or self.n * self.m <= 2 * _BLOCK
+        return slices(self.n, self.n if whole else max(_ROWS, _BLOCK // self.m))
 
     def softmin(self, g: Tensor, log_b: Tensor, epsilon: float) -> Tensor:
-        """−ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε) in linear memory, (…, n)."""
+        """Return −ε log Σⱼ bⱼ exp((gⱼ − C′ᵢⱼ)/ε), (…, n), in linear memory."""
         h, f = g + epsilon * log_b, self.like.new_empty((*self.batch, self.n))
         for rows in self.blocks():
             top, _, s = row_sums(self.exponent(h, epsilon * LN2, rows))
@@ -75,12 +75,14 @@ class Geometry(ABC):
 
 
 def slices(n: int, size: int) -> Iterator[slice]:
+    """Return slices of ``size`` that cover 0 to n."""
     return (slice(i, min(i + size, n)) for i in range(0, n, size))
 
 
 def exp2_(S: Tensor) -> Tensor:
-    """2^S in place, with 0 for subnormal results: arithmetic with those is twenty times slower on
-    many processors.
+    """Compute 2^S in place, with 0 for subnormal results.
+
+    Arithmetic with subnormal numbers is twenty times slower on many processors.
     """
     if S.device.type == "cpu":
         torch.threshold_(S, math.log2(torch.finfo(S.dtype).tiny), -torch.inf)
@@ -88,15 +90,16 @@ def exp2_(S: Tensor) -> Tensor:
 
 
 def row_sums(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Maxima of the rows, 2^(S − maximum) in place of S, and its row sums."""
+    """Return the maxima of the rows, 2^(S − maximum) in place of S, and its row sums."""
     top = S.amax(-1)
     E = exp2_(S.sub_(top.unsqueeze(-1)))
     return top, E, E.sum(-1)
 
 
 def centered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both clouds as (batch, n, d) about one center: far from the origin float32 products would
-    lose digits.
+    """Return both clouds as (batch, n, d), relative to their common center.
+
+    Far from the origin, float32 products would lose digits.
     """
     x, y = (t.detach().reshape(-1, *t.shape[-2:]) for t in (x, y))
     center = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
@@ -104,26 +107,30 @@ def centered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def flat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
-    """Join the batch dimensions into one, if there are several."""
+    """Join several batch dimensions into one."""
     return t if len(batch) <= 1 else t.reshape(-1, *t.shape[len(batch) :])
 
 
 def unflat(t: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Undo `flat`."""
     return t if len(batch) <= 1 else t.reshape(*batch, *t.shape[1:])
 
 
 def full(f: Tensor, shift: Tensor | None) -> Tensor:
-    """The potential, from the reduced one."""
+    """Return the potential of a reduced potential."""
     return f if shift is None else f + shift
 
 
 def reduced(f: Tensor, shift: Tensor | None) -> Tensor:
+    """Return the reduced potential of a potential."""
     return f if shift is None else f - shift
 
 
 class Bilinear(Geometry):
-    """C = α ⊕ β − s q kᵀ with s = 2 where it is ``squared`` distance (q = x, k = y, centered on the
-    mean of y), else 1.
+    """C = α ⊕ β − s q kᵀ.
+
+    For the ``squared`` distance, s = 2 and q = x, k = y, both relative to the mean of y; otherwise
+    s = 1.
     """
 
     alpha: Tensor
@@ -157,7 +164,7 @@ class Bilinear(Geometry):
 
 
 class Matrix(Geometry):
-    """A cost matrix that is there, or that a function gives by blocks of rows."""
+    """A cost matrix in memory."""
 
     def __init__(self, C: Tensor) -> None:
         self.C = C
@@ -178,7 +185,7 @@ class Matrix(Geometry):
 
 
 class Pairwise(Geometry):
-    """Costs that a function of points gives, computed again for each block."""
+    """Costs given by a function of the points, recomputed for each block."""
 
     def __init__(
         self,
@@ -190,7 +197,7 @@ class Pairwise(Geometry):
         self.matrix, self.x, self.y, self.swapped = matrix, x, y, swapped
         self.n, self.m, self.batch, self.like = x.shape[-2], y.shape[-2], x.shape[:-2], x
 
-    @torch.no_grad()  # parameters of the function may ask for one
+    @torch.no_grad()  # the function may have parameters that require a gradient
     def exponent(self, g: Tensor, epsilon: float, rows: slice) -> Tensor:
         x = self.x[..., rows, :]
         C = self.matrix(self.y, x).mT if self.swapped else self.matrix(x, self.y)
@@ -202,11 +209,11 @@ class Pairwise(Geometry):
 
     def scale(self) -> float:
         zero = self.like.new_zeros(self.m)
-        means = [
+        totals = [
             self.exponent(zero, 1.0, rows).mean() * (rows.stop - rows.start)
             for rows in self.blocks()
         ]
-        return -sum(mean.item() for mean in means) / self.n
+        return -sum(total.item() for total in totals) / self.n
 
     def double(self) -> Geometry:
         return Pairwise(self.matrix, self.x.double(), self.y.double(), self.swapped)

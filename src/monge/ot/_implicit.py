@@ -1,15 +1,14 @@
-"""Second derivatives of entropic transport, by implicit differentiation of the optimality
-conditions.
+"""Second derivatives of entropic transport, by implicit differentiation.
 
-    P 1 = a and Pᵀ 1 = b with P = a ⊗ b · exp((f ⊕ g − C)/ε). Differentiated, they are a linear
-    system in (df, dg),
+The optimality conditions are P 1 = a and Pᵀ 1 = b with P = a ⊗ b · exp((f ⊕ g − C)/ε). Their
+derivative is a linear system in (df, dg),
 
-        [ diag(r)/λ₁   P          ] [df]   [ (P ∘ dC) 1  − ε P  (db/b) ]
-        [ Pᵀ           diag(c)/λ₂ ] [dg] = [ (P ∘ dC)ᵀ1  − ε Pᵀ (da/a) ]
+    [ diag(r)/λ₁   P          ] [df]   [ (P ∘ dC) 1  − ε P  (db/b) ]
+    [ Pᵀ           diag(c)/λ₂ ] [dg] = [ (P ∘ dC)ᵀ1  − ε Pᵀ (da/a) ]
 
-with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal at the price ρ KL, 1 for one that is
-kept. The system is symmetric and positive semi-definite (its kernel: constants (1, −1)), so the
-adjoint is the same system; conjugate gradients solve its Schur complement.
+with r, c the marginals of P and λ = ρ/(ρ + ε) for a marginal with the penalty ρ KL, λ = 1 for a
+fixed one. The system is symmetric and positive semi-definite (its kernel consists of the constants
+(1, −1)), so it is its own adjoint; conjugate gradients solve its Schur complement.
 """
 
 from __future__ import annotations
@@ -36,41 +35,33 @@ def differentiable_gradients(
     wanted: tuple[bool, ...],
     grad: Tensor,
 ) -> list[Tensor | None]:
-    """First derivatives of the value in the inputs and weights, as functions that can be
-    differentiated again.
-    """
+    """Return the gradients of the value in the inputs and weights, differentiable again."""
     f, g, epsilon, marginal_penalties = potentials
     *points, a, b = inputs
     with torch.enable_grad():
         f, g = _potentials(problem.matrix(*points), a, b, f, g, epsilon, marginal_penalties)
         P = _plan(problem.matrix(*points), a, b, f, g, epsilon)
-        # the envelope theorem: only these are differentiated now
-        held = [t.view_as(t) for t in (*points, a, b)]
-        *held_points, held_a, held_b = held
-        value = (P * problem.matrix(*held_points)).sum((-2, -1))
-        value = (
-            value
-            + dot(held_a, slope(f, marginal_penalties[0], epsilon, b))
-            + dot(held_b, slope(g, marginal_penalties[1], epsilon, a))
-        )
-        live = [t for t, w in zip(held, wanted, strict=True) if w]
-        found = iter(torch.autograd.grad(value, live, grad, create_graph=True))
-    return [next(found) if w else None for w in wanted]
+        # By the envelope theorem only these copies are differentiated; P, f and g are held fixed.
+        copies = [t.view_as(t) for t in (*points, a, b)]
+        *points, a_copy, b_copy = copies
+        value = (P * problem.matrix(*points)).sum((-2, -1))
+        value = value + dot(a_copy, slope(f, marginal_penalties[0], epsilon, b))
+        value = value + dot(b_copy, slope(g, marginal_penalties[1], epsilon, a))
+        live = [t for t, w in zip(copies, wanted, strict=True) if w]
+        gradients = iter(torch.autograd.grad(value, live, grad, create_graph=True))
+    return [next(gradients) if w else None for w in wanted]
 
 
 def slope(f: Tensor, rho: float, epsilon: float, other: Tensor) -> Tensor:
-    """Derivative of the value in the weights of a marginal at the price ρ."""
+    """Return the derivative of the value in the weights of a marginal with the penalty ρ KL."""
     if math.isinf(rho):
         return f
     return -(rho + epsilon) * torch.expm1(-f / rho) - epsilon * (1 - other.sum(-1, keepdim=True))
 
 
 def _plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
-    return (
-        ((f.unsqueeze(-1) + g.unsqueeze(-2) - C) / epsilon).exp()
-        * a.unsqueeze(-1)
-        * b.unsqueeze(-2)
-    )
+    kernel = ((f.unsqueeze(-1) + g.unsqueeze(-2) - C) / epsilon).exp()
+    return kernel * a.unsqueeze(-1) * b.unsqueeze(-2)
 
 
 def _potentials(
@@ -82,7 +73,7 @@ def _potentials(
     epsilon: float,
     marginal_penalties: tuple[float, float],
 ) -> tuple[Tensor, Tensor]:
-    """The potentials f, g that are known, as functions of (C, a, b)."""
+    """Return the known potentials f, g as differentiable functions of C, a and b."""
     n, m = C.shape[-2:]
 
     def rule(grad: Tensor, _: tuple[bool, ...], inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -102,30 +93,25 @@ def _potentials(
         dC = P * (zf.unsqueeze(-1) + zg.unsqueeze(-2))
         return dC, -epsilon * matvec(kernel * b.unsqueeze(-2), zg), -epsilon * _row(zf * a, kernel)
 
-    known = with_rule(
-        torch.cat([f, g], -1),
-        rule,
-        "plan.value can be differentiated twice, not three times",
-        C,
-        a,
-        b,
-    )
-    return known.split([n, m], -1)
+    twice = "plan.value can be differentiated twice, not three times"
+    return with_rule(torch.cat([f, g], -1), rule, twice, C, a, b).split([n, m], -1)
 
 
 def _row(v: Tensor, P: Tensor) -> Tensor:
+    """Return vᵀ P."""
     return (v.unsqueeze(-2) @ P).squeeze(-2)
 
 
 def _conjugate_gradients(apply: Any, rhs: Tensor, diagonal: Tensor) -> Tensor:
-    """Solve a symmetric semi-definite system, preconditioned by a diagonal, for a batch of
-    right-hand sides.
+    """Solve symmetric semi-definite systems, one per problem of the batch.
+
+    ``diagonal`` is the preconditioner.
     """
     inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
     x, r = torch.zeros_like(rhs), rhs
     z = inverse * r
     p, rz = z, (r * z).sum(-1, keepdim=True)
-    # beyond it rounding feeds the kernel of the system
+    # below this, rounding errors grow in the kernel of the system
     goal = rz * torch.finfo(rhs.dtype).eps ** 1.5
     for _ in range(_MAX_ITER):
         if (rz <= goal).all():

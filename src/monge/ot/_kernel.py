@@ -1,4 +1,4 @@
-"""One Sinkhorn iteration, on a stored kernel or on tiles that are made again each time.
+"""One Sinkhorn iteration, on a stored kernel or on tiles that are recomputed each time.
 
     Schmitzer, "Stabilized sparse scaling algorithms for entropy regularized transport problems",
         SISC 2019 [schmitzer2019]
@@ -9,11 +9,11 @@
     h       log v, the logarithm of the column scalings since then: the potential is g + εh
     K       stabilized kernel exp((f ⊕ g − C′)/ε); each of its rows has maximum 1 at the start
     p, w    scaled weights a·u and b·v: the plan is diag(p) K diag(w)
-    λ       ρ/(ρ + ε) for a marginal that may be left at the price ρ KL, 1 for one that may not
+    λ       damping: ρ/(ρ + ε) for a marginal with the penalty ρ KL, 1 for a fixed one
 
 `sweep(h)` fits the rows exactly and returns the h that would fit the columns. The kernel is
-exponentiated only at a start; after that an iteration reads each block of rows once, for the row
-sums and, while it is in cache, for its share of the column sums.
+exponentiated only at a start; after that, an iteration reads each block of rows once, for the row
+sums and, while the block is in cache, for its contribution to the column sums.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ Damping = tuple[float, float]  # λ of the rows, λ of the columns
 
 @dataclass(frozen=True)
 class Task:
-    """Costs and weights, flat and without gradient; ``sharded`` where a and the rows are this
-    process's share of them.
+    """Costs and weights of a problem, flat and without gradient.
+
+    With ``sharded``, ``a`` and the rows of the costs are the share of this process.
     """
 
     geometry: Geometry
@@ -46,37 +47,41 @@ class Task:
 
     @cached_property
     def zero_mass(self) -> Tensor | None:
-        """Columns without weight."""
+        """Mask of the columns of zero weight, or None if there are none."""
         return self.b == 0 if self.b.amin().item() == 0 else None
 
 
 class Operator(Protocol):
-    """One iteration of a task, and what can be asked after it.
+    """One iteration of a task, and its results.
 
-    A plain step goes the part ``damping`` of the way to T(h).
+    A plain step is h + ω (T(h) − h), where ω is ``relaxation``.
     """
 
-    damping: float
+    relaxation: float
 
     def start(self, g: Tensor, epsilon: float) -> None:
-        """Begin at the reduced potential g, which is h = 0."""
+        """Begin at the reduced potential g, which corresponds to h = 0."""
 
-    def sweep(self, h: Tensor) -> Tensor: ...
+    def sweep(self, h: Tensor) -> Tensor:
+        """Fit the rows to h and return T(h)."""
 
-    def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]: ...
+    def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the reduced potentials after the sweep of h."""
 
     def dual(self, h: Tensor) -> Tensor:
-        """The dual objective (…) after the sweep of h, in units of ε and up to a constant: plain
-        iterations raise it.
+        """Return the dual objective (…) after the sweep of h, in units of ε and up to a constant.
+
+        Plain iterations never lower it.
         """
 
-    def coupling(self) -> Coupling: ...
+    def coupling(self) -> Coupling:
+        """Return the plan after the last sweep."""
 
 
 class Dense:
-    """The kernel in memory."""
+    """The iteration on a kernel in memory."""
 
-    damping = 1.0
+    relaxation = 1.0
 
     def __init__(self, task: Task) -> None:
         geometry, self._task = task.geometry, task
@@ -111,20 +116,19 @@ class Dense:
                 c.addmv_(K.T, p)
         self._c = c
         total = parallel.total(c.clone()) if task.sharded else c
-        return _fitted(task, total, self._g, self._epsilon)
+        return _fit_columns(task, total, self._g, self._epsilon)
 
     def _scaled(self, s: Tensor, f: Tensor, a: Tensor, rows: slice) -> Tensor:
-        power, alpha = self._task.damping[0], self._task.geometry.alpha
-        if power == 1:
+        damping, alpha = self._task.damping[0], self._task.geometry.alpha
+        if damping == 1:
             return a / s
-        of_f = f if alpha is None else f + alpha[..., rows]
-        return a * torch.exp(-power * s.log() - (1 - power) / self._epsilon * of_f)
+        full_f = f if alpha is None else f + alpha[..., rows]
+        return a * torch.exp(-damping * s.log() - (1 - damping) / self._epsilon * full_f)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
         f = self._f - self._epsilon * self._s.log()
-        return damped(
-            f, self._task.geometry.alpha, self._task.damping[0]
-        ), self._g + self._epsilon * h
+        f = damped(f, self._task.geometry.alpha, self._task.damping[0])
+        return f, self._g + self._epsilon * h
 
     def dual(self, h: Tensor) -> Tensor:
         task = self._task
@@ -137,11 +141,12 @@ class Dense:
 
 
 class Symmetric:
-    """The kernel of a measure against itself, in memory; one potential serves both sides
-    [feydy2019].
+    """The iteration for a measure and itself, on a kernel in memory.
+
+    One potential serves both sides [feydy2019].
     """
 
-    damping = 0.5
+    relaxation = 0.5
 
     def __init__(self, geometry: Geometry, a: Tensor) -> None:
         self._geometry, self._a = geometry, a
@@ -151,11 +156,8 @@ class Symmetric:
         self._g, self._epsilon = g, epsilon
         for rows in self._geometry.blocks():
             S = self._geometry.exponent(g, epsilon * LN2, rows)
-            exp2_(
-                torch.add(
-                    S, (g[..., rows] / (epsilon * LN2)).unsqueeze(-1), out=self._K[..., rows, :]
-                )
-            )
+            shift = (g[..., rows] / (epsilon * LN2)).unsqueeze(-1)
+            exp2_(torch.add(S, shift, out=self._K[..., rows, :]))
 
     def sweep(self, h: Tensor) -> Tensor:
         self._w = self._a * h.exp()
@@ -174,9 +176,9 @@ class Symmetric:
 
 
 class Streamed:
-    """Tiles of the kernel, made again at each iteration: memory is linear in n + m."""
+    """The iteration on tiles of the kernel that are recomputed: memory is linear in n + m."""
 
-    damping = 1.0
+    relaxation = 1.0
 
     def __init__(self, task: Task) -> None:
         self._task, self._log_b = task, task.b.log()
@@ -186,11 +188,11 @@ class Streamed:
 
     def sweep(self, h: Tensor) -> Tensor:
         task, geometry, epsilon = self._task, self._task.geometry, self._epsilon
-        power, alpha = task.damping[0], geometry.alpha
+        damping, alpha = task.damping[0], geometry.alpha
         self._last = self._g + epsilon * h
         weighted = self._last + epsilon * self._log_b
-        # Outputs come before tiles: a small tensor made between two tiles keeps the allocator from
-        # using their memory again.
+        # Outputs are allocated before the tiles: a small tensor allocated between two tiles would
+        # keep the allocator from reusing their memory.
         c = torch.zeros_like(h)
         self._f = torch.empty_like(task.a)
         self._rows = torch.empty_like(task.a)
@@ -198,15 +200,15 @@ class Streamed:
             top, tile, s = row_sums(geometry.exponent(weighted, epsilon * LN2, rows))
             f = -epsilon * (LN2 * top + s.log())
             p = task.a[..., rows] / s
-            if power != 1:
-                of_f = f if alpha is None else f + alpha[..., rows]
-                p = p * torch.exp((power - 1) / epsilon * of_f)
-                f = f + (power - 1) * of_f
+            if damping != 1:
+                full_f = f if alpha is None else f + alpha[..., rows]
+                p = p * torch.exp((damping - 1) / epsilon * full_f)
+                f = f + (damping - 1) * full_f
             self._f[..., rows], self._rows[..., rows] = f, p * s
             c += _mv(tile.mT, p)
         self._columns = c
         total = parallel.total(c.clone()) if task.sharded else c
-        return _fitted(task, total / (task.b * h.exp()), self._g, epsilon)
+        return _fit_columns(task, total / (task.b * h.exp()), self._g, epsilon)
 
     def potentials(self, h: Tensor) -> tuple[Tensor, Tensor]:
         return self._f, self._g + self._epsilon * h
@@ -215,53 +217,45 @@ class Streamed:
         return dual_value(self._task, *self.potentials(h), self._epsilon)
 
     def coupling(self) -> Coupling:
-        task = self._task
-        return Tiled(
-            task.geometry,
-            self._f,
-            self._last,
-            task.a,
-            task.b,
-            self._epsilon,
-            self._rows,
-            self._columns,
-        )
+        geometry, a, b = self._task.geometry, self._task.a, self._task.b
+        f, g, epsilon = self._f, self._last, self._epsilon
+        return Tiled(geometry, f, g, a, b, epsilon, self._rows, self._columns)
 
 
-def _fitted(task: Task, c: Tensor, g: Tensor, epsilon: float) -> Tensor:
-    """The h that fits the columns, from c = Kᵀp; 0 where there is no weight."""
-    h, power = c.log().neg_(), task.damping[1]
-    if power != 1:
-        h = power * h - (1 - power) / epsilon * full(g, task.geometry.beta)
+def _fit_columns(task: Task, c: Tensor, g: Tensor, epsilon: float) -> Tensor:
+    """Return the h that fits the columns, from c = Kᵀp; 0 for columns of zero weight."""
+    h, damping = c.log().neg_(), task.damping[1]
+    if damping != 1:
+        h = damping * h - (1 - damping) / epsilon * full(g, task.geometry.beta)
     return h if task.zero_mass is None else h.masked_fill_(task.zero_mass, 0)
 
 
-def damped(f: Tensor, shift: Tensor | None, power: float) -> Tensor:
-    """The reduced potential of a marginal that may be left at a price, from the one that keeps it."""
-    if power == 1:
+def damped(f: Tensor, shift: Tensor | None, damping: float) -> Tensor:
+    """Return the reduced potential of a penalized marginal, from that of the fixed one."""
+    if damping == 1:
         return f
-    return power * f if shift is None else power * (f + shift) - shift
+    return damping * f if shift is None else damping * (f + shift) - shift
 
 
 def dual_value(task: Task, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
-    """The dual where the rows are fitted, whose mass is then a function of f."""
+    """Return the dual objective where the rows are fitted, so that their mass depends on f."""
     geometry, (rows, columns) = task.geometry, task.damping
-    left = _gain(f, task.a, geometry.alpha, rows, epsilon, True)
-    right = _gain(g, task.b, geometry.beta, columns, epsilon, False)
+    left = _dual_term(f, task.a, geometry.alpha, rows, epsilon, True)
+    right = _dual_term(g, task.b, geometry.beta, columns, epsilon, False)
     return ((parallel.total(left) if task.sharded else left) + right) / epsilon
 
 
-def _gain(
-    f: Tensor, a: Tensor, alpha: Tensor | None, power: float, epsilon: float, fitted: bool
+def _dual_term(
+    f: Tensor, a: Tensor, alpha: Tensor | None, damping: float, epsilon: float, fitted: bool
 ) -> Tensor:
-    if power == 1:
+    if damping == 1:
         return (a * f).sum(-1)
-    rho = epsilon * power / (1 - power)
+    rho = epsilon * damping / (1 - damping)
     return -((rho + epsilon if fitted else rho) * a * torch.expm1(-full(f, alpha) / rho)).sum(-1)
 
 
 def _mv(K: Tensor, v: Tensor) -> Tensor:
     if K.ndim == 2:
         return torch.mv(K, v)
-    # as a row vector: batched K @ v takes a path 7 times slower on the CPU
+    # as a row vector, since batched K @ v takes a path that is 7 times slower on the CPU
     return (v.unsqueeze(-2) @ K.mT).squeeze(-2)

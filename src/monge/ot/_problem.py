@@ -1,5 +1,4 @@
-"""A transport problem as the solver sees it: flat batches and no gradients inside, the user's
-tensors outside.
+"""A transport problem: the user's tensors, and their flat batches without gradient for the solver.
 
 The value is differentiated by the envelope theorem: d value = <P, dC> + <f, da> + <g, db>, with the
 plan P held fixed.
@@ -27,10 +26,10 @@ _COST_ONCE = "plan.cost holds P fixed and has no second derivative: use plan.val
 
 @dataclass(frozen=True)
 class Problem:
-    """Either a cost matrix or two clouds with a ground cost.
+    """A cost matrix, or two clouds with a ground cost.
 
-    ``inputs`` are the user's tensors in which the value has a gradient in closed form: (C,) or (x,
-    y); none for a callable cost, whose graph is kept instead.
+    ``inputs`` are the user's tensors in which the value has a closed-form gradient: (C,) or (x, y).
+    There are none for a callable cost, where the graph of the cost is used instead.
     """
 
     geometry: Geometry
@@ -42,6 +41,7 @@ class Problem:
 
     @classmethod
     def given(cls, C: Tensor) -> Problem:
+        """Return the problem of a cost matrix."""
         C = check.cost_matrix(C)
         batch = C.shape[:-2]
         return cls(Matrix(flat(C.detach(), batch)), (C,), batch, C)
@@ -50,9 +50,10 @@ class Problem:
     def between(
         cls, x: Tensor | None, y: Tensor | None, cost: CostLike, C: Tensor | None = None
     ) -> Problem:
+        """Return the problem of two clouds; ``C`` must be None."""
         if x is None or y is None or C is not None:
             raise ValueError(
-                "sinkhorn takes points x and y, or else a cost matrix C=...: give one or the other"
+                "sinkhorn needs either points x and y or a cost matrix C: give one or the other"
             )
         x, y = check.pair(x, y)
         ground, batch = as_cost(cost), x.shape[:-2]
@@ -69,52 +70,45 @@ class Problem:
         return unflat(t, self.batch)
 
     def matrix(self, *inputs: Tensor) -> Tensor:
-        """C as a differentiable function of the inputs."""
+        """Return C as a differentiable function of the inputs."""
         return inputs[0] if self.ground is None else self.ground.matrix(*inputs)
 
     def inner(self, P: Coupling) -> Tensor:
-        """<P, C>, flat and without gradient."""
+        """Return <P, C>, flat and without gradient."""
         geometry = self.geometry
         if isinstance(geometry, Bilinear):
-            dtype = P.rows.dtype
             ends = (P.rows * geometry.alpha).sum(-1) + (P.columns * geometry.beta).sum(-1)
-            return ends - geometry.factor * (geometry.q * P.apply(geometry.k.to(dtype))).sum(
-                (-2, -1)
-            )
-        zero = torch.zeros_like(P.columns)
-        return -sum(
-            (tile * geometry.exponent(zero, 1.0, rows)).sum((-2, -1)) for rows, tile in P.blocks()
-        )  # type: ignore[return-value]
+            Pk = P.apply(geometry.k.to(P.rows.dtype))
+            return ends - geometry.factor * (geometry.q * Pk).sum((-2, -1))
+        zero, total = torch.zeros_like(P.columns), torch.zeros_like(P.rows[..., 0])
+        for rows, tile in P.blocks():
+            total = total - (tile * geometry.exponent(zero, 1.0, rows)).sum((-2, -1))
+        return total
 
     def gradients(self, P: Coupling, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        """Gradients of <P, C> at fixed P in the inputs, flat."""
+        """Return the gradients of <P, C> at fixed P in the inputs, flat."""
         if not any(wanted):
             return (None,) * len(wanted)
         if self.ground is None:
             return (P.matrix(),)
         assert self.ground.gradients is not None
-        geometry = (
-            self.geometry if self.geometry.like.dtype == P.rows.dtype else self.geometry.double()
-        )
+        geometry = self.geometry
+        if geometry.like.dtype != P.rows.dtype:
+            geometry = geometry.double()
         x, y = (self.flatten(t.detach()).to(P.rows.dtype) for t in self.inputs)
         return self.ground.gradients(x, y, geometry, P, (wanted[0], wanted[1]))
 
     def barycentric_map(
         self, P: Coupling, a: Tensor, b: Tensor, g: Tensor, epsilon: float
     ) -> Tensor:
-        """E[y | x] under the plan P whose rows fit g, also for an x without weight."""
+        """Return E[y | x] under the plan P of the potential g, also for an x of zero weight."""
         assert self.points is not None
-        y = self.flatten(self.points[1].detach())
+        y, geometry = self.flatten(self.points[1].detach()), self.geometry
         if (a > 0).all():
-            dtype = P.rows.dtype
-            return self.unflatten(
-                P.apply(y.to(dtype)).to(y.dtype) / P.rows.unsqueeze(-1).to(y.dtype)
-            )
-        h = reduced(self.flatten(g), self.geometry.beta) + epsilon * self.flatten(b).log()
-        means = [
-            self.geometry.exponent(h, epsilon, rows).softmax(-1) @ y
-            for rows in self.geometry.blocks()
-        ]
+            Py = P.apply(y.to(P.rows.dtype)).to(y.dtype)
+            return self.unflatten(Py / P.rows.unsqueeze(-1).to(y.dtype))
+        h = reduced(self.flatten(g), geometry.beta) + epsilon * self.flatten(b).log()
+        means = [geometry.exponent(h, epsilon, rows).softmax(-1) @ y for rows in geometry.blocks()]
         return self.unflatten(torch.cat(means, -2))
 
     def with_gradient(
@@ -127,8 +121,8 @@ class Problem:
     ) -> Tensor:
         """Attach the gradient of <P, C> at fixed P in the inputs, and the slopes in the weights.
 
-        With ``potentials``, the arguments f, g, ε and ρ of `differentiable_gradients`, there is a
-        second derivative as well.
+        With ``potentials``, which are the f, g, ε and ρ of `differentiable_gradients`, the result
+        also has a second derivative.
         """
         k, graph = len(self.inputs), self._graph(P)
 
@@ -136,15 +130,13 @@ class Problem:
             grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]
         ) -> list[Tensor | None]:
             of_cost = zip(self.gradients(P, wanted[:k]), inputs, strict=False)
-            found = [
+            gradients = [
                 None if t is None else scaled(grad, self.unflatten(t)).to(like.dtype)
                 for t, like in of_cost
             ]
-            found += [
-                s * grad.unsqueeze(-1) if w else None
-                for s, w in zip(slopes, wanted[k:], strict=False)
-            ]
-            return found + [grad] * len(graph)
+            of_weights = zip(slopes, wanted[k:], strict=False)
+            gradients += [s * grad.unsqueeze(-1) if w else None for s, w in of_weights]
+            return gradients + [grad] * len(graph)
 
         def second(
             grad: Tensor, wanted: tuple[bool, ...], inputs: tuple[Tensor, ...]
@@ -155,8 +147,9 @@ class Problem:
         return with_rule(number, first, again, *self.inputs, *weights, *graph)
 
     def _graph(self, P: Coupling) -> tuple[Tensor, ...]:
-        """<P, C> at fixed P through the graph of a callable cost, whose parameters may ask for
-        gradients too.
+        """Return <P, C> at fixed P through the graph of a callable cost.
+
+        The parameters of the callable may require gradients too.
         """
         if self.inputs or self.points is None or not torch.is_grad_enabled():
             return ()

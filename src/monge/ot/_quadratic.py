@@ -1,5 +1,4 @@
-"""The descent behind `monge.ot.gromov`: entropic transport under a quadratic cost, by successive
-linearization.
+"""The solver of `monge.ot.gromov`: entropic transport of a quadratic cost, by linearization.
 
     Peyré, Cuturi & Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", ICML
         2016 [peyre2016]
@@ -10,18 +9,18 @@ linearization.
     Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011 [halko2011]
 
     F(P)    Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ, with L(s, t) = f₁(s) + f₂(t) − h₁(s) h₂(t) [peyre2016]
-    H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); in F the parts meet only
-        their like
-    A, u    centered part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; on the side of y, B and v
-    Z       ∇F(P) up to margins, which a transport problem ignores: ∇F(a⊗b) − 2 Σ A P Bᵀ
+    H, σ    symmetric (σ = 1) or skew (σ = −1) part of h₁(Cx) or h₂(Cy); F contains products of
+            symmetric parts and of skew parts, but no mixed ones
+    A, u    centered part and margin: H = A + u1ᵀ + σ1uᵀ with A a = 0; for y, these are B and v
+    Z       ∇F(P) up to margins, which do not change the plan: ∇F(a⊗b) − 2 Σ A P Bᵀ
 
 A step solves entropic transport for the linearized cost and moves Z toward the Z of its plan. The
-length of the move is Barzilai and Borwein's: about 1/(1 − λ) where plain steps contract by λ, less
-than 1 where they would oscillate, and growing where they leave a saddle. Multisecant (Anderson)
-acceleration, which serves the inner problems, converges to saddles here.
+length of the step is that of Barzilai and Borwein: about 1/(1 − λ) where plain steps contract by λ,
+less than 1 where they would oscillate, and growing where they leave a saddle. Multisecant
+(Anderson) acceleration, which the inner problems use, would converge to saddles here.
 
-Centring brings squared distances of points in ℝᵈ down to rank d; matrices of rank at most `_SKETCH`
-are kept as thin factors.
+Centering reduces squared distances of points in ℝᵈ to rank d; matrices of rank at most `_SKETCH`
+are stored as thin factors.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ from ._loop import solve
 from ._matmul import dot, matvec
 from .costs import as_cost
 
-_SKETCH = 32  # the largest rank that is looked for, in matrices of at least four times this size
-# in machine epsilons, relative to the matrix: less than this is rounding of the costs given
+_SKETCH = 32  # largest rank that is tested, in matrices of at least four times this size
+# rounding error of the given costs, in machine epsilons and relative to the norm of the matrix
 _ROUNDING = 100
-_INNER_ITER = 500  # the next inner problem starts from the potentials of the last
-COARSE_TOL = 0.02
-FINER = 20
-_SHORTEST, _LONGEST = 0.05, 20.0  # bounds on a move
+_INNER_ITER = 500  # bound for one inner problem; the next one starts from its potentials
+COARSE_TOL = 0.02  # tolerance of the first inner problem
+FINER = 20  # later inner tolerances are the change of the cost divided by this
+_SHORTEST, _LONGEST = 0.05, 20.0  # bounds on the length of a step
 _LEVELS = 64  # quantiles in a profile of distances
 
 
@@ -65,7 +64,7 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class Part:
-    """H = Q R + u1ᵀ + σ1uᵀ, where Q R is A and Q None stands for the identity."""
+    """H = Q R + u1ᵀ + σ1uᵀ with A = Q R; if Q is None, A = R."""
 
     Q: Tensor | None
     R: Tensor
@@ -74,11 +73,10 @@ class Part:
 
     @classmethod
     def all_of(cls, h: Tensor, a: Tensor) -> list[Part]:
-        """The symmetric part, and the skew one unless it vanishes."""
-        asymmetric = (h - h.mT).abs().amax() > _ROUNDING * torch.finfo(h.dtype).eps * h.abs().amax()
-        return [
-            cls._of((h + sign * h.mT) / 2, a, sign) for sign in ((1, -1) if asymmetric else (1,))
-        ]
+        """Return the symmetric part, and the skew part unless it vanishes."""
+        rounding = _ROUNDING * torch.finfo(h.dtype).eps * h.abs().amax()
+        signs = (1, -1) if (h - h.mT).abs().amax() > rounding else (1,)
+        return [cls._of((h + sign * h.mT) / 2, a, sign) for sign in signs]
 
     @classmethod
     def _of(cls, H: Tensor, a: Tensor, sign: int) -> Part:
@@ -87,33 +85,33 @@ class Part:
         return cls(*_factors(H - u[..., :, None] - sign * u[..., None, :]), u, sign)
 
     def centered(self, s: Tensor) -> Tensor:
-        """A s."""
+        """Return A s."""
         return matvec(self.R, s) if self.Q is None else matvec(self.Q, matvec(self.R, s))
 
     def congruence(self, P: Tensor, sums: Tensor) -> Tensor:
-        """P H Pᵀ, where ``sums`` holds the row sums of P."""
+        """Return P H Pᵀ, where ``sums`` holds the row sums of P."""
         left = P if self.Q is None else P @ self.Q
         margin = matvec(P, self.u)[..., :, None] * sums[..., None, :]
         return left @ (self.R @ P.mT) + margin + self.sign * margin.mT
 
 
 def _factors(A: Tensor) -> tuple[Tensor | None, Tensor]:
-    """A = Q R with Q orthonormal and thin where the rank allows."""
+    """Return A = Q R with a thin orthonormal Q where the rank is low, else None and A."""
     n = A.shape[-1]
     if n < 4 * _SKETCH:
         return None, A
-    directions = torch.randn(
-        n, _SKETCH, generator=torch.Generator().manual_seed(0), dtype=A.dtype
-    ).to(A.device)
+    rng = torch.Generator().manual_seed(0)
+    directions = torch.randn(n, _SKETCH, generator=rng, dtype=A.dtype).to(A.device)
     Q = torch.linalg.qr(A @ directions).Q
     R = Q.mT @ A
-    size, missed = (torch.linalg.matrix_norm(t) for t in (A, A - Q @ R))
-    return (Q, R) if (missed <= _ROUNDING * torch.finfo(A.dtype).eps * size).all() else (None, A)
+    size, residual = (torch.linalg.matrix_norm(t) for t in (A, A - Q @ R))
+    exact = (residual <= _ROUNDING * torch.finfo(A.dtype).eps * size).all()
+    return (Q, R) if exact else (None, A)
 
 
 @dataclass(frozen=True)
 class Quadratic:
-    """F between two spaces with weights a, b; ``flat`` is ∇F(a⊗b)."""
+    """F for two spaces with weights a, b; ``flat`` is ∇F(a⊗b)."""
 
     a: Tensor
     b: Tensor
@@ -136,7 +134,7 @@ class Quadratic:
         return cls(a, b, Part.all_of(h1, a), Part.all_of(h2, b), flat)
 
     def gradient(self, P: Tensor) -> Tensor:
-        """Z of a plan."""
+        """Return Z for a plan."""
         Z = self.flat
         for x, y in self.pairs:
             APB = x.R @ P @ y.R.mT
@@ -145,7 +143,7 @@ class Quadratic:
         return Z
 
     def margins(self, P: Tensor) -> tuple[Tensor, Tensor]:
-        """The s, t that Z leaves out: ∇F(P) = Z + s ⊕ t."""
+        """Return the s, t that Z omits: ∇F(P) = Z + s ⊕ t."""
         s, t = torch.zeros_like(self.a), torch.zeros_like(self.b)
         for x, y in self.pairs:
             Pv, Pu = matvec(P, y.u), matvec(P.mT, x.u)
@@ -154,24 +152,25 @@ class Quadratic:
         return s, t
 
     def value(self, P: Tensor) -> Tensor:
-        """F(P) = <P, ∇F(P)>/2, with a and b for the sums of P."""
+        """Return F(P) = <P, ∇F(P)>/2, with a and b in place of the sums of P."""
         s, t = self.margins(P)
         return ((P * self.gradient(P)).sum((-2, -1)) + dot(self.a, s) + dot(self.b, t)) / 2
 
     def tilted(self, generator: torch.Generator | None) -> Tensor:
-        """Z of the independent plan, tilted to correlate a random direction of one space with one
-        of the other.
+        """Return Z for the independent plan after a random tilt.
+
+        The tilt correlates a random direction of one space with a random direction of the other.
         """
         x, y = self.pairs[0]
         s, t = _direction(x, self.a, generator), _direction(y, self.b, generator)
-        return self.gradient(
-            self.a[..., :, None] * self.b[..., None, :] * (1 + s[..., :, None] * t[..., None, :])
-        )
+        independent = self.a[..., :, None] * self.b[..., None, :]
+        return self.gradient(independent * (1 + s[..., :, None] * t[..., None, :]))
 
 
 def profile_match(Cx: Tensor, Cy: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Twice the squared distances between quantiles of rows: linearized, the third lower bound of
-    [memoli2011].
+    """Return twice the squared distances between the quantiles of the rows.
+
+    This is the third lower bound of [memoli2011], linearized.
     """
     return 2 * as_cost("sqeuclidean").matrix(_profiles(Cx, a), _profiles(Cy, b)) / _LEVELS
 
@@ -185,19 +184,23 @@ def _profiles(C: Tensor, a: Tensor) -> Tensor:
 
 
 def _direction(part: Part, weights: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A function on the space, of mean 0 and variance 1, in the range of A."""
+    """Return a random function on the space, of mean 0 and variance 1, in the range of A."""
+    shape, dtype = weights.shape, weights.dtype
     device = weights.device if generator is None else generator.device
-    noise = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device=device).to(
-        weights.device
-    )
+    noise = torch.randn(shape, generator=generator, dtype=dtype, device=device).to(weights.device)
     s = part.centered(noise)
     return s / dot(weights, s.square()).unsqueeze(-1).sqrt().clamp_min(torch.finfo(s.dtype).tiny)
 
 
 @dataclass(frozen=True)
-class Found:
-    """A plan P, its potentials and marginal error, the objective, and how much the linearized cost
-    would still change.
+class Descent:
+    """Result of `descend`.
+
+    P, f, g     plan and potentials
+    error       L1 marginal error
+    value       objective
+    change      root mean square change of the linearized cost in a further step, in units of ε
+    n_iter      linearizations
     """
 
     P: Tensor
@@ -208,19 +211,16 @@ class Found:
     change: Tensor
     n_iter: int
 
-    def or_better(self, other: Found) -> Found:
-        """Of two runs the one of lower value, for each problem of the batch by itself."""
+    def or_better(self, other: Descent) -> Descent:
+        """Return the result of lower value, for each problem of the batch separately."""
         worse = ~(self.value <= other.value) & other.value.isfinite()
 
         def pick(s: Tensor, t: Tensor) -> Tensor:
             return torch.where(worse.reshape((*worse.shape, *[1] * (s.ndim - worse.ndim))), t, s)
 
         names = ("P", "f", "g", "error", "value", "change")
-        return replace(
-            self,
-            **{name: pick(getattr(self, name), getattr(other, name)) for name in names},
-            n_iter=self.n_iter + other.n_iter,
-        )
+        better = {name: pick(getattr(self, name), getattr(other, name)) for name in names}
+        return replace(self, **better, n_iter=self.n_iter + other.n_iter)
 
 
 def descend(
@@ -231,46 +231,39 @@ def descend(
     epsilon: float,
     tol: float,
     max_iter: int,
-) -> Found:
+) -> Descent:
     """Minimize <P, fixed> + α F(P) + ε KL(P | a⊗b), from the linearized cost Z (..., n, m)."""
     a, b, batch = F.a, F.b, F.a.shape[:-1]
+    flat_a, flat_b = flat(a, batch), flat(b, batch)
     potentials, before, omega = None, None, Z.new_ones((*Z.shape[:-2], 1, 1))
     inner_tol, used, done = max(tol, COARSE_TOL), 0, False
     while not done:
         C = alpha * Z if fixed is None else torch.add(fixed, Z, alpha=alpha)
-        found = solve(
-            flat(C, batch),
-            flat(a, batch),
-            flat(b, batch),
-            epsilon,
-            inner_tol,
-            _INNER_ITER,
-            potentials,
-        )
-        P, error = unflat(found.coupling.matrix(), batch).to(C.dtype), unflat(found.error, batch)
+        flat_C = flat(C, batch)
+        inner = solve(flat_C, flat_a, flat_b, epsilon, inner_tol, _INNER_ITER, potentials)
+        P, error = unflat(inner.coupling.matrix(), batch).to(C.dtype), unflat(inner.error, batch)
         residual = F.gradient(P) - Z
         change = alpha / epsilon * residual.square().mean((-2, -1)).sqrt()
         used = used + 1
-        potentials = (found.f, found.g) if bool((error <= inner_tol).all()) else None
+        potentials = (inner.f, inner.g) if bool((error <= inner_tol).all()) else None
         done = used >= max_iter or bool(((change <= tol) & (error <= tol)).all())
         omega = _relaxation(omega, residual, before)
         Z, before = Z + omega * residual, residual
         inner_tol = max(tol / FINER, min(inner_tol, change.amax().item() / FINER))
-    energy = alpha * F.value(P) if fixed is None else alpha * F.value(P) + (P * fixed).sum((-2, -1))
-    f, g = unflat(found.f, batch), unflat(found.g, batch)
-    return Found(
-        P, f, g, error, dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1)), change, used
-    )
+    energy = alpha * F.value(P)
+    if fixed is not None:
+        energy = energy + (P * fixed).sum((-2, -1))
+    f, g = unflat(inner.f, batch), unflat(inner.g, batch)
+    value = dot(a, f) + dot(b, g) + energy - (P * C).sum((-2, -1))
+    return Descent(P, f, g, error, value, change, used)
 
 
 def _relaxation(omega: Tensor, residual: Tensor, before: Tensor | None) -> Tensor:
-    """|s|²/<s, y>, where s = ω · before was the last move and y = before − residual is what it
-    changed.
-    """
+    """Return |s|²/<s, y>: s = ω · before is the last step, y = before − residual its effect."""
     if before is None:
         return omega
-    moved = before.square().sum((-2, -1), keepdim=True)
-    curvature = moved - (before * residual).sum((-2, -1), keepdim=True)
+    squared = before.square().sum((-2, -1), keepdim=True)
+    curvature = squared - (before * residual).sum((-2, -1), keepdim=True)
     convex = curvature > 0
-    length = torch.where(convex, omega * moved / torch.where(convex, curvature, 1), 2 * omega)
+    length = torch.where(convex, omega * squared / torch.where(convex, curvature, 1), 2 * omega)
     return length.clamp(_SHORTEST, _LONGEST)

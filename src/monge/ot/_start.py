@@ -1,9 +1,7 @@
-"""Potentials to start from: those of the two Gaussians with the clouds' means and covariances, in
-closed form.
+"""Initial potentials, in closed form from the means and covariances of the two clouds.
 
-Janati, Muzellec, Peyré, Cuturi, "Entropic optimal transport between unbalanced Gaussian measures
-has a closed form",
-NeurIPS 2020    [janatigauss2020]
+Janati, Muzellec, Peyré & Cuturi, "Entropic optimal transport between unbalanced Gaussian
+    measures has a closed form", NeurIPS 2020 [janatigauss2020]
 """
 
 from __future__ import annotations
@@ -15,21 +13,19 @@ from .. import parallel
 from ._geometry import Bilinear
 from ._kernel import Task
 
-_POINTS_A_DIMENSION = (
-    32  # fewer than that, and the eigenproblems cost more than the iterations they save
-)
-_FLOOR = 1e-4  # of the largest eigenvalue, so that flat clouds have an inverse covariance
+# with fewer points per dimension the eigenproblems cost more than the iterations they save
+_POINTS_PER_DIMENSION = 32
+_FLOOR = 1e-4  # relative to the largest eigenvalue: flat clouds have an inverse covariance
 
 
 def cold(task: Task, epsilon: float) -> Tensor:
-    """A reduced potential g for a task of which nothing is known: that of Gaussians, or g = 0."""
+    """Return a reduced potential g to start from: that of the Gaussians, or of g = 0."""
     geometry = task.geometry
-    # The cost of the eigenproblems is told by the columns alone: processes that share out the rows
-    # must agree.
     if (
         isinstance(geometry, Bilinear)
         and geometry.squared
-        and _POINTS_A_DIMENSION * geometry.q.shape[-1] <= geometry.m
+        # only the columns are counted, since processes that share the rows must agree
+        and _POINTS_PER_DIMENSION * geometry.q.shape[-1] <= geometry.m
     ):
         g = _gaussian(geometry, task.a, task.b, epsilon, task.sharded)
         if g.isfinite().all():
@@ -38,11 +34,10 @@ def cold(task: Task, epsilon: float) -> Tensor:
 
 
 def _gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded: bool) -> Tensor:
-    """The reduced potential g′(y) = −2 ⟨y, mₓ⟩ − (y − m)ᵀ M (y − m) with M the slope of E[x | y],
-    for C = |x − y|².
+    """Return the reduced potential g′(y) = −2 ⟨y, mₓ⟩ − (y − m)ᵀ M (y − m), for C = |x − y|².
 
-    M = ½ B^{-1/2} ((4 B^{1/2} A B^{1/2} + σ⁴)^{1/2} − σ²) B^{-1/2} with σ² = ε/2 and covariances A
-    of x, B of y.
+    M is the slope of E[x | y]: M = ½ B^{-1/2} ((4 B^{1/2} A B^{1/2} + σ⁴)^{1/2} − σ²) B^{-1/2} with
+    σ² = ε/2 and the covariances A of x and B of y.
     """
     x, y = geometry.q, geometry.k
     mx, A = _moments(x, a, sharded)
@@ -52,12 +47,8 @@ def _gaussian(geometry: Bilinear, a: Tensor, b: Tensor, epsilon: float, sharded:
     root, inverse = (vectors * values) @ vectors.mT, (vectors / values) @ vectors.mT
     s = epsilon / 2
     values, vectors = torch.linalg.eigh(4 * root @ A @ root)
-    slope = (
-        0.5
-        * inverse
-        @ ((vectors * ((values.clamp_min(0) + s * s).sqrt() - s).unsqueeze(-2)) @ vectors.mT)
-        @ inverse
-    )
+    shifted = (values.clamp_min(0) + s * s).sqrt() - s
+    slope = 0.5 * inverse @ ((vectors * shifted.unsqueeze(-2)) @ vectors.mT) @ inverse
     centered = y - my
     return -2 * (y @ mx.mT).squeeze(-1) - (centered @ slope * centered).sum(-1)
 

@@ -1,4 +1,4 @@
-"""The door of `monge.ot`: every argument is checked here, once, before any mathematics."""
+"""Validation of arguments, which every function of `monge.ot` does first."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def points(x: Tensor, name: str) -> Tensor:
 
 
 def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y")) -> tuple[Tensor, Tensor]:
-    """Return two point clouds that live in one space, with one dtype, device and batch shape."""
+    """Return two point clouds of one dimension, dtype, device and batch shape."""
     x, y = points(x, names[0]), points(y, names[1])
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(
-            f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: a ground cost "
-            "needs the same d"
+            f"{names[0]} has dimension {x.shape[-1]} and {names[1]} {y.shape[-1]}: give points of "
+            "the same dimension"
         )
     same_kind(x, y, names)
     if x.shape[:-2] != y.shape[:-2]:
@@ -40,20 +40,21 @@ def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y")) -> tuple[Ten
     return x, y
 
 
-def cost_matrix(C: Tensor) -> Tensor:
+def cost_matrix(C: Tensor, name: str = "C") -> Tensor:
     """Return a finite float matrix (..., n, m)."""
-    _floating(C, "C")
+    _floating(C, name)
     if C.ndim < 2 or 0 in C.shape:
-        raise ValueError(f"C must have shape (..., n, m) with n, m >= 1, got {tuple(C.shape)}")
-    return _finite(C.float() if C.dtype in _HALF else C, "C")
+        shape = tuple(C.shape)
+        raise ValueError(f"{name} must have shape (..., n, m) with n, m >= 1, got {shape}")
+    return _finite(C.float() if C.dtype in _HALF else C, name)
 
 
 def weights(
     a: Tensor | None, like: Tensor, n: int, name: str, *, mass: float | None = 1.0
 ) -> Tensor:
-    """Return weights (..., n) that are non-negative and sum to ``mass``; None is uniform.
+    """Return weights (..., n) that are non-negative and sum to ``mass``; None means uniform.
 
-    ``mass`` is below one where the points are one process's share, and None where any positive
+    ``mass`` is below one where the points are the share of one process, and None where any positive
     total is allowed.
     """
     batch = like.shape[:-2]
@@ -62,7 +63,7 @@ def weights(
     _floating(a, name)
     if a.shape[-1] != n:
         raise ValueError(
-            f"{name} has {a.shape[-1]} weights for {n} points: give one weight a point"
+            f"{name} has {a.shape[-1]} weights for {n} points: give one weight per point"
         )
     a = _finite(a.to(like.dtype), name)
     if (a < 0).any():
@@ -71,7 +72,7 @@ def weights(
         )
     total = a.sum(-1)
     if mass is None and (total <= 0).any():
-        raise ValueError(f"{name} sums to 0: a measure needs some mass")
+        raise ValueError(f"{name} sums to 0: give at least one positive weight")
     if mass == 1 and ((total - 1).abs() > 1e-4).any():
         worst = total.flatten()[(total - 1).abs().flatten().argmax()].item()
         raise ValueError(f"{name} sums to {worst:.6g}, not to 1: pass {name} / {name}.sum()")
@@ -81,15 +82,15 @@ def weights(
 def potentials(
     init: tuple[Tensor, Tensor] | None, a: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Return starting potentials that fit the weights."""
+    """Return initial potentials with the shapes of the weights."""
     if init is None:
         return None
     f, g = (t.detach().to(a.dtype) for t in init)
     if f.shape != a.shape or g.shape != b.shape:
         raise ValueError(
-            f"init holds potentials of shapes {tuple(f.shape)} and {tuple(g.shape)}, the problem "
-            f"needs {tuple(a.shape)} "
-            f"and {tuple(b.shape)}: warm-start only from a problem of the same sizes"
+            f"init has potentials of shapes {tuple(f.shape)} and {tuple(g.shape)}, the problem "
+            f"needs {tuple(a.shape)} and {tuple(b.shape)}: pass the result of a problem of the "
+            "same sizes"
         )
     return _finite(f, "init"), _finite(g, "init")
 
@@ -102,6 +103,7 @@ def positive(value: float, name: str) -> float:
 
 
 def all_positive(**values: float) -> None:
+    """Check that each number is strictly positive."""
     for name, value in values.items():
         positive(value, name)
 
@@ -109,16 +111,16 @@ def all_positive(**values: float) -> None:
 def marginal_penalties(
     rho: float | tuple[float | None, float | None] | None,
 ) -> tuple[float, float]:
-    """Return a price for each marginal; infinite where it is to be kept."""
+    """Return the penalty of each marginal; infinite for a marginal that is fixed."""
     pair = rho if isinstance(rho, tuple) else (rho, rho)
     if len(pair) != 2:
-        raise ValueError(f"rho must be one number or a pair, got {len(pair)} of them")
+        raise ValueError(f"rho must be one number or a pair, got {len(pair)} numbers")
     first, second = (math.inf if r is None else positive(r, "rho") for r in pair)
     return first, second
 
 
 def choice(value: str, allowed: tuple[str, ...], name: str) -> str:
-    """Return one of the allowed words."""
+    """Return ``value``, which must be one of the allowed strings."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     return value
@@ -134,7 +136,7 @@ def _floating(x: Tensor, name: str) -> None:
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
-    # one cheap pass; only an overflow of the sum asks for the expensive one
+    # one cheap pass; the expensive one is needed only if the sum overflows
     total = x.detach().sum().item()
     if not math.isfinite(total) and not torch.isfinite(x.detach()).all():
         raise ValueError(f"{name} holds NaN or Inf: remove or replace those entries")
@@ -142,6 +144,7 @@ def _finite(x: Tensor, name: str) -> Tensor:
 
 
 def same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
+    """Check that two tensors share dtype and device."""
     if x.dtype != y.dtype:
         raise TypeError(
             f"{names[0]} is {x.dtype} and {names[1]} {y.dtype}: convert one with .to(dtype)"
@@ -153,7 +156,7 @@ def same_kind(x: Tensor, y: Tensor, names: tuple[str, str]) -> None:
 
 
 def warn_not_reached(solver: str, tol: float, remedy: str = REMEDY, *, stacklevel: int) -> None:
-    """Warn that a solver stopped short; ``stacklevel`` counts from here to the user's call."""
+    """Warn that a solver did not converge; ``stacklevel`` counts from here to the user's call."""
     warnings.warn(
         f"{solver} did not reach tol={tol:.2g}: {remedy}", RuntimeWarning, stacklevel=stacklevel
     )

@@ -1,4 +1,4 @@
-"""Co-optimal transport: match the rows of two tables and, at the same time, their columns.
+"""Co-optimal transport: match the rows and the columns of two tables jointly.
 
     Redko et al., "CO-Optimal transport", NeurIPS 2020    [redko2020]
 
@@ -7,8 +7,9 @@
     Q, v, w    coupling and weights of the features
     Z          cost between samples under Q: Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ
 
-Algorithm 1 of the paper: transport of samples and of features in turn, each under the cost that the
-other makes. The square splits, so that each cost is two matrix products.
+Algorithm 1 of the paper alternates between the transport of samples and that of features, each
+under the cost that the plan of the other defines. The square is expanded, so that each cost takes
+two matrix products.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import asks_gradient, first_order, with_slope
+from ._autograd import first_order, needs_gradient, with_slope
 from ._matmul import dot, matvec
 from ._quadratic import COARSE_TOL, FINER
 from .plan import Plan
@@ -33,14 +34,14 @@ class CoOptimalPlan:
     Attributes
     ----------
     samples, features : Plan
-        Entropic plans P (..., n, m) and Q (..., d, k), each under the cost that the other makes;
+        Entropic plans P (..., n, m) and Q (..., d, k), each under the cost that the other defines;
         without gradients.
     value : Tensor (...)
-        The objective, differentiable in tables and weights by the envelope theorem.
+        Objective, differentiable in tables and weights by the envelope theorem.
     cost : Tensor (...)
-        The quadratic sum, in the squared unit of the tables, without gradient.
+        Quadratic sum, in the squared unit of the tables, without gradient.
     n_iter : int
-        Rounds, each of one transport of samples and one of features.
+        Rounds; each consists of one transport of samples and one of features.
     converged : bool
         Whether every problem of the batch met the tolerance.
     """
@@ -70,18 +71,18 @@ def co_optimal_transport(
 
     .. math::
 
-        \min_{P \in U(a, b),\ Q \in U(v, w)} \sum_{ijkl} (X_{ik} - Y_{jl})^2 P_{ij} Q_{kl} +
-        \varepsilon_1\, \mathrm{KL}(P \mid a \otimes b) + \varepsilon_2\, \mathrm{KL}(Q \mid v
-        \otimes w)
+        \min_{P \in U(a, b),\ Q \in U(v, w)} \sum_{ijkl} (X_{ik} - Y_{jl})^2 P_{ij} Q_{kl}
+        + \varepsilon_1\, \mathrm{KL}(P \mid a \otimes b)
+        + \varepsilon_2\, \mathrm{KL}(Q \mid v \otimes w)
 
-    Source: [redko2020]. A round costs O(nd(m + k)) beside the two transports. Where features
-    correspond, use `sinkhorn`; where only relations within each side are known,
-    `gromov_wasserstein`.
+    A round costs O(nd(m + k)) in addition to the two transports. Use `sinkhorn` where the features
+    of the two tables correspond, and `gromov_wasserstein` where only relations within each table
+    are known. Source: [redko2020].
 
     Parameters
     ----------
     X, Y : Tensor (..., n, d), (..., m, k)
-        Tables whose entries have one unit; neither rows nor columns need to correspond.
+        Tables with entries of one unit; neither rows nor columns need to correspond.
     epsilon : float or (float, float)
         Regularization of samples and of features, in the squared unit of the tables.
     a, b : Tensor (..., n), (..., m), optional
@@ -92,10 +93,10 @@ def co_optimal_transport(
         L1 marginal error of both plans, and root mean square change of the cost between samples in
         units of ε₁, at which to stop.
     max_iter : int
-        Bound on the rounds.
+        Maximum number of rounds.
     init : Tensor (..., d, k), optional
-        Coupling of the features to start from. The independent one, the default, is a saddle where
-        all rows have one mean, as in tables whose rows are normalized: give another there.
+        Initial coupling of the features; the independent coupling by default. That is a saddle if
+        all rows have the same mean, as in tables with normalized rows: give another one there.
 
     Examples
     --------
@@ -105,10 +106,8 @@ def co_optimal_transport(
     (tensor([1, 0]), tensor([1, 2, 0]))
     """
     check.all_positive(tol=tol, max_iter=max_iter)
-    first, second = (
-        check.positive(e, "epsilon")
-        for e in (epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon))
-    )
+    first, second = epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon)
+    first, second = check.positive(first, "epsilon"), check.positive(second, "epsilon")
     X, Y = check.points(X, "X"), check.points(Y, "Y")
     check.same_kind(X, Y, ("X", "Y"))
     if X.shape[:-2] != Y.shape[:-2]:
@@ -119,35 +118,29 @@ def co_optimal_transport(
     a, b = check.weights(a, X, X.shape[-2], "a"), check.weights(b, Y, Y.shape[-2], "b")
     v, w = check.weights(v, X, X.shape[-1], "v"), check.weights(w, Y, Y.shape[-1], "w")
     with torch.no_grad():
-        Q = (
-            v[..., :, None] * w[..., None, :]
-            if init is None
-            else check.cost_matrix(init).detach().to(v)
-        )
-        if Q.shape != (*v.shape, w.shape[-1]):
-            raise ValueError(
-                f"init has shape {tuple(Q.shape)}, the features need {(*v.shape, w.shape[-1])}"
-            )
+        Q = v[..., :, None] * w[..., None, :]
+        if init is not None:
+            needed, Q = Q.shape, check.cost_matrix(init, "init").detach().to(v)
+            if Q.shape != needed:
+                raise ValueError(
+                    f"init has shape {tuple(Q.shape)}, the features need {tuple(needed)}"
+                )
+        weights = (a, b, v, w)
         samples, features, rounds, change = _alternate(
-            X, Y, (a, b, v, w), Q, (first, second), tol, max_iter
+            X, Y, weights, Q, (first, second), tol, max_iter
         )
     converged = samples.converged and features.converged and bool((change <= tol).all())
     if not converged:
         check.warn_not_reached("co_optimal_transport", tol, stacklevel=3)
     value = samples.value - samples.cost + features.value
-    if asks_gradient(X, Y, a, b, v, w):
+    if needs_gradient(X, Y, *weights):
         X, Y, P, Q = first_order(X), first_order(Y), samples.matrix(), features.matrix()
-        slope = dot(samples.a, matvec(X.square(), features.a)) + dot(
-            samples.b, matvec(Y.square(), features.b)
-        )
+        slope = dot(samples.a, matvec(X.square(), features.a))
+        slope = slope + dot(samples.b, matvec(Y.square(), features.b))
         slope = slope - 2 * (X * (P @ Y @ Q.mT)).sum((-2, -1))
-        for weights, potential in (
-            (a, samples.f),
-            (b, samples.g),
-            (v, features.f),
-            (w, features.g),
-        ):
-            slope = slope + dot(first_order(weights), potential)
+        potentials = (samples.f, samples.g, features.f, features.g)
+        for weight, potential in zip(weights, potentials, strict=True):
+            slope = slope + dot(first_order(weight), potential)
         value = with_slope(value, slope)
     return CoOptimalPlan(samples, features, value, features.cost, rounds, converged)
 
@@ -180,6 +173,6 @@ def _alternate(
 
 
 def _cost(X: Tensor, Y: Tensor, v: Tensor, w: Tensor, Q: Tensor) -> Tensor:
-    """Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ."""
+    """Return Σₖₗ (Xᵢₖ − Yⱼₗ)² Qₖₗ."""
     ends = matvec(X.square(), v)[..., :, None] + matvec(Y.square(), w)[..., None, :]
     return ends - 2 * (X @ Q @ Y.mT)

@@ -1,10 +1,11 @@
-"""Exact optimal transport: assignment for uniform clouds of one size, linear programming otherwise.
+"""Exact optimal transport, as an assignment problem or a linear program.
 
-Large programs are solved on few arcs with column generation: solve on the arcs that entropic
-potentials make likely, price every arc with the dual, add those with negative reduced cost, repeat.
-The end is a certificate: no reduced cost is negative.
+Uniform clouds of one size are an assignment problem. Large linear programs are solved by column
+generation: solve on the arcs that entropic potentials make likely, compute the reduced cost of
+every arc from the dual, add arcs of negative reduced cost, and repeat. At the end no reduced cost
+is negative, which certifies that the plan is optimal.
 
-scipy is imported where it is called: it would add half a second to `from monge import ot`.
+scipy is imported where it is called, since it would add half a second to `from monge import ot`.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from ._autograd import first_order, root
 from ._loop import solve
 from .costs import as_cost
 
-_ALL_ARCS = 20_000  # below this many entries the whole program is solved at once
-_ARCS = 8  # arcs a point to begin with
+_ALL_ARCS = 20_000  # up to this many arcs the whole program is solved at once
+_ARCS = 8  # initial arcs per point
 
 
 def wasserstein(
     x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, b: Tensor | None = None
 ) -> Tensor:
-    r"""Exact Wasserstein distance; the p-th root is taken.
+    r"""Compute the exact Wasserstein distance, including the p-th root.
 
     .. math:: W_p = \Bigl(\min_{P 1 = a,\ P^\top 1 = b} \sum_{ij} P_{ij}\,|x_i - y_j|^p\Bigr)^{1/p}
 
-    Solved in float64 on the CPU. Cost grows as n³: a second at n = 2,000; use `sinkhorn` above
-    10,000.
+    The problem is solved in float64 on the CPU. Its cost grows as n³ and is about one second for
+    n = 2,000; use `sinkhorn` for more than 10,000 points.
 
     Parameters
     ----------
@@ -39,13 +40,13 @@ def wasserstein(
     p : float
         Exponent, at least 1.
     a, b : Tensor (..., n), (..., m), optional
-        Weights; uniform by default. They carry no gradient here: use `sinkhorn` for that.
+        Weights; uniform by default. They have no gradient; use `sinkhorn` if you need one.
 
     Returns
     -------
     Tensor (...)
-        In the unit of the points, differentiable in them by the envelope theorem (gradient 0 where
-        the distance is 0).
+        Distance in the unit of the points, differentiable in them by the envelope theorem (with
+        gradient 0 where the distance is 0).
 
     Examples
     --------
@@ -63,14 +64,12 @@ def wasserstein(
     uniform = a is None and b is None and x.shape[-2] == y.shape[-2]
     batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
     aw, bw = check.weights(a, x, n, "a"), check.weights(b, y, m, "b")
-    problems = (
-        t.detach().double().cpu().reshape(-1, *t.shape[len(batch) :]) for t in (x, y, aw, bw)
-    )
-    solved = [
-        _plan(_power_cost(xi, yi, p), None if uniform else ai, bi)
-        for xi, yi, ai, bi in zip(*problems, strict=True)
+    inputs = (t.detach().double().cpu() for t in (x, y, aw, bw))
+    problems = zip(*(t.reshape(-1, *t.shape[len(batch) :]) for t in inputs), strict=True)
+    plans = [
+        _plan(_power_cost(xi, yi, p), None if uniform else ai, bi) for xi, yi, ai, bi in problems
     ]
-    P = torch.stack(solved).reshape(*batch, n, m).to(x)
+    P = torch.stack(plans).reshape(*batch, n, m).to(x)
     if p == 2:
         total = as_cost("sqeuclidean").inner(P, first_order(x), first_order(y)).clamp_min(0)
     else:
@@ -79,8 +78,9 @@ def wasserstein(
 
 
 def transport(C: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
-    """Optimal plan (n, m) for a cost matrix, in float64; None for both weights means the assignment
-    problem (n = m).
+    """Return the optimal plan (n, m) for a cost matrix, in float64 and without gradient.
+
+    Weights are uniform by default; without weights and with n = m this is the assignment problem.
 
     >>> transport(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([[0.5000, 0.0000],
@@ -125,17 +125,17 @@ def _program(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
             (ones, (np.concatenate([i, n + j]), np.concatenate([arcs, arcs]))),
             shape=(n + m, len(i)),
         )
-        found = linprog(
+        result = linprog(
             C[i, j] / scale, A_eq=constraints.tocsr(), b_eq=np.concatenate([a, b]), method="highs"
         )
-        if found.status != 0:
-            raise RuntimeError(f"the linear program of exact transport failed: {found.message}")
-        dual = found.eqlin.marginals
+        if result.status != 0:
+            raise RuntimeError(f"the linear program of exact transport failed: {result.message}")
+        dual = result.eqlin.marginals
         reduced = C / scale - dual[:n, None] - dual[None, n:]
         violated = (reduced < -1e-9) & ~active
         if not violated.any():
             P = np.zeros_like(C)
-            P[i, j] = found.x
+            P[i, j] = result.x
             return P
         count = min(int(violated.sum()), _ARCS * (n + m))
         worst = np.argpartition(np.where(violated, reduced, 0).ravel(), count - 1)[:count]
@@ -143,23 +143,19 @@ def _program(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _likely_arcs(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Arcs of small reduced cost under entropic potentials, and a staircase that makes the program
-    feasible.
-    """
+    """Return arcs of small reduced cost under entropic potentials, including a feasible plan."""
     matrix, aw, bw = (torch.from_numpy(t) for t in (C, a, b))
-    found = solve(matrix, aw, bw, 0.02 * max(matrix.mean().item(), 1e-300), 1e-2, 500)
-    reduced = C - found.f.numpy()[:, None] - found.g.numpy()[None, :]
+    solution = solve(matrix, aw, bw, 0.02 * max(matrix.mean().item(), 1e-300), 1e-2, 500)
+    reduced = C - solution.f.numpy()[:, None] - solution.g.numpy()[None, :]
     active = np.zeros(C.shape, bool)
     per_row, per_column = min(_ARCS, C.shape[1]), min(_ARCS, C.shape[0])
-    np.put_along_axis(
-        active, np.argpartition(reduced, per_row - 1, axis=1)[:, :per_row], True, axis=1
-    )
-    np.put_along_axis(
-        active, np.argpartition(reduced, per_column - 1, axis=0)[:per_column], True, axis=0
-    )
+    columns = np.argpartition(reduced, per_row - 1, axis=1)[:, :per_row]
+    np.put_along_axis(active, columns, True, axis=1)
+    rows = np.argpartition(reduced, per_column - 1, axis=0)[:per_column]
+    np.put_along_axis(active, rows, True, axis=0)
     i = j = 0
     left, right = a.cumsum(), b.cumsum()
-    while i < len(a) and j < len(b):  # the north-west corner rule
+    while i < len(a) and j < len(b):  # a feasible plan by the north-west corner rule
         active[i, j] = True
         if i + 1 < len(a) and (left[i] <= right[j] or j + 1 == len(b)):
             i += 1

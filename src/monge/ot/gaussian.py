@@ -1,4 +1,4 @@
-r"""Transport between Gaussians: distance, map and barycenter in closed form.
+r"""Closed-form transport between Gaussians: distance, map and barycenter.
 
     Olkin & Pukelsheim, "The distance between two random vectors with given dispersion matrices",
         LAA 1982 [olkin1982]
@@ -7,14 +7,14 @@ r"""Transport between Gaussians: distance, map and barycenter in closed form.
     Álvarez-Esteban et al., "A fixed-point approach to barycenters in Wasserstein space", JMAA 2016
         [alvarez2016]
 
-    L       a factor of the covariance, C = L Lᵀ          L⁺      its (pseudo-)inverse
-    U S Vᵀ  singular values of L₁ᵀ L₂                     T       matrix of the transport map, T C₁
-            T = C₂
+    L         factor of the covariance, C = L Lᵀ      L⁺    its (pseudo-)inverse
+    U S Vᵀ    singular values of L₁ᵀ L₂               T     matrix of the map, T C₁ T = C₂
 
-Any factor will do in place of the square root C^½: tr (C₁^½ C₂ C₁^½)^½ is the nuclear norm Σ S, and
-T = L₁⁺ᵀ U S Uᵀ L₁⁺. Small singular values come out with an error of ε tr C, where eigenvalues of
-the product would leave √ε tr C, and no gradient divides by a difference of eigenvalues. Factors are
-Cholesky's; singular covariances are factored by their eigenvalues.
+Any factor can replace the square root C^½: tr (C₁^½ C₂ C₁^½)^½ is the nuclear norm Σ S, and
+T = L₁⁺ᵀ U S Uᵀ L₁⁺. Small singular values have an error of ε tr C, whereas the square roots of the
+eigenvalues of the product would have an error of √ε tr C, and no gradient divides by a difference
+of eigenvalues. The factors are Cholesky factors; singular covariances are factored by their
+eigenvalues.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import ONCE, asks_gradient, non_negative, with_gradient, with_rule
+from ._autograd import ONCE, needs_gradient, non_negative, with_gradient, with_rule
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class AffineMap:
     Attributes
     ----------
     matrix : Tensor (..., d, d)
-        A; symmetric and positive where it is an optimal map.
+        A, which is symmetric and positive for an optimal map.
     shift : Tensor (..., d)
         b.
     """
@@ -48,11 +48,11 @@ class AffineMap:
         return x @ self.matrix.mT + self.shift[..., None, :]
 
     def inverse(self) -> AffineMap:
-        """The map back, y ↦ A⁻¹ (y − b). ValueError where A is singular."""
+        """Return the inverse y ↦ A⁻¹ (y − b); raise ValueError if A is singular."""
         if (torch.linalg.matrix_rank(self.matrix.detach()) < self.matrix.shape[-1]).any():
             raise ValueError(
-                "the map is singular and has no inverse: give both covariances full rank, e.g. C + "
-                "1e-6 * torch.eye(d)"
+                "the map is singular and has no inverse: use covariances of full rank, e.g. "
+                "C + 1e-6 * torch.eye(d)"
             )
         matrix = torch.linalg.inv(self.matrix)
         return AffineMap(matrix, -(matrix @ self.shift[..., None])[..., 0])
@@ -60,12 +60,14 @@ class AffineMap:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A Gaussian measure, as `gaussian_barycenter` finds it.
+    """A Gaussian measure, as returned by `gaussian_barycenter`.
 
     Attributes
     ----------
     mean : Tensor (..., d)
+        Mean.
     covariance : Tensor (..., d, d)
+        Covariance.
     n_iter : int
         Steps of the fixed-point iteration.
     converged : bool
@@ -79,12 +81,13 @@ class Gaussian:
 
 
 def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
-    r"""Squared 2-Wasserstein distance between two Gaussians.
+    r"""Compute the squared 2-Wasserstein distance between two Gaussians.
 
     .. math:: |m_1 - m_2|^2 + \mathrm{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
-    Fréchet distances between features are this. The error is about ε tr C: keep float64 for
-    distances far below that. Source: [olkin1982], [bhatia2019].
+    The Fréchet distance between features is this value. The error is about ε tr C, with ε the
+    precision of the dtype: use float64 for distances far below that. Source: [olkin1982],
+    [bhatia2019].
 
     Parameters
     ----------
@@ -96,10 +99,10 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
     Returns
     -------
     Tensor (...)
-        In the squared unit of the points, never negative. The gradient in C₁ is I − T, with T the
-        matrix of the map from the first to the second; where C₁ is singular the slope across its
-        support is infinite, and the one along it is given, so it is always finite. A second
-        derivative in the covariances raises.
+        Squared distance in the squared unit of the points, never negative. The gradient in C₁ is
+        I − T, where T is the matrix of the map from the first Gaussian to the second. Where C₁ is
+        singular, the slope across its support is infinite; the gradient is then the slope along the
+        support, so that it is always finite. A second derivative in the covariances raises.
 
     Examples
     --------
@@ -110,34 +113,31 @@ def bures_wasserstein(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> Tensor:
     L1, L2 = _factor(C1.detach(), "C1"), _factor(C2.detach(), "C2")
     overlap = L1.matrix.mT @ L2.matrix
     g1 = g2 = None
-    if asks_gradient(C1, C2):
+    if needs_gradient(C1, C2):
         U, S, Vh = torch.linalg.svd(overlap)
         eye = torch.eye(C1.shape[-1], dtype=C1.dtype, device=C1.device)
-        g1 = eye - _map_matrix(L1, U, S) if asks_gradient(C1) else None
-        g2 = eye - _map_matrix(L2, Vh.mT, S) if asks_gradient(C2) else None
+        g1 = eye - _map_matrix(L1, U, S) if needs_gradient(C1) else None
+        g2 = eye - _map_matrix(L2, Vh.mT, S) if needs_gradient(C2) else None
     else:
         S = torch.linalg.svdvals(overlap)
-    spread = with_gradient(
-        sum(C.detach().diagonal(dim1=-2, dim2=-1).sum(-1) for C in (C1, C2)) - 2 * S.sum(-1),
-        (C1, g1),
-        (C2, g2),
-    )
+    traces = sum(C.detach().diagonal(dim1=-2, dim2=-1).sum(-1) for C in (C1, C2))
+    spread = with_gradient(traces - 2 * S.sum(-1), (C1, g1), (C2, g2))
     return (m1 - m2).square().sum(-1) + non_negative(spread)
 
 
 def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
-    r"""The optimal map from one Gaussian to another.
+    r"""Compute the optimal map from one Gaussian to another.
 
     .. math:: x \mapsto m_2 + T (x - m_1), \qquad
               T = C_1^{-1/2} (C_1^{1/2} C_2 C_1^{1/2})^{1/2} C_1^{-1/2}, \qquad T C_1 T = C_2
 
-    Means and covariances are those of `bures_wasserstein`; the map is differentiable once in all
-    four. Where C₁ is singular, inverses are pseudo-inverses: the map pushes C₁ to P C₂ P, with P
-    the projection on the support of C₁, and the gradient is that along the support. For data that
-    are not Gaussian this is the best affine map between the two first moments. Source: [olkin1982].
+    The parameters are those of `bures_wasserstein`; the map is differentiable once in all of them.
+    Where C₁ is singular, pseudo-inverses are used: the map pushes C₁ to P C₂ P, where P is the
+    projection on the support of C₁, and the gradient is that along the support. For data that are
+    not Gaussian this is the best affine map between the first two moments. Source: [olkin1982].
 
-    >>> to = gaussian_map(torch.zeros(1), torch.eye(1), torch.ones(1), 9 * torch.eye(1))
-    >>> to(torch.tensor([[2.0]])), to.inverse()(torch.tensor([[7.0]])).round(decimals=3)
+    >>> T = gaussian_map(torch.zeros(1), torch.eye(1), torch.ones(1), 9 * torch.eye(1))
+    >>> T(torch.tensor([[2.0]])), T.inverse()(torch.tensor([[7.0]])).round(decimals=3)
     (tensor([[7.]]), tensor([[2.]]))
     """
     (m1, C1), (m2, C2) = _pair(m1, C1, m2, C2)
@@ -146,16 +146,17 @@ def gaussian_map(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> AffineMap:
 
 
 def gaussian_maps(x: Tensor, y: Tensor) -> tuple[AffineMap, AffineMap]:
-    """The optimal maps there and back between the Gaussians with the moments of two samples, (n, d)
-    and (m, d).
+    """Compute the optimal maps, forward and backward, between Gaussians fitted to two samples.
 
-    A millionth of the mean variance is added to each covariance, so that constant coordinates have
-    an inverse, too.
+    The samples are (n, d) and (m, d). A millionth of the mean variance is added to each covariance,
+    so that the map is also invertible in constant coordinates.
 
     >>> x = torch.tensor([[0.0], [2.0]])
-    >>> there, back = gaussian_maps(x, 3 * x + 1)
-    >>> [bool((a - b).abs().max() < 1e-3) for a, b in ((there(x), 3 * x + 1), (back(there(x)), x))]
-    [True, True]
+    >>> forward, backward = gaussian_maps(x, 3 * x + 1)
+    >>> bool((forward(x) - (3 * x + 1)).abs().max() < 1e-3)
+    True
+    >>> bool((backward(forward(x)) - x).abs().max() < 1e-3)
+    True
     """
     P, Q = _sample_moments(x), _sample_moments(y)
     return gaussian_map(*P, *Q), gaussian_map(*Q, *P)
@@ -174,12 +175,14 @@ def gaussian_barycenter(
     tol: float = 1e-5,
     max_iter: int = 100,
 ) -> Gaussian:
-    r"""The Gaussian that is nearest to several: weighted mean of the squared distances least.
+    r"""Compute the Wasserstein barycenter of Gaussians.
+
+    It minimizes the weighted mean of the squared distances to the Gaussians, and satisfies
 
     .. math:: m = \sum_i w_i m_i, \qquad C = \sum_i w_i (C^{1/2} C_i C^{1/2})^{1/2}
 
-    The step C ← T̄ C T̄, with T̄ the mean of the maps to all Gaussians, is exact at once where the
-    covariances commute. The result is differentiable by unrolling the iteration. Source:
+    The iteration C ← T̄ C T̄, where T̄ is the mean of the maps to all Gaussians, converges in one step
+    if the covariances commute. The result is differentiable by unrolling the iteration. Source:
     [alvarez2016], theorem 4.2.
 
     Parameters
@@ -191,9 +194,9 @@ def gaussian_barycenter(
     weights : Tensor (..., k), optional
         Weights that sum to one; uniform by default.
     tol : float
-        Change of the covariance in one step, relative, in the Frobenius norm, at which to stop.
+        Relative change of the covariance in one step, in the Frobenius norm, at which to stop.
     max_iter : int
-        Bound on the steps.
+        Maximum number of steps.
 
     Examples
     --------
@@ -206,40 +209,39 @@ def gaussian_barycenter(
     means, covariances = _gaussian(means, covariances, ("means", "covariances"))
     if means.ndim < 2:
         raise ValueError(
-            f"means must have shape (..., k, d), got {tuple(means.shape)}: stack one row for each "
+            f"means must have shape (..., k, d), got {tuple(means.shape)}: give one row for each "
             "Gaussian"
         )
     w = check.weights(weights, means, means.shape[-2], "weights")[..., None]
     C, change, n_iter = (w[..., None] * covariances).sum(-3), torch.full((), torch.inf), 0
     while n_iter < max_iter and not (change <= tol).all():
-        mean_map = (
-            w[..., None] * _map(C[..., None, :, :].expand_as(covariances), covariances)
-        ).sum(-3)
+        maps = _map(C[..., None, :, :].expand_as(covariances), covariances)
+        mean_map = (w[..., None] * maps).sum(-3)
         step = _symmetric(mean_map @ C @ mean_map)
         size = torch.linalg.matrix_norm(C.detach())
         change = torch.linalg.matrix_norm((step - C).detach()) / torch.where(size > 0, size, 1)
         C, n_iter = step, n_iter + 1
     converged = bool((change <= tol).all())
     if not converged:
-        check.warn_not_reached(
-            "gaussian_barycenter", tol, "raise max_iter or tol, or use float64", stacklevel=3
-        )
+        remedy = "raise max_iter or tol, or use float64"
+        check.warn_not_reached("gaussian_barycenter", tol, remedy, stacklevel=3)
     return Gaussian((w * means).sum(-2), C, n_iter, converged)
 
 
 def normal_w2_squared(z: Tensor) -> Tensor:
-    r"""Squared 2-Wasserstein distance between the Gaussian with a sample's moments and N(0, I).
+    r"""Compute the squared 2-Wasserstein distance of a sample's Gaussian from N(0, I).
 
     .. math:: |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2
 
-    The penalty of Wasserstein-Wasserstein autoencoders: `bures_wasserstein` of the sample's
-    moments, with a gradient where that has an infinite slope. It sees moments only: codes with mean
-    0 and covariance I are at distance 0, whatever their shape. A sample of n points from N(0, I)
-    has about d/n + d(d + 1)/4n. Source: [olkin1982].
+    m is the mean of the sample, and λ are the eigenvalues of its covariance; those that are missing
+    because n ≤ d count as 0. ``z`` is (..., n, d); the result has shape (...) and the squared unit
+    of the points, and is differentiable once.
 
-    ``z`` is (..., n, d); the result has shape (...) and the squared unit of the points, and is
-    differentiable once. λ are the eigenvalues of the covariance; those that are missing because n ≤
-    d count as 0.
+    This is the penalty of Wasserstein-Wasserstein autoencoders. It equals `bures_wasserstein` of
+    the moments of the sample, but has a finite gradient where the slope of that is infinite. It
+    depends on the moments only: codes of mean 0 and covariance I are at distance 0, whatever their
+    distribution. A sample of n points from N(0, I) has a value of about d/n + d(d + 1)/4n. Source:
+    [olkin1982].
 
     >>> normal_w2_squared(torch.tensor([[3.0], [-1.0]])).round(decimals=4)  # mean 1, deviation 2
     tensor(2.)
@@ -248,33 +250,33 @@ def normal_w2_squared(z: Tensor) -> Tensor:
     n, d = z.shape[-2:]
     m = z.mean(-2)
     A = (z.detach() - m.detach()[..., None, :]) / n**0.5
-    # By singular values the gradient is 2/√n U (σ − 1) Vᵀ: nothing is divided, neither by σ nor by
-    # differences of eigenvalues. It is finite for collapsed codes and for fewer codes than
-    # dimensions, and moves a collapsed direction with full force.
+    # In terms of singular values the gradient is 2/√n U (σ − 1) Vᵀ, which divides neither by σ nor
+    # by differences of eigenvalues. It is finite for collapsed codes and for fewer codes than
+    # dimensions, and does not vanish in a collapsed direction.
     U, sigma, Vh = torch.linalg.svd(A, full_matrices=False)
     spread = (sigma - 1).square().sum(-1) + max(0, d - n)
-    gradient = 2 / n**0.5 * (U * (sigma - 1)[..., None, :]) @ Vh if asks_gradient(z) else None
+    gradient = 2 / n**0.5 * (U * (sigma - 1)[..., None, :]) @ Vh if needs_gradient(z) else None
     if gradient is not None:
-        gradient = gradient - gradient.mean(-2, keepdim=True)  # the mean has been taken off
+        gradient = gradient - gradient.mean(-2, keepdim=True)  # A does not depend on the mean
     return m.square().sum(-1) + with_gradient(spread, (z, gradient))
 
 
 @dataclass(frozen=True)
 class _Factor:
-    """L with C = L Lᵀ, from Cholesky or, where some matrix of the batch is singular, from
-    eigenvalues and vectors.
+    """A factor L of C = L Lᵀ.
+
+    It is the Cholesky factor or, if some matrix of the batch is singular, one from eigenvalues and
+    eigenvectors; then ``pseudo`` is its pseudo-inverse.
     """
 
     matrix: Tensor
     pseudo: Tensor | None = None
 
     def pull(self, B: Tensor) -> Tensor:
-        """L⁺ᵀ B."""
-        return (
-            torch.linalg.solve_triangular(self.matrix.mT, B, upper=True)
-            if self.pseudo is None
-            else self.pseudo.mT @ B
-        )
+        """Return L⁺ᵀ B."""
+        if self.pseudo is None:
+            return torch.linalg.solve_triangular(self.matrix.mT, B, upper=True)
+        return self.pseudo.mT @ B
 
 
 def _factor(C: Tensor, name: str) -> _Factor:
@@ -287,27 +289,26 @@ def _factor(C: Tensor, name: str) -> _Factor:
     largest = values[..., -1:].abs()
     if (values[..., :1] < -(eps**0.5) * largest).any():
         raise ValueError(
-            f"{name} has a negative eigenvalue, {values.min().item():.3g}: a covariance is "
+            f"{name} has a negative eigenvalue, {values.min().item():.3g}: a covariance must be "
             "positive semi-definite"
         )
     support = values > d * eps * largest
     roots = torch.where(support, values, 1).sqrt()
-    return _Factor(
-        vectors * (roots * support)[..., None, :], (support / roots)[..., None] * vectors.mT
-    )
+    factor, pseudo = vectors * (roots * support)[..., None, :], (support / roots)[..., None]
+    return _Factor(factor, pseudo * vectors.mT)
 
 
 def _map_matrix(L: _Factor, U: Tensor, S: Tensor) -> Tensor:
-    """L⁺ᵀ U S Uᵀ L⁺, symmetric and positive by its form."""
+    """Return L⁺ᵀ U S Uᵀ L⁺, which is symmetric and positive by construction."""
     half = L.pull(U * S.sqrt()[..., None, :])
     return half @ half.mT
 
 
 def _map(C1: Tensor, C2: Tensor) -> Tensor:
-    """T as a function of C₁ and C₂.
+    """Return T as a differentiable function of C₁ and C₂.
 
-    From T C₁ T = C₂ follows dT C₁ T + T C₁ dT = dC₂ − T dC₁ T, which is solved by division by sums
-    of singular values.
+    T C₁ T = C₂ implies dT C₁ T + T C₁ dT = dC₂ − T dC₁ T, which is solved by dividing by sums of
+    singular values.
     """
     with torch.no_grad():
         L1, L2 = _factor(C1, "C1"), _factor(C2, "C2")
@@ -316,8 +317,8 @@ def _map(C1: Tensor, C2: Tensor) -> Tensor:
 
     def rule(grad: Tensor, _: tuple[bool, ...], __: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         sums = S[..., :, None] + S[..., None, :]
-        seen = sums > S.shape[-1] * torch.finfo(S.dtype).eps * S[..., :1, None]
-        H = left @ torch.where(seen, right.mT @ grad @ right / sums, 0) @ left.mT
+        nonzero = sums > S.shape[-1] * torch.finfo(S.dtype).eps * S[..., :1, None]
+        H = left @ torch.where(nonzero, right.mT @ grad @ right / sums, 0) @ left.mT
         return -T @ H @ T, H
 
     return with_rule(T, rule, ONCE, C1, C2)
@@ -328,33 +329,25 @@ def _symmetric(C: Tensor) -> Tensor:
 
 
 def _gaussian(m: Tensor, C: Tensor, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
-    """Return a mean and a symmetric covariance that fit."""
-    if isinstance(m, Tensor) and m.ndim == 0:
-        raise ValueError(
-            f"{names[0]} must have shape (..., d), got a scalar: pass {names[0]}[None]"
-        )
-    m = (
-        check.points(m[..., None], names[0])[..., 0]
-        if isinstance(m, Tensor)
-        else check.points(m, names[0])
-    )
-    C = check.points(C, names[1])
+    """Return a mean and a symmetric covariance of one dtype and batch shape."""
+    mean, cov = names
+    if not isinstance(m, Tensor):
+        check.points(m, mean)  # raises
+    if m.ndim == 0:
+        raise ValueError(f"{mean} must have shape (..., d), got a scalar: pass {mean}[None]")
+    m, C = check.points(m[..., None], mean)[..., 0], check.points(C, cov)
     d = m.shape[-1]
     if C.shape[-2:] != (d, d):
         raise ValueError(
-            f"{names[1]} must have shape (..., {d}, {d}) to go with {names[0]}, got "
-            f"{tuple(C.shape)}"
+            f"{cov} must have shape (..., {d}, {d}) to go with {mean}, got {tuple(C.shape)}"
         )
     skew = (C - C.mT).detach().abs().max()
     if skew > 1e-3 * C.detach().abs().max():
         raise ValueError(
-            f"{names[1]} is not symmetric, by {skew.item():.3g}: pass ({names[1]} + {names[1]}.mT) "
-            "/ 2"
+            f"{cov} is not symmetric, by {skew.item():.3g}: pass ({cov} + {cov}.mT) / 2"
         )
     if m.dtype != C.dtype:
-        raise TypeError(
-            f"{names[0]} is {m.dtype} and {names[1]} {C.dtype}: convert one with .to(dtype)"
-        )
+        raise TypeError(f"{mean} is {m.dtype} and {cov} {C.dtype}: convert one with .to(dtype)")
     batch = torch.broadcast_shapes(m.shape[:-1], C.shape[:-2])
     return m.expand(*batch, d), _symmetric(C).expand(*batch, d, d)
 

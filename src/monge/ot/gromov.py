@@ -1,4 +1,4 @@
-"""Gromov-Wasserstein transport: match two spaces by what happens inside each of them.
+"""Gromov-Wasserstein transport: match two spaces by the relations within each of them.
 
     Mémoli, "Gromov-Wasserstein distances and the metric approach to object matching", FoCM 2011
         [memoli2011]
@@ -7,13 +7,13 @@
     Vayer et al., "Optimal transport for structured data with application on graphs", ICML 2019
         [vayer2019]
 
-    Cx, Cy  relations within each space (..., n, n), (..., m, m)
-    F(P)    the quadratic sum Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ
-    D, α    cost between the spaces, and the share of F beside it
-    f, g    potentials of the linear problem with cost ∇F(P)
+    Cx, Cy    relations within each space (..., n, n), (..., m, m)
+    F(P)      quadratic sum Σ L(Cxᵢₖ, Cyⱼₗ) Pᵢⱼ Pₖₗ
+    D, α      cost between the spaces with weight 1 − α; F has weight α
+    f, g      potentials of the linear problem with cost ∇F(P)
 
-The descent is in `_quadratic`; here are the door, the plan, and the gradients by the envelope
-theorem.
+The solver is in `_quadratic`; this module validates the arguments and attaches the gradients, which
+follow from the envelope theorem.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import asks_gradient, first_order, with_slope
+from ._autograd import first_order, needs_gradient, with_slope
 from ._coupling import Stored
 from ._geometry import flat
 from ._matmul import dot, matvec
@@ -51,11 +51,10 @@ def gromov_wasserstein(
     .. math:: \min_{P 1 = a,\ P^\top 1 = b} \sum_{ijkl} L(C^x_{ik}, C^y_{jl}) P_{ij} P_{kl}
               + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
 
-    Source: [memoli2011], [peyre2016]. The problem is not convex: another start may end lower. A
-        step costs two n×n×m products, or
-    O(nm) where both matrices have rank at most 34, as squared distances in few dimensions have, and
-        n, m >= 128. Use `sinkhorn`
-    for points of one space, `fused_gromov_wasserstein` when a cost between the spaces is known too.
+    The problem is not convex: another start may find a lower minimum. A step costs two n×n×m
+    products, or O(nm) if n, m >= 128 and both matrices have rank at most 34, as squared distances
+    in few dimensions have. Use `sinkhorn` for points in one space, and `fused_gromov_wasserstein`
+    if a cost between the spaces is also known. Source: [memoli2011], [peyre2016].
 
     Parameters
     ----------
@@ -63,34 +62,34 @@ def gromov_wasserstein(
         Distances, similarities or adjacencies within each space; symmetric or not.
     epsilon : float
         Regularization in units of L. The plan satisfies P = a⊗b exp((f ⊕ g − ∇F(P))/ε) with the
-        full gradient, for symmetric matrices 2 (Cx² a ⊕ Cy² b) − 4 Cx P Cy. POT's ε is this one;
-        OTT's is half of it.
+        full gradient, which is 2 (Cx² a ⊕ Cy² b) − 4 Cx P Cy for symmetric matrices. POT uses the
+        same ε, OTT half of it.
     a, b : Tensor (..., n), (..., m), optional
         Weights that sum to one; uniform by default. Zero weights are allowed.
     loss : "square" or "kl"
-        L(s, t) is (s − t)², or s log(s/t) − s + t, which needs Cx >= 0 and Cy > 0.
+        L(s, t): (s − t)², or s log(s/t) − s + t, which needs Cx >= 0 and Cy > 0.
     tol : float
         L1 marginal error, and root mean square change of the linearized cost in units of ε, at
         which to stop.
     max_iter : int
-        Bound on the linearizations.
+        Maximum number of linearizations per start.
     n_starts : int
-        Starts, of which the best value is kept: the independent plan, a match of the profiles of
-        distances (Mémoli's third lower bound), then the independent plan tilted in random
-        directions. The independent plan is a saddle where both spaces have symmetries: use several
-        starts there.
+        Number of starts, of which the best is kept: first the independent plan, then a match of the
+        profiles of distances (Mémoli's third lower bound), then the independent plan tilted in
+        random directions. Use several starts if both spaces have symmetries, since the independent
+        plan is then a saddle.
     init : Plan or Tensor (..., n, m), optional
-        A coupling to use in place of the independent plan.
+        A coupling that replaces the independent plan as the first start.
     generator : torch.Generator, optional
-        Source of the random directions.
+        Random number generator for the directions.
 
     Returns
     -------
     Plan
-        ``cost`` is the quadratic sum, ``value`` the objective, differentiable in ``Cx``, ``Cy``,
-        ``a``, ``b`` with P held fixed (envelope theorem): :math:`2 C^x \odot a a^\top - 2 P C^y
-        P^\top` in ``Cx`` for the square loss, f in ``a``. ``f``, ``g`` belong to the cost ∇F(P);
-        ``n_iter`` counts linearizations, over all starts.
+        ``cost`` is the quadratic sum and ``value`` the objective, differentiable in ``Cx``, ``Cy``,
+        ``a``, ``b`` with P held fixed (envelope theorem). For the square loss the gradient in
+        ``Cx`` is :math:`2 C^x \odot a a^\top - 2 P C^y P^\top`; that in ``a`` is f. ``f`` and ``g``
+        are the potentials for the cost ∇F(P); ``n_iter`` counts the linearizations of all starts.
 
     Examples
     --------
@@ -120,17 +119,18 @@ def fused_gromov_wasserstein(
     init: Plan | Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Plan:
-    r"""Solve entropic transport under a cost between the spaces and one within them.
+    r"""Solve entropic transport for a cost between two spaces and relations within them.
 
     .. math::
 
-        \min_{P 1 = a,\ P^\top 1 = b} (1 - \alpha) \langle P, C \rangle + \alpha \sum_{ijkl}
-        L(C^x_{ik}, C^y_{jl}) P_{ij} P_{kl} + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
+        \min_{P 1 = a,\ P^\top 1 = b} (1 - \alpha) \langle P, C \rangle
+        + \alpha \sum_{ijkl} L(C^x_{ik}, C^y_{jl}) P_{ij} P_{kl}
+        + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
 
-    ``C`` is (..., n, m), for instance between features of the nodes of two graphs, and ``alpha`` in
-    [0, 1]: 0 is `sinkhorn`, 1 is `gromov_wasserstein`, where the other parameters, the errors and
-    the result are described. ``plan.cost`` is the sum of the first two terms; ``plan.value`` is
-    differentiable in ``C`` too. Source: [vayer2019].
+    ``C`` is (..., n, m), for instance the distance between features of the nodes of two graphs.
+    ``alpha`` is in [0, 1]: 0 is `sinkhorn`, and 1 is `gromov_wasserstein`, which describes the
+    other parameters, the errors and the result. ``plan.cost`` is the sum of the first two terms;
+    ``plan.value`` is also differentiable in ``C``. Source: [vayer2019].
 
     >>> path = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
     >>> labels = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
@@ -139,12 +139,10 @@ def fused_gromov_wasserstein(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(
-            f"alpha must be in [0, 1], got {alpha!r}: it is the share of the Gromov-Wasserstein "
-            "term"
+            f"alpha must be in [0, 1], got {alpha!r}: it weights the Gromov-Wasserstein term"
         )
-    return _solve(
-        C, Cx, Cy, float(alpha), epsilon, a, b, loss, tol, max_iter, n_starts, init, generator
-    )
+    alpha = float(alpha)
+    return _solve(C, Cx, Cy, alpha, epsilon, a, b, loss, tol, max_iter, n_starts, init, generator)
 
 
 def _solve(
@@ -163,71 +161,60 @@ def _solve(
     generator: torch.Generator | None,
 ) -> Plan:
     check.all_positive(epsilon=epsilon, tol=tol, max_iter=max_iter, n_starts=n_starts)
-    Cx, Cy, D = _door(Cx, Cy, D, loss)
+    Cx, Cy, D = _validate(Cx, Cy, D, loss)
     a, b = check.weights(a, Cx, Cx.shape[-1], "a"), check.weights(b, Cy, Cy.shape[-1], "b")
     epsilon = float(epsilon)
     with torch.no_grad():
         F = Quadratic.of(Cx.detach(), Cy.detach(), a.detach(), b.detach(), LOSSES[loss])
         first = F.flat
-        if init is not None:  # its sums need not be exact
-            P = (
-                check.cost_matrix(init.matrix() if isinstance(init, Plan) else init)
-                .detach()
-                .to(F.a)
-            )
+        if init is not None:  # its marginals need not be exact
+            init = init.matrix() if isinstance(init, Plan) else init
+            P = check.cost_matrix(init, "init").detach().to(F.a)
             if P.shape != F.flat.shape:
                 raise ValueError(
                     f"init has shape {tuple(P.shape)}, the problem needs {tuple(F.flat.shape)}"
                 )
             first = F.gradient(P)
         fixed = None if D is None else (1 - alpha) * D
-        found = descend(F, first, fixed, alpha, epsilon, tol, max_iter)
+        best = descend(F, first, fixed, alpha, epsilon, tol, max_iter)
         for k in range(1, n_starts):
             start = profile_match(Cx, Cy, a, b) if k == 1 else F.tilted(generator)
-            found = found.or_better(descend(F, start, fixed, alpha, epsilon, tol, max_iter))
-    converged = bool(((found.error <= tol) & (found.change <= tol)).all())
+            best = best.or_better(descend(F, start, fixed, alpha, epsilon, tol, max_iter))
+    P, error = best.P, best.error
+    converged = bool(((error <= tol) & (best.change <= tol)).all())
     if not converged:
         check.warn_not_reached("gromov_wasserstein", tol, stacklevel=4)
-    s, t = F.margins(found.P)
-    f = found.f + alpha * s
-    g = found.g + alpha * t
-    energy = partial(_energy, F, Cx, Cy, D, alpha, LOSSES[loss], found.P)
-    value = found.value
-    if asks_gradient(Cx, Cy, D, a, b):
+    s, t = F.margins(P)
+    f = best.f + alpha * s
+    g = best.g + alpha * t
+    energy = partial(_energy, F, Cx, Cy, D, alpha, LOSSES[loss], P)
+    value = best.value
+    if needs_gradient(Cx, Cy, D, a, b):
         value = with_slope(value, energy() + dot(first_order(a), f) + dot(first_order(b), g))
-    coupling = Stored(flat(found.P, found.P.shape[:-2]))
-    return Plan(
-        value, f, g, F.a, F.b, epsilon, found.error, found.n_iter, converged, coupling, energy
-    )
+    coupling = Stored(flat(P, P.shape[:-2]))
+    return Plan(value, f, g, F.a, F.b, epsilon, error, best.n_iter, converged, coupling, energy)
 
 
 def _energy(
     F: Quadratic, Cx: Tensor, Cy: Tensor, D: Tensor | None, alpha: float, loss: Loss, P: Tensor
 ) -> Tensor:
-    """(1 − α) <P, D> + α F(P), with the gradient in Cx, Cy and D while P stays fixed."""
+    """Return (1 − α) <P, D> + α F(P), with the gradient in Cx, Cy and D at fixed P."""
     with torch.no_grad():
         total = F.value(P)
     slopes = []
-    for C, f, h, weights, plan, across in (
-        (Cx, loss.f1, loss.h1, F.a, P, F.y),
-        (Cy, loss.f2, loss.h2, F.b, P.mT, F.x),
-    ):
-        if asks_gradient(C):
+    x_side, y_side = (Cx, loss.f1, loss.h1, F.a, P, F.y), (Cy, loss.f2, loss.h2, F.b, P.mT, F.x)
+    for C, f, h, weights, plan, other_parts in (x_side, y_side):
+        if needs_gradient(C):
             C = first_order(C)
             with torch.no_grad():
-                carried = sum(
-                    (part.congruence(plan, weights) for part in across), torch.zeros_like(C)
-                )
-            slopes.append(dot(weights, matvec(f(C), weights)) - (h(C) * carried).sum((-2, -1)))
-    total = with_slope(total, *slopes)
-    return (
-        alpha * total
-        if D is None
-        else alpha * total + (1 - alpha) * (P * first_order(D)).sum((-2, -1))
-    )
+                images = (part.congruence(plan, weights) for part in other_parts)
+                image = sum(images, torch.zeros_like(C))
+            slopes.append(dot(weights, matvec(f(C), weights)) - (h(C) * image).sum((-2, -1)))
+    total = alpha * with_slope(total, *slopes)
+    return total if D is None else total + (1 - alpha) * (P * first_order(D)).sum((-2, -1))
 
 
-def _door(
+def _validate(
     Cx: Tensor, Cy: Tensor, D: Tensor | None, loss: str
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return finite matrices of one dtype, device and batch shape."""
@@ -236,21 +223,19 @@ def _door(
     for name, C in given.items():
         if C.shape[-1] != C.shape[-2]:
             raise ValueError(
-                f"{name} must have shape (..., n, n), got {tuple(C.shape)}: it relates the points "
-                "of one space"
+                f"{name} must have shape (..., n, n), got {tuple(C.shape)}: give the relations "
+                "within one space"
             )
     if D is not None:
         given["C"] = check.cost_matrix(D)
         if D.shape[-2:] != (Cx.shape[-1], Cy.shape[-1]):
-            raise ValueError(
-                f"C has shape {tuple(D.shape)}, Cx and Cy need (..., {Cx.shape[-1]}, "
-                f"{Cy.shape[-1]})"
-            )
+            needed = f"(..., {Cx.shape[-1]}, {Cy.shape[-1]})"
+            raise ValueError(f"C has shape {tuple(D.shape)}, Cx and Cy need {needed}")
     for name, C in given.items():
         check.same_kind(given["Cx"], C, ("Cx", name))
     if loss == "kl" and (bool((given["Cx"] < 0).any()) or bool((given["Cy"] <= 0).any())):
         raise ValueError(
-            'loss="kl" needs Cx >= 0 and Cy > 0: add a small constant, or use "square"'
+            'loss="kl" needs Cx >= 0 and Cy > 0: add a small constant, or use loss="square"'
         )
     batch = torch.broadcast_shapes(*(C.shape[:-2] for C in given.values()))
     wide = {name: C.expand(*batch, *C.shape[-2:]) for name, C in given.items()}

@@ -1,17 +1,17 @@
-r"""Distances from mean pairwise kernels: maximum mean discrepancy and energy distance.
+r"""Distances based on means of pairwise kernels: MMD and energy distance.
 
-    Gretton et al., "A kernel two-sample test", JMLR 2012                       [gretton2012]
-    Tolstikhin et al., "Wasserstein auto-encoders", ICLR 2018                 [tolstikhin2018]
-    Székely & Rizzo, "Energy statistics", JSPI 2013                             [szekely2013]
+    Gretton et al., "A kernel two-sample test", JMLR 2012        [gretton2012]
+    Tolstikhin et al., "Wasserstein auto-encoders", ICLR 2018    [tolstikhin2018]
+    Székely & Rizzo, "Energy statistics", JSPI 2013              [szekely2013]
 
     r²      \|x − y\|² for a pair of points     φ       the kernel as a function of r²
     K       φ(r²) on a block of pairs           W       2 φ'(r²), so that ∂φ/∂x = W (x − y)
     u, v    K b and Kᵀ a                        ℓ       length scale
 
-All three sums over pairs, xx, yy and xy, go by blocks that stay in cache, with the gradient
-accumulated beside the value, so that memory is linear. One matrix product gives r² for a block. It
-loses digits where r² is far below \|x\|² + \|y\|²: such pairs, and with them coincident points, are
-computed again from differences.
+The three sums over pairs, xx, yy and xy, are computed in blocks that stay in cache, together with
+their gradients, so that memory is linear. One matrix product gives r² for a block. It loses digits
+where r² is far below \|x\|² + \|y\|²: such pairs, which include coincident points, are recomputed
+from differences.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ import torch
 from torch import Tensor
 
 from . import _validate as check
-from ._autograd import asks_gradient, non_negative, with_gradient
+from ._autograd import needs_gradient, non_negative, with_gradient
 from ._geometry import LN2, centered, slices
 
 KernelLike: TypeAlias = "str | Callable[[Tensor, Tensor], Tensor]"
-Profile: TypeAlias = (
-    "Callable[[Tensor, Tensor, Tensor, Tensor], None]"  # r², K, scratch, W: fills K and W
-)
+# a function of r², K, scratch, W that fills K and W
+Profile: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Tensor], None]"
 
-_ENTRIES = {"cpu": 2**18, "cuda": 2**24}  # of a block of pairs: 1 MB in float32 stays in cache
+_ENTRIES = {"cpu": 2**18, "cuda": 2**24}  # size of a block: 1 MB in float32 stays in cache
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -44,13 +43,13 @@ def energy_distance(
     b: Tensor | None = None,
     unbiased: bool = False,
 ) -> Tensor:
-    r"""Energy distance, in one dimension twice the Cramér distance.
+    r"""Compute the energy distance, which in one dimension is twice the Cramér distance.
 
     .. math:: 2\,\mathbb{E}|x - y| - \mathbb{E}|x - x'| - \mathbb{E}|y - y'|
 
-    The cost is n m d; memory is linear, gradient included. Distances are accurate to √ε/2
-    relatively, in the worst pair. This is the square of `scipy.stats.energy_distance`. Source:
-    [szekely2013].
+    The cost is n m d; memory is linear, including the gradient. The relative error of a pairwise
+    distance is at most √ε/2, with ε the precision of the dtype. The result is the square of
+    `scipy.stats.energy_distance`. Source: [szekely2013].
 
     Parameters
     ----------
@@ -59,13 +58,13 @@ def energy_distance(
     a, b : Tensor (..., n), (..., m), optional
         Weights that sum to one; uniform by default.
     unbiased : bool
-        Leave out the pairs of a point with itself, so that the mean over draws is the population's
-        value; may be negative. Needs two points of positive weight.
+        Omit the pairs of a point with itself, so that the expectation is the value of the
+        population; the result may be negative. Needs two points of positive weight.
 
     Returns
     -------
     Tensor (...)
-        In the unit of the points; at least 0 and 0 for equal samples, unless ``unbiased``.
+        In the unit of the points; at least 0, and 0 for equal samples, unless ``unbiased``.
         Differentiable once in points and weights, with subgradient 0 at coincident points.
 
     Examples
@@ -92,20 +91,20 @@ def mmd(
     a: Tensor | None = None,
     b: Tensor | None = None,
 ) -> Tensor:
-    r"""Squared maximum mean discrepancy.
+    r"""Compute the squared maximum mean discrepancy.
 
     .. math:: \mathbb{E}\,k(x, x') + \mathbb{E}\,k(y, y') - 2\,\mathbb{E}\,k(x, y)
 
     .. math:: k_\text{imq} = \sum_\ell \frac{\ell^2}{\ell^2 + |x - y|^2}, \qquad
               k_\text{rbf} = \sum_\ell \exp\Bigl(-\frac{|x - y|^2}{2 \ell^2}\Bigr)
 
-    The cost is n m d. Memory is linear for the named kernels; a callable's matrices are held whole.
-    Source: [gretton2012].
+    The cost is n m d. Memory is linear for the named kernels; the matrices of a callable are stored
+    as a whole. Source: [gretton2012].
 
     Parameters
     ----------
     x, y, a, b, unbiased
-        As in `energy_distance`; by default ``unbiased``.
+        As in `energy_distance`, but ``unbiased`` is True by default.
     kernel : "imq", "rbf" or callable
         Inverse multiquadric, Gaussian, or a function that maps (..., n, d), (..., m, d) to the
         matrix (..., n, m).
@@ -113,13 +112,13 @@ def mmd(
         Lengths ℓ, in the unit of the points. By default ℓ² is 0.1, 0.2, 0.5, 1, 2, 5 and 10 times
         the mean squared distance between two points drawn from either sample, which is computed
         without gradient: between two samples from N(0, σ² I) it is 2 d σ², the base of
-        [tolstikhin2018]. Give scales to compare values between data.
+        [tolstikhin2018]. Pass fixed scales to compare values between data sets.
 
     Returns
     -------
     Tensor (...)
-        Without unit; at least 0 and 0 for equal samples, unless ``unbiased``. Differentiable in
-        points and weights, for the named kernels once.
+        Without unit; at least 0, and 0 for equal samples, unless ``unbiased``. Differentiable in
+        points and weights, only once for the named kernels.
 
     Examples
     --------
@@ -131,11 +130,12 @@ def mmd(
     if callable(kernel):
         if scales is not None:
             raise ValueError(
-                f"scales={scales!r} goes with a named kernel: put the scales into the callable"
+                f"scales={scales!r} needs a named kernel: put the scales into the callable"
             )
         within_x, diagonal_x = _quadratic(kernel, x, a)
         within_y, diagonal_y = _quadratic(kernel, y, b)
-        cross = (a * (check.cost_matrix(kernel(x, y)) @ b[..., None])[..., 0]).sum(-1)
+        K = check.cost_matrix(kernel(x, y), "kernel(x, y)")
+        cross = (a * (K @ b[..., None])[..., 0]).sum(-1)
     else:
         profile, at_zero, unit = _named(kernel, scales, x, y)
         within_x, within_y, cross = _pair_sums(x / unit, y / unit, a, b, profile)
@@ -149,10 +149,10 @@ def mmd(
 
 
 def kernel_scales(x: Tensor) -> list[float]:
-    """The default lengths of `mmd` for samples from the distribution of x (n, d), so that values
-    for one of them compare.
+    """Return the default lengths of `mmd` for two samples from the distribution of x (n, d).
 
-    They follow the mean squared distance of two points of x; it must not be 0.
+    Use them to compare values of several samples with one reference x. They are multiples of the
+    root mean square distance between two points of x, which must not be 0.
 
     >>> [round(scale, 4) for scale in kernel_scales(torch.tensor([[-1.0], [1.0]]))[3:5]]
     [2.0, 2.8284]
@@ -162,12 +162,12 @@ def kernel_scales(x: Tensor) -> list[float]:
 
 
 def _off_diagonal(a: Tensor, name: str) -> Tensor:
-    """Weight of the pairs of different points."""
+    """Return the total weight of the pairs of different points."""
     rest = 1 - a.double().square().sum(-1)
     if (rest < torch.finfo(a.dtype).eps).any():
         raise ValueError(
-            f"unbiased=True needs two points of positive weight, but {name} has all on one: use "
-            "unbiased=False"
+            f"unbiased=True needs two points of positive weight, but {name} has all weight on one: "
+            "use unbiased=False"
         )
     return rest
 
@@ -175,26 +175,24 @@ def _off_diagonal(a: Tensor, name: str) -> Tensor:
 def _quadratic(
     kernel: Callable[[Tensor, Tensor], Tensor], x: Tensor, a: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sum of aᵢ aⱼ k(xᵢ, xⱼ) over all pairs, and over the diagonal alone."""
-    K = check.cost_matrix(kernel(x, x))
-    return (a * (K @ a[..., None])[..., 0]).sum(-1), (
-        a.square() * K.diagonal(dim1=-2, dim2=-1)
-    ).sum(-1)
+    """Return the sum of aᵢ aⱼ k(xᵢ, xⱼ) over all pairs, and over the diagonal."""
+    K = check.cost_matrix(kernel(x, x), "kernel(x, x)")
+    total = (a * (K @ a[..., None])[..., 0]).sum(-1)
+    return total, (a.square() * K.diagonal(dim1=-2, dim2=-1)).sum(-1)
 
 
 def _named(
     kernel: str, scales: Sequence[float] | None, x: Tensor, y: Tensor
 ) -> tuple[Profile, float, Tensor]:
-    """The profile, its value at r = 0, and the unit in which it measures lengths."""
+    """Return the profile, its value at r = 0, and its unit of length."""
     if kernel not in ("imq", "rbf"):
         raise ValueError(
             f"kernel must be imq, rbf or a callable (x, y) -> (..., n, m), got {kernel!r}"
         )
     if scales is None:
         x, y = x.detach(), y.detach()
-        center = (
-            x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)
-        ) / 2  # of the pooled sample, each cloud having weight a half
+        # center of the pooled sample, in which each cloud has weight 1/2
+        center = (x.mean(-2, keepdim=True) + y.mean(-2, keepdim=True)) / 2
         spread = (x - center).square().sum(-1).mean(-1) + (y - center).square().sum(-1).mean(-1)
         squares, unit = list(_SCALES), torch.where(spread > 0, spread, 1)[..., None, None].sqrt()
     else:
@@ -205,7 +203,7 @@ def _named(
 
 
 def _distance(r2: Tensor, K: Tensor, _: Tensor, W: Tensor) -> None:
-    """φ = r, W = 1/r, and 0 at r = 0."""
+    """The profile φ = r with W = 1/r, and W = 0 at r = 0."""
     torch.rsqrt(r2, out=W).masked_fill_(r2 == 0, 0)
     torch.mul(r2, W, out=K)
 
@@ -227,7 +225,7 @@ def _rbf(squares: Sequence[float]) -> Profile:
         K.zero_()
         W.zero_()
         for c in squares:
-            torch.mul(r2, -0.5 / (c * LN2), out=scratch).exp2_()  # several times as fast as exp
+            torch.mul(r2, -0.5 / (c * LN2), out=scratch).exp2_()  # several times faster than exp
             K.add_(scratch)
             W.add_(scratch, alpha=-1 / c)
 
@@ -237,21 +235,23 @@ def _rbf(squares: Sequence[float]) -> Profile:
 def _pair_sums(
     x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sums over the pairs within x, within y, and across."""
-    within_x, within_y = (_pair_sum(t, t, w, w, profile, within=True) for t, w in ((x, a), (y, b)))
+    """Return the sums over the pairs within x, within y, and between x and y."""
+    within_x = _pair_sum(x, x, a, a, profile, within=True)
+    within_y = _pair_sum(y, y, b, b, profile, within=True)
     return within_x, within_y, _pair_sum(x, y, a, b, profile, within=False)
 
 
 def _pair_sum(x: Tensor, y: Tensor, a: Tensor, b: Tensor, profile: Profile, within: bool) -> Tensor:
-    """Σ aᵢ bⱼ φ(|xᵢ − yⱼ|²), shape (...), in float64 because three of them cancel; ``within`` says
-    that y, b are x, a.
+    """Return Σ aᵢ bⱼ φ(|xᵢ − yⱼ|²), shape (...), in float64, since three such sums cancel.
+
+    ``within`` means that y, b are x, a.
     """
     xs, ys = centered(x, y)
     aw, bw = (t.detach().reshape(-1, t.shape[-1], 1) for t in (a, b))
-    wants = asks_gradient(x), not within and asks_gradient(y), not within and asks_gradient(b)
-    together = max(1, _entries(xs) // (xs.shape[1] * ys.shape[1]))
-    chunks = zip(*(t.split(together) for t in (xs, ys, aw, bw)), strict=True)
-    parts = [_sum(xc, yc, ac, bc, profile, wants, within) for xc, yc, ac, bc in chunks]
+    wanted = needs_gradient(x), not within and needs_gradient(y), not within and needs_gradient(b)
+    size = max(1, _entries(xs) // (xs.shape[1] * ys.shape[1]))  # problems per chunk
+    chunks = zip(*(t.split(size) for t in (xs, ys, aw, bw)), strict=True)
+    parts = [_sum(xc, yc, ac, bc, profile, wanted, within) for xc, yc, ac, bc in chunks]
     value, gx, gy, ga, gb = (torch.cat(part) for part in zip(*parts, strict=True))
     if within:
         return with_gradient(value.view(x.shape[:-2]), (x, 2 * gx), (a, 2 * ga))
@@ -264,15 +264,15 @@ def _sum(
     a: Tensor,
     b: Tensor,
     profile: Profile,
-    wants: tuple[bool, bool, bool],
+    wanted: tuple[bool, bool, bool],
     within: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The sum and its four gradients, those in x, y and b where wanted, by blocks of rows and
-    columns.
+    """Return the sum and its gradients in x, y, a and b, by blocks of rows and columns.
 
-    ``within``, the blocks below the diagonal are mirrored.
+    The gradients in x, y and b are computed where ``wanted``. With ``within``, the blocks above the
+    diagonal also serve for those below it.
     """
-    wants_x, wants_y, wants_b = wants
+    x_wanted, y_wanted, b_wanted = wanted
     x1, y1 = _lift(x, y)
     ax, by = torch.cat([a * x, a], -1), torch.cat([b * y, b], -1)
     u = torch.zeros_like(a)
@@ -293,45 +293,47 @@ def _sum(
             _squared_distances(x1[:, i], y1[:, j], r2)
             profile(r2, K, scratch, W)
             u[:, i] += K @ b[:, j]
-            if wants_b or mirror:
+            if b_wanted or mirror:
                 v[:, j] += K.mT @ a[:, i]
-            if wants_x:
+            if x_wanted:
                 gx[:, i] += _pull(a[:, i], x[:, i], W @ by[:, j])
-            if wants_y or (wants_x and mirror):
+            if y_wanted or (x_wanted and mirror):
                 gy[:, j] += _pull(b[:, j], y[:, j], W.mT @ ax[:, i])
     return (a.double() * u).sum((-2, -1)), gx, gy, u, v
 
 
 def _pull(a: Tensor, x: Tensor, moments: Tensor) -> Tensor:
-    """aᵢ Σⱼ Wᵢⱼ bⱼ (xᵢ − yⱼ), from the moments Σⱼ Wᵢⱼ bⱼ (yⱼ, 1)."""
+    """Return aᵢ Σⱼ Wᵢⱼ bⱼ (xᵢ − yⱼ), from the moments Σⱼ Wᵢⱼ bⱼ (yⱼ, 1)."""
     return a * (x * moments[..., -1:] - moments[..., :-1])
 
 
 def _lift(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors whose inner products are |x − y|²."""
+    """Return lifted vectors with the inner products |x − y|²."""
     sx, sy = x.square().sum(-1, keepdim=True), y.square().sum(-1, keepdim=True)
-    return torch.cat([x, sx, torch.ones_like(sx)], -1), torch.cat(
-        [-2 * y, torch.ones_like(sy), sy], -1
-    )
+    x1 = torch.cat([x, sx, torch.ones_like(sx)], -1)
+    return x1, torch.cat([-2 * y, torch.ones_like(sy), sy], -1)
 
 
 def _squared_distances(x1: Tensor, y1: Tensor, out: Tensor) -> None:
+    """Write |x − y|² into ``out``, from the lifted vectors."""
     torch.bmm(x1, y1.mT, out=out)
-    # below this share of |x|² + |y|² half of the digits are gone
-    doubt = torch.finfo(out.dtype).eps ** 0.5
+    # relative to |x|² + |y|², below this at least half of the digits are lost
+    inexact = torch.finfo(out.dtype).eps ** 0.5
     sx, sy = x1[..., -2, None], y1[..., None, :, -1]
-    if out.amin() <= doubt * (sx.amax() + sy.amax()):
-        for near in (out <= doubt * (sx + sy)).nonzero().split(max(1, out.numel() // x1.shape[-1])):
-            k, i, j = near.unbind(1)
+    if out.amin() <= inexact * (sx.amax() + sy.amax()):
+        near = (out <= inexact * (sx + sy)).nonzero()
+        for indices in near.split(max(1, out.numel() // x1.shape[-1])):
+            k, i, j = indices.unbind(1)
             out[k, i, j] = (x1[k, i, :-2] + y1[k, j, :-2] / 2).square().sum(-1)
 
 
 def _entries(x: Tensor) -> int:
+    """Return the number of entries of a block."""
     return _ENTRIES.get(x.device.type, _ENTRIES["cpu"])
 
 
 def _sides(n: int, m: int, entries: int, square: bool) -> tuple[int, int]:
-    """Rows and columns of a block: long where the other side is short."""
+    """Return the rows and columns of a block; one side is longer where the other is short."""
     rows = min(n, max(1, math.isqrt(entries)))
     if square:
         return rows, rows

@@ -4,7 +4,7 @@
     Chizat et al., "Scaling algorithms for unbalanced optimal transport problems", Math. Comp. 2018
         [chizat2018]
 
-The iterations are in `_loop`, the gradients in `_problem` and, for second derivatives, in
+The iterations are in `_loop`, the gradients in `_problem`, and the second derivatives in
 `_implicit`.
 """
 
@@ -27,8 +27,8 @@ from .costs import CostLike
 from .plan import Plan
 
 _DENSE_BYTES = 2**31  # kernels up to this size are kept in memory
-Rho = tuple[float, float]  # infinite: the marginal is kept
-KEPT: Rho = (math.inf, math.inf)
+Rho = tuple[float, float]  # penalties of the marginals; infinite for a fixed one
+FIXED: Rho = (math.inf, math.inf)
 
 
 def sinkhorn(
@@ -51,40 +51,48 @@ def sinkhorn(
 
     .. math::
 
-        \min_{P 1 = a,\ P^\top 1 = b} \langle P, C \rangle + \varepsilon\, \mathrm{KL}(P \mid a
-        \otimes b)
+        \min_{P 1 = a,\ P^\top 1 = b} \langle P, C \rangle
+        + \varepsilon\, \mathrm{KL}(P \mid a \otimes b)
 
-    Source: [cuturi2013], [schmitzer2019], [walker2011]. For a debiased loss use
-        `sinkhorn_divergence`, for ε = 0 `wasserstein`.
+    For a debiased loss use `sinkhorn_divergence`, for ε = 0 `wasserstein`. Source: [cuturi2013],
+    [schmitzer2019], [walker2011].
 
     Parameters
     ----------
     x, y : Tensor (..., n, d), (..., m, d)
-        Points; or pass the matrix ``C`` (..., n, m) instead of both.
+        Points. Omit both to pass a cost matrix ``C``.
     epsilon : float
         Regularization in units of the cost. Below 1e-3 times the mean cost, float32 problems are
         solved in float64.
+    C : Tensor (..., n, m), optional
+        Cost matrix, in place of the points.
     cost : "sqeuclidean", "euclidean", "cosine" or callable
         Ground cost, see `monge.ot.costs.as_cost`.
     a, b : Tensor (..., n), (..., m), optional
-        Weights that sum to one; uniform by default. Zero weights are allowed. With ``rho`` any
-        positive total is.
+        Weights that sum to one; uniform by default. Zero weights are allowed. With ``rho``, any
+        positive total is allowed.
     rho : float or (float or None, float or None), optional
-        Unbalanced transport: a marginal may be left at the price ``rho KL(P 1 | a)``, in units of
-        the cost; None keeps it.
+        Unbalanced transport: the constraint on a marginal is replaced by the penalty
+        ``rho KL(P 1 | a)``, in units of the cost. One number applies to both marginals; None keeps
+        the constraint.
     tol : float
         L1 marginal error at which to stop.
     max_iter : int
-        Bound on the iterations, all levels of ε together.
+        Maximum number of iterations, over all levels of ε.
     init : Plan or (f, g), optional
         Warm start from the potential g of a problem of the same sizes.
     memory : "auto", "dense" or "linear"
-        Whether to keep an n×m kernel or to make its tiles again in each iteration; "auto" keeps
-        kernels up to 2 GiB.
+        Whether to keep the n×m kernel in memory or to recompute its tiles in each iteration; "auto"
+        keeps kernels up to 2 GiB.
     sharded : bool
-        ``x`` (and ``a``) are this process's share of the rows, ``y`` is the same on all; potentials
-        agree by all-reduce. ``value`` is the whole problem's; its gradient in ``x`` is complete,
-        those in ``y`` and ``b`` are this process's summand.
+        Share the rows among processes: ``x`` (and ``a``) are the share of this process, ``y`` is
+        the same on all; potentials are synchronized by all-reduce. ``value`` is that of the whole
+        problem; its gradient in ``x`` is complete, those in ``y`` and ``b`` are the summands of
+        this process.
+
+    Returns
+    -------
+    Plan
 
     Examples
     --------
@@ -96,11 +104,10 @@ def sinkhorn(
     epsilon = check.positive(epsilon, "epsilon")
     check.all_positive(tol=tol, max_iter=max_iter)
     marginal_penalties = check.marginal_penalties(rho)
-    problem = (
-        Problem.given(C)
-        if C is not None and x is None and y is None
-        else Problem.between(x, y, cost, C)
-    )
+    if C is not None and x is None and y is None:
+        problem = Problem.given(C)
+    else:
+        problem = Problem.between(x, y, cost, C)
     n, m = problem.geometry.n, problem.geometry.m
     free = rho is not None
     share = n / parallel.total_number(n) if sharded else 1.0
@@ -108,70 +115,56 @@ def sinkhorn(
     b = check.weights(b, problem.like, m, "b", mass=None if free else 1.0)
     start = check.potentials((init.f, init.g) if isinstance(init, Plan) else init, a, b)
     flat_a, flat_b = problem.flatten(a.detach()), problem.flatten(b.detach())
-    first, second = (
-        1.0 if math.isinf(price) else price / (price + epsilon) for price in marginal_penalties
-    )
+    first, second = (1.0 if math.isinf(r) else r / (r + epsilon) for r in marginal_penalties)
     task = Task(problem.geometry, flat_a, flat_b, (first, second), sharded)
     g = None if start is None else problem.flatten(start[1])
-    found = fit(task, epsilon, tol, max_iter, g, streamed=linear_memory(memory, problem))
-    return as_plan(problem, a, b, found, epsilon, tol, marginal_penalties, sharded)
+    solution = fit(task, epsilon, tol, max_iter, g, streamed=linear_memory(memory, problem))
+    return as_plan(problem, a, b, solution, epsilon, tol, marginal_penalties, sharded)
 
 
 def linear_memory(memory: str, problem: Problem) -> bool:
-    """Whether to stream the kernel of a problem."""
-    size = (
-        math.prod((*problem.batch, problem.geometry.n, problem.geometry.m))
-        * problem.like.element_size()
-    )
-    return check.choice(memory, ("auto", "dense", "linear"), "memory") == "linear" or (
-        memory == "auto" and size > _DENSE_BYTES
-    )
+    """Return whether to stream the kernel of a problem."""
+    check.choice(memory, ("auto", "dense", "linear"), "memory")
+    entries = math.prod((*problem.batch, problem.geometry.n, problem.geometry.m))
+    large = entries * problem.like.element_size() > _DENSE_BYTES
+    return memory == "linear" or (memory == "auto" and large)
 
 
 def as_plan(
     problem: Problem,
     a: Tensor,
     b: Tensor,
-    found: Solution,
+    solution: Solution,
     epsilon: float,
     tol: float,
-    marginal_penalties: Rho = KEPT,
+    marginal_penalties: Rho = FIXED,
     sharded: bool = False,
 ) -> Plan:
     """Attach the differentiable value to a solution; warn if it did not converge."""
-    error = problem.unflatten(found.error)
-    converged = bool(found.worst <= tol)
-    if not converged:  # no error is told: with one text, Python shows the warning once
-        check.warn_not_reached(
-            "sinkhorn",
-            tol,
-            f"{check.REMEDY}; plan.marginal_error says how near it came",
-            stacklevel=4,
-        )
-    f, g = problem.unflatten(found.f), problem.unflatten(found.g)
+    error = problem.unflatten(solution.error)
+    converged = bool(solution.worst <= tol)
+    if not converged:
+        # the text does not contain the error: Python shows a warning of the same text only once
+        remedy = f"{check.REMEDY}; plan.marginal_error is the error that was reached"
+        check.warn_not_reached("sinkhorn", tol, remedy, stacklevel=4)
+    f, g = problem.unflatten(solution.f), problem.unflatten(solution.g)
     held_a, held_b = a.detach(), b.detach()
     left, right = _dual(f, held_a, marginal_penalties[0]), _dual(g, held_b, marginal_penalties[1])
     if sharded:
         left = parallel.total(left)
     number = left + right
-    if marginal_penalties != KEPT:
-        mass = problem.unflatten(found.coupling.rows).sum(-1)
+    if marginal_penalties != FIXED:
+        mass = problem.unflatten(solution.coupling.rows).sum(-1)
         excess = mass - held_a.sum(-1) * held_b.sum(-1)
         number = number - epsilon * (parallel.total(excess) if sharded else excess)
-    slopes = (
-        slope(f, marginal_penalties[0], epsilon, held_b),
-        slope(g, marginal_penalties[1], epsilon, held_a),
-    )
-    P, image = found.coupling, None
-    value = problem.with_gradient(
-        number.to(f.dtype), P, (a, b), slopes, (f, g, epsilon, marginal_penalties)
-    )
+    slope_a = slope(f, marginal_penalties[0], epsilon, held_b)
+    slope_b = slope(g, marginal_penalties[1], epsilon, held_a)
+    P, image, potentials = solution.coupling, None, (f, g, epsilon, marginal_penalties)
+    value = problem.with_gradient(number.to(f.dtype), P, (a, b), (slope_a, slope_b), potentials)
     if problem.points is not None:
         image = partial(problem.barycentric_map, P, held_a, held_b, g, epsilon)
-    cost = partial(_cost, problem, P, f.dtype, sharded)
-    return Plan(
-        value, f, g, held_a, held_b, epsilon, error, found.n_iter, converged, P, cost, image
-    )
+    cost, n_iter = partial(_cost, problem, P, f.dtype, sharded), solution.n_iter
+    return Plan(value, f, g, held_a, held_b, epsilon, error, n_iter, converged, P, cost, image)
 
 
 def _cost(problem: Problem, P: Coupling, dtype: torch.dtype, sharded: bool) -> Tensor:
@@ -180,5 +173,5 @@ def _cost(problem: Problem, P: Coupling, dtype: torch.dtype, sharded: bool) -> T
 
 
 def _dual(f: Tensor, a: Tensor, rho: float) -> Tensor:
-    """−φ*(−f) for the marginal's price: <a, f>, or ρ <a, 1 − e^(−f/ρ)>."""
+    """Return −φ*(−f) for the penalty of a marginal: <a, f>, or ρ <a, 1 − e^(−f/ρ)>."""
     return (a * (f if math.isinf(rho) else -rho * torch.expm1(-f / rho))).sum(-1)

@@ -1,4 +1,4 @@
-r"""Transport on lines: the closed form in one dimension, and the sliced distances built on it.
+r"""Transport in one dimension, in closed form, and the sliced distances based on it.
 
     Rabin, Peyré, Delon & Bernot, "Wasserstein barycenter and its application to texture mixing",
         SSVM 2011 [rabin2011]
@@ -7,13 +7,12 @@ r"""Transport on lines: the closed form in one dimension, and the sliced distanc
     Deshpande et al., "Max-sliced Wasserstein distance and its use for GANs", CVPR 2019
         [deshpande2019]
 
-    u, v    points on lines, one line a row       θ        unit direction, u = θᵀx
-    a, b    weights                               q        levels at which either quantile function
-            jumps
-    δ       u − v for the matched points          mass     weight that a match carries
+    u, v    points on lines, one line per row    θ       unit direction, u = θᵀx
+    a, b    weights                              q       levels where a quantile function jumps
+    δ       u − v for matched points             mass    mass of a match
 
-On a line the optimal plan pairs quantiles, so sorting solves the problem, and the plan gives the
-gradient at once: it is computed beside the value and scattered back through the sort.
+On a line the optimal plan matches quantiles, so the problem is solved by sorting. The plan also
+gives the gradient, which is computed together with the value and scattered back through the sort.
 """
 
 from __future__ import annotations
@@ -27,20 +26,19 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from . import _validate as check
-from ._autograd import asks_gradient, root, with_gradient
+from ._autograd import needs_gradient, root, with_gradient
 from ._geometry import centered
 
-_ENTRIES = 2**20  # of a block of projections: memory stays bounded, and the sort stays in cache
-# the mantissa of a float64 is 29 bits longer than a float32's; with one less, rounding back is
-# exact
+_ENTRIES = 2**20  # size of a block of projections: it bounds memory, and the sort stays in cache
+# The mantissa of float64 is 29 bits longer than that of float32; one bit less makes rounding exact.
 _FREE_BITS = 28
-_CANDIDATES = 8  # random directions for each start of the ascent
+_CANDIDATES = 8  # random directions per start of the ascent
 
 
 def wasserstein_1d(
     x: Tensor, y: Tensor, *, p: float = 2, a: Tensor | None = None, b: Tensor | None = None
 ) -> Tensor:
-    r"""Exact Wasserstein distance on the line, in closed form; the p-th root is taken.
+    r"""Compute the exact Wasserstein distance on the line, including the p-th root.
 
     .. math:: W_p = \Bigl(\int_0^1 |F_x^{-1}(q) - F_y^{-1}(q)|^p \,dq\Bigr)^{1/p}
 
@@ -58,20 +56,20 @@ def wasserstein_1d(
     Returns
     -------
     Tensor (...)
-        In the unit of the values, differentiable once in values and weights (gradient 0 where the
-        distance is 0).
+        Distance in the unit of the values, differentiable once in values and weights (with gradient
+        0 where the distance is 0).
 
     Examples
     --------
     >>> wasserstein_1d(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 5.0, 4.0, 5.0]))
     tensor(4.)
     """
-    _exponent(p)
+    _check_exponent(p)
     x, y = check.pair(_column(x, "x"), _column(y, "y"))
     a, b = _weights(x, y, a, b)
     x, y = x[..., 0], y[..., 0]
     aw, bw = (None if t is None else t.detach() for t in (a, b))
-    line = _solve(x.detach(), y.detach(), aw, bw, p, asks_gradient(x, y, a, b))
+    line = _solve(x.detach(), y.detach(), aw, bw, p, needs_gradient(x, y, a, b))
     return root(with_gradient(line.value, (x, line.u), (y, line.v), (a, line.a), (b, line.b)), p)
 
 
@@ -86,15 +84,15 @@ def sliced_wasserstein(
     generator: torch.Generator | None = None,
     projections: Tensor | None = None,
 ) -> Tensor:
-    r"""Sliced Wasserstein distance, estimated on random directions; the p-th root is taken.
+    r"""Estimate the sliced Wasserstein distance from random directions, including the p-th root.
 
     .. math::
 
         SW_p = \Bigl(\frac1K \sum_{k=1}^K W_p^p(\theta_k^\top x,\ \theta_k^\top y)\Bigr)^{1/p},
         \qquad \theta_k \text{ uniform on the sphere}
 
-    The cost is K n (d + log n) and memory is linear. In d dimensions expect about W_2 / √d. Source:
-    [bonneel2015].
+    The cost is K n (d + log n) and memory is linear. In d dimensions the value is typically about
+    W_2 / √d. Source: [bonneel2015].
 
     Parameters
     ----------
@@ -103,18 +101,18 @@ def sliced_wasserstein(
     p : float
         Exponent, at least 1.
     n_projections : int
-        Number K of directions; one set serves the whole batch.
+        Number K of directions, which are the same for the whole batch.
     a, b : Tensor (..., n), (..., m), optional
         Weights that sum to one; uniform by default.
     generator : torch.Generator, optional
-        Source of the directions; None is torch's default one.
+        Random number generator for the directions; by default that of torch.
     projections : Tensor (K, d), optional
-        Directions of your own, scaled to unit length here; they carry no gradient.
+        Directions to use in place of random ones; they are normalized and have no gradient.
 
     Returns
     -------
     Tensor (...)
-        In the unit of the points and at most W_p, differentiable once in points and weights.
+        Distance in the unit of the points, at most W_p, differentiable once in points and weights.
 
     Examples
     --------
@@ -122,13 +120,14 @@ def sliced_wasserstein(
     >>> sliced_wasserstein(x, x + 3, projections=torch.eye(2))
     tensor(3.)
     """
-    _exponent(p)
+    _check_exponent(p)
     check.positive(n_projections, "n_projections")
     x, y = check.pair(x, y)
     a, b = _weights(x, y, a, b)
-    directions = (
-        _random(n_projections, x, generator) if projections is None else _given(projections, x)
-    )
+    if projections is None:
+        directions = _random_directions(n_projections, x, generator)
+    else:
+        directions = _given_directions(projections, x)
     return root(_mean_power(x, y, a, b, directions, p), p)
 
 
@@ -141,11 +140,12 @@ def max_sliced_wasserstein(
     n_starts: int = 8,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    r"""Max-sliced Wasserstein distance: the direction that tells the clouds apart best.
+    r"""Compute the max-sliced Wasserstein distance, that of the direction of largest distance.
 
     .. math:: \max_{|\theta| = 1} W_p(\theta^\top x,\ \theta^\top y)
 
-    Use it in high dimension, where random directions see little. Source: [deshpande2019].
+    Use it in high dimension, where distances along random directions are small. Source:
+    [deshpande2019].
 
     Parameters
     ----------
@@ -154,15 +154,15 @@ def max_sliced_wasserstein(
     n_iter : int
         Steps of gradient ascent on the sphere.
     n_starts : int
-        Ascents, from the difference of the means and from the best of eight times as many random
-        directions.
+        Number of ascents. They start at the best of these directions: the difference of the means,
+        and eight times as many random directions as ascents.
 
     Returns
     -------
     Tensor (...)
-        In the unit of the points; a lower bound of the maximum, for the problem is not concave,
-        hence of W_p. Differentiable once in the points, with the direction held fixed (envelope
-        theorem).
+        Distance in the unit of the points. It is a lower bound of the maximum, since the problem is
+        not concave, and hence of W_p. Differentiable once in the points, with the direction held
+        fixed (envelope theorem).
 
     Examples
     --------
@@ -170,13 +170,12 @@ def max_sliced_wasserstein(
     >>> max_sliced_wasserstein(x, x + torch.tensor([3.0, 4.0])).round(decimals=3)
     tensor(5.)
     """
-    _exponent(p)
+    _check_exponent(p)
     check.all_positive(n_iter=n_iter, n_starts=n_starts)
     x, y = check.pair(x, y)
     with torch.no_grad():
-        best = _ascend(
-            *centered(x, y), _random(_CANDIDATES * n_starts, x, generator), p, n_iter, n_starts
-        )
+        candidates = _random_directions(_CANDIDATES * n_starts, x, generator)
+        best = _ascend(*centered(x, y), candidates, p, n_iter, n_starts)
     return root(_mean_power(x, y, None, None, best, p), p)
 
 
@@ -184,7 +183,7 @@ class _Lines(NamedTuple):
     """W_p^p on each line, shape (...), and its gradients in points and weights."""
 
     value: Tensor
-    u: Any = None  # a tensor where asked for, like the next three
+    u: Any = None  # this and the next three are tensors where they are needed
     v: Any = None
     a: Any = None
     b: Any = None
@@ -193,6 +192,7 @@ class _Lines(NamedTuple):
 def _solve(
     u: Tensor, v: Tensor, a: Tensor | None, b: Tensor | None, p: float, gradient: bool
 ) -> _Lines:
+    """Solve the problem of each line, with gradients where ``gradient``."""
     us, i = _sort(u, gradient or a is not None)
     vs, j = _sort(v, gradient or b is not None)
     n, m = us.shape[-1], vs.shape[-1]
@@ -201,11 +201,9 @@ def _solve(
         if not gradient:
             return _Lines(cost.mean(-1))
         slope = slope / n
-        return _Lines(
-            cost.mean(-1),
-            torch.empty_like(us).scatter_(-1, i, slope),
-            torch.empty_like(vs).scatter_(-1, j, -slope),
-        )
+        gu = torch.empty_like(us).scatter_(-1, i, slope)
+        gv = torch.empty_like(vs).scatter_(-1, j, -slope)
+        return _Lines(cost.mean(-1), gu, gv)
     jumps = torch.cat([_levels(a, i, n, m), _levels(b, j, m, n)], -1).expand(*us.shape[:-1], n + m)
     q, order = _sort(jumps, True)
     left = (order < n).long()
@@ -221,20 +219,19 @@ def _solve(
     gv = torch.zeros_like(vs).scatter_add_(-1, j.gather(-1, column), -mass * slope)
     if a is None or b is None:
         return _Lines(value, gu, gv)
-    # raising the level q moves mass from the match after it to the match before it; a weight raises
-    # all levels from its own on
+    # A larger level q moves mass from the match after it to the match before it. A larger weight
+    # raises the level of its point and all levels after it.
     drop = torch.zeros_like(cost).scatter_(-1, order, -cost.diff(dim=-1, append=cost[..., -1:]))
-    potentials = [t.flip(-1).cumsum(-1).flip(-1) for t in drop.split([n, m], -1)]
-    ga, gb = (
-        torch.empty_like(t).scatter_(-1, index, t)
-        for t, index in zip(potentials, (i, j), strict=True)
-    )
+    f, g = (t.flip(-1).cumsum(-1).flip(-1) for t in drop.split([n, m], -1))
+    ga = torch.empty_like(f).scatter_(-1, i, f)
+    gb = torch.empty_like(g).scatter_(-1, j, g)
     return _Lines(value, gu, gv, ga, gb)
 
 
 def _levels(a: Tensor | None, order: Tensor, n: int, m: int) -> Tensor:
-    """Levels at which the quantile function jumps; uniform ones are quotients of integers, so that
-    ties are exact.
+    """Return the levels at which the quantile function jumps.
+
+    Those of uniform weights are quotients of integers, so that ties are exact.
     """
     if a is None:
         return torch.arange(1, n + 1, device=order.device).mul(m).double() / (n * m)
@@ -243,7 +240,7 @@ def _levels(a: Tensor | None, order: Tensor, n: int, m: int) -> Tensor:
 
 
 def _power(difference: Tensor, p: float, slope: bool) -> tuple[Tensor, Tensor]:
-    """\\|δ\\|^p and its derivative."""
+    """Return \\|δ\\|^p and, if ``slope``, its derivative."""
     if p == 2:
         return difference.square(), 2 * difference if slope else difference
     size = difference.abs()
@@ -251,9 +248,9 @@ def _power(difference: Tensor, p: float, slope: bool) -> tuple[Tensor, Tensor]:
 
 
 def _sort(u: Tensor, ranks: bool) -> tuple[Tensor, Tensor]:
-    """Sort the last dimension; the order comes only if ``ranks``.
+    """Sort the last dimension; return the order only if ``ranks``.
 
-    On the CPU numpy sorts several times faster than torch.
+    On the CPU, numpy sorts several times faster than torch.
     """
     if u.device.type != "cpu":
         return u.sort(-1)
@@ -261,7 +258,7 @@ def _sort(u: Tensor, ranks: bool) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(np.sort(u.numpy(), axis=-1)), u
     n = u.shape[-1]
     if u.dtype == torch.float32 and n <= 2**_FREE_BITS:
-        # the index rides in the bits that a float32 leaves empty: sorting is faster than argsorting
+        # the index is stored in the bits that a float32 leaves empty: sorting beats argsorting
         keys = u.double()
         bits = keys.view(torch.int64)
         bits |= torch.arange(n)
@@ -274,16 +271,16 @@ def _sort(u: Tensor, ranks: bool) -> tuple[Tensor, Tensor]:
 def _mean_power(
     x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, directions: Tensor, p: float
 ) -> Tensor:
-    """Mean over directions (1 or batch, K, d) of W_p^p, shape (...), by blocks of directions."""
+    """Return the mean of W_p^p over directions (1 or batch, K, d), shape (...), by blocks."""
     xs, ys = centered(x, y)
     aw, bw = (None if t is None else t.detach().reshape(len(xs), 1, -1) for t in (a, b))
     total, share = xs.new_zeros(len(xs)), 1 / directions.shape[-2]
     gx, gy, ga, gb = (
-        None if s is None or not asks_gradient(t) else torch.zeros_like(s)
+        None if s is None or not needs_gradient(t) else torch.zeros_like(s)
         for s, t in ((xs, x), (ys, y), (aw, a), (bw, b))
     )
     for block in directions.split(_block(xs, ys), -2):
-        line = _solve(block @ xs.mT, block @ ys.mT, aw, bw, p, asks_gradient(x, y, a, b))
+        line = _solve(block @ xs.mT, block @ ys.mT, aw, bw, p, needs_gradient(x, y, a, b))
         total += share * line.value.sum(-1)
         for sums, rows in ((gx, line.u), (gy, line.v)):
             if sums is not None:
@@ -294,59 +291,62 @@ def _mean_power(
     return with_gradient(total.view(x.shape[:-2]), (x, gx), (y, gy), (a, ga), (b, gb))
 
 
-def _ascend(xs: Tensor, ys: Tensor, random: Tensor, p: float, n_iter: int, n_starts: int) -> Tensor:
-    """Gradient ascent with a step that grows on success and halves on failure; the best direction,
-    (batch, 1, d).
+def _ascend(
+    xs: Tensor, ys: Tensor, candidates: Tensor, p: float, n_iter: int, n_starts: int
+) -> Tensor:
+    """Maximize W_p^p by gradient ascent; return the best direction, (batch, 1, d).
+
+    The step grows on success and is halved on failure.
     """
     size = torch.maximum(*(t.abs().amax((-2, -1), keepdim=True) for t in (xs, ys)))
-    # powers of a small unit would vanish
+    # otherwise powers of small distances would underflow
     xs, ys = (t / torch.where(size > 0, size, 1) for t in (xs, ys))
 
-    def climb(directions: Tensor) -> tuple[Tensor, Tensor]:
-        found = []
+    def evaluate(directions: Tensor) -> tuple[Tensor, Tensor]:
+        values, slopes = [], []
         for block in directions.split(_block(xs, ys), -2):
             line = _solve(block @ xs.mT, block @ ys.mT, None, None, p, True)
-            found.append((line.value[..., None], line.u @ xs + line.v @ ys))
-        values, slopes = zip(*found, strict=True)
+            values.append(line.value[..., None])
+            slopes.append(line.u @ xs + line.v @ ys)
         return torch.cat(values, -2), torch.cat(slopes, -2)
 
-    def at(rows: Tensor, *of: Tensor) -> list[Tensor]:
-        return [t.gather(-2, rows.expand(-1, -1, t.shape[-1])) for t in of]
+    def select(rows: Tensor, *tensors: Tensor) -> list[Tensor]:
+        return [t.gather(-2, rows.expand(-1, -1, t.shape[-1])) for t in tensors]
 
     means = normalize((xs.mean(-2) - ys.mean(-2))[:, None], dim=-1)
-    start = torch.cat([means, random.expand(len(xs), -1, -1)], -2)
-    value, slope = climb(start)
-    theta, value, slope = at(value.topk(n_starts, dim=-2).indices, start, value, slope)
+    start = torch.cat([means, candidates.expand(len(xs), -1, -1)], -2)
+    value, slope = evaluate(start)
+    theta, value, slope = select(value.topk(n_starts, dim=-2).indices, start, value, slope)
     step = torch.ones_like(value)
     for _ in range(n_iter):
         tangent = slope - (slope * theta).sum(-1, keepdim=True) * theta
         trial = normalize(theta + step * normalize(tangent, dim=-1), dim=-1)
-        new_value, new_slope = climb(trial)
+        new_value, new_slope = evaluate(trial)
         better = new_value > value
-        theta, value, slope = (
-            torch.where(better, new, old)
-            for new, old in ((trial, theta), (new_value, value), (new_slope, slope))
-        )
+        theta = torch.where(better, trial, theta)
+        value = torch.where(better, new_value, value)
+        slope = torch.where(better, new_slope, slope)
         step = torch.where(better, 1.5 * step, step / 2)
-    return at(value.argmax(-2, keepdim=True), theta)[0]
+    return select(value.argmax(-2, keepdim=True), theta)[0]
 
 
 def _block(xs: Tensor, ys: Tensor) -> int:
+    """Return the number of directions in a block."""
     return max(1, _ENTRIES // (len(xs) * max(xs.shape[-2], ys.shape[-2])))
 
 
-def _random(count: int, x: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = x.device if generator is None else generator.device
-    drawn = torch.randn(count, x.shape[-1], generator=generator, dtype=x.dtype, device=device)
-    return normalize(drawn.to(x.device), dim=-1)[None]
+def _random_directions(count: int, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    device, dtype = x.device if generator is None else generator.device, x.dtype
+    normal = torch.randn(count, x.shape[-1], generator=generator, dtype=dtype, device=device)
+    return normalize(normal.to(x.device), dim=-1)[None]
 
 
-def _given(projections: Tensor, x: Tensor) -> Tensor:
+def _given_directions(projections: Tensor, x: Tensor) -> Tensor:
     d = x.shape[-1]
     if projections.ndim != 2 or projections.shape[1] != d:
+        shape = tuple(projections.shape)
         raise ValueError(
-            f"projections must have shape (K, {d}), one direction a row, got "
-            f"{tuple(projections.shape)}"
+            f"projections must have shape (K, {d}), one direction per row, got {shape}"
         )
     if projections.requires_grad:
         raise ValueError(
@@ -355,11 +355,11 @@ def _given(projections: Tensor, x: Tensor) -> Tensor:
     directions = check.points(projections, "projections").to(x)
     lengths = directions.norm(dim=-1, keepdim=True)
     if (lengths == 0).any():
-        raise ValueError("projections holds a row of zeros, which is no direction: remove it")
+        raise ValueError("projections has a row of zeros, which has no direction: remove it")
     return (directions / lengths)[None]
 
 
-def _exponent(p: float) -> None:
+def _check_exponent(p: float) -> None:
     if not 1 <= p < math.inf:
         raise ValueError(f"p must be a finite number >= 1, got {p!r}")
 
@@ -367,12 +367,13 @@ def _exponent(p: float) -> None:
 def _column(x: Tensor, name: str) -> Tensor:
     if isinstance(x, Tensor) and x.ndim == 0:
         raise ValueError(f"{name} must have shape (..., n), got a scalar: pass {name}[None]")
-    return x[..., None] if isinstance(x, Tensor) else x  # the door refuses what is no tensor
+    return x[..., None] if isinstance(x, Tensor) else x  # `check.pair` rejects other types
 
 
 def _weights(
     x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
+    """Return weights for both clouds, or None twice where both are uniform."""
     if a is None and b is None:
         return None, None
     return check.weights(a, x, x.shape[-2], "a"), check.weights(b, y, y.shape[-2], "b")
