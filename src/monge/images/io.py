@@ -114,7 +114,7 @@ def read_picture(path: str | Path, *, native: bool = False) -> Picture:
     """
     path = Path(path)
     if not path.is_file():
-        reason = "it is a folder" if path.is_dir() else "there is no such file"
+        reason = "it is a folder" if path.is_dir() else "the file does not exist"
         raise MongeError(f"no picture at '{path}': {reason}")
     try:
         with _any_size(), Image.open(path) as image:

@@ -21,12 +21,12 @@ _SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2
 class Agreement:
     """How well a recolored picture keeps the gradients of its source, see `agreement`.
 
-    ``share`` is the share of pairs of neighboring pixels, different in the source, whose difference
-    did not change direction; 1 if no pair differs. ``steepness`` is the 99th percentile over the
-    same pairs of the ratio of the lengths of the differences, result to source: how much noise and
-    the steps of 8 bits are magnified, which a monotone map does not bound. ``colors_in`` and
-    ``colors_out`` count distinct colors; far fewer of them in the result show another kind of
-    banding, steps that have merged.
+    ``share`` is the share of the pairs of neighboring pixels, different in the source, with a
+    difference that has not reversed its direction; 1 if no pair differs. ``steepness`` is the 99th
+    percentile over the same pairs of the ratio of the lengths of the differences, result to source:
+    how much noise and the steps of 8 bits are magnified, which a monotone map does not bound.
+    ``colors_in`` and ``colors_out`` count distinct colors; far fewer of them in the result show
+    another kind of banding, steps that have merged.
     """
 
     share: float

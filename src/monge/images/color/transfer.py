@@ -175,7 +175,7 @@ class ColorTransfer:
         return (1 - self.strength) * x + self.strength * mapped
 
     def _conjugate(self, y: Colors) -> Colors:
-        """Invert `_blended`, the gradient of a convex function that is no single network."""
+        """Invert `_blended`, the gradient of a convex function without a network of its own."""
 
         def blended(t: torch.Tensor) -> torch.Tensor:
             return torch.from_numpy(self._blended(t.numpy()))

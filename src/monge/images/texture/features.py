@@ -104,7 +104,7 @@ def load_extractor(
 
 def _vgg(path: Path, tile: bool) -> VGG19:
     if not path.is_file():
-        raise MongeError(f"no VGG-19 weights at '{path}': there is no such file; give {_FORMAT}")
+        raise MongeError(f"no VGG-19 weights at '{path}': the file does not exist; give {_FORMAT}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:

@@ -29,7 +29,7 @@ _EVERY = 2.0  # seconds between two previews
 _SHARE = 20  # seconds of work for a second of preview, at least
 _SCALES = 2
 _PAIRS = 10**9  # of patches that the copying score may compare: some seconds
-_LEAST = 48  # pixels of a side, below which there is no copying score
+_LEAST = 48  # pixels of a side that the copying score needs
 _LIVE, _FINAL = 512, 1024  # pixels of the longest side on the page, while it reloads and at the end
 
 
