@@ -173,9 +173,7 @@ def write_picture(picture: Picture, path: str | Path) -> None:
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Lift Pillow's limit of 179 megapixels, which is for files from strangers: this one is the
-    user's own.
-    """
+    """Lift Pillow's limit of 179 megapixels, which guards against files from strangers."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -302,9 +300,7 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _png16(pixels: Pixels, exif: bytes, profile: bytes) -> bytes:
-    """Return a PNG of 16-bit pixels (h, w, 1 to 4) with filter type 2, the difference to the row
-    above.
-    """
+    """Return a PNG of 16-bit pixels (h, w, 1 to 4); rows are stored as differences (filter 2)."""
     h, w, channels = pixels.shape
     rows = np.ascontiguousarray(pixels, ">u2").view(np.uint8).reshape(h, -1)
     stored = np.empty((h, rows.shape[1] + 1), np.uint8)

@@ -1,6 +1,4 @@
-"""Piano rolls as a kind of sample: their plots, and the distances of samples and interpolations
-to music.
-"""
+"""Piano rolls as a kind of sample: plots, and the evaluator of samples and interpolations."""
 
 from __future__ import annotations
 
@@ -29,8 +27,9 @@ DISTANCES = {
 
 @dataclass(frozen=True)
 class PianoRoll:
-    """Windows of songs (n, voices, classes, frames), one-hot over the classes; ``rate`` is in
-    frames per second.
+    """Windows of songs (n, voices, classes, frames), one-hot over the classes.
+
+    ``rate`` is in frames per second.
     """
 
     rate: float

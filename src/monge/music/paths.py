@@ -92,9 +92,7 @@ def _write_rolls(piano_rolls: Tensor, rate: float, path: Path) -> None:
 
 
 def _write_mix(a: Tensor, b: Tensor, n: int, rate: float, path: Path) -> None:
-    """Write both piano rolls (1, 4, frames) played at once, n times, while one fades into the
-    other.
-    """
+    """Write two piano rolls (1, 4, frames) played at once n times, one fading into the other."""
     import numpy as np
 
     from .chip import render, write_wav

@@ -103,8 +103,9 @@ def palette_distance(
 
 
 def caption(distances: Sequence[float], kept: Agreement) -> str:
-    """Return the lines below a result: distances to the palettes as shares of those before, and
-    what it kept.
+    """Return the caption of a result: its metrics, one a line.
+
+    ``distances`` to the palettes are shares of those before the transfer.
 
     >>> print(caption([0.047], Agreement(1.0, 3.2, 900, 800)))
     sliced W2 4.7% of before

@@ -155,8 +155,9 @@ def _usual(exemplar: Tensor, patch: int) -> Tensor:
 
 
 def _runs(offsets: Tensor, near: Tensor, height: int, width: int, side: float) -> Tensor:
-    """Return which patches (n,) of a grid lie in runs: connected sets of at least ``side``² patches
-    with one offset.
+    """Return which patches (n,) of a grid lie in runs.
+
+    A run is a connected set of at least ``side``² near patches with one offset.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

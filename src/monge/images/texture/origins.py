@@ -110,8 +110,9 @@ def _places(index: Tensor, grid: Grid) -> NDArray[np.int64]:
 def _continued(
     places: NDArray[np.int64], width: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether the right neighbor of each place is its right neighbor in the exemplar, too,
-    (h, w − 1), and the same for the lower neighbor, (h − 1, w).
+    """Return which neighbors continue a copy: the right (h, w − 1) and the lower (h − 1, w) ones.
+
+    They come from the right and the lower neighbor in the exemplar.
     """
     left, next_ = places[:, :-1], places[:, 1:]
     right = (left >= 0) & (next_ == left + 1) & (next_ % width != 0)

@@ -236,9 +236,7 @@ def inpaint(
 
 
 def forget(state: str | Path) -> None:
-    """Delete the checkpoints in a folder and its numbered parts, and the folders that are then
-    empty.
-    """
+    """Delete the checkpoints in a folder and its numbered parts, and folders that become empty."""
     for folder in (*Path(state).glob("part-*"), Path(state)):
         for path in folder.glob("step-*.pt*"):
             path.unlink()
@@ -284,8 +282,9 @@ def _optimized(
     exemplars: list[Tensor], weights: list[float] | None, size: tuple[int, int], tile: bool,
     options: Options, finish: Callable[[Tensor], Picture], inputs: Mapping[str, Any] = {},
 ) -> Picture:  # fmt: skip
-    """Optimize channels (c, h, w) and convert them with ``finish``; ``inputs`` are image, mask and
-    region of a picture with a hole.
+    """Optimize channels (c, h, w) and convert them with ``finish``.
+
+    ``inputs`` are image, mask and region of a picture with a hole.
     """
     clock = Clock()
     clock.start()  # the time before the first step counts, too
