@@ -1,10 +1,9 @@
-"""Pictures as arrays of sRGB colors, 8 or 16 bits deep, with what must survive: alpha, metadata and
-color profile.
+"""Read and write pictures of 8 or 16 bits with their alpha, metadata and color profile.
 
-Of 16-bit color Pillow reads the high bytes only. `_sixteen` therefore reads such a file twice, the
-second time asking for the low bytes; `_png16` writes one, which Pillow cannot. Read as ``native``,
-gray stays one channel and colors stay in the space of the file's profile, so that pixels which
-nobody changes are written as they were.
+Pillow reads only the high bytes of 16-bit color. `_sixteen` therefore reads such a file twice, the
+second time for the low bytes; `_png16` writes one, which Pillow cannot. A picture read as
+``native`` keeps one channel for gray, and the color space of the file's profile, so that unchanged
+pixels are written as they were.
 """
 
 from __future__ import annotations
@@ -42,30 +41,20 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
 _PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray with alpha, RGB, RGBA
 _ORIENTATION = 0x0112
-# tags of a TIFF that speak of the photograph, not of the file
-_TIFF_WORDS = {
-    270,
-    271,
-    272,
-    305,
-    306,
-    315,
-    33432,
-    34665,
-    34853,
-}
+# tags of a TIFF about the photograph, not about the file
+_PHOTO_TAGS = {270, 271, 272, 305, 306, 315, 33432, 34665, 34853}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Colors in sRGB and what travels beside them.
+    """Colors in sRGB with alpha, metadata and color profile.
 
-    ``colours`` are (h, w, 3), or (h, w, 1) of a gray picture that was read as native, and ``alpha``
-    (h, w) is of the same type. ``exif`` is the metadata without the orientation, which has been
-    applied. ``profile`` is the sRGB profile that the file brought or was converted to, or empty,
-    which is taken as sRGB; of a picture read as native it is the file's own. ``notes`` say what
-    reading changed, one sentence each; ``clipped`` is the share of the visible pixels whose mapped
-    color left the gamut.
+    ``colors`` are (h, w, 3), or (h, w, 1) for a gray picture that was read as native; ``alpha``
+    (h, w) has the same type. ``exif`` is the metadata without the orientation, which has been
+    applied. ``profile`` is the sRGB profile of the file or the one it was converted to; an empty
+    one means sRGB. A picture read as native has the file's own profile. ``notes`` say what reading
+    has changed, one sentence each; ``clipped`` is the share of the visible pixels with a mapped
+    color outside the gamut.
     """
 
     colors: Pixels
@@ -78,15 +67,13 @@ class Picture:
     @property
     def visible(self) -> Pixels:
         """Colors (n, 3) of the pixels that are not fully transparent."""
-        return (
-            self.colors.reshape(-1, self.colors.shape[2])
-            if self.alpha is None
-            else self.colors[self.alpha > 0]
-        )
+        if self.alpha is None:
+            return self.colors.reshape(-1, self.colors.shape[2])
+        return self.colors[self.alpha > 0]
 
     @property
     def channels(self) -> Pixels:
-        """Colors and, where there is one, alpha: (h, w, 1 to 4)."""
+        """Colors, and alpha if the picture has one, (h, w, 1 to 4)."""
         return self.colors if self.alpha is None else np.dstack([self.colors, self.alpha])
 
     @property
@@ -94,7 +81,7 @@ class Picture:
         """The same picture with three channels of color."""
         if self.colors.shape[2] == 3:
             return self
-        # a profile of gray fits no colors
+        # a profile of gray does not apply to colors
         return replace(self, colors=np.repeat(self.colors, 3, 2), profile=b"")
 
     def save(self, path: str | Path) -> Path:
@@ -107,13 +94,14 @@ Source = Picture | Pixels | str | Path
 
 
 def top_value(dtype: np.dtype[Any]) -> float:
-    """The value of white among numbers of a type."""
+    """Return the value of white in a type of numbers."""
     return 1.0 if np.issubdtype(dtype, np.floating) else float(np.iinfo(dtype).max)
 
 
 def from_channels(pixels: Pixels, name: str = "picture") -> Picture:
-    """A picture of channels (h, w, 1 to 4), of 2 and 4 the last is alpha; MongeError if not uint8,
-    uint16 or floats in [0, 1].
+    """Return the picture with channels (h, w, 1 to 4), of which the last of 2 or 4 is alpha.
+
+    MongeError for other types than uint8, uint16 and floats in [0, 1].
     """
     floats = np.issubdtype(pixels.dtype, np.floating)
     if not floats and pixels.dtype not in (np.uint8, np.uint16):
@@ -125,15 +113,14 @@ def from_channels(pixels: Pixels, name: str = "picture") -> Picture:
 
 
 def read_picture(path: str | Path, *, native: bool = False) -> Picture:
-    """Read a picture of any mode as sRGB, or natively: gray as gray, in its own color space;
-    MongeError if it cannot be one.
+    """Read a picture of any mode as sRGB; with ``native``, gray as gray and colors in their space.
+
+    MongeError if the file is missing, damaged, or not a picture that can be represented.
     """
     path = Path(path)
     if not path.is_file():
-        raise MongeError(
-            f"no picture at '{path}': "
-            f"{'it is a folder' if path.is_dir() else 'there is no such file'}"
-        )
+        reason = "it is a folder" if path.is_dir() else "the file does not exist"
+        raise MongeError(f"no picture at '{path}': {reason}")
     try:
         with _any_size(), Image.open(path) as image:
             return _decoded(image, path, native)
@@ -148,8 +135,9 @@ def read_picture(path: str | Path, *, native: bool = False) -> Picture:
 
 
 def require_writable(path: str | Path, depth: int | None = None, alpha: bool = False) -> str:
-    """Name of the format that a file's ending asks for; MongeError if it cannot hold such a
-    picture.
+    """Return the name of the format of a file's ending.
+
+    MongeError if the ending is unknown, or the format cannot hold ``depth`` bits or ``alpha``.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -167,8 +155,9 @@ def require_writable(path: str | Path, depth: int | None = None, alpha: bool = F
 
 
 def write_picture(picture: Picture, path: str | Path) -> None:
-    """Write without loss, or as JPEG at quality 95 without chroma subsampling, in the format that
-    the ending says.
+    """Write a picture in the format of the file's ending.
+
+    All formats are lossless but JPEG, which has quality 95 and no chroma subsampling.
     """
     path = Path(path)
     deep = picture.colors.dtype == np.uint16
@@ -179,21 +168,17 @@ def write_picture(picture: Picture, path: str | Path) -> None:
         return
     options = _OPTIONS.get(name, {}) | ({"exif": picture.exif} if picture.exif else {})
     gray = picture.colors.shape[2] == 1
-    if picture.profile and not (
-        gray and name == "WEBP"
-    ):  # which has colors only, and no place for a profile of gray
+    # WebP has colors only, and no place for a profile of gray
+    if picture.profile and not (gray and name == "WEBP"):
         options["icc_profile"] = picture.profile
     pixels = picture.channels
-    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)).save(
-        path, name, **options
-    )
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, name, **options)
 
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Pillow refuses pictures above 179 megapixels that a stranger may have sent; here the file is
-    the user's own.
-    """
+    """Lift Pillow's limit of 179 megapixels, which guards against files from strangers."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -202,19 +187,16 @@ def _any_size() -> Iterator[None]:
 
 
 def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
-    notes = (
-        [f"only the first of {frames} frames is used"]
-        if (frames := getattr(image, "n_frames", 1)) > 1
-        else []
-    )
-    # before the metadata: those of a PNG stand behind the pixels, which reading them decodes
+    frames = getattr(image, "n_frames", 1)
+    notes = [f"only the first of {frames} frames is used"] if frames > 1 else []
+    # before the metadata: that of a PNG comes after the pixels, and reading it decodes them
     raw = _raw_mode(image)
     exif = image.getexif()
     orientation = exif.pop(_ORIENTATION, 1)
     if image.format == "TIFF":
-        for tag in set(exif) - _TIFF_WORDS:
+        for tag in set(exif) - _PHOTO_TAGS:
             del exif[tag]
-    words = exif.tobytes() if len(exif) else b""
+    metadata = exif.tobytes() if len(exif) else b""
     profile = image.info.get("icc_profile") or b""
     if ";16" in raw and image.mode in ("RGB", "RGBA", "CMYK"):
         deep = from_channels(_sixteen(image, raw, path))
@@ -235,11 +217,9 @@ def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
     elif image.mode == "F":
         raise MongeError(f"'{path}' has floating-point values: save it with 8 or 16 bits")
     else:
-        alpha = (
-            np.asarray(image.convert("RGBA").getchannel("A"))
-            if image.has_transparency_data
-            else None
-        )
+        alpha = None
+        if image.has_transparency_data:
+            alpha = np.asarray(image.convert("RGBA").getchannel("A"))
         if native and image.mode in ("1", "L", "LA", "RGB", "RGBA"):
             plain = np.asarray(image.convert("RGB" if image.mode.startswith("RGB") else "L"))
             pixels = plain[..., None] if plain.ndim == 2 else plain
@@ -249,40 +229,43 @@ def _decoded(image: ImageFile.ImageFile, path: Path, native: bool) -> Picture:
         pixels, profile = np.repeat(pixels, 3, 2), b""
         notes.append("gray is read as RGB")
     alpha = None if alpha is None else _upright(alpha, orientation)
-    return Picture(_upright(pixels, orientation), alpha, words, profile, tuple(notes))
+    return Picture(_upright(pixels, orientation), alpha, metadata, profile, tuple(notes))
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """The layout of the file's pixels, in Pillow's words: 'RGB;16B' of a 16-bit PNG, whose mode is
-    'RGB'.
+    """Return Pillow's name of the layout of the file's pixels.
+
+    It is 'RGB;16B' for a 16-bit PNG, which has the mode 'RGB'.
     """
     args: Any = image.tile[0][3] if getattr(image, "tile", None) else ""
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
 def _sixteen(image: ImageFile.ImageFile, raw: str, path: Path) -> Pixels:
+    """Read the pixels of a picture with 16 bits, of which ``image`` has the high bytes."""
     layout, _, order = raw.partition(";")
-    if raw == "LA;16B":  # Pillow has it as RGBA of high bytes: ask for the four bytes as they lie
+    if raw == "LA;16B":  # Pillow makes RGBA of the high bytes: read the four bytes as stored
         four = _read_as("RGBA", path).astype(np.uint16)
         return np.asarray(four[..., ::2] << 8 | four[..., 1::2])
     if layout not in ("RGB", "RGBA") or order not in _LOW_BYTE or len(image.tile) > 1:
         raise MongeError(
             f"'{path}' has 16-bit pixels laid out as {raw}: save it as 16-bit RGB or RGBA PNG"
         )
-    return np.asarray(image).astype(np.uint16) << 8 | _read_as(f"{layout};{_LOW_BYTE[order]}", path)
+    high, low = np.asarray(image), _read_as(f"{layout};{_LOW_BYTE[order]}", path)
+    return high.astype(np.uint16) << 8 | low
 
 
 def _read_as(layout: str, path: Path) -> Pixels:
-    """The pixels of a file as if they lay in it otherwise than they do."""
+    """Read the pixels of a file as if they were stored in another layout."""
     with Image.open(path) as image:
         for i, tile in enumerate(image.tile):
-            further = tile.args[1:] if isinstance(tile.args, tuple) else ()
-            image.tile[i] = tile._replace(args=(layout, *further))
+            others = tile.args[1:] if isinstance(tile.args, tuple) else ()
+            image.tile[i] = tile._replace(args=(layout, *others))
         return np.asarray(image)
 
 
 def _as_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Pixels, bytes]:
-    """The pixels (h, w, 3) by their own color profile, and the profile that they then have."""
+    """Convert an image from its profile to sRGB; return pixels (h, w, 3) and their new profile."""
     if image.mode not in ("RGB", "RGBA"):
         notes.append(f"mode {image.mode} is read as RGB")
     plain = image.convert(image.mode[:-1]) if image.mode in ("RGBA", "LA") else image
@@ -299,21 +282,21 @@ def _as_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> tuple[Pixe
         return np.asarray(plain.convert("RGB")), b""
     assert converted is not None
     notes.append("converted to sRGB by its color profile")
-    made = target.tobytes()
-    # without the date of making: equal inputs, equal files
-    return np.asarray(converted), made[:24] + bytes(12) + made[36:]
+    stored = target.tobytes()
+    # without the creation date: equal inputs give equal files
+    return np.asarray(converted), stored[:24] + bytes(12) + stored[36:]
 
 
 def _is_srgb(profile: bytes) -> bool:
     try:
-        return "sRGB" in ImageCms.getProfileDescription(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        )
+        parsed = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return "sRGB" in ImageCms.getProfileDescription(parsed)
     except (ImageCms.PyCMSError, OSError):
         return False
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Apply the orientation of the metadata."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -322,7 +305,7 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _png16(pixels: Pixels, exif: bytes, profile: bytes) -> bytes:
-    """A PNG of 16-bit pixels (h, w, 1 to 4); each row is stored as the difference to the one above."""
+    """Return a PNG of 16-bit pixels (h, w, 1 to 4); rows are stored as differences (filter 2)."""
     h, w, channels = pixels.shape
     rows = np.ascontiguousarray(pixels, ">u2").view(np.uint8).reshape(h, -1)
     stored = np.empty((h, rows.shape[1] + 1), np.uint8)

@@ -1,15 +1,15 @@
 """A synthesizer in the manner of the NES's sound chip: two pulse waves, a triangle wave and noise.
 
-    Välimäki, Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal
-    Processing Magazine, 2007 [valimaki2007]
+    Välimäki & Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal
+        Processing Magazine, 2007   [valimaki2007]
 
 A pulse wave of frequency f and duty δ is naive except within one sample of its two edges, where a
-polynomial of second order replaces the step and with it most of what would alias. All waves are
-made at twice the sample rate and filtered. Noise is the chip's 15-bit shift register, clocked by
-one of sixteen periods and averaged over each sample.
+polynomial of second order replaces the step and removes most of its aliasing. All waves are
+computed at twice the sample rate and filtered. Noise is the chip's 15-bit shift register, clocked
+by one of sixteen periods and averaged over each sample.
 
-Phases run on through note changes and rests, and every loudness is smoothed over 5 ms, so nothing
-clicks.
+Phases continue through note changes and rests, and every loudness is smoothed over 5 ms, so that
+there are no clicks.
 """
 
 from __future__ import annotations
@@ -30,41 +30,13 @@ SAMPLE_RATE = 44_100
 DUTIES = (0.125, 0.25, 0.5)
 
 _CLOCK = 1_789_773  # of the chip, Hz
-# of the register, in clocks
-_PERIODS = (
-    4,
-    8,
-    16,
-    32,
-    64,
-    96,
-    128,
-    160,
-    202,
-    254,
-    380,
-    508,
-    762,
-    1016,
-    2034,
-    4068,
-)
-# of the voices at full loudness; not 1 in all, for the filter overshoots
-_SHARES = (
-    0.2,
-    0.2,
-    0.25,
-    0.16,
-)
-_FINER = 2  # waves are made at so many times the sample rate
+# of the shift register, in clocks
+_PERIODS = (4, 8, 16, 32, 64, 96, 128, 160, 202, 254, 380, 508, 762, 1016, 2034, 4068)
+_SHARES = (0.2, 0.2, 0.25, 0.16)  # of the voices; their sum is below 1, as the filter overshoots
+_FINER = 2  # oversampling of the waves
 _SMOOTH = 0.005  # seconds
-# loudness that stays, and seconds in which the rest falls by e
-_DECAY = (
-    (0.35, 0.2),
-    (0.35, 0.2),
-    (0.8, 0.2),
-    (0.0, 0.08),
-)
+# sustained loudness of the voices, and seconds in which the rest falls to 1/e
+_DECAY = ((0.35, 0.2), (0.35, 0.2), (0.8, 0.2), (0.0, 0.08))
 _LOUDEST = 15  # velocity
 
 Audio = NDArray[np.float32]
@@ -72,22 +44,23 @@ _Row = NDArray[np.float64]
 
 
 def render(
-    piano_roll: ArrayLike, rate: float = RATE, sample_rate: int = SAMPLE_RATE, velocity: ArrayLike | None = None,
-    duty: tuple[float, float] = (0.5, 0.25),
+    piano_roll: ArrayLike, rate: float = RATE, sample_rate: int = SAMPLE_RATE,
+    velocity: ArrayLike | None = None, duty: tuple[float, float] = (0.5, 0.25),
 ) -> Audio:  # fmt: skip
-    """Play a piano roll: mono audio of round(frames · sample_rate / rate) numbers in [−1, 1].
+    """Synthesize a piano roll: mono audio of round(frames · sample_rate / rate) values in [−1, 1].
 
     The piano roll (frames, 4) has the classes of P1, P2, TR and NO as in `monge.music.rolls`, 0 for
-    silence, k for the MIDI pitch k + 20 or the noise type, at ``rate`` frames a second.
-    ``sample_rate`` is the audio's in Hz, from 8,000 on. ``velocity`` (frames, 4) is the loudness
-    0…15 of each frame; the triangle has none, and by default each note begins at full loudness and
-    decays. ``duty`` is that of the two pulse waves, 0.125, 0.25 or 0.5.
+    silence, k for the MIDI pitch k + 20 or the noise type, at ``rate`` frames per second.
+    ``sample_rate`` is that of the audio in Hz, at least 8,000. ``velocity`` (frames, 4) is the
+    loudness 0…15 of each frame, except of the triangle wave, which has none; by default each note
+    begins at full loudness and decays. ``duty`` has the duties of the two pulse waves, 0.125, 0.25
+    or 0.5.
 
     >>> audio = render(np.full((24, 4), [49, 0, 0, 0]))  # A4 for one second
     >>> audio.shape, int(np.abs(np.fft.rfft(audio)).argmax())
     ((44100,), 440)
     """
-    classes, loud = _checked(piano_roll, rate, sample_rate, velocity, duty)
+    classes, loud = _check(piano_roll, rate, sample_rate, velocity, duty)
     fine = _FINER * sample_rate
     n = round(len(classes) * sample_rate / rate) * _FINER
     frame = np.minimum((np.arange(n) * (rate / fine)).astype(int), len(classes) - 1)
@@ -97,7 +70,7 @@ def render(
         if not notes.any():
             continue
         level = _level(notes, None if loud is None else loud[:, voice], voice, frame, rate, fine)
-        held = _held(notes)[frame]
+        held = _hold(notes)[frame]
         if VOICES[voice] == "NO":
             wave = _noise(_CLOCK / np.array(_PERIODS)[NOISES - held] / fine)
         else:
@@ -108,7 +81,7 @@ def render(
 
 
 def write_wav(path: str | Path, audio: ArrayLike, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write audio in [−1, 1] as a 16-bit WAV file; what is beyond is cut off."""
+    """Write audio in [−1, 1] as a 16-bit WAV file; values outside are clipped."""
     _check_sample_rate(sample_rate)
     samples = np.asarray(audio, np.float64)
     if samples.ndim != 1 or not np.isfinite(samples).all():
@@ -123,28 +96,32 @@ def _check_sample_rate(sample_rate: int) -> None:
         )
 
 
-def _checked(
+def _check(
     piano_roll: ArrayLike,
     rate: float,
     sample_rate: int,
     velocity: ArrayLike | None,
     duty: tuple[float, float],
 ) -> tuple[NDArray[np.int64], _Row | None]:
+    """Return classes and, in [0, 1], velocity after checking all arguments of `render`."""
     _check_sample_rate(sample_rate)
     if not 0 < rate <= sample_rate:
-        raise MongeError(f"rate must be a positive number of frames a second, got {rate}")
+        raise MongeError(
+            f"rate must be a positive number of frames per second, at most {sample_rate}, got "
+            f"{rate}"
+        )
     if any(d not in DUTIES for d in duty):
         raise MongeError(f"duty must hold two of {', '.join(map(str, DUTIES))}, got {duty}")
     classes = np.asarray(piano_roll)
     if classes.ndim != 2 or classes.shape[1] != len(VOICES) or not len(classes):
         raise MongeError(
-            f"a piano roll to play is (frames, {len(VOICES)}) with at least one frame, got "
+            f"piano_roll must be (frames, {len(VOICES)}) with at least one frame, got "
             f"{classes.shape}"
         )
     if classes.min() < 0 or classes[:, :3].max() > 88 or classes[:, 3].max() > NOISES:
         raise MongeError(
-            f"classes must be from 0 to 88, of the noise voice to {NOISES}, got {classes.min()} to "
-            f"{classes.max()}"
+            f"piano_roll must have classes from 0 to 88, and to {NOISES} in the noise voice, got "
+            f"{classes.min()} to {classes.max()}"
         )
     if velocity is None:
         return classes.astype(np.int64), None
@@ -157,10 +134,10 @@ def _checked(
     return classes.astype(np.int64), loud / _LOUDEST
 
 
-def _held(notes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """In rests, the class before the rest: a note that fades keeps its pitch.
+def _hold(notes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Fill rests with the class before them, so that a fading note keeps its pitch.
 
-    Before the first note, that one's.
+    A rest before the first note gets the class of that note.
     """
     at = np.maximum.accumulate(np.where(notes > 0, np.arange(len(notes)), -1))
     return notes[np.where(at < 0, np.flatnonzero(notes)[0], at)]
@@ -174,14 +151,14 @@ def _level(
     rate: float,
     sample_rate: int,
 ) -> _Row:
-    """Loudness of each sample: of a note its decay or its velocity, smoothed, and 0 at both ends of
-    the audio.
+    """Return the loudness of each sample: decay or velocity of its note, smoothed.
+
+    It is 0 at both ends of the audio.
     """
     sounding = (notes > 0)[frame]
     if loud is None or VOICES[voice] == "TR":
-        begins = np.maximum.accumulate(
-            np.where(np.diff(notes, prepend=-1) != 0, np.arange(len(notes)), 0)
-        )
+        changes = np.diff(notes, prepend=-1) != 0
+        begins = np.maximum.accumulate(np.where(changes, np.arange(len(notes)), 0))
         since = np.arange(len(frame)) / sample_rate - begins[frame] / rate
         stays, fall = _DECAY[voice]
         level = stays + (1 - stays) * np.exp(-since.clip(0) / fall)
@@ -191,28 +168,27 @@ def _level(
     width = max(1, min(round(_SMOOTH * sample_rate), len(level) // 2))
     level[len(level) - width :] = 0
     window = np.hanning(width + 2)[1:-1]
-    return np.convolve(level, window / window.sum())[: len(level)]  # looks back only: begins with 0
+    # a causal filter: the result begins with 0
+    return np.convolve(level, window / window.sum())[: len(level)]
 
 
 def _phase(step: _Row) -> _Row:
-    """Position in the period, in [0, 1), after steps of so many periods a sample."""
+    """Return the position in the period, in [0, 1), for ``step`` periods per sample."""
     return np.mod(np.cumsum(step) - step[0], 1)
 
 
 def _pulse(step: _Row, duty: float) -> _Row:
-    """Without a mean, and no higher than 1 either way."""
+    """Return a pulse wave with mean 0 and values in [−1, 1]."""
     phase = _phase(step)
-    naive = (
-        np.where(phase < duty, 1.0, -1.0)
-        + _edge(phase, step)
-        - _edge(np.mod(phase - duty, 1), step)
-    )
-    return (naive - (2 * duty - 1)) / (2 - 2 * duty)
+    wave = np.where(phase < duty, 1.0, -1.0)
+    wave = wave + _edge(phase, step) - _edge(np.mod(phase - duty, 1), step)
+    return (wave - (2 * duty - 1)) / (2 - 2 * duty)
 
 
 def _edge(phase: _Row, step: _Row) -> _Row:
-    """What rounds off a step from −1 to 1 at phase 0 [valimaki2007]; zero but for one sample on
-    either side.
+    """Return the correction that smooths a step from −1 to 1 at phase 0 [valimaki2007].
+
+    It is zero except for one sample on either side.
     """
     after, before = phase / step, (phase - 1) / step
     return np.where(after < 1, -((1 - after) ** 2), 0) + np.where(before > -1, (1 + before) ** 2, 0)
@@ -224,13 +200,13 @@ def _triangle(step: _Row) -> _Row:
 
 @cache
 def _register() -> _Row:
-    """Sums of the register's ±1 output over its 32,767 states, from 0 on."""
+    """Return the cumulative sums of the register's ±1 output over its 32,767 states, 0 first."""
     bits, _ = max_len_seq(15, state=[1, *[0] * 14], taps=[1])
     return np.concatenate([[0.0], np.cumsum(1.0 - 2 * bits)])
 
 
 def _noise(step: _Row) -> _Row:
-    """Mean of the register's output over the ``step`` states that each sample lasts."""
+    """Return the mean of the register's output over the ``step`` states of each sample."""
     sums = _register()
     cycle, n = sums[-1], len(sums) - 1
     ends = np.concatenate([[0.0], np.cumsum(step)])

@@ -1,6 +1,4 @@
-"""Music as a kind of sample: piano rolls to look at, and how far from music samples and
-interpolations are.
-"""
+"""Piano rolls as a kind of sample: plots, and the evaluator of samples and interpolations."""
 
 from __future__ import annotations
 
@@ -13,24 +11,25 @@ from monge.methods.protocols import Autoencoding
 from monge.metrics import Evaluator, Measured, Measures, Metric, evaluator
 from monge.nets import Autoencoder
 
-from .metrics import FIGURES, coin_fade, latest_fade, note_accuracy, piano_roll_distances
+from .metrics import TITLES, coin_fade, latest_fade, note_accuracy, piano_roll_distances
 from .plots import plot_piano_rolls
 from .rolls import most_likely, one_hot
 
 _MOST = 1000  # windows of each kind
-_SHOWN = 12  # piano rolls in a picture
+_SHOWN = 12  # piano rolls in a plot
 
 ACCURACY = Metric("note_accuracy", "notes right", 1, "high", "%", 100, table="notes right, %")
 DISTANCES = {
     name: Metric(f"score_{name}_sample", title, 3, "low", stem=f"score_{name}")
-    for name, title in FIGURES.items()
+    for name, title in TITLES.items()
 }
 
 
 @dataclass(frozen=True)
 class PianoRoll:
-    """Windows of songs (n, voices, classes, frames), one-hot over the classes, at ``rate`` frames a
-    second.
+    """Windows of songs (n, voices, classes, frames), one-hot over the classes.
+
+    ``rate`` is in frames per second.
     """
 
     rate: float
@@ -49,18 +48,18 @@ class PianoRoll:
 
 
 def music_of(rate: float) -> Evaluator:
-    """The evaluator of piano rolls at ``rate`` frames a second."""
+    """Return the evaluator of piano rolls at ``rate`` frames per second."""
 
     @evaluator(ACCURACY, *DISTANCES.values())
     def music(subject: Subject) -> Measures:
-        """Distances of `monge.music.metrics` to held-out windows.
+        """Measure the distances of `monge.music.metrics` to held-out windows.
 
-        The floor is that of other held-out windows A. For a method with an autoencoder also those
-        between pairs of held-out windows (A, B): ``midpoint``, decoded from (z_A + z_B)/2,
-        ``transported``, decoded from a point as far from the mean of the codes as codes are, m +
-        ((z_A + z_B)/2 − m)·√2, and the cross-fades of the two rolls, ``crossfade`` (a coin for each
-        cell) and ``crossfade_latest`` (the note struck last). `ACCURACY` is of held-out
-        reconstructions.
+        The floor is the distance of other held-out windows A. For a method with an autoencoder, the
+        distances of windows between pairs of held-out windows (A, B) are measured, too:
+        ``midpoint``, decoded from (z_A + z_B)/2; ``transported``, decoded from a point as far from
+        the mean m of the codes as codes are, m + ((z_A + z_B)/2 − m)·√2; and the cross-fades of the
+        two rolls, ``crossfade`` (a coin for each cell) and ``crossfade_latest`` (the note struck
+        last). `ACCURACY` is that of held-out reconstructions.
         """
         config = subject.config
         held_out = most_likely(subject.data.held_out(3 * min(_MOST, config.samples), config.seed))
@@ -69,30 +68,28 @@ def music_of(rate: float) -> Evaluator:
             return {}
         truth, a, b = held_out.split(third)[:3]
         kinds = {"floor": a, "sample": most_likely(subject.samples(third, config.seed))}
-        found: Measures = {}
+        measures: Measures = {}
         if isinstance(subject.method, Autoencoding):
             autoencoder = subject.method.autoencoder
             rebuilt = most_likely(autoencoder.decode_all(autoencoder.encode_all(_samples(truth))))
             right, sounding = note_accuracy(rebuilt, truth)
-            found[ACCURACY] = Measured(right, beside={"sounding": sounding})
+            measures[ACCURACY] = Measured(right, beside={"sounding": sounding})
             kinds |= _between(autoencoder, a, b, config.seed)
-        distances = {
-            kind: piano_roll_distances(rolls, truth, rate) for kind, rolls in kinds.items()
-        }
+        distances = {kind: piano_roll_distances(x, truth, rate) for kind, x in kinds.items()}
+        value, floor = distances.pop("sample"), distances.pop("floor")
         for name, metric in DISTANCES.items():
-            others = {
-                kind: of[name] for kind, of in distances.items() if kind not in ("sample", "floor")
-            }
-            found[metric] = Measured(distances["sample"][name], distances["floor"][name], others)
-        return found
+            others = {kind: values[name] for kind, values in distances.items()}
+            measures[metric] = Measured(value[name], floor[name], others)
+        return measures
 
     return music
 
 
 def _between(autoencoder: Autoencoder, a: Tensor, b: Tensor, seed: int) -> dict[str, Tensor]:
-    ends = [autoencoder.encode_all(_samples(end)) for end in (a, b)]
+    """Return the windows half-way between two, by kind."""
+    z_a, z_b = (autoencoder.encode_all(_samples(rolls)) for rolls in (a, b))
     mean = on_cpu(autoencoder.mean)
-    middle = (ends[0] + ends[1]) / 2
+    middle = (z_a + z_b) / 2
     return {
         "midpoint": most_likely(autoencoder.decode_all(middle)),
         "transported": most_likely(autoencoder.decode_all(mean + (middle - mean) * 2**0.5)),

@@ -1,24 +1,23 @@
-r"""How far a set of piano rolls is from music, and the cross-fades that an interpolation has to
-beat.
+r"""Distances of a set of piano rolls to music, and cross-fades as baselines of an interpolation.
 
-Piano rolls are classes (n, 4, frames) as in `monge.music.rolls`. Each figure is a 1-Wasserstein
-distance of what is measured on a set and on held-out windows:
+Piano rolls are classes (n, 4, frames) as in `monge.music.rolls`. Each metric is the 1-Wasserstein
+distance between the distributions of a quantity on the set and on held-out windows:
 
-==================  ================================================================================
-figure              of what, and its unit
-==================  ================================================================================
-``pitch_class``     the twelve shares of the pitch classes in a window, by duration, over P1, P2 and
-                    TR; total variation
-``onset_density``   notes struck per second in a window, voice by voice, the four distances
-                    averaged; notes per second
-``voice_leading``   size of the step from each note of a pitched voice to its next one; semitones
-``silence``         share of a window's frames in which a voice rests, voice by voice, averaged; a
-                    share
-==================  ================================================================================
+=================  =================================================================================
+metric             quantity; unit
+=================  =================================================================================
+``pitch_class``    the twelve shares of the pitch classes in a window, by duration, over P1, P2 and
+                   TR; total variation
+``onset_density``  notes struck per second in a window, mean of the distances of the four voices;
+                   notes per second
+``voice_leading``  size of the step from each note of a pitched voice to its next one; semitones
+``silence``        share of a window's frames in which a voice rests, mean of the distances of the
+                   four voices; a share
+=================  =================================================================================
 
-``pitch_class`` is a distance between distributions *of histograms* and not between two histograms
-pooled over all windows: the pooled one of a cross-fade is by construction the data's own, however
-two keys at once may sound. In single windows it shows.
+``pitch_class`` is a distance between distributions *of histograms*, not between two histograms
+pooled over all windows: the pooled histogram of a cross-fade is by construction that of the data,
+although its windows have two keys at once. The histograms of single windows show this.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from monge.rng import rng
 
 from .rolls import LOWEST
 
-FIGURES = {
+TITLES = {
     "pitch_class": "pitch classes, distance to music",
     "onset_density": "notes a second, distance to music",
     "voice_leading": "steps in semitones, distance to music",
@@ -42,8 +41,9 @@ _PITCHED = 3  # P1, P2 and TR come first
 
 
 def note_accuracy(piano_rolls: Tensor, truth: Tensor) -> tuple[float, float]:
-    """Share of (voice, frame) cells with the true class, of all cells and of those in which
-    something sounds.
+    """Return the share of (voice, frame) cells with the true class.
+
+    The first result is over all cells, the second over those in which a note sounds.
 
     >>> note_accuracy(torch.tensor([[[0, 5, 5, 6]]]), torch.tensor([[[0, 5, 6, 6]]]))
     (0.75, 0.6666666865348816)
@@ -53,42 +53,44 @@ def note_accuracy(piano_rolls: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 def piano_roll_distances(piano_rolls: Tensor, held_out: Tensor, rate: float) -> dict[str, float]:
-    """Every figure of the table above, of piano rolls to held-out ones, at ``rate`` frames a
-    second; NaN where there is no note.
+    """Return every metric of the table above, at ``rate`` frames per second.
+
+    A metric without notes to compare is NaN.
 
     >>> slow, fast = (torch.arange(5, 17)[torch.arange(24) // n].repeat(5, 4, 1) for n in (4, 2))
     >>> {name: round(value, 2) for name, value in piano_roll_distances(slow, fast, rate=24).items()}
     {'pitch_class': 0.5, 'onset_density': 6.26, 'voice_leading': 0.0, 'silence': 0.0}
     """
+    densities = [onset_density(rolls, rate) for rolls in (piano_rolls, held_out)]
     return {
         "pitch_class": _between_histograms(pitch_classes(piano_rolls), pitch_classes(held_out)),
-        "onset_density": _voice_by_voice(
-            onset_density(piano_rolls, rate), onset_density(held_out, rate)
-        ),
+        "onset_density": _voice_by_voice(*densities),
         "voice_leading": _between_numbers(steps(piano_rolls), steps(held_out)),
         "silence": _voice_by_voice(silence(piano_rolls), silence(held_out)),
     }
 
 
 def pitch_classes(piano_rolls: Tensor) -> Tensor:
-    """Shares of the twelve pitch classes from C on, (m, 12), of the m windows in which a pitch
-    sounds.
+    """Return the shares of the twelve pitch classes from C on, (m, 12).
 
-    >>> pitch_classes(torch.tensor([[[49, 49], [0, 40], [0, 0], [3, 3]]]))[0, [0, 9]]  # A twice and C once
+    Only the m windows in which a pitch sounds count.
+
+    >>> rolls = torch.tensor([[[49, 49], [0, 40], [0, 0], [3, 3]]])  # A twice and C once
+    >>> pitch_classes(rolls)[0, [0, 9]]
     tensor([0.3333, 0.6667])
     """
     pitched = piano_rolls[:, :_PITCHED].flatten(1).long()
     sounding = (pitched > 0).float()
-    counts = torch.zeros(len(piano_rolls), 12).scatter_add_(
-        1, (pitched + LOWEST - 1) % 12, sounding
-    )
+    counts = torch.zeros(len(piano_rolls), 12)
+    counts.scatter_add_(1, (pitched + LOWEST - 1) % 12, sounding)
     total = counts.sum(1, keepdim=True)
     return (counts / total)[total[:, 0] > 0]
 
 
 def onsets(piano_rolls: Tensor) -> Tensor:
-    """Where a note is struck: a class that is not silence and was not there a frame before; (n,
-    voices, frames), bool.
+    """Return where a note is struck, bool (n, voices, frames).
+
+    The class there is not silence, and differs from the class of the frame before.
 
     >>> onsets(torch.tensor([[[5, 5, 0, 5, 6]]])).int().tolist()
     [[[1, 0, 0, 1, 1]]]
@@ -98,69 +100,66 @@ def onsets(piano_rolls: Tensor) -> Tensor:
 
 
 def onset_density(piano_rolls: Tensor, rate: float) -> Tensor:
-    """Notes struck per second, (n, voices); those that sound from the first frame on are not
-    counted.
-    """
+    """Return the notes struck per second, (n, voices), without those struck in the first frame."""
     return onsets(piano_rolls)[..., 1:].sum(2).double() * (rate / max(1, piano_rolls.shape[2] - 1))
 
 
 def steps(piano_rolls: Tensor) -> Tensor:
-    """Sizes in semitones of the steps from note to note within P1, P2 and TR, over all windows,
-    (m,); rests are passed over.
+    """Return the sizes (m,), in semitones, of the steps from note to note within P1, P2 and TR.
+
+    They are those of all windows; rests are skipped.
 
     >>> steps(torch.tensor([[[40, 40, 0, 47], [0, 0, 0, 0], [8, 6, 6, 6]]])).tolist()
     [7, 2]
     """
     pitched = piano_rolls[:, :_PITCHED].long()
-    # in the order of time within each voice
+    # sorted by window, voice and time
     window, voice, frame = onsets(pitched).nonzero(as_tuple=True)
     pitch, line = pitched[window, voice, frame], window * _PITCHED + voice
     return (pitch[1:] - pitch[:-1]).abs()[line[1:] == line[:-1]]
 
 
 def silence(piano_rolls: Tensor) -> Tensor:
-    """Share of the frames in which a voice rests, (n, voices)."""
+    """Return the share of the frames in which a voice rests, (n, voices)."""
     return (piano_rolls == 0).double().mean(2)
 
 
 def coin_fade(a: Tensor, b: Tensor, seed: int = 0, weight: float = 0.5) -> Tensor:
-    """Linear cross-fade of two piano rolls, made piano rolls again by chance: each cell is b's with
-    probability ``weight``, else a's.
+    """Cross-fade two piano rolls at random: each cell is b's with probability ``weight``, else a's.
 
-    In the mean over coins this is the mixture of the rolls, (1 − t) a + t b.
+    The expected one-hot roll is the linear cross-fade (1 − t) a + t b at t = ``weight``.
 
-    >>> torch.equal(coin_fade(torch.zeros(1, 4, 8), torch.ones(1, 4, 8), weight=0.0), torch.zeros(1, 4, 8))
+    >>> a, b = torch.zeros(1, 4, 8), torch.ones(1, 4, 8)
+    >>> torch.equal(coin_fade(a, b, weight=0.0), a)
     True
     """
     return torch.where(torch.rand(a.shape, generator=rng(seed)) < weight, b, a)
 
 
 def latest_fade(a: Tensor, b: Tensor, seed: int = 0) -> Tensor:
-    """Both rolls at half loudness, for voices that play one note at a time: the one struck last,
-    and when it ends the other.
+    """Cross-fade two piano rolls: of two notes at once, the one struck last sounds.
 
-    Notes struck in the same frame are chosen between by a coin for each window and voice.
+    This is a mixture at equal loudness for voices that play one note at a time; when the later note
+    ends, the other one sounds again. A coin for each window and voice decides between notes struck
+    in the same frame.
 
     >>> latest_fade(torch.tensor([[[5, 5, 5, 5]]]), torch.tensor([[[0, 7, 0, 0]]])).tolist()
     [[[5, 7, 5, 5]]]
     """
     coin = torch.rand(*a.shape[:2], 1, generator=rng(seed)) < 0.5
-    since = [_struck(piano_rolls) for piano_rolls in (a, b)]
-    return torch.where((since[1] > since[0]) | ((since[1] == since[0]) & coin), b, a)
+    first, second = _struck(a), _struck(b)
+    return torch.where((second > first) | ((second == first) & coin), b, a)
 
 
 def _struck(piano_rolls: Tensor) -> Tensor:
-    """The frame in which what sounds was struck, −1 in silence."""
+    """Return the frame in which the sounding note was struck, −1 in silence."""
     frames = torch.arange(piano_rolls.shape[2]).expand(piano_rolls.shape)
-    return torch.where(
-        piano_rolls > 0, torch.where(onsets(piano_rolls), frames, -1).cummax(2).values, -1
-    )
+    latest = torch.where(onsets(piano_rolls), frames, -1).cummax(2).values
+    return torch.where(piano_rolls > 0, latest, -1)
 
 
 def _between_histograms(x: Tensor, y: Tensor) -> float:
-    """Exact W₁ between two sets of histograms under total variation, half the L1 distance; of equal
-    numbers of each.
-    """
+    """Return the exact W₁ between equal numbers of histograms under total variation, half of L1."""
     n = min(len(x), len(y))
     if not n:
         return float("nan")
@@ -169,9 +168,10 @@ def _between_histograms(x: Tensor, y: Tensor) -> float:
 
 
 def _voice_by_voice(x: Tensor, y: Tensor) -> float:
+    """Return the mean over voices of W₁ between numbers (n, voices)."""
     return sum(_between_numbers(a, b) for a, b in zip(x.T, y.T, strict=True)) / x.shape[1]
 
 
 def _between_numbers(x: Tensor, y: Tensor) -> float:
-    """W₁ on the line."""
+    """Return W₁ between two sets of numbers, NaN if one is empty."""
     return float(wasserstein_distance(x.numpy(), y.numpy())) if len(x) and len(y) else float("nan")

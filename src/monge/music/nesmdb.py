@@ -1,9 +1,9 @@
-"""The NES Music Database, and songs of one's own, cut into windows; see `monge.music.rolls` for
-what a song is.
+"""Windows of songs as a data set: the NES Music Database, and other songs.
 
-Donahue, Mao, McAuley, "The NES music database: a multi-instrumental dataset with expressive
-performance attributes",
-ISMIR 2018    [donahue2018]
+    Donahue, Mao & McAuley, "The NES music database: a multi-instrumental dataset with expressive
+        performance attributes", ISMIR 2018   [donahue2018]
+
+Songs are arrays as in `monge.music.rolls`.
 """
 
 from __future__ import annotations
@@ -25,41 +25,39 @@ from .rolls import CLASSES, RATE, VOICES, Song, one_hot, to_classes
 
 NESMDB = "nesmdb"
 FRAMES = 48  # two seconds
-STRIDE = 8  # a window is a multiple of this many frames, for networks that halve time thrice
+STRIDE = 8  # divides the frames of a window, for networks that halve time three times
 
-_SPLIT = 3  # the stream of randomness that chooses the songs held out
-_FEWEST = 8  # a window has sound in at least one frame of so many
+_SPLIT = 3  # random stream of the choice of held-out songs
+_FEWEST = 8  # a window has sound in at least one of so many frames
 
 
 def read_nesmdb(root: Path, size: int | None = None) -> FiniteDataset:
-    """Return windows of the NES Music Database; those of its validation songs, which are from other
-    games, are held out.
+    """Read windows of the NES Music Database; those of its validation songs are held out.
 
-    ``size`` is the number of frames of a window, 48 when None: two seconds. Windows begin every
-    half window.
+    The validation songs are from other games. ``size`` is the number of frames of a window, by
+    default 48: two seconds. Windows begin every half window.
     """
-    songs = [
-        _read(root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz") for split in ("train", "valid")
-    ]
-    return from_songs(
-        [*songs[0], *songs[1]], NESMDB, size=size, n_held_out=len(songs[1]), ordered_split=True
-    )
+    folder = root / "nesmdb"
+    train, valid = (_read(folder / f"nesmdb24_exprsco_{split}.npz") for split in ("train", "valid"))
+    songs = [*train, *valid]
+    return from_songs(songs, NESMDB, size=size, n_held_out=len(valid), ordered_split=True)
 
 
 def from_songs(
-    songs: Sequence[Song], name: str = "songs", *, size: int | None = None, n_held_out: int | None = None,
-    ordered_split: bool = False, rate: float = RATE,
+    songs: Sequence[Song], name: str = "songs", *, size: int | None = None,
+    n_held_out: int | None = None, ordered_split: bool = False, rate: float = RATE,
 ) -> FiniteDataset:  # fmt: skip
-    """Make a source of the windows of songs (frames, 4), one beginning every half window.
+    """Make a data set of the windows of songs (frames, 4), one beginning every half window.
 
-    Songs shorter than a window and windows that are nearly silent, with sound in fewer than one
-    frame of eight, are left out. ``n_held_out`` songs (a fifth, at least one, when None) are kept
-    from training: the last ones with ``ordered_split``, otherwise a fixed random choice. Of a
-    single song the end is kept, and no window reaches into both parts.
+    Songs shorter than a window are left out, and so are windows with sound in fewer than one frame
+    of eight. ``n_held_out`` songs (by default a fifth, at least one) are held out from training:
+    the last ones with ``ordered_split``, otherwise a fixed random choice. The end of a single song
+    is held out, and no window reaches into both parts.
 
-    >>> melody = np.repeat(np.arange(40, 60, dtype=np.uint8), 24)[:, None].repeat(4, 1).clip(0, [88, 88, 88, 16])
-    >>> source = from_songs([melody], size=24)
-    >>> source.shape, source.kind.rate, len(source.train_indices), len(source.held_out_indices)
+    >>> pitches = np.repeat(np.arange(40, 60, dtype=np.uint8), 24)
+    >>> melody = pitches[:, None].repeat(4, 1).clip(0, [88, 88, 88, 16])
+    >>> data = from_songs([melody], size=24)
+    >>> data.shape, data.kind.rate, len(data.train_indices), len(data.held_out_indices)
     ((4, 89, 24), 24.0, 31, 7)
     """
     frames = _window(size)
@@ -69,44 +67,37 @@ def from_songs(
         whole, n_held_out, ordered_split = [whole[0][:cut], whole[0][cut:]], 1, True
     lengths = [len(song) for song in whole]
     begins = np.cumsum(lengths) - lengths
-    starts = [
-        begin + np.arange(0, n - frames + 1, frames // 2)
-        for begin, n in zip(begins, lengths, strict=True)
-    ]
     piano_roll = np.concatenate(whole) if whole else np.zeros((0, len(VOICES)), np.uint8)
     sounding = np.concatenate([[0], (piano_roll > 0).any(1).cumsum()])
-    starts = [s[sounding[s + frames] - sounding[s] >= frames / _FEWEST] for s in starts]
+    starts = []  # of the windows of each song
+    for begin, n in zip(begins, lengths, strict=True):
+        start = begin + np.arange(0, n - frames + 1, frames // 2)
+        starts.append(start[sounding[start + frames] - sounding[start] >= frames / _FEWEST])
     if not sum(map(len, starts)):
         raise MongeError(
             f"empty windows: none of the {len(songs)} songs of data '{name}' has {frames} frames "
-            f"({frames / rate:.3g} seconds) "
-            "with sound in them: bring longer songs, or choose a smaller data.size"
+            f"({frames / rate:.3g} seconds) with sound in them: bring longer songs, or choose a "
+            "smaller data.size"
         )
-    held = max(1, len(whole) // 5) if n_held_out is None else n_held_out
-    order = (
-        np.arange(len(whole))
-        if ordered_split
-        else torch.randperm(len(whole), generator=rng(0, _SPLIT)).numpy()
-    )
-    kept = np.isin(np.arange(len(whole)), order[len(whole) - held :])
-    last = np.repeat(kept, [len(s) for s in starts])
+    count = max(1, len(whole) // 5) if n_held_out is None else n_held_out
+    order = np.arange(len(whole))
+    if not ordered_split:
+        order = torch.randperm(len(whole), generator=rng(0, _SPLIT)).numpy()
+    chosen = np.isin(np.arange(len(whole)), order[len(whole) - count :])
+    held_out = np.repeat(chosen, [len(start) for start in starts])
     at = np.concatenate(starts)
     stored = torch.from_numpy(piano_roll)
 
     def fetch(indices: Indices) -> Tensor:
         return one_hot(stored[torch.from_numpy(at[indices])[:, None] + torch.arange(frames)])
 
-    return FiniteDataset(
-        name,
-        (len(VOICES), CLASSES, frames),
-        fetch,
-        np.flatnonzero(~last),
-        np.flatnonzero(last),
-        kind=PianoRoll(rate),
-    )
+    shape, kind = (len(VOICES), CLASSES, frames), PianoRoll(rate)
+    train_indices, held_out_indices = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return FiniteDataset(name, shape, fetch, train_indices, held_out_indices, kind=kind)
 
 
 def _window(size: int | None) -> int:
+    """Return the number of frames of a window, checked."""
     frames = FRAMES if size is None else size
     if frames % STRIDE:
         near = max(STRIDE, round(frames / STRIDE) * STRIDE)
@@ -118,6 +109,7 @@ def _window(size: int | None) -> int:
 
 
 def _read(path: Path) -> list[Song]:
+    """Read the songs of one file of the database."""
     if not path.is_file():
         raise MongeError(
             f"data set 'nesmdb' is not at {path}: set MONGE_DATA to the folder that holds "
@@ -128,13 +120,9 @@ def _read(path: Path) -> list[Song]:
             piano_rolls, lengths = content["scores"], content["lengths"]
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): replace it") from error
-    if (
-        piano_rolls.ndim != 3
-        or piano_rolls.shape[1:] != (len(VOICES), 3)
-        or lengths.sum() != len(piano_rolls)
-    ):
+    if piano_rolls.shape != (lengths.sum(), len(VOICES), 3):
         raise MongeError(
             f"'{path}' holds piano rolls {piano_rolls.shape} of {lengths.sum()} frames, not "
-            "(frames, 4, 3)"
+            "(frames, 4, 3): replace it"
         )
     return np.split(to_classes(piano_rolls[:, :, 0]), np.cumsum(lengths)[:-1])

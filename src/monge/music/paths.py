@@ -1,4 +1,4 @@
-"""Files of piano rolls between two others: heard, as MIDI, or as piano rolls."""
+"""Write the piano rolls between two others as sound, MIDI or a plot."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ MIDI = (".mid", ".midi")
 
 
 def window(path: Path, frames: int, rate: float) -> Any:
-    """The first ``frames`` frames of a MIDI file from where it begins to sound, (4, 89, frames);
-    silence after its end.
+    """Read the first ``frames`` frames of a MIDI file after its initial silence, (4, 89, frames).
+
+    A shorter file is followed by silence.
     """
     import numpy as np
     import torch
@@ -46,27 +47,26 @@ def write(
     rate: float,
     out: Path,
 ) -> list[Path]:
-    """Write what lies between two piano rolls (4, 89, frames), and their cross-fade beside it;
-    returns the files.
+    """Write the interpolations of two piano rolls (4, 89, frames) and their cross-fade.
 
-    A piano roll holds all modes and the cross-fade. Sounds and MIDI are files of their own, the n
-    windows one after another.
+    A plot shows all modes and the cross-fade. Sound and MIDI have a file for each mode and one for
+    the cross-fade, with the n windows one after another. Returns the files.
     """
     from .rolls import most_likely
 
     decoded = {mode: most_likely(between.interpolate(a, b, n, mode)) for mode in modes}
     ends = most_likely(a[None]), most_likely(b[None])
     if out.suffix == ".png":
-        out.write_bytes(_rolls(decoded, ends, n, rate))
+        out.write_bytes(_plot(decoded, ends, n, rate))
         return [out]
     files = [out if len(modes) == 1 else _named(out, mode) for mode in decoded]
     for file, piano_rolls in zip(files, decoded.values(), strict=True):
-        _play(piano_rolls, rate, file)
+        _write_rolls(piano_rolls, rate, file)
     crossfade = _named(out, "crossfade")
     if out.suffix == ".mid":
-        _play(_faded(*ends, n), rate, crossfade)
+        _write_rolls(_crossfade(*ends, n), rate, crossfade)
     else:
-        _mix(*ends, n, rate, crossfade)
+        _write_mix(*ends, n, rate, crossfade)
     return [*files, crossfade]
 
 
@@ -78,8 +78,8 @@ def _positions(n: int) -> list[float]:
     return [k / (n - 1) for k in range(n)]
 
 
-def _play(piano_rolls: Tensor, rate: float, path: Path) -> None:
-    """One piano roll (n, 4, frames) after another."""
+def _write_rolls(piano_rolls: Tensor, rate: float, path: Path) -> None:
+    """Write piano rolls (n, 4, frames), one after another, as MIDI or sound."""
     song = piano_rolls.transpose(1, 2).flatten(0, 1).numpy()
     if path.suffix == ".mid":
         from .midi import write_midi
@@ -91,10 +91,8 @@ def _play(piano_rolls: Tensor, rate: float, path: Path) -> None:
     write_wav(path, render(song, rate))
 
 
-def _mix(a: Tensor, b: Tensor, n: int, rate: float, path: Path) -> None:
-    """Both piano rolls (1, 4, frames) played at once, n times, while the one gives way to the
-    other.
-    """
+def _write_mix(a: Tensor, b: Tensor, n: int, rate: float, path: Path) -> None:
+    """Write two piano rolls (1, 4, frames) played at once n times, one fading into the other."""
     import numpy as np
 
     from .chip import render, write_wav
@@ -103,9 +101,10 @@ def _mix(a: Tensor, b: Tensor, n: int, rate: float, path: Path) -> None:
     write_wav(path, np.concatenate([(1 - t) * first + t * last for t in _positions(n)]))
 
 
-def _faded(a: Tensor, b: Tensor, n: int) -> Tensor:
-    """Cross-fade of two piano rolls (1, 4, frames) without loudness: every cell is that of one or
-    the other, by chance.
+def _crossfade(a: Tensor, b: Tensor, n: int) -> Tensor:
+    """Return the cross-fade (n, 4, frames) of two piano rolls (1, 4, frames).
+
+    Without loudness, each cell is a random choice between the two.
     """
     import torch
 
@@ -114,18 +113,16 @@ def _faded(a: Tensor, b: Tensor, n: int) -> Tensor:
     return torch.cat([coin_fade(a, b, seed, t) for seed, t in enumerate(_positions(n))])
 
 
-def _rolls(decoded: dict[Mode, Tensor], ends: tuple[Tensor, Tensor], n: int, rate: float) -> bytes:
+def _plot(decoded: dict[Mode, Tensor], ends: tuple[Tensor, Tensor], n: int, rate: float) -> bytes:
+    """Plot a row of n piano rolls between the ends for each mode, and one for the cross-fade."""
     import torch
 
     from monge import plots
 
     from .plots import plot_piano_rolls
 
-    rows = [*decoded.items(), ("crossfade", _faded(*ends, n))]
-    shown = torch.cat([torch.cat([ends[0], piano_rolls, ends[1]]) for _, piano_rolls in rows])
-    titles = [
-        title
-        for name, _ in rows
-        for title in ("A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B")
-    ]
-    return plots.to_png(plot_piano_rolls(shown.numpy(), rate, titles, columns=n + 2))
+    rows, titles = [], []
+    for name, piano_rolls in [*decoded.items(), ("crossfade", _crossfade(*ends, n))]:
+        rows += [ends[0], piano_rolls, ends[1]]
+        titles += ["A", *(f"{name}, {t:.3g}" for t in _positions(n)), "B"]
+    return plots.to_png(plot_piano_rolls(torch.cat(rows).numpy(), rate, titles, columns=n + 2))

@@ -1,16 +1,16 @@
 """Piano rolls: songs of four voices as classes over frames, and windows of them as tensors.
 
-==========  ============================================================
-voice       class 0 is silence; class k ≥ 1 is
-==========  ============================================================
-0, 1: P1 P2 pitch k + 20 of the pulse waves, in MIDI's numbers 21…108
-2: TR       pitch k + 20 of the triangle wave
-3: NO       noise of type k, 1…16, from rumble to hiss
-==========  ============================================================
+============  ==========================================================
+voice         class 0 is silence; class k ≥ 1 is
+============  ==========================================================
+0, 1: P1, P2  pitch k + 20 of the pulse waves, a MIDI number 21…108
+2: TR         pitch k + 20 of the triangle wave
+3: NO         noise of type k, 1…16, from rumble to hiss
+============  ==========================================================
 
-A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames a second, 24 in the
-database. A *sample* is a window of a song as a one-hot tensor (4, 89, frames). Pitches beyond a
-piano's keys are moved by octaves until they are on it.
+A *song* is an array (frames, 4) of these classes, uint8, at ``rate`` frames per second, 24 in the
+NES Music Database. A *sample* is a window of a song as a one-hot tensor (4, 89, frames). Pitches
+outside the keys of a piano are shifted by octaves into their range.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ Song = NDArray[np.uint8]
 
 
 def one_hot(piano_rolls: Tensor) -> Tensor:
-    """Samples (n, 4, 89, frames) of classes (n, frames, 4).
+    """Convert classes (n, frames, 4) to samples (n, 4, 89, frames).
 
-    >>> piano_roll = torch.tensor([[[40, 0, 30, 3], [40, 0, 30, 0]]])
-    >>> one_hot(piano_roll).shape, torch.equal(one_hot(piano_roll).argmax(2).movedim(1, 2), piano_roll)
+    >>> piano_rolls = torch.tensor([[[40, 0, 30, 3], [40, 0, 30, 0]]])
+    >>> samples = one_hot(piano_rolls)
+    >>> samples.shape, torch.equal(samples.argmax(2).movedim(1, 2), piano_rolls)
     (torch.Size([1, 4, 89, 2]), True)
     """
     at = piano_rolls.movedim(2, 1).long().unsqueeze(2)  # (n, 4, 1, frames)
@@ -43,9 +44,9 @@ def one_hot(piano_rolls: Tensor) -> Tensor:
 
 
 def to_song(sample: Tensor) -> Song:
-    """The song (frames, 4) of one sample's most likely classes, (4, 89, frames).
+    """Convert one sample (4, 89, frames) to the song (frames, 4) of its most likely classes.
 
-    A noise voice has no more than 16 types: less likely ones are not looked at.
+    Only the classes 0 to 16 of the noise voice are compared.
 
     >>> to_song(one_hot(torch.tensor([[[40, 0, 30, 3]]]))[0]).tolist()
     [[40, 0, 30, 3]]
@@ -54,7 +55,7 @@ def to_song(sample: Tensor) -> Song:
 
 
 def most_likely(samples: Tensor) -> Tensor:
-    """Classes (n, 4, frames), uint8, of samples or probabilities (n, 4, 89, frames).
+    """Return the most likely classes (n, 4, frames), uint8, of probabilities (n, 4, 89, frames).
 
     >>> most_likely(torch.rand(2, 4, 89, 8)).shape
     torch.Size([2, 4, 8])
@@ -64,8 +65,9 @@ def most_likely(samples: Tensor) -> Tensor:
 
 
 def to_classes(notes: NDArray[np.integer]) -> Song:
-    """Classes (frames, 4) of MIDI pitches and noise types (frames, 4), 0 for silence; pitches off
-    the keys move by octaves.
+    """Convert MIDI pitches and noise types (frames, 4), 0 for silence, to classes (frames, 4).
+
+    Pitches outside the keys are shifted by octaves.
 
     >>> to_classes(np.array([[69, 110, 12, 3]])).tolist()
     [[49, 78, 4, 3]]
@@ -78,7 +80,7 @@ def to_classes(notes: NDArray[np.integer]) -> Song:
 
 
 def runs(voice: NDArray[np.integer]) -> list[tuple[int, int, int]]:
-    """First frame, frame after the last, and class of each note of a voice (frames,).
+    """Return first frame, frame after the last, and class of each note of a voice (frames,).
 
     >>> runs(np.array([0, 5, 5, 6, 0]))
     [(1, 3, 5), (3, 4, 6)]

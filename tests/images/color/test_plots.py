@@ -1,4 +1,4 @@
-"""The figure of a color transfer shows what it was given."""
+"""The figure of a color transfer: its pictures, captions and clouds of colors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_columns_hold_pictures_captions_and_clouds() -> None:
         assert axis.get_ylim()[0] < place[1] < axis.get_ylim()[1]
 
 
-def test_depths_show_alike_and_wrong_shapes_are_refused() -> None:
+def test_bit_depths_are_drawn_alike_and_wrong_shapes_are_refused() -> None:
     deep = np.full((4, 4, 3), 51 * 256 + 7, np.uint16)
     figure = color_figure(deep, [deep / 65535], {"a": np.full((4, 4, 3), 51, np.uint8)})
     assert {int(axis.get_images()[0].get_array()[0, 0, 0]) for axis in figure.axes[:3]} == {51}

@@ -1,4 +1,4 @@
-"""`monge texture`, end to end on small pictures: files, words, exit statuses."""
+"""`monge texture`, end to end on small pictures: files, output, exit statuses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from PIL import Image
 from monge.cli.main import main
 from monge.errors import MongeError
 from monge.images.texture import command as texture
-from monge.images.texture import show as _texture_show
+from monge.images.texture import show as show_module
 from monge.images.texture import synthesis as app
-from tests.images.texture.test_synthesis import bricks, square
+from tests.helpers.images import bricks, square
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of pictures, in which the test runs."""
+    """Run the test in a folder of pictures."""
     monkeypatch.chdir(tmp_path)
     for name, pixels in (
         ("a.png", bricks()),
@@ -58,20 +58,22 @@ def files(folder: Path) -> set[str]:
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
-    said = capsys.readouterr().out
-    assert re.findall(r"^  (\w+) ", said, re.M) == ["synth", "inpaint", "mix", "train", "sample"]
+    output = capsys.readouterr().out
+    assert re.findall(r"^  (\w+) ", output, re.M) == ["synth", "inpaint", "mix", "train", "sample"]
     assert run("") == 0
     assert run("synht a.png") == 2
     assert "did you mean 'synth'" in capsys.readouterr().err
 
 
-def test_synth(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_synth_writes_a_picture_and_a_page_and_prints_metrics(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = files(here)
     assert run("synth a.png -o new/out.png --size 40x24 --tile --report") == 0
-    said = capsys.readouterr().out
-    assert re.search(r"^40×24 pixels in [\d.]+ s$", said, re.M)
-    assert re.search(r"^patch-W2² over floor: [\d.]+ at scale 0 .*, [\d.]+ at scale 1", said, re.M)
-    assert said.endswith("look at new/out.png and new/out.html\n")
+    output, distances = capsys.readouterr().out, r"[\d.]+ at scale 0 .*, [\d.]+ at scale 1"
+    assert re.search(r"^40×24 pixels in [\d.]+ s$", output, re.M)
+    assert re.search(f"^patch-W2² over floor: {distances}", output, re.M)
+    assert output.endswith("look at new/out.png and new/out.html\n")
     assert pixels("new/out.png").shape == (24, 40, 3)
     assert files(here / "new") == {"out.png", "out.html"}
     assert files(here) == before | {"new"}
@@ -89,14 +91,14 @@ def test_synth_keeps_the_mode(here: Path, name: str) -> None:
         assert (made.mode, made.size) == (given.mode, (24, 24))
 
 
-def test_an_opaque_alpha_does_not_hinder(here: Path) -> None:
+def test_synth_drops_an_opaque_alpha(here: Path) -> None:
     Image.fromarray(np.dstack([bricks(), np.full((32, 32), 255, np.uint8)])).save("opaque.png")
     assert run("synth opaque.png -o out.jpg --size 24") == 0
     with Image.open(here / "out.jpg") as made:
         assert made.mode == "RGB"
 
 
-def test_seed_scales_patch_features(here: Path) -> None:
+def test_each_option_changes_the_picture(here: Path) -> None:
     options = (
         "",
         "--seed 1",
@@ -111,18 +113,20 @@ def test_seed_scales_patch_features(here: Path) -> None:
     assert len({(here / f"{k}.png").read_bytes() for k in range(len(options))}) == len(options)
 
 
-def test_live(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The preview and the page while it runs, and that they cannot be read half written."""
-    monkeypatch.setattr(_texture_show, "_EVERY", 1e-9)
-    monkeypatch.setattr(_texture_show, "_SHARE", 0.0)
+def test_preview_and_page_are_complete_while_synth_runs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The preview and the page of a running command are complete files."""
+    monkeypatch.setattr(show_module, "_EVERY", 1e-9)
+    monkeypatch.setattr(show_module, "_SHARE", 0.0)
     seen: list[tuple[int, str]] = []
-    refresh = _texture_show.Show._refresh
+    refresh = show_module.Show._refresh
 
     def watched(show: Any, progress: Any) -> None:
         refresh(show, progress)
         seen.append((pixels("out.preview.png").shape[0], (here / "out.html").read_text()))
 
-    monkeypatch.setattr(_texture_show.Show, "_refresh", watched)
+    monkeypatch.setattr(show_module.Show, "_refresh", watched)
     assert run("synth a.png -o out.png --size 40 --report") == 0
     assert {side for side, _ in seen} == {40}
     assert all('http-equiv="refresh" content' in page and "so far" in page for _, page in seen)
@@ -130,11 +134,11 @@ def test_live(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any("preview" in name or "state" in name or "part" in name for name in files(here))
 
 
-def test_ctrl_c_and_the_same_command_again(
+def test_same_command_continues_after_ctrl_c(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("synth a.png -o whole.png") == 0
-    call = _texture_show.Show.__call__
+    call = show_module.Show.__call__
 
     def stopping(show: Any, progress: Any) -> None:
         call(show, progress)
@@ -142,7 +146,7 @@ def test_ctrl_c_and_the_same_command_again(
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_texture_show.Show, "__call__", stopping)
+        patch.setattr(show_module.Show, "__call__", stopping)
         with pytest.raises(SystemExit) as stop:
             main(["texture", "synth", "a.png", "-o", "out.png", "--report"])
     assert stop.value.code == 130
@@ -157,17 +161,17 @@ def test_ctrl_c_and_the_same_command_again(
     assert not (here / "out.png.state").exists()
 
 
-def test_inpaint(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inpaint_fills_masked_and_transparent_holes(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     hole = square()
     assert run("inpaint a.png --mask mask.png -o out.png --report") == 0
     np.testing.assert_array_equal(pixels("out.png")[~hole], bricks()[~hole])
     assert (pixels("out.png") != bricks())[hole].mean() > 0.5
     assert "patch-W2² over floor" in capsys.readouterr().out
     Image.fromarray(~hole).save("inverse.png")
-    assert (
-        run("inpaint a.png --mask inverse.png --invert -o again.png --exemplar-region inverse.png")
-        == 0
-    )
+    masks = "--mask inverse.png --invert --exemplar-region inverse.png"
+    assert run(f"inpaint a.png {masks} -o again.png") == 0
     assert (here / "out.png").read_bytes() == (here / "again.png").read_bytes()
     assert run("inpaint holed.png -o full.png --features random --time-budget 0.3") == 0
     assert pixels("full.png").shape == (32, 32, 4)
@@ -175,11 +179,11 @@ def test_inpaint(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_array_equal(pixels("full.png")[~hole], pixels("holed.png")[~hole])
 
 
-def test_mix(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mix_writes_mixtures_and_strips(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("mix a.png b.png --weights 0.3 0.7 -o out.png --size 40x32") == 0
-    said = capsys.readouterr().out
-    assert "patch-W2² to a over floor" in said
-    assert "patch-W2² to b over floor" in said
+    output = capsys.readouterr().out
+    assert "patch-W2² to a over floor" in output
+    assert "patch-W2² to b over floor" in output
     assert pixels("out.png").shape == (32, 40, 3)
     assert run("mix a.png b.png --steps 3 -o strip.png --size 24 --singles") == 0
     parts = [pixels(f"strip-{k}.png") for k in (1, 2, 3)]
@@ -189,7 +193,7 @@ def test_mix(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_unusual_files(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusual_files_are_read_with_notes(capsys: pytest.CaptureFixture[str]) -> None:
     frames = [Image.fromarray(bricks(seed=k)) for k in (0, 1)]
     frames[0].save("moving.gif", save_all=True, append_images=frames[1:])
     assert run("synth moving.gif -o out.png --size 24") == 0
@@ -202,10 +206,8 @@ def test_unusual_files(capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_array_equal(pixels("out.png")[~square()], deep[~square()])
     Image.fromarray(bricks(side=9)).save("tiny.png")
     assert run("synth tiny.png -o out.png --size 32 --scales 4") == 0
-    assert (
-        "note: 4 scales leave less than a patch of 8 pixels of 9: 1 is used"
-        in capsys.readouterr().out
-    )
+    note = "note: 4 scales leave less than a patch of 8 pixels of 9: 1 is used"
+    assert note in capsys.readouterr().out
     assert run("synth tiny.png -o out.png --size 32 --time-budget 0.001") == 0
     assert "note: the time budget was used at" in capsys.readouterr().out
 
@@ -215,7 +217,7 @@ def test_unusual_files(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("synth torn.png -o out.png", "'torn.png' is damaged"),
         ("synth text.png -o out.png", "'text.png' is not a picture"),
-        ("synth none.png -o out.png", "there is no such file"),
+        ("synth none.png -o out.png", "the file does not exist"),
         ("synth a.png -o a.png", "--out 'a.png' would overwrite an input"),
         (
             "synth out.preview.png -o out.png",
@@ -284,7 +286,9 @@ def test_unusual_files(capsys: pytest.CaptureFixture[str]) -> None:
         ),
     ],
 )
-def test_refused(here: Path, line: str, message: str) -> None:
+def test_bad_arguments_are_refused_and_nothing_is_written(
+    here: Path, line: str, message: str
+) -> None:
     (here / "torn.png").write_bytes((here / "a.png").read_bytes()[:400])
     (here / "text.png").write_text("no picture")
     torch.save({"x": partial(print, "run by loading")}, here / "evil.pt")

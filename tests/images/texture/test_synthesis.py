@@ -1,11 +1,8 @@
-"""Textures: pictures in, pictures of the same kind out; what stays to the bit; interruptions; and
-what is refused.
-"""
+"""Synthesis, mixtures and inpainting of textures: kinds of pictures, interruptions, errors."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import signal
 from collections.abc import Callable
@@ -15,79 +12,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from monge.data import data_root
 from monge.errors import MongeError
 from monge.images.io import Picture, read_picture, write_picture
 from monge.images.pixels import as_picture
 from monge.images.texture import pictures as _pictures
 from monge.images.texture import synthesis as app
-from monge.images.texture.features import VGG19, load_extractor
-from monge.images.texture.pictures import in_srgb, read_mask
-from monge.images.texture.show import copied_share, patch_distances
 from monge.methods.texture import Texture, memory_estimate
 from monge.training import Interrupted, runner
-from tests.images.color.test_transfer import swapped_profile
+from tests.helpers.images import bricks, square, swapped_profile
 
 TINY = app.Config(scales=2, targets=40, steps=3)
-MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-
-
-def bricks(channels: int = 3, dtype: type = np.uint8, side: int = 32, seed: int = 0) -> Any:
-    """A picture (side, side, channels) with some order; alpha, where there is one, varies."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:side, :side]
-    base = (
-        0.3
-        + 0.4 * ((x // 4 + y // 8) % 2)[..., None]
-        + rng.uniform(-0.2, 0.2, (side, side, channels))
-    )
-    return (base * np.iinfo(dtype).max).astype(dtype)
-
-
-def square(side: int = 32) -> Any:
-    hole = np.zeros((side, side), bool)
-    hole[8:18, 10:22] = True
-    return hole
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_native_pictures_survive_reading_and_writing(
-    tmp_path: Path, mode: str, dtype: type
-) -> None:
-    pixels = bricks(MODES[mode], dtype)
-    given = replace(
-        app.as_texture(pixels, "picture"), profile=swapped_profile() if "RGB" in mode else b""
-    )
-    write_picture(given, tmp_path / "a.png")
-    found = read_picture(tmp_path / "a.png", native=True)
-    np.testing.assert_array_equal(found.colors, given.colors)
-    np.testing.assert_array_equal(found.alpha, given.alpha)
-    assert (found.profile, found.notes) == (given.profile, ())
-    with Image.open(tmp_path / "a.png") as image:
-        assert (
-            image.mode
-            == {np.uint8: mode, np.uint16: {"L": "I;16", "LA": "RGBA"}.get(mode, mode)}[dtype]
-        )
-    if "RGB" in mode and dtype is np.uint8:
-        assert not np.array_equal(in_srgb(tmp_path / "a.png", "a").colors, given.colors)
-    if mode == "L":
-        assert read_picture(tmp_path / "a.png").colors.shape == (32, 32, 3)
-        for ending in ("tif", "webp", "jpg") if dtype is np.uint8 else ():
-            write_picture(
-                replace(given, profile=b"some gray profile" if ending == "webp" else b""),
-                tmp_path / f"a.{ending}",
-            )
-            again = read_picture(tmp_path / f"a.{ending}", native=True).colors
-            assert np.abs(again.astype(int) - given.colors).max() <= (8 if ending == "jpg" else 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_texture_is_of_its_exemplars_kind(channels: int, dtype: type) -> None:
+def test_texture_has_the_kind_of_its_exemplar(channels: int, dtype: type) -> None:
     made = app.synthesize(bricks(channels, dtype), (24, 40), config=TINY)
     assert made.colors.shape == (24, 40, 1 if channels < 3 else 3)
     assert made.colors.dtype == dtype
@@ -101,18 +41,14 @@ def test_floats_and_profiles_are_kept() -> None:
     assert made.dtype == np.float64
     assert 0 <= made.min() <= made.max() <= 1
     given = Picture(bricks(), profile=swapped_profile(), exif=b"Exif\0\0somebody")
-    found = app.synthesize(given, 24, config=TINY)
-    assert (found.profile, found.exif) == (given.profile, b"")
+    made = app.synthesize(given, 24, config=TINY)
+    assert (made.profile, made.exif) == (given.profile, b"")
     gray = app.synthesize(bricks(1), 24, config=TINY)
-    # other parts of the house know three channels
-    assert as_picture(gray, "gray").colors.shape == (
-        24,
-        24,
-        3,
-    )
+    # color transfer expects three channels
+    assert as_picture(gray, "gray").colors.shape == (24, 24, 3)
 
 
-def test_an_opaque_alpha_is_dropped_and_invisible_colors_do_not_matter() -> None:
+def test_opaque_alpha_is_dropped_and_invisible_colors_are_ignored() -> None:
     opaque = np.dstack([bricks(), np.full((32, 32), 255, np.uint8)])
     made = app.synthesize(opaque, config=TINY)
     assert made.alpha is None
@@ -126,13 +62,13 @@ def test_an_opaque_alpha_is_dropped_and_invisible_colors_do_not_matter() -> None
     assert made.alpha is not None
 
 
-def test_seed_and_size() -> None:
+def test_size_defaults_to_the_exemplar_and_seeds_differ() -> None:
     made = app.synthesize(bricks(), config=TINY)
     np.testing.assert_array_equal(made.colors, app.synthesize(bricks(), 32, config=TINY).colors)
     assert not np.array_equal(made.colors, app.synthesize(bricks(), seed=1, config=TINY).colors)
 
 
-def test_mixing() -> None:
+def test_mix_with_one_weight_equals_synthesize() -> None:
     a, b = bricks(), 255 - bricks(seed=1)
     ends = [app.mix([a, b], weights, config=TINY).colors for weights in ([2, 0], [0, 1])]
     for end, exemplar in zip(ends, (a, b), strict=True):
@@ -148,7 +84,7 @@ def test_mixing() -> None:
     assert app.mix([a, bricks(side=48), b], [1, 1, 1], config=TINY).colors.shape == (32, 32, 3)
 
 
-def test_strip() -> None:
+def test_strip_runs_from_one_exemplar_to_the_other() -> None:
     a, b = bricks(), 255 - bricks(seed=1)
     seen: list[tuple[int, int]] = []
     made = app.strip(
@@ -166,14 +102,14 @@ def test_strip() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_inpainting_changes_the_hole_only(tmp_path: Path, channels: int, dtype: type) -> None:
+def test_inpaint_changes_the_hole_only(tmp_path: Path, channels: int, dtype: type) -> None:
     pixels, hole = bricks(channels, dtype), square()
     given = replace(app.as_texture(pixels, "picture"), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
     write_picture(given, tmp_path / "a.png")
     made = app.inpaint(tmp_path / "a.png", hole, config=TINY)
     write_picture(made, tmp_path / "b.png")
-    found = read_picture(tmp_path / "b.png", native=True)
-    for ours, theirs in ((found.colors, given.colors), (found.alpha, given.alpha)):
+    written = read_picture(tmp_path / "b.png", native=True)
+    for ours, theirs in ((written.colors, given.colors), (written.alpha, given.alpha)):
         if theirs is not None:
             assert ours is not None
             assert ours.dtype == dtype
@@ -181,16 +117,14 @@ def test_inpainting_changes_the_hole_only(tmp_path: Path, channels: int, dtype: 
             assert (ours[hole] != theirs[hole]).mean() > 0.5
 
 
-def test_what_lies_in_the_hole_does_not_matter() -> None:
-    spoilt, hole = bricks(), square()
-    spoilt[hole] = (255, 0, 0)
-    np.testing.assert_array_equal(
-        app.inpaint(spoilt, hole, config=TINY).colors,
-        app.inpaint(bricks(), hole, config=TINY).colors,
-    )
+def test_inpaint_ignores_the_pixels_in_the_hole() -> None:
+    changed, hole = bricks(), square()
+    changed[hole] = (255, 0, 0)
+    expected = app.inpaint(bricks(), hole, config=TINY).colors
+    np.testing.assert_array_equal(app.inpaint(changed, hole, config=TINY).colors, expected)
 
 
-def test_what_lies_outside_the_region_is_not_learned_from() -> None:
+def test_inpaint_learns_from_the_region_only() -> None:
     picture, hole = bricks(), square()
     region = np.zeros_like(hole)
     region[20:] = True
@@ -200,7 +134,7 @@ def test_what_lies_outside_the_region_is_not_learned_from() -> None:
         app.inpaint(picture, hole, region=hole, config=TINY)
 
 
-def test_a_transparent_hole_is_filled_and_becomes_opaque() -> None:
+def test_transparent_hole_is_filled_and_becomes_opaque() -> None:
     picture, hole = np.dstack([bricks(), np.full((32, 32), 255, np.uint8)]), square()
     picture[hole, 3] = 0
     picture[12, 9, 3] = 200  # half transparent, beside the hole
@@ -213,40 +147,11 @@ def test_a_transparent_hole_is_filled_and_becomes_opaque() -> None:
     np.testing.assert_array_equal(app.hole(app.as_texture(picture, "picture"), None), hole)
 
 
-def test_masks(tmp_path: Path) -> None:
+def test_inverted_mask_fills_the_same_hole() -> None:
     picture, hole = Picture(bricks()), square()
     white = (hole * 255).astype(np.uint8)
-    empty, ink = np.zeros_like(white), np.where(hole, 255, 0).astype(np.uint8)
-    Image.fromarray(white).save(tmp_path / "mask.jpg", quality=60)
-    for mask in (
-        white,
-        (hole * 65535).astype(np.uint16),
-        hole * 0.5,
-        np.dstack([white, white, white, np.full_like(white, 255)]),  # opaque alpha says nothing
-        np.dstack([empty, empty, empty, ink]),  # black ink on an empty layer
-        np.dstack([np.full_like(white, 255), ink]),  # white ink on an empty layer
-        np.dstack(
-            [white, white, white, np.where(np.arange(32) < 28, 255, 0) * np.ones((32, 1))]
-        ).astype(np.uint8),
-        tmp_path / "mask.jpg",
-    ):
-        np.testing.assert_array_equal(read_mask(mask, "mask", picture), hole)
-    assert not read_mask(white // 2, "mask", picture).any()
     made = app.inpaint(picture, ~hole, invert=True, config=TINY)
     np.testing.assert_array_equal(made.colors, app.inpaint(picture, white, config=TINY).colors)
-
-
-def test_shared_masks() -> None:
-    folder = data_root() / "inpainting_masks"
-    if not folder.is_dir():
-        pytest.skip("the inpainting masks are not on this machine: set MONGE_DATA")
-    bark = read_picture(folder / "image_3_bark_with_red_z.jpg")
-    hole = app.hole(bark, read_picture(folder / "mask_3_inpaint.jpg"), invert=True)
-    red = (bark.colors[..., 0] > 220) & (bark.colors[..., 1] < 60)
-    assert 0.05 < hole.mean() < 0.3
-    assert (red & ~hole).sum() < 0.01 * red.sum()
-    wall = read_picture(folder / "image_bricks_with_hole_rgba.png", native=True)
-    assert 0.15 < app.hole(wall, None).mean() < 0.17
 
 
 def interrupted_at(step: int) -> Callable[[app.Progress], None]:
@@ -257,7 +162,7 @@ def interrupted_at(step: int) -> Callable[[app.Progress], None]:
     return listen
 
 
-def test_interrupted_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
+def test_continued_run_equals_an_uninterrupted_run(tmp_path: Path) -> None:
     state = tmp_path / "state"
     options: dict[str, Any] = {"config": TINY, "size": 40}
     with pytest.raises(Interrupted, match="stopped at step 2"):
@@ -267,27 +172,24 @@ def test_interrupted_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
     assert steps[0].step == 3
     assert re.match("continues after 2 steps", made.notes[0])
     whole: list[app.Progress] = []
-    np.testing.assert_array_equal(
-        made.colors, app.synthesize(bricks(), on_progress=whole.append, **options).colors
-    )
+    expected = app.synthesize(bricks(), on_progress=whole.append, **options)
+    np.testing.assert_array_equal(made.colors, expected.colors)
     assert [p.step for p in whole] == [*range(1, steps[-1].step + 1)]
     assert whole[-1].fraction == 1
     assert whole[-1].picture().colors.shape == (40, 40, 3)
-    again = app.synthesize(
-        bricks(), state=state, on_progress=lambda _: pytest.fail("has nothing to do"), **options
-    )
+    no_step = lambda _: pytest.fail("a finished run makes no step")
+    again = app.synthesize(bricks(), state=state, on_progress=no_step, **options)
     np.testing.assert_array_equal(made.colors, again.colors)
     app.forget(state)
     assert not state.exists()
 
 
-def test_a_state_of_something_else_is_not_continued(tmp_path: Path) -> None:
-    def stopped() -> Path:
+def test_state_of_other_inputs_is_not_continued(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+
+    def interrupt() -> None:
         with pytest.raises(Interrupted):
-            app.synthesize(
-                bricks(), state=tmp_path / "state", on_progress=interrupted_at(2), config=TINY
-            )
-        return tmp_path / "state"
+            app.synthesize(bricks(), state=state, on_progress=interrupted_at(2), config=TINY)
 
     kinds: list[dict[str, Any]] = [
         {"seed": 1},
@@ -297,50 +199,44 @@ def test_a_state_of_something_else_is_not_continued(tmp_path: Path) -> None:
         {"config": TINY.model_copy(update={"targets": 30})},
     ]
     for other in kinds:
-        made = app.synthesize(**{"exemplar": bricks(), "config": TINY, "state": stopped(), **other})
-        assert made.notes == (
-            f"{tmp_path / 'state'} is of other pictures or settings: started over",
-        )
-    first: list[int] = []
-    app.synthesize(
-        bricks(),
-        state=stopped(),
-        fresh=True,
-        on_progress=lambda p: first.append(p.step),
-        config=TINY,
-    )
-    assert first[0] == 1
-    (tmp_path / "state" / "notes.txt").write_text("mine")
-    app.forget(tmp_path / "state")
-    assert [*(tmp_path / "state").iterdir()] == [tmp_path / "state" / "notes.txt"]
+        interrupt()
+        made = app.synthesize(**{"exemplar": bricks(), "config": TINY, "state": state, **other})
+        assert made.notes == (f"{state} is of other pictures or settings: started over",)
+    interrupt()
+    steps: list[app.Progress] = []
+    app.synthesize(bricks(), state=state, fresh=True, on_progress=steps.append, config=TINY)
+    assert steps[0].step == 1
+    (state / "notes.txt").write_text("mine")
+    app.forget(state)
+    assert [*state.iterdir()] == [state / "notes.txt"]
 
 
-def test_a_strip_continues(tmp_path: Path) -> None:
-    a, b = bricks(), bricks(seed=1)
+def test_strip_continues_after_an_interruption(tmp_path: Path) -> None:
+    state, a, b = tmp_path / "state", bricks(), bricks(seed=1)
 
     def listen(progress: app.Progress) -> None:
         if (progress.part, progress.step) == (1, 2):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted):
-        app.strip([a, b], 3, config=TINY, state=tmp_path / "state", on_progress=listen)
-    parts: list[int] = []
-    made = app.strip(
-        [a, b], 3, config=TINY, state=tmp_path / "state", on_progress=lambda p: parts.append(p.part)
-    )
-    assert {*parts} == {1, 2}
+        app.strip([a, b], 3, config=TINY, state=state, on_progress=listen)
+    steps: list[app.Progress] = []
+    made = app.strip([a, b], 3, config=TINY, state=state, on_progress=steps.append)
+    assert {progress.part for progress in steps} == {1, 2}
     for ours, theirs in zip(made, app.strip([a, b], 3, config=TINY), strict=True):
         np.testing.assert_array_equal(ours.colors, theirs.colors)
-    app.forget(tmp_path / "state")
-    assert not (tmp_path / "state").exists()
+    app.forget(state)
+    assert not state.exists()
 
 
-def test_without_a_state_ctrl_c_is_ctrl_c() -> None:
+def test_ctrl_c_without_a_state_raises_keyboard_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt):
         app.synthesize(bricks(), on_progress=interrupted_at(1), config=TINY)
 
 
-def test_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_budget_stops_the_run_and_includes_earlier_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now, step = [0.0], Texture.step
 
     def a_second(texture: Any) -> Any:
@@ -349,30 +245,22 @@ def test_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(Texture, "step", a_second)
-    seconds: list[float] = []
+    steps: list[app.Progress] = []
     config = TINY.model_copy(update={"steps": 50})
-    made = app.synthesize(
-        bricks(), config=config, time_budget=20, on_progress=lambda p: seconds.append(p.seconds)
-    )
-    assert seconds == [*range(1, 21)]
+    options: dict[str, Any] = {"config": config, "time_budget": 20}
+    made = app.synthesize(bricks(), on_progress=steps.append, **options)
+    assert [progress.seconds for progress in steps] == [*range(1, 21)]
     assert re.match(r"the time budget was used at \d+% of the work", made.notes[0])
+    options["state"] = tmp_path
     with pytest.raises(Interrupted):
-        app.synthesize(
-            bricks(), config=config, time_budget=20, state=tmp_path, on_progress=interrupted_at(1)
-        )
-    seconds.clear()
-    app.synthesize(
-        bricks(),
-        config=config,
-        time_budget=20,
-        state=tmp_path,
-        on_progress=lambda p: seconds.append(p.seconds),
-    )
-    assert seconds == [*range(2, 21)]  # the first sitting counts
+        app.synthesize(bricks(), on_progress=interrupted_at(1), **options)
+    steps.clear()
+    app.synthesize(bricks(), on_progress=steps.append, **options)
+    assert [progress.seconds for progress in steps] == [*range(2, 21)]  # the first session counts
     assert app.synthesize(bricks(), config=config, time_budget=1e-9).colors.shape == (32, 32, 3)
 
 
-def test_a_loss_that_is_not_finite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_that_is_not_finite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Texture, "step", lambda _: {"loss": float("nan")})
     with pytest.raises(MongeError, match="step 1: loss is nan"):
         app.synthesize(bricks(), config=TINY)
@@ -385,14 +273,12 @@ def test_scales_that_do_not_fit_are_left_out() -> None:
     np.testing.assert_array_equal(made.colors, plain.colors)
 
 
-def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = app.synthesize(bricks(), config=TINY)
+def test_size_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = app.synthesize(bricks(), config=TINY)
     need = memory_estimate([(3, 32, 32)], (2048, 1024), TINY)
     monkeypatch.setattr(_pictures, "available_memory", lambda: need // 2)
-    with pytest.raises(
-        MongeError,
-        match=r"1024×2048 pixels take about .*iB of memory and .*iB are free: --size \d+x\d+ fits",
-    ) as error:
+    message = r"1024×2048 pixels take about .*iB of memory and .*iB are free: --size \d+x\d+ fits"
+    with pytest.raises(MongeError, match=message) as error:
         app.synthesize(bricks(), (2048, 1024), config=TINY)
     w, h = map(int, re.findall(r"--size (\d+)x(\d+)", str(error.value))[0])
     assert abs(h - 2 * w) <= 2
@@ -402,12 +288,7 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MongeError, match="take a smaller exemplar, or free some memory"):
         app.synthesize(bricks(), config=TINY)
     monkeypatch.setattr(_pictures, "available_memory", lambda: None)
-    np.testing.assert_array_equal(app.synthesize(bricks(), config=TINY).colors, asked.colors)
-
-
-def test_free_memory_is_known_here() -> None:
-    free = _pictures.available_memory()
-    assert free is None or 2**20 < free < 2**50
+    np.testing.assert_array_equal(app.synthesize(bricks(), config=TINY).colors, expected.colors)
 
 
 @pytest.mark.parametrize(
@@ -472,93 +353,10 @@ def test_free_memory_is_known_here() -> None:
         ),
         (
             lambda: app.inpaint(bricks(4), invert=True),
-            "invert turns a mask round, and none was given",
+            "invert needs a mask, got none",
         ),
     ],
 )
-def test_refused(call: Callable[[], Any], message: str) -> None:
+def test_bad_arguments_are_refused(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(MongeError, match=message):
         call()
-
-
-def test_features(tmp_path: Path) -> None:
-    assert load_extractor("none", 3, 32) is None
-    assert load_extractor("random", 1, 32, tile=True).torus  # type: ignore[union-attr]
-    (tmp_path / "torn.pt").write_bytes(b"PK\x03\x04 torn")
-    torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pt")
-    (tmp_path / "evil.pt").write_bytes(pickle.dumps(os.system))
-    for call, message in (
-        (lambda: load_extractor("vgg", 3, 32), "unknown features 'vgg'; did you mean 'vgg19'"),
-        (
-            lambda: load_extractor("vgg19", 3, 32),
-            "need weights, which monge does not bring: give --vgg-weights FILE",
-        ),
-        (lambda: load_extractor("random", 3, 6), "random filters have 7 pixels and the picture 6"),
-        (
-            lambda: load_extractor("none", 3, 32, weights="a.pt"),
-            "weights 'a.pt' are for features 'vgg19'",
-        ),
-        (
-            lambda: load_extractor("vgg19", 3, 32, weights=tmp_path / "none.pt"),
-            "there is no such file",
-        ),
-        (
-            lambda: load_extractor("vgg19", 3, 32, weights=tmp_path / "torn.pt"),
-            "damaged or holds more than tensors",
-        ),
-        (
-            lambda: load_extractor("vgg19", 3, 32, weights=tmp_path / "evil.pt"),
-            "damaged or holds more than tensors",
-        ),
-        (
-            lambda: load_extractor("vgg19", 3, 32, weights=tmp_path / "other.pt"),
-            "has no 'features.0.bias'",
-        ),
-    ):
-        with pytest.raises(MongeError, match=message):
-            call()
-
-
-def test_vgg19(tmp_path: Path) -> None:
-    state = VGG19().state_dict()
-    assert [k for k in state if k.endswith("bias")] == [
-        f"features.{k}.bias" for k in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
-    ]
-    torch.save({**state, "classifier.0.weight": torch.zeros(3)}, tmp_path / "vgg.pt")
-    found = load_extractor("vgg19", 3, 32, weights=tmp_path / "vgg.pt")
-    assert isinstance(found, VGG19)
-    x = torch.rand(1, 3, 40, 32)
-    assert [tuple(f.shape[1:]) for f in found(x)] == [
-        (64, 40, 32),
-        (128, 20, 16),
-        (256, 10, 8),
-        (512, 5, 4),
-        (512, 2, 2),
-    ]
-    assert len(found(x[..., :24, :24])) == 4  # the fifth would see 1 pixel
-    with torch.no_grad():
-        y = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
-            [0.229, 0.224, 0.225]
-        ).view(3, 1, 1)
-        first = torch.conv2d(
-            y, state["features.0.weight"], state["features.0.bias"], padding=1
-        ).relu()
-        torch.testing.assert_close(found(x)[0], first)
-        torch.testing.assert_close(found(x[:, :1])[1], found(x[:, :1].expand(-1, 3, -1, -1))[1])
-
-
-def test_measures() -> None:
-    a, hole = bricks(side=36), square(36)
-    found = patch_distances(Picture(a), Picture(a))
-    assert len(found) == 2
-    assert found[0].ratio < 1.5
-    assert patch_distances(Picture(a // 2), Picture(a))[0].ratio > 2
-    spoilt = a.copy()
-    spoilt[hole] = 0
-    assert patch_distances(Picture(spoilt), Picture(spoilt), mask=hole, region=~hole)[0].ratio > 5
-    assert len(patch_distances(Picture(bricks(side=7)), Picture(a))) == 1
-    assert patch_distances(Picture(bricks(side=3)), Picture(a)) == []
-    large = Picture(bricks(side=64))
-    assert copied_share(large, large) == pytest.approx(1, abs=0.05)
-    assert copied_share(Picture(255 - large.colors), large) == 0
-    assert copied_share(Picture(a), large) is None

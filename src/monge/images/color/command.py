@@ -1,4 +1,4 @@
-"""`monge color SOURCE --palette TARGET -o OUT`: give a picture the colors of others."""
+"""`monge color SOURCE --palette TARGET -o OUT`: give a picture the colors of other pictures."""
 
 from __future__ import annotations
 
@@ -63,24 +63,23 @@ def main(argv: list[str]) -> int:
     add("--space", choices=("rgb", "lab"), default="rgb", help="where the map is fitted (rgb)")
     add("--method", choices=("w2", "gaussian", "exact"), default="w2", help="the map (w2)")
     add("--steps", type=int, default=1000, help="training steps of method w2 (1000)")
-    add("--seed", type=int, default=0, help="seed of the drawn pixels and of the training (0)")
+    add("--seed", type=int, default=0, help="seed of the sampled pixels and of the training (0)")
     args = parser.parse_args(argv)
     if args.figure and args.figure.suffix.lower() not in _FIGURES:
         raise MongeError(
             f"figures are written as {', '.join(_FIGURES)}, got '{args.figure}': give it one of "
             "these endings"
         )
-    for name, path in (("--out", args.out), ("--figure", args.figure)):
-        if path and path.resolve() in [given.resolve() for given in (args.source, *args.palette)]:
-            raise MongeError(f"{name} '{path}' would overwrite an input: give another name")
+    inputs = [path.resolve() for path in (args.source, *args.palette)]
+    for flag, path in (("--out", args.out), ("--figure", args.figure)):
+        if path and path.resolve() in inputs:
+            raise MongeError(f"{flag} '{path}' would overwrite an input: give another name")
     from monge.images.io import read_picture, require_writable, write_picture
 
     from .transfer import ColorTransfer, agreement
 
-    settings = {
-        name: getattr(args, name)
-        for name in ("space", "strength", "smooth", "inverse", "steps", "seed")
-    }
+    names = ("space", "strength", "smooth", "inverse", "steps", "seed")
+    settings = {name: getattr(args, name) for name in names}
     settings["progress"] = sys.stderr.isatty()
     transfer = ColorTransfer(method=args.method, **settings)
     source = read_picture(args.source)
@@ -93,17 +92,14 @@ def main(argv: list[str]) -> int:
             print(f"note: {path}: {note}")
     for note in transfer.notes_:
         print(f"note: {note}")
-    for path, first, last in zip(
-        args.palette, _distances(source, palettes), _distances(result, palettes), strict=True
-    ):
-        print(
-            f"sliced W2 to {path}: {first:.4f} before, {last:.4f} "
-            f"after{f', {last / first:.1%} of it' if first else ''}"
-        )
+    before, after = (_distances(picture, palettes) for picture in (source, result))
+    for path, first, last in zip(args.palette, before, after, strict=True):
+        share = f", {last / first:.1%} of it" if first else ""
+        print(f"sliced W2 to {path}: {first:.4f} before, {last:.4f} after{share}")
     kept = agreement(source, result)
     print(
-        f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; colors "
-        f"{kept.colors_in:,} to {kept.colors_out:,}"
+        f"gradients kept: {kept.share:.2%}; steepness {kept.steepness:g}; "
+        f"colors {kept.colors_in:,} to {kept.colors_out:,}"
     )
     print(f"clipped: {result.clipped:.2%} of the pixels\nlook at {args.out}")
     if args.figure:
@@ -127,10 +123,14 @@ def _figure(
     source: Picture,
     palettes: list[Picture],
     weights: list[float] | None,
-    done: dict[str, Picture],
+    computed: dict[str, Picture],
     settings: dict[str, Any],
 ) -> Figure:
-    """All three methods under the same settings; an exact plan has no inverse and is drawn without."""
+    """Draw the results of all three methods under the same settings.
+
+    Results that are already ``computed`` are reused. An exact plan has no inverse: its map from
+    the source to the palette is drawn instead.
+    """
     from .measures import caption
     from .plots import color_figure
     from .transfer import ColorTransfer, agreement
@@ -138,16 +138,13 @@ def _figure(
     before = _distances(source, palettes)
     results, captions = {}, {}
     for method, title in (("w2", "W2 map"), ("gaussian", "Gaussian"), ("exact", "exact plan")):
-        if method not in done:
-            own = settings | {
-                "method": method,
-                "inverse": settings["inverse"] and method != "exact",
-            }
-            done[method] = ColorTransfer(**own).fit(source, palettes, weights).transform(source)
-        after = _distances(done[method], palettes)
+        result = computed.get(method)
+        if result is None:
+            inverse = settings["inverse"] and method != "exact"
+            transfer = ColorTransfer(**settings | {"method": method, "inverse": inverse})
+            result = transfer.fit(source, palettes, weights).transform(source)
+        after = _distances(result, palettes)
         shares = [last / first if first else 0.0 for first, last in zip(before, after, strict=True)]
-        results[title], captions[title] = (
-            done[method].colors,
-            caption(shares, agreement(source, done[method])),
-        )
+        results[title] = result.colors
+        captions[title] = caption(shares, agreement(source, result))
     return color_figure(source.colors, [palette.colors for palette in palettes], results, captions)

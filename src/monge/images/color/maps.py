@@ -1,6 +1,4 @@
-"""Maps of colors (n, 3) to colors beside `OTMap`: the closed-form Gaussian, and an exact plan
-between samples; CIE Lab.
-"""
+"""Maps of colors (n, 3) besides `OTMap`: a closed-form Gaussian map and an exact plan; CIE Lab."""
 
 from __future__ import annotations
 
@@ -29,20 +27,22 @@ _LAB = 100.0
 
 
 class Map(Protocol):
-    """A fitted map of colors; `OTMap` is one."""
+    """A fitted map of colors, such as `OTMap`."""
 
     def transform(self, x: Colors, /) -> Colors: ...
     def inverse_transform(self, y: Colors, /) -> Colors: ...
 
 
 class GaussianMap:
-    """The optimal map between the two Gaussians of the same means and covariances [olkin1982]; also
-    of constant colors.
+    """The optimal map between the Gaussians that have the colors' means and covariances.
+
+    Colors may be constant. Source: [olkin1982].
     """
 
     def fit(self, x: Colors, y: Colors) -> GaussianMap:
-        first, second = _moments(x), _moments(y)
-        self._there, self._back = ot.gaussian_map(*first, *second), ot.gaussian_map(*second, *first)
+        source, target = _moments(x), _moments(y)
+        self._there = ot.gaussian_map(*source, *target)
+        self._back = ot.gaussian_map(*target, *source)
         return self
 
     def transform(self, x: Colors, /) -> Colors:
@@ -53,8 +53,9 @@ class GaussianMap:
 
 
 class ExactMap:
-    """An exact plan between ``points`` samples of each side; other colors move as the nearest of
-    the source's samples does.
+    """An exact plan between ``points`` samples of each side.
+
+    Every color is displaced like the source sample nearest to it.
     """
 
     def __init__(self, points: int = 1500) -> None:
@@ -79,7 +80,7 @@ class ExactMap:
 
 
 def to_lab(rgb: Colors) -> Colors:
-    """CIE Lab under D65, divided by 100, of sRGB colors (n, 3) in [0, 1].
+    """Convert sRGB colors (n, 3) in [0, 1] to CIE Lab under D65, divided by 100.
 
     >>> to_lab(np.array([[1.0, 1.0, 1.0]])).round(4) + 0
     array([[1., 0., 0.]])
@@ -89,14 +90,12 @@ def to_lab(rgb: Colors) -> Colors:
     )
     t = linear @ _XYZ.T / _WHITE
     f = np.where(t > _KNEE**3, np.cbrt(t), t / (3 * _KNEE**2) + 4 / 29)
-    return (
-        np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
-        / _LAB
-    )
+    L, a, b = 116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])
+    return np.stack([L, a, b], 1) / _LAB
 
 
 def to_rgb(lab: Colors) -> Colors:
-    """The inverse of `to_lab`; colors outside the gamut have entries outside [0, 1]."""
+    """Invert `to_lab`; colors outside the gamut have entries outside [0, 1]."""
     L, a, b = (lab * _LAB).T
     y = (L + 16) / 116
     f = np.stack([y + a / 500, y, y - b / 200], 1)
@@ -107,5 +106,6 @@ def to_rgb(lab: Colors) -> Colors:
 
 
 def _moments(x: Colors) -> tuple[torch.Tensor, torch.Tensor]:
-    centered = np.where(np.ptp(x, 0) > 0, x - x.mean(0), 0)  # rounding is no variance of a constant
+    # a constant channel gets variance 0, whatever the rounding of its mean
+    centered = np.where(np.ptp(x, 0) > 0, x - x.mean(0), 0)
     return torch.from_numpy(x.mean(0)), torch.from_numpy(centered.T @ centered / len(x))

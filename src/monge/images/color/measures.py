@@ -1,4 +1,4 @@
-"""How well a color transfer went: gradients kept, steepness, distance of the palettes."""
+"""Metrics of a color transfer: gradients kept, steepness, distance to the palettes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monge.errors import MongeError
 from monge.images.io import Source
 from monge.images.pixels import TILE, as_picture, blocks, distinct, drawn_colors
 
-# bins of squared slopes, for a percentile without sorting all
+# bins of squared slopes: a percentile without sorting all of them
 _SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2
 
 
@@ -21,11 +21,12 @@ _SLOPES = np.linspace(0, 64, 6401, dtype=np.float32) ** 2
 class Agreement:
     """How well a recolored picture keeps the gradients of its source, see `agreement`.
 
-    ``share`` is, of the neighboring pixels that differ in the source, those whose difference did
-    not turn back; 1 if none differ. ``steepness`` is the 99th percentile of the ratio of the
-    differences' lengths, result to source, over the same pairs: how much noise and steps of 8 bits
-    are magnified. A monotone map may be as steep as it likes. ``colors_in`` and ``colors_out``
-    count distinct colors; far fewer after are banding of another kind: steps that fell together.
+    ``share`` is the share of the pairs of neighboring pixels, different in the source, with a
+    difference that has not reversed its direction; 1 if no pair differs. ``steepness`` is the 99th
+    percentile over the same pairs of the ratio of the lengths of the differences, result to source:
+    how much noise and the steps of 8 bits are magnified, which a monotone map does not bound.
+    ``colors_in`` and ``colors_out`` count distinct colors; far fewer of them in the result show
+    another kind of banding, steps that have merged.
     """
 
     share: float
@@ -35,13 +36,12 @@ class Agreement:
 
 
 def agreement(source: Source, result: Source) -> Agreement:
-    r"""Gradient-direction agreement of a source and its recolored copy: what is left of
-    monotonicity after rounding.
+    r"""Measure how much of the map's monotonicity a recolored picture has after rounding.
 
     .. math:: \frac{\#\{(i, j) : \langle y_i - y_j,\, x_i - x_j\rangle \ge 0\}}{\#\{(i, j)\}}
               \quad \text{over horizontal and vertical neighbors with } x_i \ne x_j
 
-    A monotone map has exactly 1 before rounding. A map that is not monotone shows bands and
+    A monotone map gives exactly 1 before rounding. A map that is not monotone shows bands and
     outlines where a smooth part of the picture crosses a jump of the map.
 
     >>> ramp = np.repeat(np.arange(9, dtype=np.uint8)[None, :, None], 3, 2)
@@ -51,8 +51,8 @@ def agreement(source: Source, result: Source) -> Agreement:
     x, y = as_picture(source, "source").colors, as_picture(result, "result").colors
     if x.shape != y.shape:
         raise MongeError(
-            f"source has shape {x.shape}, result {y.shape}: they must be one picture before and "
-            "after"
+            f"source and result must have the same shape, got {x.shape} and {y.shape}: give one "
+            "picture before and after the transfer"
         )
     agreed = pairs = 0
     slopes = np.zeros(_SLOPES.size + 1, np.int64)
@@ -84,26 +84,28 @@ def palette_distance(
     n_projections: int = 512,
     seed: int = 0,
 ) -> float:
-    """Sliced W2 between sampled pixels of two pictures, in RGB scaled to [0, 1]; the same seed
-    draws the same pixels.
+    """Return the sliced W2 between sampled pixels of two pictures, in RGB scaled to [0, 1].
+
+    Equal seeds sample the same pixels.
 
     >>> black, white = np.zeros((9, 3), np.uint8), np.full((9, 3), 255, np.uint8)
     >>> round(palette_distance(black, white, samples=100), 1)
     1.0
     """
     clouds = []
-    for number, given in enumerate((picture, palette)):
-        drawn = drawn_colors(as_picture(given, "picture"), samples, (seed, 100 + number))
-        if drawn is None:
-            raise MongeError("a fully transparent picture shows no colors to compare")
-        clouds.append(torch.from_numpy(drawn.astype(np.float32)))
-    generator = torch.Generator().manual_seed(seed)
-    return ot.sliced_wasserstein(*clouds, n_projections=n_projections, generator=generator).item()
+    for number, (name, given) in enumerate((("picture", picture), ("palette", palette))):
+        colors = drawn_colors(as_picture(given, name), samples, (seed, 100 + number))
+        if colors is None:
+            raise MongeError(f"the {name} is fully transparent: it shows no colors to compare")
+        clouds.append(torch.from_numpy(colors.astype(np.float32)))
+    rng = torch.Generator().manual_seed(seed)
+    return ot.sliced_wasserstein(*clouds, n_projections=n_projections, generator=rng).item()
 
 
 def caption(distances: Sequence[float], kept: Agreement) -> str:
-    """Lines that stand under a result: its distances to the palettes as shares of those before, and
-    what it kept.
+    """Return the caption of a result: its metrics, one a line.
+
+    ``distances`` to the palettes are shares of those before the transfer.
 
     >>> print(caption([0.047], Agreement(1.0, 3.2, 900, 800)))
     sliced W2 4.7% of before
@@ -111,7 +113,9 @@ def caption(distances: Sequence[float], kept: Agreement) -> str:
     steepness 3.2
     """
     shares = " / ".join(f"{share:.1%}" for share in distances)
-    return (
-        f"sliced W2 {shares} of before\ngradients kept {kept.share:.2%}\nsteepness "
-        f"{kept.steepness:g}"
+    lines = (
+        f"sliced W2 {shares} of before",
+        f"gradients kept {kept.share:.2%}",
+        f"steepness {kept.steepness:g}",
     )
+    return "\n".join(lines)

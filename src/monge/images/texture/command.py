@@ -1,4 +1,4 @@
-"""`monge texture synth | inpaint | mix | train | sample`: textures from arguments to files."""
+"""`monge texture synth | inpaint | mix | train | sample`: make textures from the command line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ commands:
 {_COMMANDS}
 
 'monge texture COMMAND --help' tells more."""
-_STEPS = 1500  # as `monge.images.texture.generator.STEPS`, which would take torch to read
+_STEPS = 1500  # equals `monge.images.texture.generator.STEPS`, whose module imports torch
 _OUT = ".png, .tif or .webp, or .jpg where loss is allowed; 16-bit as .png"
 
 
@@ -54,7 +54,12 @@ def main(argv: list[str]) -> int:
     from monge.training import Interrupted
 
     try:
-        _make(args, name) if name in _MAKES else _train(args) if name == "train" else _sample(args)
+        if name in _MAKES:
+            _make(args, name)
+        elif name == "train":
+            _train(args)
+        else:
+            _sample(args)
     except Interrupted as stop:
         print(f"monge: {stop}", file=sys.stderr)
         return 128 + stop.signum
@@ -62,20 +67,20 @@ def main(argv: list[str]) -> int:
 
 
 def size(text: str) -> tuple[int, int]:
-    """Height and width from ``WIDTHxHEIGHT`` or one number.
+    """Parse ``WIDTHxHEIGHT`` or one number to height and width.
 
     >>> size("640x480"), size("512")
     ((480, 640), (512, 512))
     """
-    found = re.fullmatch(r"(\d+)(?:[x×X](\d+))?", text.strip())
-    if not found:
+    match = re.fullmatch(r"(\d+)(?:[x×X](\d+))?", text.strip())
+    if not match:
         raise MongeError(f"--size must be like 1024x768 (width, height) or 512, got '{text}'")
-    width, height = int(found[1]), int(found[2] or found[1])
+    width, height = int(match[1]), int(match[2] or match[1])
     return height, width
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
-    """The arguments of a command, in the order of its help."""
+    """Build the parser of a command; its arguments are in the order of the help."""
     parser = argparse.ArgumentParser(
         prog=f"monge texture {name}", description=f"{PARTS[name].capitalize()}."
     )
@@ -92,11 +97,16 @@ def _parser(name: str) -> argparse.ArgumentParser:
         add(
             "--mask",
             type=Path,
-            help="picture of the same size, white where to fill; default: where the picture is not opaque",
+            help="picture of the same size, white where to fill; default: where the picture is not "
+            "opaque",
         )
         add("--invert", action="store_true", help="the mask is black where to fill")
-        where = "white where to learn the texture; default: outside the mask"
-        add("--exemplar-region", type=Path, metavar="MASK2", help=where)
+        add(
+            "--exemplar-region",
+            type=Path,
+            metavar="MASK2",
+            help="white where to learn the texture; default: outside the mask",
+        )
     elif name == "mix":
         add(
             "exemplars",
@@ -209,15 +219,15 @@ def _add_patches(parser: argparse.ArgumentParser, scales: str) -> None:
 
 @dataclass(frozen=True)
 class Made:
-    """What synth, inpaint and mix make."""
+    """The result of synth, inpaint or mix."""
 
     picture: Picture
-    pairs: dict[str, tuple[Picture, Picture]]  # pictures and the exemplars that they should be like
+    pairs: dict[str, tuple[Picture, Picture]]  # pictures and the exemplars to compare them with
     tile: bool = False
     hole: Mask | None = None
     readable: Mask | None = None
-    copied_from: Picture | None = None  # an exemplar of which little should be repeated
-    singles: Sequence[Picture] = ()  # of a strip
+    copied_from: Picture | None = None  # the exemplar for the share of copied pixels
+    singles: Sequence[Picture] = ()  # the pictures of a strip
 
 
 def _synth(args: argparse.Namespace, show: Show) -> Made:
@@ -234,21 +244,17 @@ def _inpaint(args: argparse.Namespace, show: Show) -> Made:
     from .synthesis import hole, inpaint
 
     picture = _read(args.image)
-    options = _options(
-        args, [picture if args.mask else replace(picture, alpha=None)], show, lossless=True
-    )
+    known = picture if args.mask else replace(picture, alpha=None)
+    options = _options(args, [known], show, lossless=True)
     mask = _read(args.mask) if args.mask else None
-    region = (
-        read_mask(_read(args.exemplar_region), "--exemplar-region", picture)
-        if args.exemplar_region
-        else None
-    )
+    region = None
+    if args.exemplar_region:
+        region = read_mask(_read(args.exemplar_region), "--exemplar-region", picture)
     where = hole(picture, mask, invert=args.invert)
     show.sources["picture"] = marked(picture, where)
     made = inpaint(picture, mask, region=region, invert=args.invert, **options)
-    return Made(
-        made, {"": (made, made)}, hole=where, readable=~where if region is None else region & ~where
-    )
+    readable = ~where if region is None else region & ~where
+    return Made(made, {"": (made, made)}, hole=where, readable=readable)
 
 
 def _mix(args: argparse.Namespace, show: Show) -> Made:
@@ -261,20 +267,16 @@ def _mix(args: argparse.Namespace, show: Show) -> Made:
     pictures = [_read(path, srgb=True) for path in args.exemplars]
     options = _options(args, pictures, show)
     names = [path.stem for path in args.exemplars]
-    show.sources |= {
-        f"{k + 1}: {name}": picture
-        for k, (name, picture) in enumerate(zip(names, pictures, strict=True))
-    }
+    for k, (name, picture) in enumerate(zip(names, pictures, strict=True), 1):
+        show.sources[f"{k}: {name}"] = picture
     if args.steps is None:
         made = [mix(pictures, args.weights, args.size, tile=args.tile, **options)]
     else:
         made = strip(pictures, args.steps, args.size, tile=args.tile, **options)
-    # of a strip each end is compared with its own exemplar
+    # the ends of a strip are each compared with their own exemplar
     ends = [made[0], made[-1]] if args.steps else made * len(pictures)
-    pairs = {
-        f" to {name}": (end, exemplar)
-        for name, end, exemplar in zip(names, ends, pictures, strict=True)
-    }
+    titles = [f" to {name}" for name in names]
+    pairs = dict(zip(titles, zip(ends, pictures, strict=True), strict=True))
     return Made(joined(made), pairs, args.tile, singles=made)
 
 
@@ -286,7 +288,7 @@ _MAKES: dict[str, Callable[[argparse.Namespace, Show], Made]] = {
 
 
 def _make(args: argparse.Namespace, name: str) -> None:
-    """Run synth, inpaint or mix, write what it has made, and print size, seconds and metrics."""
+    """Run synth, inpaint or mix, write the result, and print its size, seconds and metrics."""
     from .show import Show, copied_share, over_floor
     from .synthesis import forget, write_picture
 
@@ -294,38 +296,22 @@ def _make(args: argparse.Namespace, name: str) -> None:
     page = args.out.with_suffix(".html") if args.report else None
     steps = (args.steps or 0) if vars(args).get("singles") else 0
     singles = [args.out.with_stem(f"{args.out.stem}-{k + 1}") for k in range(steps)]
-    _check_names(
-        args,
-        [
-            ("--out", args.out),
-            ("--preview", preview),
-            ("--report", page),
-            *(("--out", path) for path in singles),
-        ],
-    )
-    silent = ("report", "preview", "fresh")  # about the picture
-    given = {
-        k: v for k, v in vars(args).items() if k not in silent and v is not None and v is not False
-    }
-    words = {
-        k.replace("_", " "): v
-        for k, v in (_config(args).model_dump(exclude={"name"}) | given).items()
-        if v is not None
-    }
-    with Show(f"texture {name}", words, preview, page) as show:
+    written = [("--out", args.out), ("--preview", preview), ("--report", page)]
+    _check_names(args, [*written, *(("--out", path) for path in singles)])
+    with Show(f"texture {name}", _settings(args), preview, page) as show:
         made = _MAKES[name](args, show)
     for path, picture in zip(singles, made.singles, strict=False):
         write_picture(picture, path)
     write_picture(made.picture, args.out)
-    ratios = {
-        name: over_floor(*pair, tile=made.tile, mask=made.hole, region=made.readable)
-        for name, pair in made.pairs.items()
-    }
-    metrics = {f"patch-W2²{name} over floor": text for name, text in ratios.items() if text}
+    metrics = {}
+    for title, pair in made.pairs.items():
+        ratios = over_floor(*pair, tile=made.tile, mask=made.hole, region=made.readable)
+        if ratios:
+            metrics[f"patch-W2²{title} over floor"] = ratios
     copied = copied_share(made.picture, made.copied_from) if page and made.copied_from else None
-    further = {} if copied is None else {"copied from the exemplar": f"{copied:.1%}"}
+    extra = {} if copied is None else {"copied from the exemplar": f"{copied:.1%}"}
     forget(_state(args))
-    show.finish(made.picture, metrics | further, tile=made.tile and len(made.singles) <= 1)
+    show.finish(made.picture, metrics | extra, tile=made.tile and len(made.singles) <= 1)
     _print_notes([note for note in made.picture.notes if note not in show.notes])
     h, w = made.picture.colors.shape[:2]
     print(f"{w}×{h} pixels in {show.seconds:.1f} s")
@@ -334,8 +320,20 @@ def _make(args: argparse.Namespace, name: str) -> None:
     print(f"look at {args.out}{f' and {page}' if page else ''}")
 
 
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the method and the given arguments, for the page."""
+    unrelated = ("report", "preview", "fresh")  # to the picture
+    given = {
+        name: value
+        for name, value in vars(args).items()
+        if name not in unrelated and value is not None and value is not False
+    }
+    settings = _config(args).model_dump(exclude={"name"}) | given
+    return {name.replace("_", " "): v for name, v in settings.items() if v is not None}
+
+
 def _check_names(args: argparse.Namespace, written: Sequence[tuple[str, Path | None]]) -> None:
-    """Refuse to write over any of the files that are read."""
+    """Refuse to overwrite an input."""
     inputs = set()
     for name, value in vars(args).items():
         paths = value if isinstance(value, list) else [value]
@@ -346,7 +344,7 @@ def _check_names(args: argparse.Namespace, written: Sequence[tuple[str, Path | N
 
 
 def _read(path: Path, *, srgb: bool = False) -> Picture:
-    """A picture in its own colors, or for mixing in sRGB, with what was unusual about it printed."""
+    """Read a picture in its own color space or, for mixing, in sRGB, and print its notes."""
     from .pictures import as_texture, in_srgb
 
     picture = in_srgb(path, str(path)) if srgb else as_texture(path, str(path))
@@ -357,8 +355,9 @@ def _read(path: Path, *, srgb: bool = False) -> Picture:
 def _options(
     args: argparse.Namespace, pictures: Sequence[Picture], show: Show, *, lossless: bool = False
 ) -> dict[str, Any]:
-    """The `Options` of a command; refuses a format that cannot hold the result before the work
-    begins, and makes its folder.
+    """Return the `Options` of a command, and make the folder of its result.
+
+    A format that cannot hold the result is refused here, before the work begins.
     """
     from monge.images.io import require_writable
 
@@ -367,10 +366,8 @@ def _options(
 
     kind, out = common_kind(pictures), args.out
     if lossless and out.suffix.lower() in (".jpg", ".jpeg"):
-        raise MongeError(
-            f"JPEG would change pixels that are to stay: write '{out.with_suffix('.png')}' instead "
-            f"of '{out}'"
-        )
+        instead = f"write '{out.with_suffix('.png')}' instead of '{out}'"
+        raise MongeError(f"JPEG would change pixels that are to stay: {instead}")
     require_writable(out, kind.dtype.itemsize * 8, kind.alpha)
     out.parent.mkdir(parents=True, exist_ok=True)
     shape = vars(args).get("size") or pictures[0].colors.shape[:2]
@@ -393,7 +390,7 @@ def _state(args: argparse.Namespace) -> Path:
 
 
 def _config(args: argparse.Namespace) -> Any:
-    """The method's settings from those arguments that are given."""
+    """Return the settings of the method from the arguments that are given."""
     from pydantic import ValidationError
 
     if hasattr(args, "minutes"):
@@ -401,19 +398,15 @@ def _config(args: argparse.Namespace) -> Any:
     else:
         from .synthesis import Config  # type: ignore[assignment]
 
-    given = {
-        name: value
-        for name in ("scales", "patch", "targets")
-        if (value := vars(args).get(name)) is not None
-    }
+    names = ("scales", "patch", "targets")
+    given = {name: vars(args)[name] for name in names if vars(args).get(name) is not None}
     try:
         return Config(**given)
     except ValidationError as error:
         first = error.errors()[0]
         flag = f"--{first['loc'][0]} " if first["loc"] else ""
-        raise MongeError(
-            f"{flag}{first['msg'].replace('Input should', 'must')}, got {first['input']}"
-        ) from None
+        message = first["msg"].replace("Input should", "must")
+        raise MongeError(f"{flag}{message}, got {first['input']}") from None
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -421,23 +414,20 @@ def _train(args: argparse.Namespace) -> None:
 
     from . import generator
 
-    settings = {name: getattr(args, name) for name in ("steps", "seed", "minutes", "fresh")} | {
-        "config": _config(args)
-    }
+    settings = {name: getattr(args, name) for name in ("steps", "seed", "minutes", "fresh")}
+    settings["config"] = _config(args)
     begun = time.monotonic()
     with closing(Bar("texture")) as bar:
-        made = generator.train(
+        trained = generator.train(
             args.exemplar,
             args.out,
-            on_step=lambda k, found: bar.show(k / args.steps, k, found),
+            on_step=lambda step, scalars: bar.show(step / args.steps, step, scalars),
             **settings,
         )
-    _print_notes(made.notes)
+    _print_notes(trained.notes)
     print(f"trained in {time.monotonic() - begun:.0f} s")
-    print(
-        f"look at {args.out / 'preview.png'}; 'monge texture sample {args.out} -o OUT.png --size "
-        "1024' makes pictures"
-    )
+    command = f"monge texture sample {args.out} -o OUT.png --size 1024"
+    print(f"look at {args.out / 'preview.png'}; '{command}' makes pictures")
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -445,15 +435,15 @@ def _sample(args: argparse.Namespace) -> None:
 
     from . import generator
 
-    made = generator.load(args.folder)
-    require_writable(args.out, made.kind.dtype.itemsize * 8, made.kind.alpha)
+    trained = generator.load(args.folder)
+    require_writable(args.out, trained.kind.dtype.itemsize * 8, trained.kind.alpha)
     begun = time.monotonic()
-    picture = made.sample(args.size, seed=args.seed, tile=args.tile)
-    spent = time.monotonic() - begun
+    picture = trained.sample(args.size, seed=args.seed, tile=args.tile)
+    seconds = time.monotonic() - begun
     write_picture(picture, args.out)
     _print_notes(picture.notes)
     h, w = picture.colors.shape[:2]
-    print(f"{w}×{h} pixels in {spent:.2f} s\nlook at {args.out}")
+    print(f"{w}×{h} pixels in {seconds:.2f} s\nlook at {args.out}")
 
 
 def _print_notes(notes: Iterable[str]) -> None:

@@ -1,19 +1,18 @@
-r"""How much of a picture is cut out of an exemplar.
+r"""Measure how much of a picture is copied from an exemplar.
 
-A patch of a good new sample of a texture also has a nearest patch in the exemplar, but its
-neighbors have theirs elsewhere. In a copy, the nearest patches of neighbors are neighbors: the
-offset is the same over a whole region.
+In a good new sample of a texture, the patches nearest to neighboring patches lie apart in the
+exemplar. In a copy they are neighbors, too: the offset is the same over a whole region.
 
 P, Q    patches of the picture (on a grid) and of the exemplar (all of them)
-offset  where the nearest Q lies, less where P lies
+offset  position of the nearest Q minus position of P
 run     connected patches of one offset, each nearly equal to its Q, as many as in a copied square
         of ``run`` pixels
 
-Nearly equal means |P − Q|² at most ``tolerance`` times what is usual: the median over the patches
-of one half of the exemplar of their distance to the nearest in the other half. So regular textures,
-whose offsets agree by nature, are copied only where they are nearer than the texture is to itself.
-In flat regions, and where the exemplar repeats itself to the last bit, several offsets fit: runs
-may break there, and flat is no copy.
+Nearly equal means that |P − Q|² is at most ``tolerance`` times the usual one: the median, over the
+patches of one half of the exemplar, of the squared distance to the nearest patch of the other half.
+Regular textures have equal offsets by nature; they count as copied only where they are nearer to
+the exemplar than the exemplar is to itself. In flat regions, and where the exemplar repeats itself
+exactly, several offsets fit: runs may break there, and a flat region does not count as copied.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from torch import Tensor
 from monge import ot
 from monge.nets import patches
 
-_BAND = 2**16  # patches of the exemplar that are searched at once: 50 MB of 8 × 8 × 3 numbers
+_BAND = 2**16  # patches of the exemplar that are searched at once: 50 MB for 8 × 8 × 3 numbers
 
 
 @dataclass(frozen=True)
 class Copying:
-    """What `copying` finds.
+    """The result of `copying`.
 
-    ``score`` is the share of patches in runs; ``copied`` (h, w) is true on pixels in the midst of
-    such patches; ``nearest`` (2, h, w) holds the row and the column where each pixel's nearest
-    patch has it in the exemplar.
+    ``score`` is the share of patches in runs; ``copied`` (h, w) is true for pixels in the middle of
+    such patches; ``nearest`` (2, h, w) holds the row and the column of the exemplar's pixel that
+    corresponds to each pixel in the nearest patch.
     """
 
     score: float
@@ -53,19 +52,18 @@ def copying(
     stride: int = 4,
     tolerance: float = 0.25,
 ) -> Copying:
-    """Find the parts of a picture that repeat the exemplar, pixel for pixel but for small changes,
-    over long runs.
+    """Find the parts of a picture that repeat the exemplar over long runs, up to small changes.
 
     Image (c, h, w) and exemplar (c, h', w') are in the same unit. ``patch`` is the side of the
-    patches, and ``run`` that of the smallest square whose copy counts, in pixels. Every
-    ``stride``-th patch of the image is looked up, in both directions; all patches of the exemplar
-    are candidates. ``tolerance`` is the share of the usual squared distance, see above, under which
-    a patch is nearly its nearest. 0 asks for equality.
+    patches in pixels, and ``run`` that of the smallest copied square that counts. Every
+    ``stride``-th patch of the image, in both directions, is compared with all patches of the
+    exemplar. A patch is nearly equal to its nearest at ``tolerance`` times the usual squared
+    distance, see above, or less; 0 requires equality.
 
-    The exemplar itself scores 1 less its flat parts, a half of a texture against the other half
-    about 0, noise 0. The search is exact, and takes two seconds for 256² pixels with the default
-    stride. ValueError when shapes differ, a patch does not fit, or ``stride`` is larger than ``run
-    - patch``, which would miss runs.
+    The exemplar itself scores 1 minus the share of its flat parts, one half of a texture against
+    the other half about 0, noise 0. The search is exact, and takes two seconds for 256² pixels with
+    the default stride. ValueError if shapes differ, a patch does not fit, or ``stride`` is larger
+    than ``run - patch``, which would miss runs.
 
     >>> x = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(0))
     >>> copying(x[:, :, 20:60], x).score, copying(1 - x, x).score
@@ -85,15 +83,12 @@ def copying(
         raise ValueError(f"stride must lie between 1 and run − patch = {run - patch}, got {stride}")
     height, width = ((side - patch) // stride + 1 for side in (h, w))
     corners = torch.cartesian_prod(torch.arange(height), torch.arange(width)) * stride
-    found, squared = nearest_patches(patches(image[None], patch, stride=stride)[0], exemplar, patch)
-    offsets = found - corners
-    runs = _runs(
-        offsets,
-        squared <= tolerance * _usual(exemplar, patch),
-        height,
-        width,
-        (run - patch) / stride + 1,
+    matches, squared = nearest_patches(
+        patches(image[None], patch, stride=stride)[0], exemplar, patch
     )
+    offsets = matches - corners
+    near = squared <= tolerance * _usual(exemplar, patch)
+    runs = _runs(offsets, near, height, width, (run - patch) / stride + 1)
     rows, columns = (_grid(side, n, patch, stride) for side, n in ((h, height), (w, width)))
     place = torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"))
     place = place + offsets.T.reshape(2, height, width)[:, rows][:, :, columns]
@@ -110,8 +105,9 @@ def copying_score(
     stride: int = 4,
     tolerance: float = 0.25,
 ) -> float:
-    """Share of a picture's patches that lie in long runs of the exemplar: 0 nothing, 1 all is
-    copied; see `copying`.
+    """Return the share of a picture's patches in long runs of the exemplar, see `copying`.
+
+    0 means that nothing is copied, 1 that everything is.
 
     >>> x = torch.rand(1, 40, 40)
     >>> copying_score(x, x)
@@ -121,8 +117,9 @@ def copying_score(
 
 
 def nearest_patches(x: Tensor, exemplar: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The corner (n, 2) of the exemplar's patch nearest to each row of x (n, c · size²), and the
-    squared distance (n,).
+    """Find the exemplar's patch nearest to each row of x (n, c · size²).
+
+    Returns its top left corner (n, 2) and the squared distance (n,).
 
     >>> y = torch.arange(25.0).view(1, 5, 5)
     >>> nearest_patches(torch.tensor([[7.0, 8.0, 12.0, 14.0]]), y, 2)
@@ -133,7 +130,7 @@ def nearest_patches(x: Tensor, exemplar: Tensor, size: int) -> tuple[Tensor, Ten
     best, corner = x.new_full((len(x),), torch.inf), torch.zeros(len(x), 2, dtype=torch.long)
     for top in range(0, exemplar.shape[1] - size + 1, band):
         y = patches(exemplar[None, :, top : top + band + size - 1], size)[0]
-        # with potential 0 the cell of a target is what lies nearest to it
+        # with potential 0 the cell of a target holds the points nearest to it
         at = ot.SemiDiscrete(y).assign(x)
         squared = (x - y[at]).square().sum(1)
         place = torch.stack([at // width + top, at % width], 1).cpu()
@@ -143,41 +140,40 @@ def nearest_patches(x: Tensor, exemplar: Tensor, size: int) -> tuple[Tensor, Ten
 
 
 def _usual(exemplar: Tensor, patch: int) -> Tensor:
-    """Median squared distance of patches to the nearest in the other half, the longer side being
-    halved.
+    """Return the median squared distance of patches to the nearest one in the other half.
+
+    The longer side of the exemplar is halved.
     """
     x = exemplar if exemplar.shape[2] >= exemplar.shape[1] else exemplar.mT
     middle = x.shape[2] // 2
     if middle < patch:
         return x.new_tensor(0.0)
-    stride = max(1, int((x.shape[1] * middle / 1000) ** 0.5))  # about a thousand of them
-    return nearest_patches(
-        patches(x[None, :, :, :middle], patch, stride=stride)[0], x[:, :, middle:], patch
-    )[1].median()
+    stride = max(1, int((x.shape[1] * middle / 1000) ** 0.5))  # for about a thousand patches
+    left = patches(x[None, :, :, :middle], patch, stride=stride)[0]
+    _, squared = nearest_patches(left, x[:, :, middle:], patch)
+    return squared.median()
 
 
 def _runs(offsets: Tensor, near: Tensor, height: int, width: int, side: float) -> Tensor:
-    """Which patches (n,) of a grid lie in connected sets of one offset that have at least ``side``²
-    members.
+    """Return which patches (n,) of a grid lie in runs.
+
+    A run is a connected set of at least ``side``² near patches with one offset.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     index = np.arange(height * width).reshape(height, width)
-    pairs = [(index[:, :-1].ravel(), index[:, 1:].ravel()), (index[:-1].ravel(), index[1:].ravel())]
-    a, b = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    a = np.concatenate([index[:, :-1].ravel(), index[:-1].ravel()])
+    b = np.concatenate([index[:, 1:].ravel(), index[1:].ravel()])  # right of and below a
     o, n = offsets.numpy(), near.cpu().numpy()
     linked = (o[a] == o[b]).all(1) & n[a] & n[b]
-    graph = coo_array(
-        (np.ones(linked.sum()), (a[linked], b[linked])), shape=(index.size, index.size)
-    )
+    edges = (np.ones(linked.sum()), (a[linked], b[linked]))
+    graph = coo_array(edges, shape=(index.size, index.size))
     _, label = connected_components(graph, directed=False)
-    # side is at least 2: what is not near stays alone
+    # side is at least 2: patches that are not near, components of one, are not runs
     return torch.from_numpy(np.bincount(label)[label] >= side**2)
 
 
 def _grid(side: int, n: int, patch: int, stride: int) -> Tensor:
-    """For each pixel of a line the patch of the grid in whose midst it lies, or the nearest at the
-    ends.
-    """
+    """Return for each pixel of a line the patch of the grid with the nearest center."""
     return ((torch.arange(side) - (patch - 1) / 2) / stride).round().long().clamp(0, n - 1)

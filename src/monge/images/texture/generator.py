@@ -1,14 +1,12 @@
-"""A generator of one texture: trained once from an exemplar, it makes pictures of any size in one
-pass.
+"""Train a generator of one texture from an exemplar; it makes pictures of any size in one pass.
 
     Houdard, Leclaire, Papadakis & Rabin, "Wasserstein generative models for patch-based texture
-    synthesis", SSVM 2021
-                                                                                                        [houdard2021]
+        synthesis", SSVM 2021   [houdard2021]
 
-`monge.methods.texture_generator` trains; here exemplars come in as pictures, and a folder keeps
-what has been learned: ``generator.json``, ``model.safetensors``, ``log.jsonl``, ``preview.png``
-and, so that training goes on after an interruption, ``checkpoints``. Step k is a function of (seed,
-k), and the continuation equals the uninterrupted run to the bit.
+`monge.methods.texture_generator` is the training; this module reads exemplars from pictures and
+keeps the results in a folder: ``generator.json``, ``model.safetensors``, ``log.jsonl``,
+``preview.png`` and, for training to continue after an interruption, ``checkpoints``. Step k is a
+function of (seed, k), and a continued run equals an uninterrupted one to the bit.
 """
 
 from __future__ import annotations
@@ -48,17 +46,16 @@ from .pictures import (
 )
 
 STEPS = 1500
-_EVERY = 50  # steps between two lines of the log, and checkpoints
-_SHARE = 0.8  # of the memory that is free
+_EVERY = 50  # steps between two lines of the log, and between two checkpoints
+_SHARE = 0.8  # of the free memory that a picture may take
 _MARK = "generator.json"
 _PREVIEW = "preview.png"
+_DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, ValidationError, SafetensorError)
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A trained generator: its network, the kind of its pictures, their side in pixels by default,
-    notes on its training.
-    """
+    """A trained generator: its network, kind and default side of its pictures, and notes."""
 
     net: TextureNet
     kind: Kind
@@ -66,22 +63,21 @@ class Generator:
     notes: tuple[str, ...] = ()
 
     def sample(self, size: Size | None = None, *, seed: int = 0, tile: bool = False) -> Picture:
-        """Make a picture, in one pass; ``size`` is the side of a square, or height and width in
-        pixels.
+        """Make a picture in one pass.
 
-        With ``tile`` the picture can be laid beside itself without a seam. Its sides are then
-        multiples of ``net.unit`` pixels; others are rounded, which a note of the picture says.
-        MongeError for a size below 1 or one that does not fit into memory.
+        ``size`` is the side of a square, or height and width, in pixels. With ``tile`` the picture
+        can be laid beside itself without a seam; its sides are then rounded to multiples of
+        ``net.unit`` pixels, which a note of the picture says. MongeError for a size below 1 or one
+        that does not fit into memory.
         """
-        h, w = asked = size_of(size, (self.side, self.side))
+        h, w = requested = size_of(size, (self.side, self.side))
         unit = self.net.unit
+        notes: tuple[str, ...] = ()
         if tile:
-            h, w = (max(unit, round(side / unit) * unit) for side in asked)
-        rounded = (
-            f"sides of tiles are multiples of {unit} pixels: {w}×{h} in place of "
-            f"{asked[1]}×{asked[0]}"
-        )
-        notes = (rounded,) if (h, w) != asked else ()
+            h, w = (max(unit, round(side / unit) * unit) for side in requested)
+        if (h, w) != requested:
+            sizes = f"{w}×{h} in place of {requested[1]}×{requested[0]}"
+            notes = (f"sides of tiles are multiples of {unit} pixels: {sizes}",)
 
         def remedy(room: float) -> str:
             side = int(math.sqrt(room / sampling_memory(self.net, (h, w)) * h * w))
@@ -92,20 +88,22 @@ class Generator:
 
 
 def train(
-    exemplar: Source, folder: str | Path, *, steps: int = STEPS, seed: int = 0, config: Config | None = None,
-    minutes: float | None = None, fresh: bool = False, on_step: Callable[[int, Mapping[str, float]], None] | None = None,
+    exemplar: Source, folder: str | Path, *, steps: int = STEPS, seed: int = 0,
+    config: Config | None = None, minutes: float | None = None, fresh: bool = False,
+    on_step: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Generator:  # fmt: skip
-    """Train a generator of an exemplar's texture, or continue what the folder holds.
+    """Train a generator of an exemplar's texture, or continue the training in the folder.
 
     The exemplar is a `Picture`, a path, or an array (h, w) or (h, w, 1 to 4), gray or RGB with or
     without alpha, of uint8, uint16 or floats in [0, 1]. The same call after an interruption
-    continues to the same bits, unless it is to begin ``fresh``. ``seed`` is that of weights,
-    targets and noise; ``config`` a `monge.methods.texture_generator.Config`. After ``minutes`` of
-    wall-clock time, earlier sittings included, the generator is taken as it is. ``on_step`` is
-    called with the number of steps made and the step's scalars.
+    continues to the same bits; with ``fresh`` it starts over. ``seed`` is the seed of weights,
+    targets and noise; ``config`` is a `monge.methods.texture_generator.Config`. After ``minutes``
+    of wall-clock time, earlier sessions included, the generator is returned as it is. ``on_step``
+    is called with the number of steps made and the step's scalars.
 
-    MongeError for what cannot be read or is smaller than a patch, a folder with something else in
-    it, a loss that is not finite; Interrupted after SIGINT or SIGTERM, with a checkpoint written.
+    MongeError for an exemplar that cannot be read or is smaller than a patch, a folder with other
+    files, or a loss that is not finite; Interrupted, after writing a checkpoint, on SIGINT or
+    SIGTERM.
 
     >>> from tempfile import TemporaryDirectory
     >>> dots = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
@@ -124,8 +122,8 @@ def train(
         raise MongeError("the exemplar is fully transparent and shows no texture")
     kind = common_kind([picture])
     x = to_tensor(picture, kind)
-    config, notes = _checked(config or Config(), min(x.shape[1:]))
-    about = {"config": config.model_dump(), "kind": _packed(kind), "seed": seed, "steps": steps}
+    config, notes = _fit_scales(config or Config(), min(x.shape[1:]))
+    about = {"config": config.model_dump(), "kind": _pack(kind), "seed": seed, "steps": steps}
     about |= {"exemplar": checkpoint.fingerprint([x], about), "version": __version__}
     try:
         method = build(config, x, seed)
@@ -133,34 +131,31 @@ def train(
         raise MongeError(str(error)) from error
     files = RunFolder(folder)
     _claim(files, about, fresh=fresh)
-    job = Training(
-        method,
-        InfiniteDataset("exemplar", tuple(x.shape), lambda n, _: x.expand(n, *x.shape)),
-        seed,
-        steps,
-    )
+    data = InfiniteDataset("exemplar", tuple(x.shape), lambda n, _: x.expand(n, *x.shape))
+    job = Training(method, data, seed, steps)
     runner = Runner(job, files.checkpoints, every=_EVERY, time_budget=minutes and 60 * minutes)
-    state, remarks = files.torch_state()
-    notes += (*remarks, *([runner.restore(state)] if state else []))
+    state, messages = files.torch_state()
+    notes += tuple(messages)
+    if state:
+        notes += (runner.restore(state),)
     files.rewind(runner.step)
 
     def log(step: int, means: Mapping[str, float]) -> Mapping[str, float]:
         files.append({"step": step, **runner.clock.read(), **means})
         return means
 
-    def saved() -> None:
+    def save() -> None:
         files.save_weights(method.average.net.state_dict())
         write_picture(to_picture(method.sample(1)[0], kind), files.path / _PREVIEW)
 
-    if runner.run(on_step=on_step, log=log, saved=saved):
-        notes += (
-            f"the minutes were over after {runner.step} of {steps} steps: more make it finer",
-        )
+    if runner.run(on_step=on_step, log=log, saved=save):
+        reached = f"{runner.step} of {steps} steps"
+        notes += (f"the minutes were over after {reached}: more make it finer",)
     return replace(load(folder), notes=notes)
 
 
 def load(folder: str | Path) -> Generator:
-    """The generator that a folder holds; MongeError where there is none, or none that is whole."""
+    """Load the generator of a folder; MongeError if it is missing, incomplete or damaged."""
     files = RunFolder(folder)
     about = files.path / _MARK
     if not about.is_file():
@@ -174,20 +169,12 @@ def load(folder: str | Path) -> Generator:
             "continues it"
         )
     try:
-        found = json.loads(about.read_text())
-        config, kind = Config(**found["config"]), _unpacked(found["kind"])
-        net = TextureNet(
-            kind.channels, levels=config.levels, width=config.width, noise=config.noise
-        )
+        stored = json.loads(about.read_text())
+        config, kind = Config(**stored["config"]), _unpack(stored["kind"])
+        sizes = {"levels": config.levels, "width": config.width, "noise": config.noise}
+        net = TextureNet(kind.channels, **sizes)
         net.load_state_dict(files.load_weights())
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        ValidationError,
-        SafetensorError,
-    ) as error:
+    except _DAMAGE as error:
         raise MongeError(
             f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with --fresh"
         ) from error
@@ -195,22 +182,22 @@ def load(folder: str | Path) -> Generator:
 
 
 def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
-    """Make the folder, or check that what it holds is this training."""
+    """Make the folder, or check that it holds this training; delete another one if ``fresh``."""
     folder, mark = files.path, files.path / _MARK
     if folder.exists() and not folder.is_dir():
         raise MongeError(f"'{folder}' is a file: name a folder for the generator")
     if mark.is_file() and not fresh:
         try:
-            there = json.loads(mark.read_text())
+            stored = json.loads(mark.read_text())
         except ValueError:
-            there = {}
+            stored = {}
         names = {"exemplar": "exemplar", "seed": "--seed", "steps": "--steps", "config": "settings"}
-        others = [word for key, word in names.items() if there.get(key) != about[key]]
-        if others:
-            others = others[1:] or others  # the exemplar's digest covers the settings
+        differing = [name for key, name in names.items() if stored.get(key) != about[key]]
+        if differing:
+            differing = differing[1:] or differing  # the exemplar's digest covers the settings
             raise MongeError(
-                f"'{folder}' holds a generator with another {others[0]}: name another folder, or "
-                "--fresh"
+                f"'{folder}' holds a generator with another {differing[0]}: name another folder, "
+                "or --fresh"
             )
     elif mark.is_file():
         delete(files.checkpoints, files.log, files.weights, folder / _PREVIEW, mark)
@@ -220,8 +207,8 @@ def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
     checkpoint.write_atomically(mark, (json.dumps(about, indent=2) + "\n").encode())
 
 
-def _checked(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:
-    """The configuration with as many scales as leave room for a patch, and what to say about it."""
+def _fit_scales(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:
+    """Return the configuration with the scales that leave room for a patch, and a note on them."""
     room = min(side, config.side)
     if room < config.patch:
         raise MongeError(
@@ -229,27 +216,16 @@ def _checked(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:
             "one, or --patch"
         )
     scales, note = fitting_scales(config.scales, config.patch, room)
-    return (
-        (config.model_copy(update={"scales": scales}), (f"{note} {scales} used",))
-        if note
-        else (config, ())
-    )
+    if not note:
+        return config, ()
+    return config.model_copy(update={"scales": scales}), (f"{note} {scales} used",)
 
 
-def _packed(kind: Kind) -> dict[str, Any]:
-    profile = base64.b64encode(kind.profile).decode()
-    return {
-        "colours": kind.colors,
-        "alpha": kind.alpha,
-        "dtype": kind.dtype.name,
-        "profile": profile,
-    }
+def _pack(kind: Kind) -> dict[str, Any]:
+    dtype, profile = kind.dtype.name, base64.b64encode(kind.profile).decode()
+    return {"colours": kind.colors, "alpha": kind.alpha, "dtype": dtype, "profile": profile}
 
 
-def _unpacked(stored: Mapping[str, Any]) -> Kind:
-    return Kind(
-        stored["colours"],
-        stored["alpha"],
-        np.dtype(stored["dtype"]),
-        base64.b64decode(stored["profile"]),
-    )
+def _unpack(stored: Mapping[str, Any]) -> Kind:
+    dtype, profile = np.dtype(stored["dtype"]), base64.b64decode(stored["profile"])
+    return Kind(stored["colours"], stored["alpha"], dtype, profile)

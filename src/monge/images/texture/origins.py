@@ -1,8 +1,7 @@
-"""Where a synthesized picture comes from: the nearest-cell map of patch-based textures.
+"""Plot the nearest-cell map of a patch-based texture: where in the exemplar its pixels come from.
 
-Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal
-transport between feature
-distributions", JMIV 2023    [houdard2023]
+    Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal
+        transport between feature distributions", JMIV 2023   [houdard2023]
 
 A place (i, j) of the exemplar's grid (H, W) is one number, i·W + j: the target that a place of the
 picture is assigned to.
@@ -27,11 +26,10 @@ Grid: TypeAlias = tuple[int, int]
 
 
 def origin_colors(index: Tensor, grid: Grid) -> NDArray[np.uint8]:
-    """The place in an exemplar as a color: hue from left to right, from light at the top to dark at
-    the bottom.
+    """Color places of an exemplar: hue from left to right, light at the top to dark at the bottom.
 
     ``index`` (h, w) holds places i·W + j of an exemplar's ``grid`` (H, W), or −1 for none, which is
-    gray; the result is (h, w, 3). What was copied in one piece is a smooth gradient. ValueError if
+    gray; the result is (h, w, 3). A region copied in one piece is a smooth gradient. ValueError if
     a place lies outside the grid.
 
     >>> origin_colors(torch.tensor([[0, 1, -1]]), (1, 2)).shape
@@ -41,7 +39,7 @@ def origin_colors(index: Tensor, grid: Grid) -> NDArray[np.uint8]:
     down = np.where(places < 0, 0, places // grid[1]) / max(grid[0] - 1, 1)
     along = np.where(places < 0, 0, places % grid[1]) / max(grid[1] - 1, 1)
     angle, light = 2 * np.pi * (0.03 + 0.82 * along), 0.87 - 0.45 * down
-    chroma = 0.1 * (1 - (2 * (light - 0.7)) ** 2)  # near black and white the screen has less of it
+    chroma = 0.1 * (1 - (2 * (light - 0.7)) ** 2)  # the gamut is narrower near black and white
     colors = _rgb(np.stack([light, chroma * np.cos(angle), chroma * np.sin(angle)], -1))
     colors[places < 0] = to_rgb(_INK)
     return np.rint(255 * colors).astype(np.uint8)
@@ -55,13 +53,12 @@ def origins(
     exemplar: Tensor | None = None,
     borders: bool = True,
 ) -> Figure:
-    """Nearest-cell map of a synthesized picture: the color of each place says where in the exemplar
-    it comes from.
+    """Plot the nearest-cell map of a synthesized picture, colored by the places in the exemplar.
 
-    ``index`` (h, w) and ``grid`` (H, W) as for `origin_colors`. A verbatim copy is a smooth
-    gradient; dark lines are its ``borders``. Beside the map stand the key, and ``picture`` (c, h,
-    w) and ``exemplar`` (c, H, W) in [0, 1] where given. The caption counts the pairs of neighbors
-    that are neighbors in the exemplar too.
+    ``index`` (h, w) and ``grid`` (H, W) are those of `origin_colors`. A verbatim copy is a smooth
+    gradient; dark lines are its ``borders``. Beside the map are its key, and ``picture`` (c, h, w)
+    and ``exemplar`` (c, H, W) in [0, 1] if given. The caption is the share of pairs of neighbors
+    that are neighbors in the exemplar, too.
 
     >>> figure = origins(torch.arange(12).reshape(3, 4), (3, 4))
     >>> [axis.get_title(loc="left") for axis in figure.axes]
@@ -83,21 +80,16 @@ def origins(
     shown = {name: pixels for name, pixels in panels.items() if pixels is not None}
     tallest = max(len(pixels) / pixels.shape[1] for pixels in shown.values())
     figure = Figure(figsize=(4 * len(shown), 4 * tallest + 0.7), layout="constrained")
-    for panel, (name, pixels) in zip(
-        figure.subplots(1, len(shown), squeeze=False).flat, shown.items(), strict=True
-    ):
+    axes = figure.subplots(1, len(shown), squeeze=False).flat
+    for panel, (name, pixels) in zip(axes, shown.items(), strict=True):
         panel.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         panel.set_title(name, loc="left", fontsize=11, fontweight="bold", color=_TEXT)
         panel.set(xticks=[], yticks=[], anchor="N")
         panel.spines[:].set_visible(False)
         if name == "origins":
             share = (right.sum() + below.sum()) / max(right.size + below.size, 1)
-            panel.set_xlabel(
-                f"{100 * share:.0f} % of neighbors continue a copy",
-                loc="left",
-                fontsize=9,
-                color=_QUIET,
-            )
+            caption = f"{100 * share:.0f} % of neighbors continue a copy"
+            panel.set_xlabel(caption, loc="left", fontsize=9, color=_QUIET)
     return figure
 
 
@@ -118,8 +110,9 @@ def _places(index: Tensor, grid: Grid) -> NDArray[np.int64]:
 def _continued(
     places: NDArray[np.int64], width: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the right (h, w − 1) and the lower neighbor (h − 1, w) come from the right and the
-    lower neighbor.
+    """Return which neighbors continue a copy: the right (h, w − 1) and the lower (h − 1, w) ones.
+
+    They come from the right and the lower neighbor in the exemplar.
     """
     left, next_ = places[:, :-1], places[:, 1:]
     right = (left >= 0) & (next_ == left + 1) & (next_ % width != 0)
@@ -128,8 +121,9 @@ def _continued(
 
 
 def _ends(right: NDArray[np.bool_], below: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Places (h, w) that continue the copies on their left and above, and are not continued on
-    their right or below.
+    """Return the places (h, w) at the right or lower border of a copy.
+
+    They continue the copies on their left and above, and are not continued on their right or below.
     """
     from_left = np.pad(right, ((0, 0), (1, 0)), constant_values=True)
     from_above = np.pad(below, ((1, 0), (0, 0)), constant_values=True)

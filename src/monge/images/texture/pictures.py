@@ -1,7 +1,7 @@
-"""Pictures as the tensors that textures are made of, masks, sizes, and the way back.
+"""Convert pictures to the tensors that textures are computed on, and back; masks, sizes, memory.
 
-A picture with transparency is matched premultiplied, (α·color, α), so that colors which nobody sees
-do not count. Pictures are read natively: what is not to be made anew is written as it was.
+A picture with transparency is matched premultiplied, (α·color, α), so that invisible colors do not
+count. Pictures are read natively: pixels that are not synthesized are written as they were.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ Size: TypeAlias = int | tuple[int, int]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a picture is made of: 1 or 3 channels of color, alpha or none, the type of its numbers,
-    its color profile.
-    """
+    """Format of a picture: 1 or 3 channels of color, alpha or none, data type and color profile."""
 
     colors: int
     alpha: bool
@@ -47,8 +45,9 @@ class Kind:
 
 
 def as_texture(given: Source, name: str) -> Picture:
-    """A picture from a file's path, or an array (h, w) or (h, w, 1 to 4) of gray or RGB with or
-    without alpha.
+    """Return the picture in a file, or an array (h, w) or (h, w, 1 to 4).
+
+    Arrays are gray or RGB, with or without alpha.
     """
     if isinstance(given, Picture):
         return given
@@ -61,38 +60,36 @@ def as_texture(given: Source, name: str) -> Picture:
 
 
 def in_srgb(given: Source, name: str) -> Picture:
-    """A picture of which colors with a profile are sRGB; gray stays gray."""
+    """Return the picture with colors in sRGB if they have a profile; gray stays gray."""
     picture = as_texture(given, name)
-    return (
-        read_picture(given)
-        if isinstance(given, str | Path) and picture.profile and picture.colors.shape[2] == 3
-        else picture
-    )
+    if isinstance(given, str | Path) and picture.profile and picture.colors.shape[2] == 3:
+        return read_picture(given)
+    return picture
 
 
 def alpha_of(picture: Picture) -> Pixels:
-    """Alpha (h, w), opaque where a picture has none."""
+    """Return alpha (h, w), opaque everywhere if the picture has none."""
     if picture.alpha is not None:
         return picture.alpha
     return np.full(picture.colors.shape[:2], top_value(picture.colors.dtype), picture.colors.dtype)
 
 
 def without_opaque_alpha(picture: Picture) -> Picture:
-    """The picture without an alpha that is opaque everywhere, which says nothing."""
-    opaque = picture.alpha is not None and bool(
-        (picture.alpha == top_value(picture.alpha.dtype)).all()
-    )
-    return replace(picture, alpha=None) if opaque else picture
+    """Return the picture without its alpha if that is opaque everywhere."""
+    alpha = picture.alpha
+    if alpha is not None and (alpha == top_value(alpha.dtype)).all():
+        return replace(picture, alpha=None)
+    return picture
 
 
 def alike(pictures: Sequence[Picture]) -> list[Picture]:
-    """Pictures that can be mixed: all gray or all in color, sRGB, of the deepest type among them."""
+    """Convert sRGB pictures for mixing: all gray or all RGB, of the deepest type among them."""
     deepest = np.result_type(*(picture.colors.dtype for picture in pictures))
     gray = all(picture.colors.shape[2] == 1 for picture in pictures)
-    return [_deep(picture if gray else picture.rgb, deepest) for picture in pictures]
+    return [_convert(picture if gray else picture.rgb, deepest) for picture in pictures]
 
 
-def _deep(picture: Picture, dtype: np.dtype[Any]) -> Picture:
+def _convert(picture: Picture, dtype: np.dtype[Any]) -> Picture:
     if picture.colors.dtype == dtype:
         return picture
     factor = top_value(dtype) / top_value(picture.colors.dtype)
@@ -101,23 +98,19 @@ def _deep(picture: Picture, dtype: np.dtype[Any]) -> Picture:
 
 
 def common_kind(pictures: Sequence[Picture]) -> Kind:
-    """The kind of a picture made from these once they are `alike`.
+    """Return the kind of a picture made from several once they are `alike`.
 
-    An alpha that is opaque everywhere does not count; a profile is kept where all have the same.
+    An alpha that is opaque everywhere does not count; a profile is kept if all have the same.
     """
-    seen = [without_opaque_alpha(picture) for picture in alike(pictures)]
-    first, profiles = seen[0], {picture.profile for picture in seen}
-    alpha = any(picture.alpha is not None for picture in seen)
-    return Kind(
-        first.colors.shape[2],
-        alpha,
-        first.colors.dtype,
-        first.profile if len(profiles) == 1 else b"",
-    )
+    converted = [without_opaque_alpha(picture) for picture in alike(pictures)]
+    first, profiles = converted[0], {picture.profile for picture in converted}
+    alpha = any(picture.alpha is not None for picture in converted)
+    profile = first.profile if len(profiles) == 1 else b""
+    return Kind(first.colors.shape[2], alpha, first.colors.dtype, profile)
 
 
 def to_tensor(picture: Picture, kind: Kind) -> Tensor:
-    """Channels (c, h, w) in [0, 1], premultiplied by alpha, which is the last of them."""
+    """Return channels (c, h, w) in [0, 1], premultiplied by alpha, which is the last channel."""
     colors = torch.from_numpy((picture.colors / kind.top).astype(np.float32)).permute(2, 0, 1)
     if not kind.alpha:
         return colors.contiguous()
@@ -126,30 +119,31 @@ def to_tensor(picture: Picture, kind: Kind) -> Tensor:
 
 
 def to_picture(channels: Tensor, kind: Kind) -> Picture:
-    """A picture of this kind from channels (c, h, w), clamped; colors where alpha rounds to 0 are
-    black.
+    """Return a picture of a kind from channels (c, h, w), which are clamped.
+
+    Colors are black where alpha rounds to 0.
     """
     x = channels.detach().cpu().double().clamp(0, 1).permute(1, 2, 0).numpy()
     if not kind.alpha:
-        return Picture(_rounded(x, kind), None, profile=kind.profile)
-    alpha = _rounded(x[..., -1], kind)
-    seen = alpha[..., None] > 0
-    straight = np.divide(x[..., :-1], x[..., -1:], out=np.zeros_like(x[..., :-1]), where=seen).clip(
-        0, 1
-    )
-    return Picture(_rounded(straight, kind), alpha, profile=kind.profile)
+        return Picture(_scale(x, kind), None, profile=kind.profile)
+    alpha = _scale(x[..., -1], kind)
+    premultiplied, visible = x[..., :-1], alpha[..., None] > 0
+    black = np.zeros_like(premultiplied)
+    straight = np.divide(premultiplied, x[..., -1:], out=black, where=visible).clip(0, 1)
+    return Picture(_scale(straight, kind), alpha, profile=kind.profile)
 
 
-def _rounded(x: NDArray[np.float64], kind: Kind) -> Pixels:
+def _scale(x: NDArray[np.float64], kind: Kind) -> Pixels:
+    """Scale numbers in [0, 1] to the type of a kind."""
     return (np.rint(x * kind.top) if kind.top > 1 else x).astype(kind.dtype)
 
 
 def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
-    """True where a mask is white, of the size of a picture.
+    """Read a mask of the size of a picture; the result is true where the mask is white.
 
-    A mask is thresholded at a half. Of one with transparency what shows over black counts; where
-    all that shows is black, or all of it white, it was drawn on an empty layer, and its shape is
-    what has been drawn.
+    A mask is thresholded at one half. One with transparency is composited over black; if its
+    visible pixels are all black or all white, it was painted on an empty layer, and the result is
+    true where it is painted.
     """
     if isinstance(given, np.ndarray) and given.dtype == bool:
         mask: Mask = given
@@ -158,57 +152,59 @@ def read_mask(given: Source | Mask, name: str, like: Picture) -> Mask:
         top = top_value(picture.colors.dtype)
         light = picture.colors.mean(2) / top
         alpha = alpha_of(picture) / top
-        shown, white = alpha >= 0.5, light >= 0.5
-        drawn = bool((alpha < 0.5).any()) and not white[shown].any()
-        mask = shown if drawn else light * alpha >= 0.5
+        visible, white = alpha >= 0.5, light >= 0.5
+        painted_black = bool((alpha < 0.5).any()) and not white[visible].any()
+        mask = visible if painted_black else light * alpha >= 0.5
     h, w = like.colors.shape[:2]
     if mask.shape != (h, w):
-        found = "×".join(str(side) for side in reversed(mask.shape))
+        size = "×".join(str(side) for side in reversed(mask.shape))
         raise MongeError(
-            f"{name} has {found} pixels and the picture {w}×{h}: give a mask of the picture's size"
+            f"{name} has {size} pixels and the picture {w}×{h}: give a mask of the picture's size"
         )
     return mask
 
 
 def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) -> Mask:
-    """Where `inpaint` fills a picture, a bool array (h, w), from the same arguments."""
-    if mask is None and invert:
-        raise MongeError(
-            "invert turns a mask round, and none was given: the transparent hole is what is filled"
-        )
+    """Return where `inpaint` fills a picture, bool (h, w), for the same arguments."""
     if mask is not None:
-        found = read_mask(mask, "the mask", picture) ^ invert
-    elif not (found := alpha_of(picture) < top_value(picture.colors.dtype)).any():
+        result = read_mask(mask, "the mask", picture) ^ invert
+    elif invert:
         raise MongeError(
-            "the picture has no transparent hole to fill: give --mask, a picture that is white "
-            "where to fill"
+            "invert needs a mask, got none: without one the transparent pixels are filled"
         )
-    if not found.any():
+    else:
+        result = alpha_of(picture) < top_value(picture.colors.dtype)
+        if not result.any():
+            raise MongeError(
+                "the picture has no transparent hole to fill: give --mask, a picture that is white "
+                "where to fill"
+            )
+    if not result.any():
         raise MongeError(
             "the mask is empty, nothing is to be made: white is filled, with --invert black is"
         )
-    if found.all():
+    if result.all():
         raise MongeError(
             "the mask covers the whole picture and leaves nothing to learn from: "
             "give one that is white where to fill and black elsewhere, or --invert"
         )
-    return found
+    return result
 
 
 def filled(picture: Picture, made: Picture, mask: Mask) -> Picture:
-    """The picture with the masked pixels from another; they are opaque where that has no alpha."""
+    """Return the picture with the masked pixels of another, opaque if that has no alpha."""
     colors = np.where(mask[..., None], made.colors, picture.colors)
     alpha = None if picture.alpha is None else np.where(mask, alpha_of(made), picture.alpha)
     return replace(picture, colors=colors, alpha=alpha, notes=())
 
 
 def marked(picture: Picture, hole: Mask) -> Picture:
-    """The picture with its hole transparent."""
+    """Return the picture with its hole transparent."""
     return replace(picture, alpha=np.where(hole, 0, alpha_of(picture)).astype(picture.colors.dtype))
 
 
 def joined(pictures: Sequence[Picture]) -> Picture:
-    """Pictures of one height and kind side by side."""
+    """Return pictures of one height and kind side by side."""
     opaque = all(picture.alpha is None for picture in pictures)
     alpha = None if opaque else np.concatenate([alpha_of(picture) for picture in pictures], 1)
     colors = np.concatenate([picture.colors for picture in pictures], 1)
@@ -217,7 +213,7 @@ def joined(pictures: Sequence[Picture]) -> Picture:
 
 
 def size_of(size: Size | None, default: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width."""
+    """Return height and width of a size, the side of a square or both."""
     h, w = default if size is None else (size, size) if isinstance(size, int) else size
     if min(h, w) < 1:
         raise MongeError(f"size must be at least 1 pixel high and wide, got {h} and {w}")
@@ -225,16 +221,17 @@ def size_of(size: Size | None, default: tuple[int, ...]) -> tuple[int, int]:
 
 
 def fitting_scales(scales: int | None, patch: int, room: int) -> tuple[int | None, str]:
-    """As many of the scales as leave a patch of ``room`` pixels at the coarsest, and what to say
-    about those left out.
+    """Return the number of scales that leave a patch of ``room`` pixels at the coarsest scale.
+
+    If this is less than ``scales``, the second result is the beginning of a note about it.
 
     >>> fitting_scales(4, patch=8, room=20)
     (2, '4 scales leave less than a patch of 8 pixels of 20:')
     """
-    fit = max(k for k in range(1, room.bit_length() + 1) if room >> (k - 1) >= patch)
-    if scales is None or scales <= fit:
+    most = max(k for k in range(1, room.bit_length() + 1) if room >> (k - 1) >= patch)
+    if scales is None or scales <= most:
         return scales, ""
-    return fit, f"{scales} scales leave less than a patch of {patch} pixels of {room}:"
+    return most, f"{scales} scales leave less than a patch of {patch} pixels of {room}:"
 
 
 def require_memory(
@@ -244,28 +241,28 @@ def require_memory(
     *,
     share: float = 0.9,
 ) -> None:
-    """MongeError when a picture needs more than a share of the free memory; ``remedy`` says what to
-    do from what may be had.
+    """Raise MongeError if a picture needs more than a share of the free memory.
+
+    ``need`` gives the bytes of a size; ``remedy`` says what to do with the bytes that may be used.
     """
     free = available_memory()
     if free is None or need(size) <= share * free:
         return
-    have = f"{_shown(need(size))} of memory and {_shown(free)} are free"
+    have = f"{_with_unit(need(size))} of memory and {_with_unit(free)} are free"
     raise MongeError(f"{size[1]}×{size[0]} pixels take about {have}: {remedy(share * free)}")
 
 
 def available_memory() -> int | None:
-    """Bytes that programs may still take, or None where the system does not say."""
+    """Return the bytes of free memory, or None if the system does not say."""
     with suppress(OSError, StopIteration, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(
-            int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")
-        )
+        line = next(line for line in lines if line.startswith("MemAvailable"))
+        return int(line.split()[1]) * 1024
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return None
 
 
-def _shown(count: float) -> str:
+def _with_unit(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,6 +1,4 @@
-"""What is seen of a texture while it is made, a bar, a preview, a page, and how near it came to its
-exemplar.
-"""
+"""Show a texture during its synthesis: progress bar, preview, page; and measure the result."""
 
 from __future__ import annotations
 
@@ -28,15 +26,15 @@ if TYPE_CHECKING:
     from .synthesis import Progress
 
 _EVERY = 2.0  # seconds between two previews
-_SHARE = 20  # showing takes at most one in so many seconds
+_SHARE = 20  # seconds of work for a second of preview, at least
 _SCALES = 2
 _PAIRS = 10**9  # of patches that the copying score may compare: some seconds
-_LEAST = 48  # pixels of a side, of which half the exemplar's are left to compare with
+_LEAST = 48  # pixels of a side that the copying score needs
 _LIVE, _FINAL = 512, 1024  # pixels of the longest side on the page, while it reloads and at the end
 
 
 class Show:
-    """Called with each `Progress`; a context that leaves a page standing still, whatever happens."""
+    """Listener of `Progress`, and a context manager: after it the page no longer reloads itself."""
 
     def __init__(
         self, title: str, settings: Mapping[str, Any], preview: Path | None, page: Path | None
@@ -61,7 +59,7 @@ class Show:
 
     @property
     def seconds(self) -> float:
-        """Spent on all pictures, earlier sittings included."""
+        """Seconds spent on all pictures, earlier sessions included."""
         return sum(self._seconds.values())
 
     def __call__(self, progress: Progress) -> None:
@@ -77,7 +75,7 @@ class Show:
             self._refresh(progress)
 
     def finish(self, made: Picture, metrics: Mapping[str, Any], tile: bool) -> None:
-        """Delete the preview and write the page as it stays."""
+        """Delete the preview and write the final page."""
         if self.preview:
             self.preview.unlink(missing_ok=True)
         if not self.page:
@@ -121,19 +119,12 @@ class Show:
         self, path: Path, progress: Progress, status: str, refresh: float | None = None
     ) -> None:
         pictures = {"so far": shown_png(progress.picture().channels, _LIVE)}
-        self._write(
-            path,
-            pictures,
-            notes=self.notes,
-            progress=self._share(progress),
-            status=status,
-            refresh=refresh,
-        )
+        options = {"progress": self._share(progress), "status": status, "refresh": refresh}
+        self._write(path, pictures, notes=self.notes, **options)
 
-    def _write(self, path: Path, pictures: Mapping[str, bytes], **how: Any) -> None:
-        page = texture_page(
-            self._title, {**self._pngs, **pictures}, self._curves, self._settings, **how
-        )
+    def _write(self, path: Path, pictures: Mapping[str, bytes], **options: Any) -> None:
+        shown = {**self._pngs, **pictures}
+        page = texture_page(self._title, shown, self._curves, self._settings, **options)
         write_atomically(path, page.encode())
 
 
@@ -145,8 +136,9 @@ def patch_distances(
     mask: Mask | None = None,
     region: Mask | None = None,
 ) -> list[Measured]:
-    """Exact patch-W2² and its floor at scales 0 and 1 (fewer where a picture is too small), see
-    `patch_w2`.
+    """Return the exact patch-W2² and its floor at scales 0 and 1, see `patch_w2`.
+
+    Scales at which a picture is too small for a patch are left out.
     """
     ours, theirs = _tensors(made, exemplar)
     inside, readable = (None if m is None else torch.from_numpy(m) for m in (mask, region))
@@ -158,30 +150,31 @@ def patch_distances(
     return []
 
 
-def over_floor(made: Picture, exemplar: Picture, **where: Any) -> str:
-    """`patch_distances` in words; empty where no patch fits."""
-    found = enumerate(patch_distances(made, exemplar, **where))
-    return ", ".join(
-        f"{f.ratio:.2f} at scale {k} ({f.value:.4g} over {f.floor:.4g})" for k, f in found
-    )
+def over_floor(made: Picture, exemplar: Picture, **options: Any) -> str:
+    """Return `patch_distances` as text; empty if no patch fits."""
+    parts = []
+    for scale, measured in enumerate(patch_distances(made, exemplar, **options)):
+        quotient = f"{measured.value:.4g} over {measured.floor:.4g}"
+        parts.append(f"{measured.ratio:.2f} at scale {scale} ({quotient})")
+    return ", ".join(parts)
 
 
 def copied_share(made: Picture, exemplar: Picture) -> float | None:
-    """`copying_score` of the middle of the picture, as much as a few seconds allow; None of a tiny
-    one.
+    """Return the `copying_score` of the middle of a picture, as large as some seconds allow.
+
+    The result is None for a tiny picture.
     """
     ours, theirs = _tensors(made, exemplar)
-    side = int(
-        min(16 * _PAIRS / (theirs.shape[1] * theirs.shape[2]), ours.shape[1] * ours.shape[2]) ** 0.5
-    )
-    if min(side, *ours.shape[1:], *theirs.shape[1:]) < _LEAST:
+    (h, w), there = ours.shape[1:], theirs.shape[1:]
+    side = int(min(16 * _PAIRS / (there[0] * there[1]), h * w) ** 0.5)
+    if min(side, h, w, *there) < _LEAST:
         return None
-    h, w = ours.shape[1:]
     top, left = (max(0, (length - side) // 2) for length in (h, w))
     return copying_score(ours[:, top : top + side, left : left + side], theirs)
 
 
 def _tensors(made: Picture, exemplar: Picture) -> tuple[Tensor, Tensor]:
-    pair = alike([made, exemplar])
-    kind = common_kind(pair)
-    return to_tensor(pair[0], kind), to_tensor(pair[1], kind)
+    """Return both pictures as tensors of one kind."""
+    ours, theirs = alike([made, exemplar])
+    kind = common_kind([ours, theirs])
+    return to_tensor(ours, kind), to_tensor(theirs, kind)

@@ -1,13 +1,12 @@
-"""Textures: make more of a picture, fill its holes, mix several.
+"""Textures: synthesize more of a picture, fill its holes, mix several.
 
     Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal
-    transport between feature
-    distributions", JMIV 2023    [houdard2023]
+        transport between feature distributions", JMIV 2023   [houdard2023]
 
-A texture is what its small patches are, at several scales: a picture whose patches have the
-distribution of an exemplar's looks like it and is not it. `monge.methods.texture` moves the patches
-there by optimal transport; here pictures come in as they are kept, files of 8 or 16 bits, gray or
-in color, with or without transparency, and leave as the same kind.
+A texture is given by the distribution of its small patches at several scales: a picture with the
+same distribution looks like the exemplar without being a copy. `monge.methods.texture` transports
+the patches of a picture to this distribution; this module takes pictures of 8 or 16 bits, gray or
+in color, with or without transparency, and returns pictures of the same kind.
 """
 
 from __future__ import annotations
@@ -58,12 +57,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Progress:
-    """How a run goes, after a step.
+    """The state of a run after a step.
 
-    ``step`` and ``seconds`` count earlier sittings too; ``fraction`` in [0, 1] is the share of the
-    whole that is done. ``scalars`` are what the step reported, the loss and the scale it worked at
-    among others. ``picture`` returns the picture so far, and ``notes`` are what there is to say
-    about the run. ``part`` of ``parts`` says which picture of a strip it is.
+    ``step`` and ``seconds`` include earlier sessions; ``fraction`` in [0, 1] is the share of the
+    work that is done. ``scalars`` are those of the step, among them the loss and the scale.
+    ``picture`` returns the picture so far, and ``notes`` are the messages of the run. ``part`` is
+    the index of the picture among the ``parts`` of a strip.
     """
 
     step: int
@@ -78,14 +77,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Options:
-    """What `synthesize`, `mix`, `strip` and `inpaint` have in common.
+    """The common options of `synthesize`, `mix`, `strip` and `inpaint`.
 
-    Another ``seed``, another picture. ``config`` has patches, scales and steps, see
+    Another ``seed`` gives another picture. ``config`` has patches, scales and steps, see
     `monge.methods.texture.Config`; with an ``extractor`` its features, maps of a picture (n, c, h,
-    w), are matched in place of patches. After ``time_budget`` seconds the picture is taken as it
-    is. ``on_progress`` is called with a `Progress` after each step. ``state`` is a folder that
-    keeps the work: after an interruption, however hard, the same call continues to the same bits,
-    unless it is to begin ``fresh``. `forget` deletes the folder.
+    w), are matched in place of patches. After ``time_budget`` seconds the picture is returned as it
+    is. ``on_progress`` is called with a `Progress` after each step. ``state`` is a folder for
+    checkpoints: after any interruption the same call continues to the same bits; with ``fresh`` it
+    starts over. `forget` deletes the folder.
     """
 
     seed: int = 0
@@ -97,12 +96,9 @@ class Options:
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        if self.time_budget is not None and not (
-            math.isfinite(self.time_budget) and self.time_budget > 0
-        ):
-            raise MongeError(
-                f"time_budget must be a number of seconds above 0, got {self.time_budget}"
-            )
+        budget = self.time_budget
+        if budget is not None and not (math.isfinite(budget) and budget > 0):
+            raise MongeError(f"time_budget must be a number of seconds above 0, got {budget}")
 
 
 def synthesize(
@@ -115,9 +111,9 @@ def synthesize(
     and width in pixels; the exemplar's by default. With ``tile`` the picture can be laid beside
     itself without a seam. ``options`` are keyword arguments of `Options`.
 
-    The result is of the exemplar's kind, without an alpha that would be opaque; its ``notes`` say
-    what was unusual. MongeError for what cannot be read, is smaller than a patch, or does not fit
-    into memory.
+    The result is of the exemplar's kind, without an alpha that is opaque everywhere; its ``notes``
+    say what was unusual. MongeError for an exemplar that cannot be read or is smaller than a patch,
+    or a size that does not fit into memory.
 
     >>> import numpy as np
     >>> dots = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
@@ -138,12 +134,14 @@ def mix(
 ) -> Picture:
     """Make a texture between several: its patches are a Wasserstein barycenter of theirs.
 
-    ``weights`` are one for each exemplar and need not sum to 1 (equal ones by default); the size is
-    the first exemplar's by default. Pictures in color spaces of their own are brought to sRGB, gray
-    ones among colored ones to RGB. The other parameters, and errors, are those of `synthesize`.
+    ``weights`` has one weight for each exemplar, by default equal; their sum need not be 1. The
+    default size is that of the first exemplar. Pictures with a color profile are converted to sRGB,
+    and gray ones to RGB if others have colors. The other parameters, and the errors, are those of
+    `synthesize`.
 
     >>> import numpy as np
-    >>> a, b = np.random.default_rng(0).integers([[[0]], [[128]]], [[[128]], [[256]]], (2, 24, 24), dtype=np.uint8)
+    >>> rng, low, high = np.random.default_rng(0), [[[0]], [[128]]], [[[128]], [[256]]]
+    >>> a, b = rng.integers(low, high, (2, 24, 24), dtype=np.uint8)
     >>> made = mix([a, b], [3, 1], config=Config(scales=2, targets=50), time_budget=0.1)
     >>> made.colors.shape
     (24, 24, 1)
@@ -152,8 +150,8 @@ def mix(
         raise MongeError(
             f"mixing takes at least two exemplars, got {len(exemplars)}: use synth for one"
         )
-    given = checked_weights(weights, len(exemplars), of="exemplar")
-    return _between(_alike(exemplars), given, size, tile, Options(**options))
+    shares = checked_weights(weights, len(exemplars), of="exemplar")
+    return _between(_alike(exemplars), shares, size, tile, Options(**options))
 
 
 def strip(
@@ -164,15 +162,16 @@ def strip(
     tile: bool = False,
     **options: Any,
 ) -> list[Picture]:
-    """Pictures on the way from one texture to another, both ends included, all from the same noise.
+    """Make pictures from one texture to another, both ends included, all from the same noise.
 
-    ``steps`` is their number, and ``time_budget`` that of all of them; the other parameters, and
+    ``steps`` is their number, and ``time_budget`` is for all of them; the other parameters, and the
     errors, are those of `mix`. `joined` lays the pictures side by side.
 
     >>> import numpy as np
-    >>> a, b = np.random.default_rng(0).integers([[[0]], [[128]]], [[[128]], [[256]]], (2, 24, 24), dtype=np.uint8)
-    >>> found = strip((a, b), 3, config=Config(scales=2, targets=50), time_budget=0.1)
-    >>> joined(found).colors.shape
+    >>> rng, low, high = np.random.default_rng(0), [[[0]], [[128]]], [[[128]], [[256]]]
+    >>> a, b = rng.integers(low, high, (2, 24, 24), dtype=np.uint8)
+    >>> pictures = strip((a, b), 3, config=Config(scales=2, targets=50), time_budget=0.1)
+    >>> joined(pictures).colors.shape
     (24, 72, 1)
     """
     if len(exemplars) != 2:
@@ -186,12 +185,8 @@ def strip(
     budget = whole.time_budget and whole.time_budget / steps
     for k in range(steps):
         folder = Path(whole.state) / f"part-{k + 1:02}" if whole.state else None
-        part = replace(
-            whole,
-            time_budget=budget,
-            state=folder,
-            on_progress=_numbered(whole.on_progress, k, steps),
-        )
+        listener = _numbered(whole.on_progress, k, steps)
+        part = replace(whole, time_budget=budget, state=folder, on_progress=listener)
         t = k / (steps - 1)
         made.append(_between(pictures, [1 - t, t], size, tile, part))
     return made
@@ -205,14 +200,13 @@ def inpaint(
     invert: bool = False,
     **options: Any,
 ) -> Picture:
-    """Fill a hole of a picture with the texture around it; pixels outside are the picture's own, to
-    the bit.
+    """Fill a hole of a picture with the texture around it; other pixels are kept to the bit.
 
-    ``mask`` is white (or True) where to fill, with ``invert`` where not to; without one the pixels
-    that are not fully opaque are the hole, and become so. ``region`` is white where the texture may
-    be learned from, by default everywhere outside the hole. Both are paths, pictures or arrays of
-    the picture's size. The other parameters are those of `synthesize`; the result keeps metadata
-    and color space. MongeError for a mask of another size, and one that is empty or full.
+    ``mask`` is white (or True) where to fill, with ``invert`` where not to fill. Without a mask the
+    pixels that are not fully opaque are the hole, and become opaque. ``region`` is white where the
+    texture may be learned from, by default everywhere outside the hole. Both are paths, pictures or
+    arrays of the picture's size. The other parameters are those of `synthesize`; the result keeps
+    metadata and color space. MongeError for a mask of another size, and one that is empty or full.
 
     >>> import numpy as np
     >>> plain = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
@@ -228,7 +222,7 @@ def inpaint(
     if not readable.any():
         raise MongeError(
             "the region has no pixel outside the mask, and leaves nothing to learn from: make it "
-            "white there"
+            "white where the texture is"
         )
     known = replace(given, alpha=None) if mask is None else given
     kind = common_kind([known])
@@ -242,9 +236,7 @@ def inpaint(
 
 
 def forget(state: str | Path) -> None:
-    """Delete the checkpoints in a folder and in its numbered parts, and the folders if nothing else
-    is in them.
-    """
+    """Delete the checkpoints in a folder and its numbered parts, and folders that become empty."""
     for folder in (*Path(state).glob("part-*"), Path(state)):
         for path in folder.glob("step-*.pt*"):
             path.unlink()
@@ -253,14 +245,14 @@ def forget(state: str | Path) -> None:
 
 
 def _alike(exemplars: Sequence[Source]) -> list[Picture]:
-    """Pictures in one color space: files are read as sRGB, which needs no profile."""
+    """Return pictures of one color space and kind; files are read as sRGB."""
     return alike([in_srgb(given, f"exemplar {k + 1}") for k, given in enumerate(exemplars)])
 
 
 def _numbered(
     listener: Callable[[Progress], None] | None, part: int, parts: int
 ) -> Callable[[Progress], None] | None:
-    """A listener that is told which picture of a strip it hears of."""
+    """Return a listener that adds the number of the picture in a strip to the progress."""
     return listener and (lambda progress: listener(replace(progress, part=part, parts=parts)))
 
 
@@ -271,7 +263,7 @@ def _between(
     tile: bool,
     options: Options,
 ) -> Picture:
-    """A picture between exemplars that are alike; those of weight 0 are left out."""
+    """Make a picture between exemplars that are alike; those of weight 0 are left out."""
     for k, picture in enumerate(pictures):
         if not len(picture.visible):
             raise MongeError(f"exemplar {k + 1} is fully transparent and shows no texture")
@@ -280,25 +272,22 @@ def _between(
     several = [w for w in weights if w] if len(used) > 1 else None
     shape = size_of(size, pictures[0].colors.shape[:2])
 
-    return _optimized(
-        used,
-        several,
-        shape,
-        tile,
-        options,
-        lambda made: without_opaque_alpha(to_picture(made, kind)),
-    )
+    def finish(made: Tensor) -> Picture:
+        return without_opaque_alpha(to_picture(made, kind))
+
+    return _optimized(used, several, shape, tile, options, finish)
 
 
 def _optimized(
-    exemplars: list[Tensor], weights: list[float] | None, size: tuple[int, int], tile: bool, options: Options,
-    finish: Callable[[Tensor], Picture], inputs: Mapping[str, Any] = {},
+    exemplars: list[Tensor], weights: list[float] | None, size: tuple[int, int], tile: bool,
+    options: Options, finish: Callable[[Tensor], Picture], inputs: Mapping[str, Any] = {},
 ) -> Picture:  # fmt: skip
-    """The picture that ``finish`` makes of channels (c, h, w); ``inputs`` are image, mask and
-    region of one with a hole.
+    """Optimize channels (c, h, w) and convert them with ``finish``.
+
+    ``inputs`` are image, mask and region of a picture with a hole.
     """
     clock = Clock()
-    clock.start()  # what goes before the first step counts
+    clock.start()  # the time before the first step counts, too
     shapes = [tuple(x.shape) for x in exemplars]
     config, notes = _checked(options.config or Config(), shapes, size)
     require_memory(
@@ -307,48 +296,38 @@ def _optimized(
         lambda room: _largest(shapes, size, config, room),
     )
     named: dict[str, Any] = {"weights": weights, "tile": tile, "seed": options.seed}
+    extractor = options.extractor
     try:
-        texture = Texture(
-            exemplars, size, config=config, extractor=options.extractor, **named, **inputs
-        )
+        texture = Texture(exemplars, size, config=config, extractor=extractor, **named, **inputs)
     except ValueError as error:
         raise MongeError(str(error)) from error
-    features = [] if options.extractor is None else [*options.extractor.state_dict().values()]
-    words = named | {
-        "size": size,
-        "config": config.model_dump(),
-        "version": __version__,
-        "extractor": str(options.extractor),
-    }
-    job = _Painting(
-        texture, checkpoint.fingerprint([*exemplars, *inputs.values(), *features], words)
-    )
+    features = [] if extractor is None else [*extractor.state_dict().values()]
+    about = named | {"size": size, "config": config.model_dump()}
+    about |= {"version": __version__, "extractor": str(extractor)}
+    fingerprint = checkpoint.fingerprint([*exemplars, *inputs.values(), *features], about)
+    job = _Job(texture, fingerprint)
     folder = Path(options.state) if options.state else None
-    runner = Runner(
-        job, folder, time_budget=options.time_budget, clock=clock, not_finite=_not_finite
-    )
-    notes += _restored(runner, job.fingerprint, folder, options.fresh)
+    budget = options.time_budget
+    runner = Runner(job, folder, time_budget=budget, clock=clock, not_finite=_not_finite)
+    notes += _restored(runner, fingerprint, folder, options.fresh)
 
     def picture() -> Picture:
         return finish(texture.image.detach())
 
-    def tell(step: int, scalars: Mapping[str, float]) -> None:
+    def report(step: int, scalars: Mapping[str, float]) -> None:
         if options.on_progress:
-            options.on_progress(
-                Progress(step, texture.progress, clock.wall, scalars, picture, notes)
-            )
+            progress = Progress(step, texture.progress, clock.wall, scalars, picture, notes)
+            options.on_progress(progress)
 
-    if not runner.finished and runner.run(on_step=tell):
-        notes += (
-            f"the time budget was used at {texture.progress:.0%} of the work: more seconds make "
-            "it finer",
-        )
+    if not runner.finished and runner.run(on_step=report):
+        done = f"{texture.progress:.0%} of the work"
+        notes += (f"the time budget was used at {done}: more seconds make it finer",)
     return replace(picture(), notes=notes)
 
 
 @dataclass(frozen=True)
-class _Painting:
-    """A `Texture` as a job that knows what its checkpoints are of."""
+class _Job:
+    """A `Texture` as a job whose checkpoints carry a fingerprint of its inputs."""
 
     texture: Texture
     fingerprint: str
@@ -374,37 +353,34 @@ class _Painting:
 def _restored(
     runner: Runner, fingerprint: str, folder: Path | None, fresh: bool
 ) -> tuple[str, ...]:
-    """Load what an earlier sitting left in the folder; returns what there is to say about it."""
+    """Load the checkpoint of an earlier session from the folder; return messages about it."""
     if folder is None:
         return ()
     if fresh:
         forget(folder)
-    state, remarks = checkpoint.load_latest(folder)
+    state, messages = checkpoint.load_latest(folder)
     if state is None:
-        return tuple(remarks)
+        return tuple(messages)
     if state.get("fingerprint") != fingerprint:
         forget(folder)
-        return (*remarks, f"{folder} is of other pictures or settings: started over")
-    return (*remarks, runner.restore(state))
+        return (*messages, f"{folder} is of other pictures or settings: started over")
+    return (*messages, runner.restore(state))
 
 
 def _checked(
     config: Config, shapes: Sequence[tuple[int, ...]], size: tuple[int, int]
 ) -> tuple[Config, tuple[str, ...]]:
-    """The configuration with as many scales as leave room for a patch at the coarsest, and what to
-    say about it.
-    """
+    """Return the configuration with the scales that leave room for a patch, and a note on them."""
     side = min(min(h, w) for _, h, w in shapes)
     for name, least, larger in (("exemplar", side, "picture"), ("size", min(size), "size")):
         if least < config.patch:
-            found = f"the {name} of {least} pixels is smaller than a patch of {config.patch}"
-            raise MongeError(f"{found}: take a larger {larger}, or smaller patches")
+            problem = f"the {name} of {least} pixels is smaller than a patch of {config.patch}"
+            raise MongeError(f"{problem}: take a larger {larger}, or smaller patches")
     scales, note = fitting_scales(config.scales, config.patch, min(side, *size))
     if not note:
         return config, ()
-    return config.model_copy(update={"scales": scales}), (
-        f"{note} {scales} {'is' if scales == 1 else 'are'} used",
-    )
+    verb = "is" if scales == 1 else "are"
+    return config.model_copy(update={"scales": scales}), (f"{note} {scales} {verb} used",)
 
 
 def _not_finite(step: int, term: str, value: float) -> str:
@@ -414,17 +390,14 @@ def _not_finite(step: int, term: str, value: float) -> str:
 def _largest(
     shapes: Sequence[tuple[int, ...]], size: tuple[int, int], config: Config, room: float
 ) -> str:
-    """A size of the same shape that fits, found by bisection."""
+    """Advise a size of the same aspect ratio that fits into ``room`` bytes, by bisection."""
     low, high = 0, max(size)
     while high - low > 1:
         middle = (low + high) // 2
         scaled = size[0] * middle // max(size), size[1] * middle // max(size)
-        low, high = (
-            (middle, high) if memory_estimate(shapes, scaled, config) <= room else (low, middle)
-        )
+        fits = memory_estimate(shapes, scaled, config) <= room
+        low, high = (middle, high) if fits else (low, middle)
     h, w = (side * low // max(size) for side in size)
-    return (
-        f"--size {w}x{h} fits"
-        if min(h, w) >= config.patch
-        else "take a smaller exemplar, or free some memory"
-    )
+    if min(h, w) < config.patch:
+        return "take a smaller exemplar, or free some memory"
+    return f"--size {w}x{h} fits"
