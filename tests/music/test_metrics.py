@@ -33,7 +33,7 @@ from monge.music.rolls import most_likely, one_hot
 from monge.nets import build_autoencoder, build_encoder
 from monge.nets.sequence import Mix
 from monge.training import RunFolder, evaluate, picture_of
-from monge.training.evaluate import draw_pictures, known
+from monge.training.evaluate import draw_pictures, known_metrics
 from tests.helpers.measured import measured
 
 SHAPE = (4, 89, 16)
@@ -97,10 +97,10 @@ def test_evaluate_and_pictures(trained: acai.ACAI, source: FiniteDataset, tmp_pa
 
 def test_other_data_are_not_measured_as_music() -> None:
     pictures = from_array(np.zeros((8, *SHAPE), np.float32), "pictures")
-    assert not any(metric.key.startswith(("score", "note")) for metric in known(pictures))
+    assert not any(metric.key.startswith(("score", "note")) for metric in known_metrics(pictures))
     assert any(
         metric.key.startswith("score")
-        for metric in known(from_songs([melody(30, 64), melody(32, 64)], size=16))
+        for metric in known_metrics(from_songs([melody(30, 64), melody(32, 64)], size=16))
     )
 
 

@@ -20,8 +20,8 @@ from . import checkpoint
 from .recipe import Recipe, build, dump, parse, to_yaml, translate_keys
 
 # keys that may change when a run is continued
-_MAY_CHANGE = ("about", "eval", "data.root")
-_MAY_CHANGE += ("run.out", "run.steps", "run.every", "run.device", "run.threads")
+_MAY_CHANGE_IN_RUN = ("run.out", "run.steps", "run.every", "run.device", "run.threads")
+_MAY_CHANGE = ("about", "eval", "data.root", *_MAY_CHANGE_IN_RUN)
 
 
 class RunFolder:
