@@ -75,7 +75,7 @@ def test_invalid_arguments_are_refused(
     cases = [
         ("flat.npy", "y.npy", "has shape (4, 2), the run maps samples of shape (3): give (n, 3)"),
         ("nan.npy", "y.npy", "holds values that are not finite numbers"),
-        ("absent.npy", "y.npy", "there is no file"),
+        ("absent.npy", "y.npy", "no file '"),
         ("x.png", "y.png", "trained on points of shape (3,): give it an array"),
         ("flat.npy", "y.png", "--out must end in .npy or .npz"),
         ("x.txt", "y.npy", "is neither an array"),

@@ -47,13 +47,13 @@ def change_scalars(
     """Replace the scalars of each step of each method by ``change(inputs, scalars)``."""
     build = loop.build
 
-    def built(*args: Any) -> Any:
+    def build_changed(*args: Any) -> Any:
         method = build(*args)
         step = method.step
         method.step = lambda inputs: change(inputs, step(inputs))
         return method
 
-    monkeypatch.setattr(loop, "build", built)
+    monkeypatch.setattr(loop, "build", build_changed)
 
 
 def test_clock_counts_training_steps_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,8 +46,8 @@ def numbered_sample(text: str, dataset: Any) -> Any | None:
     indices = dataset.train_indices if train else dataset.held_out_indices
     if i >= len(indices):
         raise MongeError(
-            f"there is no {'training' if train else 'held-out'} sample {i}: data '{dataset.name}' "
-            f"has {len(indices)}, choose from 0 to {len(indices) - 1}"
+            f"no {'training' if train else 'held-out'} sample {i}: data '{dataset.name}' has "
+            f"{len(indices)}, choose from 0 to {len(indices) - 1}"
         )
     return dataset.fetch(indices[i : i + 1])[0]
 

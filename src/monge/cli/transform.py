@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
         endings = ".npy or .npz" if arrays else ".png"
         raise MongeError(f"--out must end in {endings} for this input, got '{args.out}'")
     if not args.input.is_file():
-        raise MongeError(f"there is no file '{args.input}'")
+        raise MongeError(f"no file '{args.input}': give an array or a picture")
     import torch
 
     from monge.data import SourceTarget, apply_map

@@ -13,7 +13,7 @@ from .spec import Measured, Measures, Metric
 
 NEAREST = Metric(
     "nearest_train_ratio",
-    "distance to the nearest training datum, over that of new data",
+    "distance to the nearest training sample, relative to new data",
     3,
     table="nearest train",
 )
