@@ -1,6 +1,6 @@
 """Shared fixtures.
 
-Data sets are read from $MONGE_DATA, and what needs them skips by name without it.
+Data sets are read from $MONGE_DATA; tests of missing data sets are skipped.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ settings.load_profile("monge")
 def mnist() -> FiniteDataset:
     if not (data_root() / "mnist").is_dir():
         pytest.skip("MNIST is not on this machine: run 'monge data get mnist' or set MONGE_DATA")
-    source = load("mnist")
-    assert isinstance(source, FiniteDataset)
-    return source
+    dataset = load("mnist")
+    assert isinstance(dataset, FiniteDataset)
+    return dataset
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _caches(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the tests' LeNet apart from the user's."""
+    """Store the LeNet of the tests in a temporary folder, not in the user's cache."""
     os.environ.setdefault("MONGE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 

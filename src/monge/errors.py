@@ -1,4 +1,4 @@
-"""Errors that meet a person: one line that names the parameter, the value and what to do."""
+"""The error that users see: one line with the parameter, the value and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from difflib import get_close_matches
 
 
 class MongeError(Exception):
-    """A mistake in the input or the surroundings; the command line shows it without a traceback."""
+    """An error in the input or the environment; the command line shows it without a traceback."""
 
 
 def nearest(word: str, options: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the closest option, or a list of all when none is close.
+    """Return ``; did you mean 'x'?`` for the closest option, or a list of all if none is close.
 
     >>> nearest("minst", ["mnist", "digits"])
     "; did you mean 'mnist'?"

@@ -41,7 +41,7 @@ from monge.maps import OTMap
 from monge.methods.protocols import Autoencoding
 from monge.rng import rng
 from monge.training import RunFolder, load_run
-from monge.training.codes import encoded_part
+from monge.training.codes import encode_indices
 
 Mode: TypeAlias = Literal["linear", "slerp", "transport"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -142,7 +142,7 @@ def training_codes(method: Autoencoding, dataset: Dataset) -> Tensor:
     if not isinstance(dataset, FiniteDataset):
         return method.autoencoder.encode_all(dataset.train(_CODES))
     every = -(-len(dataset.train_indices) // _CODES)
-    return encoded_part(method.autoencoder, dataset, dataset.train_indices[::every])
+    return encode_indices(method.autoencoder, dataset, dataset.train_indices[::every])
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Many processes as if they were one: the only file that knows `torch.distributed`.
+"""Training with several processes; the only module that uses `torch.distributed`.
 
-OT losses couple the batch, so each process computes the loss of the *gathered* batch. `gather`
-sends a gradient back to the own slice only, `sync_grads` adds the processes' gradients up: together
-they are exactly the gradient of one process.
+OT losses couple the samples of a batch, so each process computes the loss of the *gathered* batch.
+The backward pass of `gather` returns the gradient of the process's own slice only, and `sync_grads`
+sums the gradients of all processes. The result is exactly the gradient of one process.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from torch.optim import Optimizer
 
 
 def rank() -> int:
+    """Return the rank of this process; 0 without a process group."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world() -> int:
+    """Return the number of processes; 1 without a process group."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 @contextmanager
 def processes() -> Iterator[tuple[int, int]]:
-    """Join the process group that torchrun announces, if any; yields (rank, world)."""
+    """Join the process group of torchrun, if there is one; yields (rank, world)."""
     if "RANK" not in os.environ or dist.is_initialized():
         yield rank(), world()
         return
@@ -63,22 +65,22 @@ class _Gather(torch.autograd.Function):
 def gather(x: Tensor, *, parts: bool = False) -> Tensor:
     """Return the rows of all processes, (world·n, ...).
 
-    Every process must compute the same loss from them. With ``parts`` each computes a part of its
-    own, such as a penalty on its rows in which the others' rows appear, and the gradients of all
-    parts come back added up.
+    Every process must compute the same loss from them. With ``parts``, each process computes its
+    own part of the loss, such as a penalty on its rows that depends on all rows, and the gradients
+    of all parts are summed.
     """
     return x if world() == 1 else _Gather.apply(x, parts)
 
 
 def total(x: Tensor) -> Tensor:
-    """Sum of all processes' tensors of one shape, in place and without gradient."""
+    """Sum a tensor over all processes, in place and without gradient."""
     if world() > 1:
         dist.all_reduce(x)
     return x
 
 
 def total_number(value: float) -> float:
-    """Sum of all processes' numbers."""
+    """Sum a number over all processes."""
     return total(torch.tensor(float(value), dtype=torch.float64, device=_device())).item()
 
 
@@ -88,7 +90,7 @@ def _device() -> str:
 
 @torch.no_grad()
 def sync_grads(parameters: Iterable[Tensor]) -> Tensor:
-    """Add up the gradients of all processes in place; returns the Euclidean norm of the sum."""
+    """Sum the gradients over all processes in place; returns the Euclidean norm of the sum."""
     grads = [p.grad for p in parameters if p.grad is not None]
     if world() > 1:
         flat = torch.cat([g.flatten() for g in grads])
@@ -99,16 +101,14 @@ def sync_grads(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def descend(optimizer: Optimizer, loss: Tensor) -> Tensor:
-    """Take an optimizer's step on a loss of the gathered batch; returns the norm of the summed
-    gradient.
+    """Take an optimizer step on a loss of the gathered batch; returns the norm of the gradient.
 
-    Only the optimizer's own parameters are differentiated, so the other networks of a game pay
-    nothing and keep no gradient.
+    The gradient is computed for the optimizer's own parameters only, so that the other networks of
+    an adversarial game cost nothing and keep no gradient.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for parameter, gradient in zip(
-        parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True
-    ):
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     norm = sync_grads(parameters)
     optimizer.step()
@@ -116,14 +116,15 @@ def descend(optimizer: Optimizer, loss: Tensor) -> Tensor:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether the flag is set on any process."""
+    """Return whether the flag is set on any process."""
     if world() == 1:
         return flag
-    seen = torch.tensor(float(flag), device=_device())
-    dist.all_reduce(seen, dist.ReduceOp.MAX)
-    return bool(seen > 0)
+    largest = torch.tensor(float(flag), device=_device())
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return bool(largest > 0)
 
 
 def barrier() -> None:
+    """Wait until all processes get here."""
     if world() > 1:
         dist.barrier()

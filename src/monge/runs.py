@@ -36,7 +36,7 @@ from monge.metrics.spec import measures_of
 from monge.training import RunFolder, load_run, recipe, shipped
 from monge.training import train as train_recipe
 from monge.training.checkpoint import write_atomically
-from monge.training.evaluate import known
+from monge.training.evaluate import known_metrics
 from monge.training.recipe import DataConfig, Recipe, RunConfig
 
 _SECTIONS = {"about", "eval"}  # of a recipe, given as a mapping
@@ -149,7 +149,7 @@ def train(
     if name is not None:
         changes["data"]["name"] = name
     changes["run"]["out"] = None if out is None else str(out)
-    job = recipe.parse(recipe.merged(tree, changes), "monge.train")
+    job = recipe.parse(recipe.merge(tree, changes), "monge.train")
     run = RunFolder(folder)
     if array is not None:
         run.claim(job, fresh=fresh)
@@ -167,7 +167,9 @@ def load(run: str | Path, *, data: Dataset | TorchDataset[Any] | None = None) ->
     folder = RunFolder(run)
     method, dataset = load_run(folder, _named(data)[0])
     stored = json.loads(folder.metrics.read_text()) if folder.metrics.is_file() else {}
-    metrics = {metric.key: value for metric, value in measures_of(stored, known(dataset)).items()}
+    metrics = {
+        metric.key: value for metric, value in measures_of(stored, known_metrics(dataset)).items()
+    }
     return Run(folder.path, method, dataset, metrics)
 
 
@@ -231,7 +233,7 @@ def _base(method: str, preset: str | None, data: str | None) -> tuple[Recipe | N
 
 
 def _folder_name(title: str, preset: str | None, data: str | None) -> str:
-    variant = f"-{preset}" if preset and preset != recipe.AS_IT_IS else ""
+    variant = f"-{preset}" if preset and preset != recipe.UNCHANGED else ""
     suffix = f"-{Path(data).stem}" if data else ""
     return f"{title.replace('_', '-')}{suffix}{variant}"
 
@@ -251,7 +253,7 @@ def _sorted(settings: Mapping[str, Any], method: str) -> dict[str, dict[str, Any
             parts[owner][key] = value
         elif key in _SECTIONS:
             parts[key] = dict(value)
-        elif now := recipe.current(model, f"method.{key}"):
+        elif now := recipe.current_keys(model, f"method.{key}"):
             new = " and ".join(f"'{name.removeprefix('method.')}'" for name in now)
             raise MongeError(f"unknown setting '{key}': it is now {new}")
         else:

@@ -1,4 +1,4 @@
-"""`monge adapt`, end to end on small features."""
+"""`monge adapt` on small features: output files, messages and errors."""
 
 from __future__ import annotations
 
@@ -14,48 +14,42 @@ from monge.errors import MongeError
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 2, 300)
-    source = random.normal(size=(300, 3)) + 8 * labels[:, None] * [1, 0, 0]
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 300)
+    source = rng.normal(size=(300, 3)) + 8 * labels[:, None] * [1, 0, 0]
     np.save(tmp_path / "source.npy", source)
     np.save(tmp_path / "labels.npy", labels)
-    there = random.integers(0, 2, 400)
-    np.save(tmp_path / "truth.npy", there)
-    np.savez(
-        tmp_path / "target.npz",
-        x=3 * (random.normal(size=(400, 3)) + 8 * there[:, None] * [1, 0, 0]) + 50,
-    )
+    target_labels = rng.integers(0, 2, 400)
+    np.save(tmp_path / "truth.npy", target_labels)
+    target = 3 * (rng.normal(size=(400, 3)) + 8 * target_labels[:, None] * [1, 0, 0]) + 50
+    np.savez(tmp_path / "target.npz", x=target)
     return [str(tmp_path / "source.npy"), str(tmp_path / "target.npz")]
 
 
-def distances(said: str) -> tuple[float, float, float]:
-    found = re.search(r"W2² on \d+ samples: (\S+) before, (\S+) after; floor (\S+)", said)
-    assert found
-    before, after, floor = (float(v) for v in found.groups())
+def distances(output: str) -> tuple[float, float, float]:
+    match = re.search(r"W2² on \d+ samples: (\S+) before, (\S+) after; floor (\S+)", output)
+    assert match
+    before, after, floor = (float(v) for v in match.groups())
     return before, after, floor
 
 
-def test_source_is_moved_onto_target(
+def test_source_is_mapped_to_the_target_and_labels_it(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "moved.npy"
-    assert (
-        adapt.main(
-            [*files, "-o", str(out), "--steps", "10", "--labels", str(tmp_path / "labels.npy")]
-        )
-        == 0
-    )
+    flags = ["--steps", "10", "--labels", str(tmp_path / "labels.npy")]
+    assert adapt.main([*files, "-o", str(out), *flags]) == 0
     before, after, floor = distances(capsys.readouterr().out)
     assert before > 1000
     assert after < 2 * floor
     moved, target = np.load(out), np.load(files[1])["x"]
     assert moved.shape == (300, 3)
     np.testing.assert_allclose(moved.mean(0), target.mean(0), atol=1.0)
-    found = np.load(tmp_path / "new" / "moved-labels.npy")
-    assert (found == np.load(tmp_path / "truth.npy")).mean() > 0.95
+    labels = np.load(tmp_path / "new" / "moved-labels.npy")
+    assert (labels == np.load(tmp_path / "truth.npy")).mean() > 0.95
 
 
-def test_target_is_moved_back(
+def test_inverse_maps_the_target_to_the_source(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "moved.npz"
@@ -69,23 +63,15 @@ def test_target_is_moved_back(
     assert (np.load(tmp_path / "moved-labels.npy") == np.load(tmp_path / "truth.npy")).mean() > 0.95
 
 
-def test_few_samples_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_samples_give_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(5, 9)))
-    adapt.main(
-        [
-            str(tmp_path / "a.npy"),
-            str(tmp_path / "b.npy"),
-            "-o",
-            str(tmp_path / "c.npy"),
-            "--steps",
-            "0",
-        ]
-    )
+    a, b, out = (str(tmp_path / f"{name}.npy") for name in "abc")
+    adapt.main([a, b, "-o", out, "--steps", "0"])
     assert "note: 5 samples of 9 features" in capsys.readouterr().out
 
 
-def test_mistakes_are_named(files: list[str], tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused(files: list[str], tmp_path: Path) -> None:
     out = ["-o", str(tmp_path / "moved.npy")]
     np.save(tmp_path / "wide.npy", np.ones((9, 5)))
     np.save(tmp_path / "pictures.npy", np.ones((9, 5, 5)))

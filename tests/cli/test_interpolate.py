@@ -1,4 +1,4 @@
-"""`monge interpolate`: grids of paths between samples and files, and what is refused."""
+"""`monge interpolate`: grids and sounds of paths between samples and files, and errors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,10 @@ ZOOM = 64 // 8  # of the digits, 8 pixels wide
 
 
 def run_of(folder: Path, data: str, method: dict[str, object]) -> Path:
-    """A run of two steps."""
-    recipe = parse(
-        {
-            "data": {"name": data},
-            "method": method,
-            "run": {"steps": 2, "every": 2},
-            "eval": {"samples": 16},
-        },
-        "test",
-    )
-    train(recipe, RunFolder(folder))
+    """Train a method for two steps."""
+    run = {"steps": 2, "every": 2}
+    tree = {"data": {"name": data}, "method": method, "run": run, "eval": {"samples": 16}}
+    train(parse(tree, "test"), RunFolder(folder))
     return folder
 
 
@@ -41,40 +34,37 @@ def call(*args: object) -> int:
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_of(
-        tmp_path_factory.mktemp("runs") / "digits",
-        "digits",
-        {"name": "acai", "interpolation": {"critic_width": 4}, **SMALL},
-    )
+    method = {"name": "acai", "interpolation": {"critic_width": 4}, **SMALL}
+    return run_of(tmp_path_factory.mktemp("runs") / "digits", "digits", method)
 
 
 def cells(path: Path, columns: int) -> np.ndarray:
-    """The pictures of a grid, (rows, columns, 8, 8)."""
+    """Return the pictures of a grid, (rows, columns, 8, 8)."""
     sheet = np.asarray(Image.open(path))[::ZOOM, ::ZOOM, 0]
     rows = (len(sheet) + 1) // 9
     assert sheet.shape == (9 * rows - 1, 9 * columns - 1)
-    return np.array(
-        [[sheet[9 * i : 9 * i + 8, 9 * j : 9 * j + 8] for j in range(columns)] for i in range(rows)]
-    )
+    places = [(9 * i, 9 * j) for i in range(rows) for j in range(columns)]
+    pictures = np.array([sheet[top : top + 8, left : left + 8] for top, left in places])
+    return pictures.reshape(rows, columns, 8, 8)
 
 
-def test_a_row_begins_and_ends_with_the_samples_themselves(digits: Path, tmp_path: Path) -> None:
+def test_rows_begin_and_end_with_the_samples_themselves(digits: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "grid.png"
     assert call(digits, "--from", "12", "--to", "train:3", "--n", 4, "-o", out) == 0
     shown = cells(out, 6)
-    method, source = load_run(RunFolder(digits))
-    a = source.fetch(source.held_out_indices[12:13])[0]
-    b = source.fetch(source.train_indices[3:4])[0]
+    method, dataset = load_run(RunFolder(digits))
+    a = dataset.fetch(dataset.held_out_indices[12:13])[0]
+    b = dataset.fetch(dataset.train_indices[3:4])[0]
     bytes_of = lambda x: ((x[0].detach().clamp(-1, 1) + 1) * 127.5).round().numpy()
     np.testing.assert_array_equal(shown[0, 0], bytes_of(a))
     np.testing.assert_array_equal(shown[0, -1], bytes_of(b))
     z = method.autoencoder.encode(a[None]), method.autoencoder.encode(b[None])
     for k in range(4):
-        made = method.autoencoder.decode((1 - k / 3) * z[0] + k / 3 * z[1])[0]
-        np.testing.assert_allclose(shown[0, 1 + k], bytes_of(made), atol=1)
+        decoded = method.autoencoder.decode((1 - k / 3) * z[0] + k / 3 * z[1])[0]
+        np.testing.assert_allclose(shown[0, 1 + k], bytes_of(decoded), atol=1)
 
 
-def test_all_modes_of_several_pairs(
+def test_all_modes_of_several_pairs_are_rows(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "grid.png"
@@ -82,32 +72,18 @@ def test_all_modes_of_several_pairs(
     assert "2 pairs, 3 samples on each path: linear, slerp, transport" in capsys.readouterr().out
     shown = cells(out, 5)
     assert len(shown) == 6  # the three modes of the first pair, then of the second
-    for at in (0, 1, 3, 4):
-        assert (shown[:3, at] == shown[0, at]).all()
-        assert (shown[3:, at] == shown[3, at]).all()
+    for column in (0, 1, 3, 4):
+        assert (shown[:3, column] == shown[0, column]).all()
+        assert (shown[3:, column] == shown[3, column]).all()
     assert (shown[0, 0] != shown[3, 0]).any()
     assert (shown[0, 0] != shown[0, 4]).any()
     assert (shown[0, 2] != shown[2, 2]).any()
-    assert (
-        call(
-            digits,
-            "--pairs",
-            2,
-            "--mode",
-            "all",
-            "--n",
-            3,
-            "--seed",
-            1,
-            "-o",
-            tmp_path / "other.png",
-        )
-        == 0
-    )
+    flags = ("--pairs", 2, "--mode", "all", "--n", 3, "--seed", 1)
+    assert call(digits, *flags, "-o", tmp_path / "other.png") == 0
     assert (cells(tmp_path / "other.png", 5)[0, 0] != shown[0, 0]).any()
 
 
-def test_transport_by_a_learned_map(digits: Path, tmp_path: Path) -> None:
+def test_learned_transport_differs_from_gaussian_transport(digits: Path, tmp_path: Path) -> None:
     for steps in (0, 1, 40):
         args = ("--from", 1, "--to", 2, "--mode", "transport", "--steps", steps, "--n", 3)
         assert call(digits, *args, "-o", tmp_path / f"{steps}.png") == 0
@@ -117,38 +93,30 @@ def test_transport_by_a_learned_map(digits: Path, tmp_path: Path) -> None:
     assert (begun[2] != learned[2]).any()
 
 
-def test_pictures_of_ones_own(digits: Path, tmp_path: Path) -> None:
-    Image.new("RGB", (30, 20), (255, 255, 255)).save(tmp_path / "white.png")
-    Image.new("L", (5, 5), 0).save(tmp_path / "black.jpg")
-    assert (
-        call(
-            digits,
-            "--from",
-            tmp_path / "white.png",
-            "--to",
-            tmp_path / "black.jpg",
-            "-o",
-            tmp_path / "grid.png",
-        )
-        == 0
-    )
-    shown = cells(tmp_path / "grid.png", 11)
+def test_pictures_from_files_are_interpolated(digits: Path, tmp_path: Path) -> None:
+    white, black, out = (tmp_path / name for name in ("white.png", "black.jpg", "grid.png"))
+    Image.new("RGB", (30, 20), (255, 255, 255)).save(white)
+    Image.new("L", (5, 5), 0).save(black)
+    assert call(digits, "--from", white, "--to", black, "-o", out) == 0
+    shown = cells(out, 11)
     assert (shown[0, 0] == 255).all()
     assert (shown[0, -1] == 0).all()
 
 
-def test_numbers_of_an_endless_stream() -> None:
-    from monge.cli._inputs import numbered
+def test_numbers_name_different_samples_of_an_infinite_data_set() -> None:
+    from monge.cli._inputs import numbered_sample
     from monge.data import load
 
     rings = load("8gaussians")
-    assert numbered("3", rings).equal(numbered("held_out:3", rings))
-    assert not numbered("3", rings).equal(numbered("4", rings))
-    assert not numbered("3", rings).equal(numbered("train:3", rings))
-    assert numbered("-1", rings) is None
+    assert numbered_sample("3", rings).equal(numbered_sample("held_out:3", rings))
+    assert not numbered_sample("3", rings).equal(numbered_sample("4", rings))
+    assert not numbered_sample("3", rings).equal(numbered_sample("train:3", rings))
+    assert numbered_sample("-1", rings) is None
 
 
-def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_refused(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "grid.png"
     (tmp_path / "song.mid").write_bytes(b"MThd")
     (tmp_path / "bad.png").write_text("no picture")
@@ -183,7 +151,7 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
             "'absent.png' is neither a sample nor a file",
         ),
         (("--from", "test:1", "--to", 2, "-o", out), "'test:1' is neither a sample nor a file"),
-        (("--from", tmp_path / "song.mid", "--to", 2, "-o", out), "is no picture (.png, .jpg"),
+        (("--from", tmp_path / "song.mid", "--to", 2, "-o", out), "is not a picture (.png, .jpg"),
         (("--from", tmp_path / "bad.png", "--to", 2, "-o", out), "is not a readable picture"),
     ]
     for args, message in cases:
@@ -194,10 +162,11 @@ def test_what_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "norun" in capsys.readouterr().err
 
 
-def test_runs_without_pictures_or_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gan = run_of(
-        tmp_path / "gan", "digits", {"name": "gan", "nets": {"kind": "mlp", "width": 8}, "batch": 8}
-    )
+def test_runs_without_pictures_or_codes_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = {"name": "gan", "nets": {"kind": "mlp", "width": 8}, "batch": 8}
+    gan = run_of(tmp_path / "gan", "digits", method)
     points = run_of(tmp_path / "points", "8gaussians", {"name": "acai", **SMALL})
     for run, message in (
         (gan, "has no autoencoder: train acai"),
@@ -209,72 +178,61 @@ def test_runs_without_pictures_or_codes(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on scales and drums, in the files of the NES Music Database."""
+    """Train on scales and drums in the files of the NES Music Database."""
     root = tmp_path_factory.mktemp("music")
     (root / "nesmdb").mkdir()
     for split, shift in (("train", 0), ("valid", 1)):
-        notes = np.stack(
-            [
-                60 + np.arange(64) // 4 % 8 + shift,
-                np.full(64, 64),
-                np.full(64, 40),
-                np.arange(64) % 5,
-            ],
-            1,
-        )
-        scores = np.stack([notes, 0 * notes, 0 * notes], 2).astype(np.uint8)
-        np.savez(
-            root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz", scores=scores, lengths=np.array([64])
-        )
-    method = {
-        "name": "acai",
-        "nets": {"kind": "sequence", "latent": 4, "width": 8},
-        "batch": 4,
-        "interpolation": {"weight": 0},
-    }
+        frames = np.arange(64)
+        scale = 60 + frames // 4 % 8 + shift
+        notes = np.stack([scale, np.full(64, 64), np.full(64, 40), frames % 5], 1)
+        rolls = np.stack([notes, 0 * notes, 0 * notes], 2).astype(np.uint8)
+        file = root / "nesmdb" / f"nesmdb24_exprsco_{split}.npz"
+        np.savez(file, scores=rolls, lengths=np.array([64]))
+    nets = {"kind": "sequence", "latent": 4, "width": 8}
+    method = {"name": "acai", "nets": nets, "batch": 4, "interpolation": {"weight": 0}}
     data = {"name": "nesmdb", "root": str(root), "size": 16}
-    recipe = parse(
-        {"data": data, "method": method, "run": {"steps": 2, "every": 2}, "eval": {"samples": 16}},
-        "test",
-    )
-    train(recipe, RunFolder(root / "run"))
+    run = {"steps": 2, "every": 2}
+    tree = {"data": data, "method": method, "run": run, "eval": {"samples": 16}}
+    train(parse(tree, "test"), RunFolder(root / "run"))
     return root / "run"
 
 
-def sound(path: Path) -> np.ndarray:
+def read_wav(path: Path) -> np.ndarray:
     rate, samples = wavfile.read(path)
     assert rate == 44100
     return samples / 32767
 
 
-def test_pairs_of_scores_are_heard_beside_their_cross_fades(music: Path, tmp_path: Path) -> None:
+def test_pairs_of_piano_rolls_are_written_as_sounds_beside_their_cross_fades(
+    music: Path, tmp_path: Path
+) -> None:
     assert call(music, "--pairs", 2, "--n", 3, "-o", tmp_path / "out.wav") == 0
     names = ["out-1-crossfade.wav", "out-1.wav", "out-2-crossfade.wav", "out-2.wav"]
     assert sorted(file.name for file in tmp_path.iterdir()) == names
-    assert {len(sound(tmp_path / name)) for name in names} == {3 * 16 * 44100 // 24}
-    faded = sound(tmp_path / "out-1-crossfade.wav").reshape(3, -1)
+    assert {len(read_wav(tmp_path / name)) for name in names} == {3 * 16 * 44100 // 24}
+    faded = read_wav(tmp_path / "out-1-crossfade.wav").reshape(3, -1)
     np.testing.assert_allclose(faded[1], (faded[0] + faded[2]) / 2, atol=1e-4)
-    source = load_run(RunFolder(music))[1]
-    first = render(to_song(source.held_out(4)[0]), 24)
+    dataset = load_run(RunFolder(music))[1]
+    first = render(to_song(dataset.held_out(4)[0]), 24)
     np.testing.assert_allclose(faded[0], first, atol=1e-4)
 
 
-def test_scores_as_midi_and_as_piano_rolls(
+def test_midi_files_are_interpolated_as_midi_and_as_pictures(
     music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("symusic", reason="MIDI needs the extra midi")
     from monge.music.midi import read_midi, write_midi
 
-    given = np.zeros((12, 4), np.uint8)
-    given[3:, 0] = 50
-    write_midi(given, tmp_path / "mine.mid")
+    song = np.zeros((12, 4), np.uint8)
+    song[3:, 0] = 50
+    write_midi(song, tmp_path / "mine.mid")
     args = ("--from", tmp_path / "mine.mid", "--to", 1, "--mode", "all", "--n", 3)
     assert call(music, *args, "-o", tmp_path / "out.mid") == 0
     faded = read_midi(tmp_path / "out-crossfade.mid")
-    np.testing.assert_array_equal(faded[:9], given[3:])  # what it is given begins where it sounds
+    np.testing.assert_array_equal(faded[:9], song[3:])  # leading silence is removed
     assert not faded[9:16].any()
-    source = load_run(RunFolder(music))[1]
-    goal = to_song(source.fetch(source.held_out_indices[1:2])[0])
+    dataset = load_run(RunFolder(music))[1]
+    goal = to_song(dataset.fetch(dataset.held_out_indices[1:2])[0])
     np.testing.assert_array_equal(faded[32:], goal)
     assert {f"out-{mode}.mid" for mode in ("linear", "slerp", "transport")} <= {
         file.name for file in tmp_path.iterdir()
@@ -286,7 +244,7 @@ def test_scores_as_midi_and_as_piano_rolls(
     (tmp_path / "empty.mid").write_bytes(b"MThd")
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
     for file, message in (
-        ("x.png", "is no MIDI file (.mid, .midi)"),
+        ("x.png", "is not a MIDI file (.mid, .midi)"),
         ("empty.mid", "is not a readable MIDI file"),
     ):
         assert call(music, "--from", tmp_path / file, "--to", 1, "-o", tmp_path / "y.wav") == 1

@@ -19,10 +19,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from monge.dance import Dancer
 from monge.dance import performance as dance
 from monge.dance import song as _dance_song
 from monge.dance import video as _dance_video
-from monge.dance import Dancer
 from monge.dance.domains import DanceDomains
 from monge.dance.motion import MELODY, SMPL, Skeleton, read_bvh, rest
 from monge.errors import MongeError

@@ -1,4 +1,4 @@
-"""The floors of the house, the tables of the documentation, and the references."""
+"""Layers of imports, references, names in prose, and the README."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from pathlib import Path
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.tables import all_sections
 
-PLAN = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "plot_architecture.py"))
-FLOORS = PLAN["floors_of"](Path(__file__).parents[2] / "src" / "monge")
-STUDIOS = FLOORS[len(PLAN["CORE"])]
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+ARCHITECTURE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "plot_architecture.py"))
+LAYERS = ARCHITECTURE["floors_of"](Path(__file__).parents[2] / "src" / "monge")
+STUDIOS = LAYERS[len(ARCHITECTURE["CORE"])]
+LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 
 
 def imports(path: Path) -> set[str]:
-    """Parts of the package that a file imports, e.g. {"ot", "methods.ot_gan"}; imports for types
-    alone do not count.
+    """Return the parts of the package that a file imports, such as {"ot", "methods.ot_gan"}.
+
+    Imports under ``if TYPE_CHECKING`` do not count.
     """
-    found = set()
+    result = set()
     tree = ast.parse(path.read_text())
     typing = {
         inner
@@ -35,74 +36,66 @@ def imports(path: Path) -> set[str]:
         if node in typing:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = (
-                [node.module] if node.module != "monge" else [f"monge.{a.name}" for a in node.names]
-            )
+            names = [node.module]
+            if node.module == "monge":
+                names = [f"monge.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
+            names = [alias.name for alias in node.names]
         else:
             continue
-        found |= {n.removeprefix("monge.") for n in names if n.startswith("monge.")}
-    return found
+        result |= {n.removeprefix("monge.") for n in names if n.startswith("monge.")}
+    return result
 
 
-def room(module: str) -> str:
-    """The part of the house that a module belongs to."""
-    return module if module in FLOOR else module.split(".")[0]
+def part_of(module: str) -> str:
+    """Return the part of the architecture that a module belongs to."""
+    return module if module in LAYER else module.split(".")[0]
 
 
 def violations(source: Path) -> list[str]:
-    found = []
+    """Return the imports that do not point to a lower layer."""
+    errors = []
     for path in source.rglob("*.py"):
-        own = ".".join(path.relative_to(source).with_suffix("").parts)
-        here = room(own)
+        name = ".".join(path.relative_to(source).with_suffix("").parts)
+        part = part_of(name)
         for module in imports(path):
-            there = room(module)
-            if there == here:
-                if here == "methods" and module != "methods":
-                    found.append(f"{own} imports another method, {module}")
-            elif FLOOR.get(there, 0) >= FLOOR[here]:
-                found.append(f"{own} ({here}) imports {there}")
-        if here == "methods":
+            imported = part_of(module)
+            if imported == part:
+                if part == "methods" and module != "methods":
+                    errors.append(f"{name} imports another method, {module}")
+            elif LAYER.get(imported, 0) >= LAYER[part]:
+                errors.append(f"{name} ({part}) imports {imported}")
+        if part == "methods":
             nodes = ast.walk(ast.parse(path.read_text()))
-            found += [
-                f"{own} imports its neighbor"
-                for n in nodes
-                if isinstance(n, ast.ImportFrom) and n.level
-            ]
-    return found
+            relative = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+            errors += [f"{name} has a relative import" for _ in relative]
+    return errors
 
 
-def test_imports_point_downward(repository: Path, tmp_path: Path) -> None:
+def test_imports_point_to_lower_layers(repository: Path, tmp_path: Path) -> None:
     assert violations(repository / "src" / "monge") == []
     (tmp_path / "ot").mkdir()
     (tmp_path / "ot" / "bad.py").write_text("from monge.training import train\n")
     assert violations(tmp_path) == ["ot.bad (ot) imports training"]
 
 
-def test_the_core_never_imports_a_studio(repository: Path, tmp_path: Path) -> None:
-    def found(source: Path) -> list[str]:
-        core = [
-            path
-            for path in source.rglob("*.py")
-            if path.relative_to(source).parts[0] not in (*STUDIOS, "cli", "__main__.py")
-        ]
-        return [
-            f"{path.name} imports {module}"
-            for path in core
-            for module in imports(path)
-            if room(module) in STUDIOS
-        ]
+def test_core_does_not_import_studios(repository: Path, tmp_path: Path) -> None:
+    def errors(source: Path) -> list[str]:
+        outside = (*STUDIOS, "cli", "__main__.py")
+        paths = source.rglob("*.py")
+        core = [path for path in paths if path.relative_to(source).parts[0] not in outside]
+        pairs = [(path.name, module) for path in core for module in imports(path)]
+        return [f"{name} imports {module}" for name, module in pairs if part_of(module) in STUDIOS]
 
-    assert found(repository / "src" / "monge") == []
+    assert errors(repository / "src" / "monge") == []
     (tmp_path / "bad.py").write_text("from monge.dance import kind\n")
-    assert found(tmp_path) == ["bad.py imports dance"]
+    assert errors(tmp_path) == ["bad.py imports dance"]
 
 
-def test_the_plan_of_the_house_shows_every_part(repository: Path) -> None:
+def test_architecture_figure_and_page_name_existing_parts(repository: Path) -> None:
     source = repository / "src" / "monge"
     parts = {p.stem for p in source.iterdir() if p.suffix == ".py" or list(p.glob("*.py"))}
-    assert parts == {room for room in FLOOR if "." not in room}
+    assert parts == {part for part in LAYER if "." not in part}
     assert {"dance", "images", "music"} <= set(STUDIOS)
     page = (repository / "docs" / "architecture.md").read_text()
     named = re.findall(r"`src/monge/([\w/]+\.py)`", page)
@@ -110,26 +103,18 @@ def test_the_plan_of_the_house_shows_every_part(repository: Path) -> None:
     assert [name for name in named if not (source / name).is_file()] == []
 
 
-def test_training_knows_no_domain(repository: Path) -> None:
+def test_training_does_not_mention_domains(repository: Path) -> None:
     words = re.compile(r"danc|\bscores?\b|\bnotes?\b|texture|\blines32\b|line_", re.I)
     folder = repository / "src" / "monge" / "training"
-    found = [
-        f"{p.name}: {line}"
-        for p in folder.glob("*.py")
-        for line in p.read_text().splitlines()
-        if words.search(line)
-    ]
-    assert found == []
+    lines = [(p.name, line) for p in folder.glob("*.py") for line in p.read_text().splitlines()]
+    assert [f"{name}: {line}" for name, line in lines if words.search(line)] == []
 
 
-def test_references_exist(repository: Path) -> None:
+def test_citations_and_references_agree(repository: Path) -> None:
     keys = set(re.findall(r"@\w+\{(\w+),", (repository / "docs" / "references.bib").read_text()))
-    sources = [
-        path for folder in ("src", "benchmarks") for path in (repository / folder).rglob("*.py")
-    ]
-    used = {
-        key for path in sources for key in re.findall(r"\[([a-z]+\d{4}[a-z]?)\]", path.read_text())
-    }
+    folders = [repository / "src", repository / "benchmarks"]
+    text = "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
+    used = set(re.findall(r"\[([a-z]+\d{4}[a-z]?)\]", text))
     assert used
     assert used <= keys, used - keys
     assert keys <= used, keys - used
@@ -138,28 +123,23 @@ def test_references_exist(repository: Path) -> None:
 def test_files_and_names_in_prose_exist(repository: Path) -> None:
     def exists(name: str) -> bool:
         module, *rest = name.split(".")
-        found = importlib.import_module(module)
+        target = importlib.import_module(module)
         for part in rest:
-            if not hasattr(found, part):
+            if not hasattr(target, part):
                 try:
                     importlib.import_module(f"{module}.{part}")
                 except ImportError:
                     return False
-            found, module = getattr(found, part), f"{module}.{part}"
+            target, module = getattr(target, part), f"{module}.{part}"
         return True
 
-    pages = [
-        repository / "README.md",
-        repository / "CONTRIBUTING.md",
-        *(repository / "docs").rglob("*.md"),
-    ]
-    prose = "\n".join(
-        path.read_text() for path in [*pages, *(repository / "src" / "monge").rglob("*.py")]
-    )
+    pages = [repository / "README.md", repository / "CONTRIBUTING.md"]
+    pages += (repository / "docs").rglob("*.md")
+    modules = (repository / "src" / "monge").rglob("*.py")
+    prose = "\n".join(path.read_text() for path in (*pages, *modules))
     names = set(re.findall(r"`(monge(?:\.\w+)+)`", prose))
-    files = set(
-        re.findall(r"\b((?:src/monge|tests|benchmarks|examples)/[a-z_0-9/]+\.[a-z]+)\b", prose)
-    )
+    folders = "src/monge|tests|benchmarks|examples"
+    files = set(re.findall(rf"\b((?:{folders})/[a-z_0-9/]+\.[a-z]+)\b", prose))
     assert len(names) > 50
     assert len(files) > 20
     assert sorted(name for name in names if not exists(name)) == []
@@ -203,7 +183,7 @@ def test_readme_python_runs(repository: Path) -> None:
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_readme_commands_exist(repository: Path) -> None:
+def test_commands_in_the_readme_exist(repository: Path) -> None:
     text = (repository / "README.md").read_text()
     makefile = (repository / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", text, re.M):

@@ -1,4 +1,4 @@
-"""What an evaluator finds, as the numbers of metrics.json."""
+"""Metrics of an evaluator, as in metrics.json."""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ from monge.metrics.spec import flat
 def measured(
     evaluator: Evaluator, method: Any, data: Dataset, config: EvalConfig | None = None
 ) -> dict[str, Any]:
+    """Return the numbers that an evaluator measures, by key."""
     return flat(evaluator(Subject(method, data, config or EvalConfig())))

@@ -258,7 +258,7 @@ def test_wrong_settings_and_data_are_named() -> None:
         )
     with pytest.raises(
         MongeError,
-        match=r"method 'mdot' moves given samples .*'8gaussians' is no pair: give it a pair",
+        match=r"method 'mdot' moves given samples .*'8gaussians' has no source",
     ):
         sample_from(small(), load("8gaussians"), 3)
 

@@ -111,6 +111,6 @@ def test_the_door() -> None:
         w2_cycle.Config(nets={"strides": (1,)})
     with pytest.raises(
         MongeError,
-        match="'w2_cycle' moves given samples and generates none, and data '8gaussians' is no pair",
+        match="'w2_cycle' moves given samples and generates none, and data '8gaussians' has no source",
     ):
         sample_from(trained("identity", 0), load("8gaussians"), 4)

@@ -1,4 +1,4 @@
-"""How a metric is written: the same number, title and decimals wherever it is shown."""
+"""Keys and formats of metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from monge.metrics import Measured, Metric
 from monge.metrics.spec import flat, mean, sentence
-from monge.training.compare import columns
 
 W2 = Metric("w2_squared", "W2²", 2, "low", ratio="w2_ratio", table="W2²/floor")
 MODES = Metric("modes", "modes", 1, "high", table="modes", beside=(("total", "of", 0),))
@@ -16,15 +15,15 @@ SHARE = Metric("share", "on modes", 1, "high", "%", 100, table="on modes, %")
 MUSIC = Metric("score_silence_sample", "silence", 3, "low", stem="score_silence")
 
 
-def test_keys_of_metrics_json() -> None:
-    found = flat(
+def test_flat_has_the_keys_of_values_floors_and_references() -> None:
+    numbers = flat(
         {
             W2: Measured(3.0, 2.0),
             MODES: Measured(7, beside={"total": 8}),
             MUSIC: Measured(0.5, 0.1, {"midpoint": 0.2}),
         }
     )
-    assert found == {
+    assert numbers == {
         "w2_squared": 3.0,
         "w2_squared_floor": 2.0,
         "w2_ratio": 1.5,
@@ -36,7 +35,7 @@ def test_keys_of_metrics_json() -> None:
     }
 
 
-def test_numbers_that_are_not_finite_are_left_out() -> None:
+def test_flat_omits_numbers_that_are_not_finite() -> None:
     assert flat({W2: Measured(3.0, 0.0), SHARE: Measured(nan), MUSIC: Measured(inf, nan)}) == {
         "w2_squared": 3.0,
         "w2_squared_floor": 0.0,
@@ -58,22 +57,13 @@ def test_numbers_that_are_not_finite_are_left_out() -> None:
         (Metric("digest", "sha256"), Measured("abc"), "sha256: abc"),
     ],
 )
-def test_sentences(metric: Metric, measured: Measured, text: str) -> None:
+def test_sentence_shows_value_floor_and_references(
+    metric: Metric, measured: Measured, text: str
+) -> None:
     assert sentence(metric, measured) == text
 
 
-def test_means_over_draws() -> None:
-    found = mean([Measured(1.0, 2.0, {"a": 0.0}), Measured(2.0, 4.0, {"a": 1.0})])
-    assert found == Measured(1.5, 3.0, {"a": 0.5})
+def test_mean_averages_values_floors_and_references() -> None:
+    average = mean([Measured(1.0, 2.0, {"a": 0.0}), Measured(2.0, 4.0, {"a": 1.0})])
+    assert average == Measured(1.5, 3.0, {"a": 0.5})
     assert mean([Measured(1.0), Measured(2.0)]) == Measured(1.5)
-
-
-def test_columns_of_a_table() -> None:
-    found = columns([W2, MODES, SHARE, MUSIC])
-    assert [(c.key, c.title, c.better) for c in found] == [
-        ("w2_ratio", "W2²/floor", "low"),
-        ("modes", "modes", "high"),
-        ("modes_total", "of", None),
-        ("share", "on modes, %", "high"),
-        ("cpu_minutes", "CPU-min", "low"),
-    ]

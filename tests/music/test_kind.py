@@ -15,7 +15,7 @@ from monge.music.kind import music_of
 from monge.music.metrics import TITLES
 from monge.music.nesmdb import from_songs
 from monge.training import RunFolder, evaluate, picture_of
-from monge.training.evaluate import draw_pictures, known
+from monge.training.evaluate import draw_pictures, known_metrics
 from tests.helpers.measured import measured
 from tests.helpers.music import melody
 
@@ -72,6 +72,6 @@ def test_evaluate_and_draw_pictures_handle_piano_rolls(
 
 def test_other_data_are_not_measured_as_music() -> None:
     pictures = from_array(np.zeros((8, *SHAPE), np.float32), "pictures")
-    assert not any(metric.key.startswith(("score", "note")) for metric in known(pictures))
+    assert not any(metric.key.startswith(("score", "note")) for metric in known_metrics(pictures))
     songs = from_songs([melody(30, 64), melody(32, 64)], size=16)
-    assert any(metric.key.startswith("score") for metric in known(songs))
+    assert any(metric.key.startswith("score") for metric in known_metrics(songs))

@@ -66,7 +66,7 @@ def test_unknown_preset(file: Path) -> None:
         ({"big": {"runn": {}}}, "here, preset 'big': unknown key 'runn'; did you mean 'run'?"),
         ({"big": {"run": {"steps": 0}}}, "here, preset 'big': run.steps = 0"),
         ({"big": {"presets": {}}}, "here, preset 'big': unknown key 'presets'"),
-        ({"cpu": {"run": {"steps": 5}}}, "preset 'cpu' always means the recipe as it is"),
+        ({"cpu": {"run": {"steps": 5}}}, "preset 'cpu' always means the unchanged recipe"),
         ({"big": 3}, "here: presets.big = 3"),
     ],
 )

@@ -56,7 +56,7 @@ def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.M
         pytest.skip(str(error))
     module = sys.modules["monge.training.evaluate"]  # the package has a function of that name
     # measured elsewhere, and slow
-    monkeypatch.setattr(module, "_measured", lambda *_: {W2: Measured(1.0, 1.0)})
+    monkeypatch.setattr(module, "_measure", lambda *_: {W2: Measured(1.0, 1.0)})
     monkeypatch.setattr("monge.metrics.has_lenet", lambda _: False)  # would train a LeNet
     folder = RunFolder(tmp_path / "run")
     train(shortened(recipe), folder)

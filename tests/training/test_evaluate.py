@@ -1,4 +1,4 @@
-"""Evaluation: all draws count, copies are seen, and odd data do not stop it."""
+"""Evaluation of all draws, copies of training data, and unusual data."""
 
 from __future__ import annotations
 
@@ -15,49 +15,39 @@ from monge import metrics, plots
 from monge.data import FiniteDataset, from_array, load
 from monge.metrics import EvalConfig
 from monge.training import RunFolder, evaluate, parse, train
-from tests.training.test_diagnose import Fixed, named_mnist
+from tests.helpers.subjects import Fixed, bright_halves_named_mnist
 
 DIGITS = {"name": "sinkhorn_gan", "batch": 16, "nets": {"width": 8, "latent": 4}}
 
 
-def job(name: object, **evaluation: Any) -> Any:
-    tree = {
-        "data": {"name": str(name)},
-        "method": DIGITS,
-        "run": {"steps": 2, "every": 1},
-        "eval": {"samples": 64, **evaluation},
-    }
-    return parse(tree, "test")
+def job(name: object) -> Any:
+    data, run = {"name": str(name)}, {"steps": 2, "every": 1}
+    return parse({"data": data, "method": DIGITS, "run": run, "eval": {"samples": 64}}, "test")
 
 
 class Changing:
-    """Covers all eight modes with seed 0, one mode with every other seed."""
+    """Samples all eight modes with seed 0, one mode with seed 1, and no mode with seed 2."""
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        return (
-            load("8gaussians").held_out(n, 7)
-            if seed == 0
-            else torch.tensor([[2.0, 0.0]]).expand(n, 2) + 0.7 * (seed == 2)
-        )
+        if seed == 0:
+            return load("8gaussians").held_out(n, 7)
+        return torch.tensor([[2.0, 0.0]]).expand(n, 2) + 0.7 * (seed == 2)
 
 
-def test_modes_and_share_are_those_of_all_draws() -> None:
+def test_modes_are_the_minimum_and_share_the_mean_over_draws() -> None:
     toy = load("8gaussians")
     config = EvalConfig(samples=256, draws=3)
-    found = evaluate(Changing(), toy, config)
-    alone = [evaluate(Changing(), toy, EvalConfig(samples=256, seed=seed)) for seed in range(3)]
-    assert [f["modes"] for f in alone] == [8, 1, 0]
-    assert found["modes"] == 0
-    assert found["share_within_3_sigma"] == pytest.approx(
-        sum(f["share_within_3_sigma"] for f in alone) / 3
-    )
-    # the last draw is not the least one's
-    other_order = evaluate(Changing(), toy, EvalConfig(samples=256, draws=2))
-    assert other_order["modes"] == 1
-    assert found["w2_squared"] == pytest.approx(sum(f["w2_squared"] for f in alone) / 3)
+    together = evaluate(Changing(), toy, config)
+    single = [evaluate(Changing(), toy, EvalConfig(samples=256, seed=seed)) for seed in range(3)]
+    assert [draw["modes"] for draw in single] == [8, 1, 0]
+    assert together["modes"] == 0
+    for name in ("share_within_3_sigma", "w2_squared"):
+        assert together[name] == pytest.approx(sum(draw[name] for draw in single) / 3)
+    # without the third draw, the minimum is that of the second
+    assert evaluate(Changing(), toy, EvalConfig(samples=256, draws=2))["modes"] == 1
 
 
-def test_copies_of_training_pictures_are_seen() -> None:
+def test_copies_of_training_pictures_are_measured() -> None:
     digits = load("digits")
     assert isinstance(digits, FiniteDataset)
     config = EvalConfig(samples=64)
@@ -70,14 +60,14 @@ def test_copies_of_training_pictures_are_seen() -> None:
     assert "nearest_train_ratio" not in evaluate(Fixed(points.train(40)), points, config)
 
 
-def test_neighbors_picture_and_its_caption(tmp_path: Path) -> None:
+def test_neighbors_are_training_pictures_below_the_first_samples(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    found = train(job("digits"), folder)
+    evaluation = train(job("digits"), folder)
     sheet, picture = (
         np.asarray(Image.open(file))[::5, ::5, 0] for file in (folder.samples, folder.neighbors)
     )
     assert picture.shape == (17, sheet.shape[1])
-    # not a choice: the first row of samples.png
+    # the first row of samples.png
     np.testing.assert_array_equal(picture[:8], sheet[:8])
     digits = plots.grid(load("digits").train(2000), columns=1)[..., 0].reshape(-1)
     training = {digits[72 * i : 72 * i + 64].tobytes() for i in range(1000)}
@@ -85,60 +75,54 @@ def test_neighbors_picture_and_its_caption(tmp_path: Path) -> None:
     page = folder.report.read_text()
     assert "the nearest training picture below" in page
     assert page.count("data:image/png;base64,") == 3
-    assert "copies of training data" in found.summary()
+    assert "copies of training data" in evaluation.summary()
     folder._clear()
     assert not folder.path.exists()
 
 
-class TestOddData:
+class TestUnusualData:
     def test_fewer_samples_than_the_batch(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
         np.save(tmp_path / "points.npy", rng.normal(size=(5, 5)))
         np.save(tmp_path / "pictures.npy", rng.integers(0, 255, (3, 8, 8)).astype(np.uint8))
         for name in ("points", "pictures"):
             folder = RunFolder(tmp_path / name)
-            found = train(job(tmp_path / f"{name}.npy"), folder)
-            assert found["held_out"] == 1
-            assert np.isfinite([v for v in found.values() if isinstance(v, float)]).all()
+            evaluation = train(job(tmp_path / f"{name}.npy"), folder)
+            assert evaluation["held_out"] == 1
+            assert np.isfinite([v for v in evaluation.values() if isinstance(v, float)]).all()
             assert "NaN" not in folder.log.read_text() + folder.metrics.read_text()
             assert folder.report.is_file()
 
     def test_data_that_are_all_equal_have_no_floor(self, tmp_path: Path) -> None:
         np.save(tmp_path / "gray.npy", np.full((40, 8, 8), 100, np.uint8))
         folder = RunFolder(tmp_path / "run")
-        found = train(job(tmp_path / "gray.npy"), folder)
-        assert "w2_ratio" not in found
-        assert "where real data, all equal, reach 0" in found.summary()
+        evaluation = train(job(tmp_path / "gray.npy"), folder)
+        assert "w2_ratio" not in evaluation
+        assert "where real data, all equal, reach 0" in evaluation.summary()
         assert "Infinity" not in folder.metrics.read_text()
 
-    def test_one_class(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_data_of_one_class_have_their_own_lenet(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("MONGE_CACHE", str(tmp_path))
-        source = named_mnist(labels=torch.full((400,), 3))
-        found = evaluate(
-            Fixed(source.held_out(100)), source, EvalConfig(samples=32, lenet_samples=100)
-        )
-        assert found["lenet_accuracy"] == 1.0
-        assert found["largest_class"] == 1.0
-        assert np.isfinite([v for v in found.values() if isinstance(v, float)]).all()
-        assert "smallest class: 0.0 %\nlargest class: 100.0 %" in found.summary()
-        both = named_mnist()  # its LeNet is another, though the name is the same
-        assert metrics.classifier(both).digest != found["lenet_sha256"]
+        dataset = bright_halves_named_mnist(labels=torch.full((400,), 3))
+        config = EvalConfig(samples=32, lenet_samples=100)
+        evaluation = evaluate(Fixed(dataset.held_out(100)), dataset, config)
+        assert evaluation["lenet_accuracy"] == 1.0
+        assert evaluation["largest_class"] == 1.0
+        assert np.isfinite([v for v in evaluation.values() if isinstance(v, float)]).all()
+        assert "smallest class: 0.0 %\nlargest class: 100.0 %" in evaluation.summary()
+        two_classes = bright_halves_named_mnist()
+        assert metrics.classifier(two_classes).digest != evaluation["lenet_sha256"]
 
-    def test_a_file_that_is_named_like_a_lenet_data_set(self) -> None:
-        whole = named_mnist()
+    def test_files_named_like_mnist_have_no_lenet_without_labels_or_with_few_pictures(self) -> None:
+        whole = bright_halves_named_mnist()
+        zeros = torch.zeros(50, dtype=torch.long)
         unlabeled = from_array(whole.train(50), "mnist")
-        few = from_array(
-            whole.train(12), "mnist", n_held_out=3, labels=torch.zeros(12, dtype=torch.long)
-        )
-        small = from_array(
-            whole.train(50)[..., :8, :8], "mnist", labels=torch.zeros(50, dtype=torch.long)
-        )
+        few = from_array(whole.train(12), "mnist", n_held_out=3, labels=zeros[:12])
+        small = from_array(whole.train(50)[..., :8, :8], "mnist", labels=zeros)
         assert metrics.has_lenet(whole)
-        for source in (unlabeled, few, small):
-            assert not metrics.has_lenet(source)
-            assert "frechet_lenet" not in evaluate(
-                Fixed(source.train(9)), source, EvalConfig(samples=16)
-            )
-
-    def test_a_cloud_over_one_datum(self) -> None:
-        assert plots.to_png(plots.clouds(torch.randn(4, 5), torch.randn(1, 5)))
+        for dataset in (unlabeled, few, small):
+            assert not metrics.has_lenet(dataset)
+            evaluation = evaluate(Fixed(dataset.train(9)), dataset, EvalConfig(samples=16))
+            assert "frechet_lenet" not in evaluation

@@ -1,6 +1,4 @@
-"""What commands take and write: items of a data set by number, files of the user's that are fitted
-to a run, arrays.
-"""
+"""Inputs and outputs of commands: samples of a data set by number, pictures, and arrays."""
 
 from __future__ import annotations
 
@@ -13,8 +11,8 @@ ARRAYS = (".npy", ".npz")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
-def picture(path: Path, shape: tuple[int, ...]) -> Any:
-    """The middle square, at the run's size, (1, c, s, s) in [−1, 1]."""
+def read_picture(path: Path, shape: tuple[int, ...]) -> Any:
+    """Read a picture, crop it to the shape (c, h, w) of a run, and return it (1, c, h, w)."""
     import numpy as np
     import torch
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -31,33 +29,31 @@ def picture(path: Path, shape: tuple[int, ...]) -> Any:
     return torch.from_numpy(pixels / 127.5 - 1).movedim(2, 0)[None]
 
 
-def numbered(text: str, dataset: Any) -> Any | None:
-    """Sample 12 that was held out for ``"12"``, training sample 12 for ``"train:12"``; None if
-    ``text`` does not look like that.
+def numbered_sample(text: str, dataset: Any) -> Any | None:
+    """Return held-out sample 12 for ``"12"``, training sample 12 for ``"train:12"``.
 
-    Of an endless stream every number names one sample.
+    None if ``text`` has another form. For an infinite data set, the number is a seed.
     """
     from monge.data import FiniteDataset
 
-    part, _, number = text.rpartition(":")
-    part = part or "held_out"
-    if part not in ("held_out", "train") or not number.isdecimal():
+    split, _, number = text.rpartition(":")
+    split = split or "held_out"
+    if split not in ("held_out", "train") or not number.isdecimal():
         return None
-    i = int(number)
+    i, train = int(number), split == "train"
     if not isinstance(dataset, FiniteDataset):
-        return (dataset.train if part == "train" else dataset.held_out)(1, i)[0]
-    indices = dataset.train_indices if part == "train" else dataset.held_out_indices
+        return (dataset.train if train else dataset.held_out)(1, i)[0]
+    indices = dataset.train_indices if train else dataset.held_out_indices
     if i >= len(indices):
-        missing = f"there is no {'training' if part == 'train' else 'held-out'} sample {i}"
         raise MongeError(
-            f"{missing}: data '{dataset.name}' has {len(indices)}, choose from 0 to "
-            f"{len(indices) - 1}"
+            f"no {'training' if train else 'held-out'} sample {i}: data '{dataset.name}' has "
+            f"{len(indices)}, choose from 0 to {len(indices) - 1}"
         )
     return dataset.fetch(indices[i : i + 1])[0]
 
 
 def write_array(path: Path, array: Any) -> None:
-    """Save an array: .npy, or .npz under the name x; makes the folder."""
+    """Save an array as .npy, or as .npz under the name x; creates the folder."""
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)

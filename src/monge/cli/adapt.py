@@ -1,4 +1,4 @@
-"""`monge adapt SOURCE TARGET -o MOVED`: move the features of one domain onto another's."""
+"""`monge adapt SOURCE TARGET -o MOVED`: map features of a source domain to a target domain."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ._inputs import ARRAYS, write_array
 if TYPE_CHECKING:
     import numpy as np
 
-_MOST = 2000  # samples of each side in an exact distance
+_MAX_SAMPLES = 2000  # samples, at most, of each side in an exact distance
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="monge adapt", description="Move the features of one domain onto another's."
+        prog="monge adapt", description="Map features of a source domain to a target domain."
     )
     parser.add_argument("source", type=Path, help="features (n, d): .npy, or .npz with the array x")
     parser.add_argument(
-        "target", type=Path, help="features (m, d) of the other domain; rows need not correspond"
+        "target", type=Path, help="features (m, d) of the target; rows need not correspond"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, help="moved.npy or moved.npz")
     parser.add_argument(
         "--inverse",
         action="store_true",
-        help="write the target moved onto the source by the inverse map",
+        help="map the target to the source by the inverse map",
     )
     parser.add_argument(
         "--steps",
@@ -48,8 +48,8 @@ def main(argv: list[str]) -> int:
         raise MongeError(f"--out must end in .npy or .npz, got '{args.out}'")
     from monge.adapt import DomainAdapter
 
-    source, target = _features(args.source), _features(args.target)
-    labels = _labels(args.labels, len(source)) if args.labels else None
+    source, target = _read_features(args.source), _read_features(args.target)
+    labels = _read_labels(args.labels, len(source)) if args.labels else None
     adapter = DomainAdapter(steps=args.steps, seed=args.seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -59,73 +59,72 @@ def main(argv: list[str]) -> int:
             raise MongeError(str(error)) from error
     for warning in caught:
         print(f"note: {warning.message}")
-    start, goal = (target, source) if args.inverse else (source, target)
+    before, goal = (target, source) if args.inverse else (source, target)
     moved = adapter.inverse_transform(target) if args.inverse else adapter.transform(source)
-    print(_distances(start, moved, goal))
+    print(_describe_distances(before, moved, goal))
     write_array(args.out, moved)
     print(f"{args.out}: {len(moved)} samples with {moved.shape[1]} features")
     if labels is not None:
         from sklearn.neighbors import KNeighborsClassifier
 
-        known, asked = (source, moved) if args.inverse else (moved, target)
+        labeled, unlabeled = (source, moved) if args.inverse else (moved, target)
         file = args.out.with_name(f"{args.out.stem}-labels.npy")
-        write_array(file, KNeighborsClassifier(1).fit(known, labels).predict(asked))
+        write_array(file, KNeighborsClassifier(1).fit(labeled, labels).predict(unlabeled))
         print(f"{file}: a label for each of the {len(target)} samples of {args.target}")
     return 0
 
 
-def _features(path: Path) -> np.ndarray:
+def _read_features(path: Path) -> np.ndarray:
     import numpy as np
 
     from monge.data import FiniteDataset, load
 
     if not path.is_file():
         raise MongeError(f"no file '{path}': give features as .npy or .npz")
-    source = load(str(path))
-    if not isinstance(source, FiniteDataset) or len(source.shape) != 1:
+    dataset = load(str(path))
+    if not isinstance(dataset, FiniteDataset) or len(dataset.shape) != 1:
         raise MongeError(
-            f"'{path}' holds pictures of shape {source.shape}: give features (n, d), one row a "
+            f"'{path}' holds pictures of shape {dataset.shape}: give features (n, d), one row per "
             "sample"
         )
-    return source.fetch(np.arange(len(source.train_indices) + len(source.held_out_indices))).numpy()
+    n = len(dataset.train_indices) + len(dataset.held_out_indices)
+    return dataset.fetch(np.arange(n)).numpy()
 
 
-def _labels(path: Path, n: int) -> np.ndarray:
+def _read_labels(path: Path, n: int) -> np.ndarray:
     import numpy as np
 
     try:
         labels = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise MongeError(
-            f"--labels '{path}' cannot be read as an array ({error}): save it by numpy.save"
+            f"--labels '{path}' cannot be read as an array ({error}): save it with numpy.save"
         ) from error
     if not isinstance(labels, np.ndarray) or labels.shape != (n,):
-        found = getattr(labels, "shape", "several arrays")
+        received = getattr(labels, "shape", "several arrays")
         raise MongeError(
             f"--labels must hold one label for each of the {n} samples of the source, ({n},), got "
-            f"{found}"
+            f"{received}"
         )
     return labels
 
 
-def _distances(start: np.ndarray, moved: np.ndarray, goal: np.ndarray) -> str:
-    """Say how far the samples were and are from where they go, beside what two halves of the goal
-    are apart.
-    """
+def _describe_distances(before: np.ndarray, after: np.ndarray, goal: np.ndarray) -> str:
+    """Describe W₂² to the goal before and after the map; the floor is that of two halves of it."""
     import numpy as np
     import torch
 
     from monge.metrics import w2_squared
 
-    k = min(_MOST, len(start), len(goal) // 2)
-    random = np.random.default_rng(0)
-    rows, places = random.permutation(len(start))[:k], random.permutation(len(goal))
-    held_out = torch.from_numpy(goal[places[:k]])
-    reference = torch.from_numpy(goal[places[k : 2 * k]])
-    before, after = (
-        w2_squared(torch.from_numpy(x[rows]), held_out, reference) for x in (start, moved)
+    k = min(_MAX_SAMPLES, len(before), len(goal) // 2)
+    rng = np.random.default_rng(0)
+    rows, goal_rows = rng.permutation(len(before))[:k], rng.permutation(len(goal))
+    held_out = torch.from_numpy(goal[goal_rows[:k]])
+    reference = torch.from_numpy(goal[goal_rows[k : 2 * k]])
+    first, last = (
+        w2_squared(torch.from_numpy(x[rows]), held_out, reference) for x in (before, after)
     )
     return (
-        f"W2² on {k} samples: {before.value:.4g} before, {after.value:.4g} after; floor "
-        f"{after.floor:.4g}"
+        f"W2² on {k} samples: {first.value:.4g} before, {last.value:.4g} after; floor "
+        f"{last.floor:.4g}"
     )

@@ -1,6 +1,4 @@
-"""`monge compare RUN...`: one table and one figure of several runs; the seeds of a recipe make one
-row.
-"""
+"""`monge compare RUN...`: a table and a figure of several runs, one row per recipe."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ def main(argv: list[str]) -> int:
         type=Path,
         dest="json_file",
         metavar="FILE",
-        help="write the table's figures, seed by seed",
+        help="write the metrics of each seed",
     )
     args = parser.parse_args(argv)
     if args.out.suffix not in _FORMATS:
@@ -57,25 +55,24 @@ def main(argv: list[str]) -> int:
     from monge.metrics import EvalConfig
     from monge.training import load_run
     from monge.training.compare import as_json, logged, read_groups, require_logged, table
-    from monge.training.evaluate import known
+    from monge.training.evaluate import known_metrics
 
     groups = read_groups(args.runs)
-    metric = args.metric or (
-        "frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance"
-    )
+    default = "frechet_lenet" if logged(groups, "frechet_lenet") else "energy_distance"
+    metric = args.metric or default
     require_logged(groups, "--metric", metric)
     require_logged(groups, "--against", args.against)
     samples = {}
     for group in groups:
         method, data = load_run(group.runs[0].folder)
-        n, metrics = _POINTS if len(data.shape) == 1 else _PICTURES, known(data)
+        n, metrics = _POINTS if len(data.shape) == 1 else _PICTURES, known_metrics(data)
         samples[group.label] = _panel(Subject(method, data, EvalConfig()).samples(n), data)
     histories = {group.label: [run.history for run in group.runs] for group in groups}
-    drawn = [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric]
+    curves = [metric, "modes"] if logged(groups, "modes") and metric != "modes" else [metric]
     captions = {group.label: group.headline(metrics) for group in groups}
     titles = {m.key: m.title for m in metrics}
     figure = plots.comparison(
-        _panel(data.held_out(n), data), samples, histories, drawn, args.against, captions, titles
+        _panel(data.held_out(n), data), samples, histories, curves, args.against, captions, titles
     )
     print(table(groups, metrics))
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 
 def _panel(samples: Any, data: Any) -> Any:
-    """Points as they are; of any other kind of sample the picture that shows it, (h, w, 3)."""
+    """Return points as they are, and samples of other kinds as one picture (h, w, 3)."""
     import numpy as np
     from PIL import Image
 

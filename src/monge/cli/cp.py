@@ -1,4 +1,4 @@
-"""`monge cp RECIPE [FILE]`: a recipe of your own to change."""
+"""`monge cp RECIPE [FILE]`: copy a recipe to a file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from monge.errors import MongeError
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="monge cp", description="Copy a recipe to a file of your own."
+        prog="monge cp", description="Copy a recipe to a file, to change it."
     )
     parser.add_argument("recipe", help="name of a recipe ('monge ls')")
-    parser.add_argument("file", nargs="?", type=Path, help="where to; default: RECIPE.yaml here")
+    parser.add_argument("file", nargs="?", type=Path, help="file to write; default: RECIPE.yaml")
     args = parser.parse_args(argv)
     from monge.training import find
 
-    target: Path = args.file or Path(f"{args.recipe}.yaml")
-    if target.exists():
-        raise MongeError(f"{target} exists: name another file")
-    target.write_text(find(args.recipe).read_text())
-    print(f"{target}: change it, then run 'monge train {target}'")
+    file: Path = args.file or Path(f"{args.recipe}.yaml")
+    if file.exists():
+        raise MongeError(f"{file} exists: name another file")
+    file.write_text(find(args.recipe).read_text())
+    print(f"{file}: change it, then run 'monge train {file}'")
     return 0

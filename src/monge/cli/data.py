@@ -1,4 +1,4 @@
-"""`monge data ls|get NAME`: the data sets."""
+"""`monge data ls|get NAME`: list or download data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="monge data", description="List or download data sets.")
     actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("ls", help="what there is, and what is on this machine")
+    listing = actions.add_parser("ls", help="list the data sets and where their files are")
     getting = actions.add_parser("get", help="download a data set; interrupted downloads continue")
     getting.add_argument("name")
     for sub in (listing, getting):
@@ -27,22 +27,20 @@ def main(argv: list[str]) -> int:
 
     root = data_root(args.root)
     for entry in CATALOG:
-        print(
-            f"{entry.name:14} "
-            f"{', '.join(part for part in (entry.about, _place(entry, root)) if part)}"
-        )
+        parts = (entry.about, _location(entry, root))
+        print(f"{entry.name:14} {', '.join(part for part in parts if part)}")
     return 0
 
 
-def _place(entry: Any, root: Path) -> str:
-    """Where the files of a data set are, or what to do about it."""
+def _location(entry: Any, root: Path) -> str:
+    """Return where the files of a data set are, or how to get them."""
     if entry.folder is None:
         return ""
-    if place := entry.found(root):
-        return f"at {place}"
-    if entry.remote or entry.place:
-        return (
-            "not here: monge data get "
-            f"{entry.name}{' says what to put where' if not entry.remote else ''}"
-        )
+    if path := entry.locate(root):
+        return f"at {path}"
+    command = f"monge data get {entry.name}"
+    if entry.remote:
+        return f"not here: {command}"
+    if entry.find:
+        return f"not here: {command} says what to put where"
     return f"not here: put its files into {root / entry.folder}"

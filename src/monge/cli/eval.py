@@ -1,4 +1,4 @@
-"""`monge eval RUN`: measure again, write metrics.json and report.html."""
+"""`monge eval RUN`: evaluate a run again, and write metrics.json and report.html."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="monge eval", description="Measure a run and write its report."
+        prog="monge eval", description="Evaluate a run and write its report."
     )
     parser.add_argument("run", help="run folder")
     args = parser.parse_args(argv)

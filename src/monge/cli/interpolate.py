@@ -1,6 +1,4 @@
-"""`monge interpolate RUN --from A --to B -o grid.png`: what an autoencoder puts between two
-samples.
-"""
+"""`monge interpolate RUN --from A --to B -o grid.png`: interpolations of an autoencoder."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 from monge.errors import MongeError
 from monge.music import paths as _music
 
-from ._inputs import PICTURES, numbered, picture
+from ._inputs import PICTURES, numbered_sample, read_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,21 +19,21 @@ if TYPE_CHECKING:
     from monge.methods.protocols import Autoencoding
 
 _MODES: tuple[Mode, ...] = ("linear", "slerp", "transport")
-_SIZE = 64  # pixels, about, of a picture in the grid
-_CODES = 20_000  # training samples, at most, that the map of --steps is learned from
-_EXAMPLE = "'12' for a held-out sample, 'train:12' for one of the training data, or a file"
+_SIZE = 64  # approximate size in pixels of a picture in the grid
+_CODES = 20_000  # training samples, at most, to learn the map of --steps from
+_EXAMPLE = "'12' for a held-out sample, 'train:12' for a training sample, or a file"
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="monge interpolate", description="Show what an autoencoder puts between two samples."
+        prog="monge interpolate", description="Interpolate between two samples by an autoencoder."
     )
     parser.add_argument(
         "run",
         help="run folder of a method with an autoencoder: acai, rae, wae, wwae or sinkhorn_wae",
     )
-    parser.add_argument("--from", dest="start", metavar="A", help=f"where to begin: {_EXAMPLE}")
-    parser.add_argument("--to", dest="end", metavar="B", help="where to end, likewise")
+    parser.add_argument("--from", dest="start", metavar="A", help=f"first sample: {_EXAMPLE}")
+    parser.add_argument("--to", dest="end", metavar="B", help="last sample, in the same form")
     parser.add_argument(
         "--pairs", type=int, metavar="K", help="instead of --from and --to: K random held-out pairs"
     )
@@ -57,7 +55,7 @@ def main(argv: list[str]) -> int:
         "--out",
         type=Path,
         required=True,
-        help="grid.png, a path a row; of piano rolls also .wav or .mid",
+        help="grid.png with one path per row; for piano rolls also .wav or .mid",
     )
     args = parser.parse_args(argv)
     _check(args)
@@ -82,30 +80,27 @@ def main(argv: list[str]) -> int:
             f"--out must end in .png for data '{dataset.name}', which are pictures, got "
             f"'{args.out}'"
         )
-    pairs = (
-        _random(dataset, args.pairs, args.seed)
-        if args.pairs
-        else [(_item(args.start, dataset), _item(args.end, dataset))]
-    )
+    if args.pairs:
+        pairs = _random_pairs(dataset, args.pairs, args.seed)
+    else:
+        pairs = [(_read_sample(args.start, dataset), _read_sample(args.end, dataset))]
     modes: tuple[Mode, ...] = _MODES if args.mode == "all" else (args.mode,)
     learned = args.steps > 0 and "transport" in modes
     codes = _codes(method, dataset) if learned else None
-    between = Interpolator(method, codes, steps=args.steps if learned else 0, seed=args.seed)
+    steps = args.steps if learned else 0
+    interpolator = Interpolator(method, codes, steps=steps, seed=args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    files = [args.out]
+    files: list[Path] = [args.out]
     if rate is None:
-        args.out.write_bytes(_grid(between, pairs, modes, args.n))
+        args.out.write_bytes(_grid(interpolator, pairs, modes, args.n))
     else:
         if args.pairs:
-            files = [
-                args.out.with_name(f"{args.out.stem}-{k}{args.out.suffix}")
-                for k in range(1, len(pairs) + 1)
-            ]
-        written = [
-            _music.write(between, a, b, modes, args.n, rate, out)
-            for (a, b), out in zip(pairs, files, strict=True)
-        ]
-        files = [file for some in written for file in some]
+            names = [f"{args.out.stem}-{k}{args.out.suffix}" for k in range(1, len(pairs) + 1)]
+            files = [args.out.with_name(name) for name in names]
+        written: list[Path] = []
+        for (a, b), out in zip(pairs, files, strict=True):
+            written += _music.write(interpolator, a, b, modes, args.n, rate, out)
+        files = written
     print(*files, sep="\n")
     print(
         f"{len(pairs)} pair{'s' * (len(pairs) > 1)}, {args.n} samples on each path: "
@@ -115,7 +110,7 @@ def main(argv: list[str]) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """What can be refused before anything is loaded."""
+    """Check the arguments that can be checked without loading the run."""
     if args.pairs is None and None in (args.start, args.end):
         raise MongeError(f"give --from and --to ({_EXAMPLE}), or --pairs")
     if args.pairs is not None and (args.start or args.end):
@@ -132,7 +127,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _rate(dataset: Dataset) -> float | None:
-    """Frames a second of music; None of other data."""
+    """Return the frames per second of music; None for other data."""
     from monge.data import kind_of
     from monge.music.kind import PianoRoll
 
@@ -141,17 +136,17 @@ def _rate(dataset: Dataset) -> float | None:
 
 
 def _codes(method: Autoencoding, dataset: Dataset) -> Tensor:
-    """Codes of training samples, spread evenly over the data."""
+    """Return the codes of training samples, evenly spaced in the data."""
     from monge.data import FiniteDataset
-    from monge.training.codes import encoded_part
+    from monge.training.codes import encode_indices
 
     if not isinstance(dataset, FiniteDataset):
         return method.autoencoder.encode_all(dataset.train(_CODES))
     every = -(-len(dataset.train_indices) // _CODES)
-    return encoded_part(method.autoencoder, dataset, dataset.train_indices[::every])
+    return encode_indices(method.autoencoder, dataset, dataset.train_indices[::every])
 
 
-def _random(dataset: Dataset, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
+def _random_pairs(dataset: Dataset, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     x = dataset.held_out(2 * n, seed)
     if len(x) < 2 * n:
         raise MongeError(
@@ -161,9 +156,9 @@ def _random(dataset: Dataset, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     return list(zip(x[:n], x[n:], strict=True))
 
 
-def _item(text: str, dataset: Dataset) -> Tensor:
-    """The sample that ``text`` names: a number, or a file that is fitted to the data."""
-    if (sample := numbered(text, dataset)) is not None:
+def _read_sample(text: str, dataset: Dataset) -> Tensor:
+    """Return the sample that ``text`` names by number, or read it from a file."""
+    if (sample := numbered_sample(text, dataset)) is not None:
         return sample
     path = Path(text)
     if not path.is_file():
@@ -172,24 +167,23 @@ def _item(text: str, dataset: Dataset) -> Tensor:
     suffixes, kind = (PICTURES, "picture") if rate is None else (_music.MIDI, "MIDI file")
     if path.suffix.lower() not in suffixes:
         raise MongeError(
-            f"'{text}' is no {kind} ({', '.join(suffixes)}), which data '{dataset.name}' ask for"
+            f"'{text}' is not a {kind} ({', '.join(suffixes)}), which data '{dataset.name}' need"
         )
-    return (
-        picture(path, dataset.shape)[0]
-        if rate is None
-        else _music.window(path, dataset.shape[2], rate)
-    )
+    if rate is None:
+        return read_picture(path, dataset.shape)[0]
+    return _music.window(path, dataset.shape[2], rate)
 
 
 def _grid(
-    between: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tuple[Mode, ...], n: int
+    interpolator: Interpolator, pairs: list[tuple[Tensor, Tensor]], modes: tuple[Mode, ...], n: int
 ) -> bytes:
+    """Return a PNG with one row for each pair and mode, between the two samples themselves."""
     import torch
 
     from monge import plots
 
     rows = [
-        torch.cat([a[None], between.interpolate(a, b, n, mode), b[None]])
+        torch.cat([a[None], interpolator.interpolate(a, b, n, mode), b[None]])
         for a, b in pairs
         for mode in modes
     ]

@@ -1,4 +1,4 @@
-"""`monge ls`: the recipes that come with the package. Reads YAML only, so it is quick."""
+"""`monge ls`: list the recipes of the package. It is fast, because it reads only YAML files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="monge ls", description="List the recipes that come with the package."
+        prog="monge ls", description="List the recipes of the package."
     )
     parser.parse_args(argv)
     for file in sorted((resources.files("monge") / "recipes").iterdir(), key=lambda f: f.name):

@@ -1,6 +1,6 @@
-"""`monge COMMAND …`: finds the command, and turns errors into one line and an exit status.
+"""`monge COMMAND …`: runs a command, and turns errors into one line and an exit status.
 
-Commands are imported when they are called, so that `monge --help` does not wait for torch.
+Commands are imported when they are called, so that `monge --help` does not import torch.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import NoReturn
 from monge import __version__
 from monge.errors import MongeError, nearest
 
-COMMANDS = {  # name → module and what it does; a studio brings a module of its own
+COMMANDS = {  # name → module and description
     "ls": ("monge.cli.ls", "list the recipes: method, paper, cost, expected score"),
-    "cp": ("monge.cli.cp", "copy a recipe to a file of your own"),
+    "cp": ("monge.cli.cp", "copy a recipe to a file, to change it"),
     "train": (
         "monge.cli.train",
         "train a recipe; the same command again continues an interrupted run",
     ),
     "resume": ("monge.cli.resume", "continue the run in a folder"),
-    "transform": ("monge.cli.transform", "move points or a picture by the map of a run, or back"),
+    "transform": ("monge.cli.transform", "map points or a picture by the map of a run, or back"),
     "sample": ("monge.cli.sample", "draw samples from a run: .npy, .npz or .png"),
-    "eval": ("monge.cli.eval", "measure a run again and write its report"),
-    "compare": ("monge.cli.compare", "put runs side by side: a table and a figure"),
-    "interpolate": ("monge.cli.interpolate", "show what an autoencoder puts between two samples"),
-    "color": ("monge.images.color.command", "give a picture the colors of others"),
+    "eval": ("monge.cli.eval", "evaluate a run again and write its report"),
+    "compare": ("monge.cli.compare", "compare runs in a table and a figure"),
+    "interpolate": ("monge.cli.interpolate", "interpolate between two samples by an autoencoder"),
+    "color": ("monge.images.color.command", "transfer the colors of pictures to another picture"),
     "texture": (
         "monge.images.texture.command",
-        "make more of a texture, fill holes with it, mix several",
+        "synthesize textures, fill holes, mix several textures",
     ),
     "dance": (
         "monge.dance.command",
-        "make a dance to a song: a page that plays it, a video, or motion files",
+        "make a dance to a song: a web page, a video, or motion files",
     ),
-    "adapt": ("monge.cli.adapt", "move features of one domain onto another's"),
+    "adapt": ("monge.cli.adapt", "map features of a source domain to a target domain"),
     "data": ("monge.cli.data", "list or download data sets"),
 }
 
@@ -44,7 +44,7 @@ _USAGE = (
     "usage: monge COMMAND ...\n\nGenerative models built on optimal transport.\n\ncommands:\n"
     + "\n".join(f"  {name:11} {text}" for name, (_, text) in COMMANDS.items())
 )
-_END = "\n\n'monge COMMAND --help' tells more; --debug shows the traceback of an error."
+_END = "\n\n'monge COMMAND --help' explains a command; --debug shows the traceback of an error."
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -55,20 +55,19 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         status = _run(args)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output, `head` say, has left
+    except BrokenPipeError:  # the reader of our output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except (MongeError, OSError) as error:
         if debug:
             raise
-        _say(
-            f"{error.strerror or error}: {error.filename}"
-            if isinstance(error, OSError) and error.filename
-            else as_flags(str(error), args[0] if args else "")
-        )
+        message = as_flags(str(error), args[0] if args else "")
+        if isinstance(error, OSError) and error.filename:
+            message = f"{error.strerror or error}: {error.filename}"
+        _print_error(message)
         status = 1
     except KeyboardInterrupt:
-        _say("interrupted")
+        _print_error("interrupted")
         status = 130
     raise SystemExit(status)
 
@@ -82,7 +81,7 @@ def _run(args: list[str]) -> int:
         return 0
     command, rest = args[0], args[1:]
     if command not in COMMANDS:
-        _say(f"unknown command '{command}'{nearest(command, COMMANDS)}")
+        _print_error(f"unknown command '{command}'{nearest(command, COMMANDS)}")
         return 2
     return importlib.import_module(COMMANDS[command][0]).main(rest)
 
@@ -110,5 +109,5 @@ def as_flags(message: str, command: str) -> str:
     return re.sub(r"`([a-z][\w.]*)(?:=([^`]*))?`", flag, message)
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     print(f"monge: {' '.join(message.split())}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`monge resume RUN`: continue with the configuration that the folder holds."""
+"""`monge resume RUN`: continue a run with the configuration in its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monge sample RUN -o FILE`: new samples from a trained run."""
+"""`monge sample RUN -o FILE`: draw samples from a trained run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._inputs import ARRAYS, write_array
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="monge sample", description="Draw samples from a run.")
     parser.add_argument("run", help="run folder")
-    parser.add_argument("--n", type=int, default=100, help="how many (100)")
+    parser.add_argument("--n", type=int, default=100, help="number of samples (100)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, help="samples.npy, samples.npz or samples.png"
@@ -28,13 +28,13 @@ def main(argv: list[str]) -> int:
     from monge.data import sample_from
     from monge.training import RunFolder, load_run, picture_of
 
-    method, source = load_run(RunFolder(args.run))
+    method, data = load_run(RunFolder(args.run))
     with torch.no_grad():
-        samples = sample_from(method, source, args.n, args.seed).float().cpu()
+        samples = sample_from(method, data, args.n, args.seed).float().cpu()
     if args.out.suffix in ARRAYS:
         write_array(args.out, samples.numpy())
     else:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_bytes(picture_of(samples, source))
+        args.out.write_bytes(picture_of(samples, data))
     print(f"{args.out}: {args.n} samples of shape {tuple(samples.shape[1:])}")
     return 0

@@ -15,16 +15,16 @@ _SWITCHES = {"--fresh", "--print-config", "--dry-run"}
 
 _HELP = """usage: monge train RECIPE [--preset NAME] [flags]
 
-RECIPE is a name from 'monge ls' or a YAML file. --preset takes a variant that the recipe holds, gpu for instance; flags
-change it further. Every key of the recipe is a flag, for example --run.steps 500; 'monge train RECIPE --help' lists them.
-The same command again continues an interrupted run."""
+RECIPE is a name from 'monge ls' or a YAML file. --preset selects a variant of the recipe, for
+example gpu. Every key of the recipe is a flag that changes it, for example --run.steps 500;
+'monge train RECIPE --help' lists them. The same command again continues an interrupted run."""
 
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0].startswith("-"):
-        asked = bool({"-h", "--help"} & set(argv))
-        print(_HELP, file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else 2
+        help_requested = bool({"-h", "--help"} & set(argv))
+        print(_HELP, file=sys.stdout if help_requested else sys.stderr)
+        return 0 if help_requested else 2
     from monge.training import RunFolder, find, read, to_yaml
 
     name, (preset, flags) = argv[0], _take_preset(argv[1:])
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
-    """Train, then say where to look and how far the samples are from the data."""
+    """Train, then print the metrics and the files to look at."""
     from monge.training import Interrupted, train
 
     try:
@@ -60,7 +60,7 @@ def run(recipe: Any, folder: Any, *, fresh: bool = False) -> int:
 
 
 def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
-    """Split ``--preset NAME`` or ``--preset=NAME`` off the flags.
+    """Separate ``--preset NAME`` or ``--preset=NAME`` from the other flags.
 
     >>> _take_preset(["--fresh", "--preset", "gpu", "--run.steps", "5"])
     ('gpu', ['--fresh', '--run.steps', '5'])
@@ -74,19 +74,17 @@ def _take_preset(flags: list[str]) -> tuple[str | None, list[str]]:
         preset = value if given else next(words, "")
         if not preset or preset.startswith("--"):
             raise MongeError(
-                "--preset needs a value, for example --preset=cpu, the recipe as it is ('monge ls' "
-                "shows others)"
+                "--preset needs a value, for example --preset=cpu, the unchanged recipe "
+                "('monge ls' lists others)"
             )
     return preset, rest
 
 
 def override(recipe: Any, flags: list[str]) -> Any:
-    """Apply ``--a.b value`` or ``--a.b=value`` flags to a recipe; the values are validated as those
-    of a file are.
-    """
+    """Apply flags ``--a.b value`` or ``--a.b=value`` to a recipe, and validate the result."""
     from monge.training import parse
     from monge.training.folder import leaves
-    from monge.training.recipe import current, dump
+    from monge.training.recipe import current_keys, dump
 
     tree = dump(recipe)
     names = list(leaves(tree))
@@ -94,16 +92,15 @@ def override(recipe: Any, flags: list[str]) -> Any:
     words = iter(flags)
     for word in words:
         flag, given, value = word.partition("=")
-        name = known.get(flag.removeprefix("--").replace("_", "-"))
-        if now := current(type(recipe), flag.removeprefix("--").replace("-", "_")):
+        key = flag.removeprefix("--")
+        name = known.get(key.replace("_", "-"))
+        if now := current_keys(type(recipe), key.replace("-", "_")):
             raise MongeError(
                 f"unknown flag {flag}: it is now {' and '.join(f'--{new}' for new in now)}"
             )
         if not flag.startswith("--") or name is None:
-            raise MongeError(
-                "unknown flag "
-                f"{flag}{nearest(flag, [*(f'--{n}' for n in names), '--preset', *_SWITCHES])}"
-            )
+            options = [*(f"--{n}" for n in names), "--preset", *_SWITCHES]
+            raise MongeError(f"unknown flag {flag}{nearest(flag, options)}")
         if not given:
             value = next(words, "")
             if not value or value.startswith("--"):
@@ -117,7 +114,7 @@ def override(recipe: Any, flags: list[str]) -> Any:
 
 
 def _print_help(recipe: Any, prog: str) -> None:
-    """Let tyro lay out every key of the recipe with its meaning and default."""
+    """Print every key of the recipe with its meaning and default, formatted by tyro."""
     import tyro
     from pydantic import create_model
 
@@ -132,11 +129,9 @@ def _print_help(recipe: Any, prog: str) -> None:
     class Options:
         recipe: Annotated[Any, tyro.conf.arg(name="")] = field(default_factory=shown)
         preset: str = "cpu"
-        """Variant of the recipe to start from, one of those that 'monge ls' shows; cpu is the
-        recipe as it is.
-        """
+        """Variant of the recipe ('monge ls' lists them); cpu is the unchanged recipe."""
         fresh: bool = False
-        """Delete what the run folder holds and start over."""
+        """Delete the run in the run folder and start again."""
         print_config: bool = False
         """Print the full configuration as YAML and stop."""
         dry_run: bool = False

@@ -1,6 +1,4 @@
-"""`monge transform RUN INPUT -o FILE`: move points or a picture by a trained map, or back with
---inverse.
-"""
+"""`monge transform RUN INPUT -o FILE`: map points or a picture by a trained map or its inverse."""
 
 from __future__ import annotations
 
@@ -10,12 +8,12 @@ from typing import Any
 
 from monge.errors import MongeError
 
-from ._inputs import ARRAYS, PICTURES, picture, write_array
+from ._inputs import ARRAYS, PICTURES, read_picture, write_array
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="monge transform", description="Move points or a picture by the map of a run."
+        prog="monge transform", description="Map points or a picture by the map of a run."
     )
     parser.add_argument(
         "run", help="run folder of a method that has a map, such as w2gn, amortised_w2 or w2_cycle"
@@ -24,7 +22,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "-o", "--out", type=Path, required=True, help=".npy or .npz for points, .png for a picture"
     )
-    parser.add_argument("--inverse", action="store_true", help="from the data back to the origin")
+    parser.add_argument("--inverse", action="store_true", help="map the target to the source")
     args = parser.parse_args(argv)
     arrays = args.input.suffix.lower() in ARRAYS
     if not arrays and args.input.suffix.lower() not in PICTURES:
@@ -32,12 +30,10 @@ def main(argv: list[str]) -> int:
             f"'{args.input}' is neither an array (.npy, .npz) nor a picture ({', '.join(PICTURES)})"
         )
     if args.out.suffix not in (ARRAYS if arrays else (".png",)):
-        raise MongeError(
-            f"--out must end in {'.npy or .npz' if arrays else '.png'} for this input, got "
-            f"'{args.out}'"
-        )
+        endings = ".npy or .npz" if arrays else ".png"
+        raise MongeError(f"--out must end in {endings} for this input, got '{args.out}'")
     if not args.input.is_file():
-        raise MongeError(f"there is no file '{args.input}'")
+        raise MongeError(f"no file '{args.input}': give an array or a picture")
     import torch
 
     from monge.data import SourceTarget, apply_map
@@ -53,34 +49,32 @@ def main(argv: list[str]) -> int:
         )
     if args.inverse and not isinstance(method, InvertibleMap):
         raise MongeError(
-            f"--inverse: the method of '{args.run}' has no way back, it only goes from the origin "
-            "to the data"
+            f"--inverse: the method of '{args.run}' has no inverse, it only maps the source to the "
+            "target"
         )
-    shape = (
-        dataset.source.shape
-        if isinstance(dataset, SourceTarget) and not args.inverse
-        else dataset.shape
-    )
-    x = _points(args.input, shape) if arrays else picture(args.input, shape)
+    shape = dataset.shape
+    if isinstance(dataset, SourceTarget) and not args.inverse:
+        shape = dataset.source.shape
+    x = _read_points(args.input, shape) if arrays else read_picture(args.input, shape)
     with torch.no_grad():
         if args.inverse and isinstance(method, InvertibleMap):
-            there = on_cpu(apply_batched(method.inverse_transform, to_model(x, method)))
+            images = on_cpu(apply_batched(method.inverse_transform, to_model(x, method)))
         else:
-            there = on_cpu(apply_map(method, x))
+            images = on_cpu(apply_map(method, x))
     if arrays:
-        write_array(args.out, there.numpy())
+        write_array(args.out, images.numpy())
     else:
         from PIL import Image
 
         from monge import plots
 
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(plots.grid(there, columns=1)).save(args.out)
-    print(f"{args.out}: {len(there)} moved, shape {tuple(there.shape[1:])}")
+        Image.fromarray(plots.grid(images, columns=1)).save(args.out)
+    print(f"{args.out}: {len(images)} mapped, shape {tuple(images.shape[1:])}")
     return 0
 
 
-def _points(path: Path, shape: tuple[int, ...]) -> Any:
+def _read_points(path: Path, shape: tuple[int, ...]) -> Any:
     import numpy as np
     import torch
 
@@ -88,10 +82,10 @@ def _points(path: Path, shape: tuple[int, ...]) -> Any:
 
     x = read_array(path)
     if x.shape[1:] != shape or not len(x):
-        wanted = ", ".join(map(str, shape))
+        expected = ", ".join(map(str, shape))
         raise MongeError(
-            f"'{path}' has shape {x.shape}, the run moves samples of shape ({wanted}): give (n, "
-            f"{wanted})"
+            f"'{path}' has shape {x.shape}, the run maps samples of shape ({expected}): give (n, "
+            f"{expected})"
         )
     if not (np.issubdtype(x.dtype, np.number) and np.isfinite(x).all()):
         raise MongeError(

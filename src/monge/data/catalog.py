@@ -1,7 +1,7 @@
-"""The data sets that monge knows by name, and the files that it can open: two tuples.
+"""The data sets that monge knows by name, and the files that it can open.
 
-What a studio brings is named by its module and imported when it is asked for; nothing here knows
-what is in it.
+The readers of `monge.music` and `monge.dance` are given as strings and imported on first use, so
+that the core does not depend on them.
 """
 
 from __future__ import annotations
@@ -29,36 +29,37 @@ from .sets.unpaired import UNPAIRED, from_pair_of_folders, read_unpaired
 from .sets.usps import read_usps
 from .sets.w2benchmark import W2BENCHMARK, read_w2benchmark
 
-Load = Callable[[Path, int | None], Dataset]
-Open = Callable[[Path, int | None], Dataset | None]
+Loader = Callable[[Path, int | None], Dataset]
+Opener = Callable[[Path, int | None], Dataset | None]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set: ``about`` says in a line what it is, ``remote`` whether `monge data get`
-    downloads it.
+    """A data set of the catalog.
 
-    ``load`` takes the folder of all data sets and a size (None for its own) to the source.
-    ``folder`` is where its files are to be put, below that folder; None where there are none.
-    ``place`` is where they are, or None; by default ``folder``, if that is there.
+    ``about`` describes it in one line. ``load`` maps the data root and a size (None for the
+    original size) to the data set. ``folder`` is the folder below the data root that holds its
+    files; None if it has no files. ``find`` maps the data root to the folder or file that was
+    found, or None; by default it looks for ``folder``. ``remote`` says whether `monge data get`
+    can download it.
     """
 
     name: str
     about: str
-    load: Load
+    load: Loader
     folder: str | None = None
-    place: Callable[[Path], Path | None] | None = None
+    find: Callable[[Path], Path | None] | None = None
     remote: bool = False
 
-    def found(self, root: Path) -> Path | None:
-        """Where its files are, or None."""
-        if self.place:
-            return self.place(root)
+    def locate(self, root: Path) -> Path | None:
+        """Return the path of its files below the data root, or None if they are missing."""
+        if self.find:
+            return self.find(root)
         return root / self.folder if self.folder and (root / self.folder).is_dir() else None
 
 
-def studio(function: str) -> Load:
-    """A function of a studio, ``"module:name"``, imported at its first call."""
+def deferred(function: str) -> Loader:
+    """Return a loader that imports the function ``"module:name"`` at its first call."""
     module, name = function.split(":")
 
     def call(path: Path, size: int | None) -> Dataset:
@@ -69,30 +70,29 @@ def studio(function: str) -> Load:
 
 def _named(
     read: Callable[..., Dataset], name: str, *, sized: bool = False, rooted: bool = True
-) -> Load:
-    """A `Load` of a function that reads several data sets by name."""
+) -> Loader:
+    """Return the loader of one data set from a function that reads several by name."""
     return lambda root, size: read(name, *([root] if rooted else []), *([size] if sized else []))
 
 
-def _whole(name: str, root: Path) -> Path | None:
-    return (
-        root / name if all((root / name / file).is_file() for file in REMOTES[name].files) else None
-    )
+def _find_complete(name: str, root: Path) -> Path | None:
+    folder = root / name
+    complete = all((folder / file).is_file() for file in REMOTES[name].files)
+    return folder if complete else None
 
 
+_DIGITS = "1,797 handwritten digits of 8×8 pixels, shipped with scikit-learn"
+_NESMDB = "4,905 songs of the NES in four voices"
 _DANCES = "36 dances and their music, motion capture of 23 joints"
+_W2BENCHMARK = "a pair with a known optimal map"
 
 CATALOG = (
     *(Entry(name, "generated", _named(toy, name, rooted=False)) for name in TOYS),
     *(Entry(name, "generated", _named(lines, name, rooted=False)) for name in LINES),
     Entry(CURVES, "generated", lambda _, __: curves()),
-    Entry(
-        "digits",
-        "1,797 handwritten digits of 8×8 pixels, shipped with scikit-learn",
-        lambda _, __: digits(),
-    ),
+    Entry("digits", _DIGITS, lambda _, __: digits()),
     *(
-        Entry(name, "", _named(read_idx, name), name, partial(_whole, name), remote=True)
+        Entry(name, "", _named(read_idx, name), name, partial(_find_complete, name), remote=True)
         for name in REMOTES
     ),
     *(
@@ -103,41 +103,38 @@ CATALOG = (
         Entry(name, about, _named(read_unpaired, name, sized=True), name)
         for name, about in UNPAIRED.items()
     ),
-    Entry(
-        "nesmdb",
-        "4,905 songs of the NES in four voices",
-        studio("monge.music.nesmdb:read_nesmdb"),
-        "nesmdb",
-    ),
-    Entry("dance_melody", _DANCES, studio("monge.dance.data:read_dance_melody"), "dance_melody"),
+    Entry("nesmdb", _NESMDB, deferred("monge.music.nesmdb:read_nesmdb"), "nesmdb"),
+    Entry("dance_melody", _DANCES, deferred("monge.dance.data:read_dance_melody"), "dance_melody"),
     Entry("usps", "9,298 handwritten digits of 16×16 pixels", read_usps, "usps"),
     *(
-        Entry(
-            name, "a pair with a known optimal map", _named(read_w2benchmark, name), "w2benchmark"
-        )
+        Entry(name, _W2BENCHMARK, _named(read_w2benchmark, name), "w2benchmark")
         for name in W2BENCHMARK
     ),
 )
 
 
-OPENERS: tuple[Open, ...] = (  # the first that does not return None has opened the file or folder
+# tried in order: an opener returns None for a file or folder of another kind
+OPENERS: tuple[Opener, ...] = (
     lambda path, size: from_pair_of_folders(path, size) if (path / "trainA").is_dir() else None,
-    studio("monge.dance.data:open_dances"),
-    studio("monge.music.midi:open_midi"),
+    deferred("monge.dance.data:open_dances"),
+    deferred("monge.music.midi:open_midi"),
     lambda path, size: from_images(path, size) if path.is_dir() else None,
     lambda path, _: from_array(read_array(path), path.stem) if path.is_file() else None,
 )
 
 
 def data_root(root: str | Path | None = None) -> Path:
-    """Return where data sets lie: the argument, ``$MONGE_DATA``, or ``~/.cache/monge/data``."""
-    chosen = root or os.environ.get("MONGE_DATA") or Path.home() / ".cache" / "monge" / "data"
-    return Path(chosen).expanduser()
+    """Return the data root: the argument, ``$MONGE_DATA``, or ``~/.cache/monge/data``."""
+    root = root or os.environ.get("MONGE_DATA") or Path.home() / ".cache" / "monge" / "data"
+    return Path(root).expanduser()
 
 
 def load(name: str, root: str | Path | None = None, size: int | None = None) -> Dataset:
-    """Return a source by name, or of a file (.npy, .npz, .mid) or a folder of pictures, of MIDI
-    files or of dances.
+    """Load a data set by name, or from a file or a folder.
+
+    Files are .npy, .npz and .mid; folders hold pictures, MIDI files or dances. ``size`` is the
+    size to read the samples at, where the data set has one to choose. MongeError for a name or
+    path that does not exist, or a file that cannot be read.
 
     >>> load("8gaussians").shape
     (2,)
@@ -156,7 +153,7 @@ def load(name: str, root: str | Path | None = None, size: int | None = None) -> 
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of a .npy file, or the one named ``x`` (or the only one) of a .npz file."""
+    """Return the array of a .npy file, or the array ``x`` (or the only one) of a .npz file."""
     if path.suffix not in (".npy", ".npz"):
         raise MongeError(f"'{path}' is not a .npy or .npz file nor a folder of pictures")
     try:

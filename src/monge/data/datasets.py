@@ -1,7 +1,7 @@
-"""Where samples come from, addressed by position.
+"""Data sets whose batches are addressed by position.
 
-A batch is a function of (seed, position, size): the state of a run's data is one integer, and a
-process takes any slice of the global batch without talking to the others.
+A batch is a function of (seed, position, size). The state of a run's data is therefore one integer,
+and each process takes its slice of the global batch without communication.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Indices = NDArray[np.int64]
 Part = tuple[np.ndarray, np.ndarray]
-_TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # streams of randomness that never meet
+_TRAIN, _HELD_OUT, _SPLIT = 0, 1, 2  # independent random streams
 
 
 def own_slice(n: int, part: tuple[int, int]) -> slice:
-    """Rows of a global batch of ``n`` that belong to ``part = (rank, world)``."""
+    """Return the rows of a global batch of ``n`` that belong to ``part = (rank, world)``."""
     rank, world = part
     if n % world:
         raise MongeError(
@@ -55,21 +55,21 @@ class InfiniteDataset:
         return self.draw(n, rng(seed, _TRAIN, position))[own_slice(n, part)]
 
     def train(self, n: int, seed: int = 0) -> Tensor:
-        """``n`` samples to measure the sampling floor with."""
+        """Return ``n`` samples of the distribution, to measure the sampling floor with."""
         return self.draw(n, rng(seed, _SPLIT, n))
 
     def held_out(self, n: int, seed: int = 0) -> Tensor:
-        """``n`` samples that no training batch holds."""
+        """Return ``n`` samples that are in no training batch."""
         return self.draw(n, rng(seed, _HELD_OUT, n))
 
 
 @dataclass(frozen=True, eq=False)
 class FiniteDataset:
-    """A data set, visited in a new order each epoch; a batch larger than the data runs into the
-    next epochs.
+    """A finite data set, visited in a new order each epoch.
 
-    ``fetch`` maps indices to samples (n, *shape), of ``kind``: points (d,) or pictures (channels,
-    height, width) in [−1, 1] where that is None, see `monge.data.kind_of`.
+    A batch larger than the data set continues into the next epochs. ``fetch`` maps indices to
+    samples (n, *shape). ``kind`` says what a sample is; if None, samples are points (d,) or
+    pictures (channels, height, width) in [−1, 1], see `monge.data.kind_of`.
     """
 
     name: str
@@ -83,52 +83,52 @@ class FiniteDataset:
     def __post_init__(self) -> None:
         train, held_out = len(self.train_indices), len(self.held_out_indices)
         if not (train and held_out):
-            found = f"{train} samples to train on and {held_out} held out"
-            raise MongeError(f"data '{self.name}' has {found}: each must have at least 1")
+            raise MongeError(
+                f"data '{self.name}' has {train} samples to train on and {held_out} held out: each "
+                "must have at least 1"
+            )
 
     def batch(self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-        at = np.arange(position, position + n)[own_slice(n, part)]
-        epochs, places = np.divmod(at, len(self.train_indices))
-        order = [
-            _permutation(len(self.train_indices), seed, int(e))[places[epochs == e]]
-            for e in np.unique(epochs)
-        ]
-        return self.fetch(self.train_indices[np.concatenate(order)])
+        size = len(self.train_indices)
+        positions = np.arange(position, position + n)[own_slice(n, part)]
+        epochs, offsets = np.divmod(positions, size)
+        chosen = [_permutation(size, seed, int(e))[offsets[epochs == e]] for e in np.unique(epochs)]
+        return self.fetch(self.train_indices[np.concatenate(chosen)])
 
     def train(self, n: int, seed: int = 0) -> Tensor:
-        """At most ``n`` training samples, without repetition."""
-        return self.fetch(self._some(self.train_indices, n, seed))
+        """Return at most ``n`` training samples, without repetition."""
+        return self.fetch(self._choose(self.train_indices, n, seed))
 
     def held_out(self, n: int, seed: int = 0) -> Tensor:
-        """At most ``n`` samples that no training batch holds, without repetition."""
-        return self.fetch(self._some(self.held_out_indices, n, seed))
+        """Return at most ``n`` samples that are in no training batch, without repetition."""
+        return self.fetch(self._choose(self.held_out_indices, n, seed))
 
     def labeled(self, split: str) -> tuple[Tensor, Tensor]:
-        """All samples of ``"train"`` or ``"held_out"`` with their labels."""
+        """Return all samples of ``"train"`` or ``"held_out"`` with their labels."""
         if self.labels is None:
             raise MongeError(f"data '{self.name}' has no labels")
         indices = self.train_indices if split == "train" else self.held_out_indices
         return self.fetch(indices), self.labels[torch.from_numpy(indices)]
 
     @staticmethod
-    def _some(indices: Indices, n: int, seed: int) -> Indices:
+    def _choose(indices: Indices, n: int, seed: int) -> Indices:
         return indices[_permutation(len(indices), seed, -1)[:n]]
 
 
-# added to the seed of the source of a `SourceTarget`: two data sets of one kind must not draw the
-# same numbers
-_APART = 1 << 40
+# added to the seed of the source of a `SourceTarget`: source and target must not draw the same
+# random numbers
+_SOURCE_SEED_OFFSET = 1 << 40
 
 
 @dataclass(frozen=True, eq=False)
 class SourceTarget:
-    """Two distributions: samples of ``source``, P, are to be moved onto ``target``, Q.
+    """An unpaired data set: a source measure P and a target measure Q, to learn a map between.
 
-    The rows do not correspond.
-
-    Used as a data set it is its target. ``truth``, where it is known, is the optimal map from P to
-    Q. ``examples`` gives at most n held-out samples of P with samples of Q that do belong to them,
-    where such are known, as a function of (n, seed). ``domains`` says how sequences are compared.
+    Rows of ``source`` and ``target`` do not correspond. The methods of a data set (`batch`,
+    `train`, `held_out`, `shape`, `kind`) are those of the target. ``truth`` is the optimal map from
+    P to Q, if it is known. ``examples`` maps (n, seed) to at most n held-out samples of P and the
+    samples of Q that correspond to them, if such pairs are known. ``domains`` defines the distances
+    between sequences, for methods that compare them.
     """
 
     name: str
@@ -158,13 +158,13 @@ class SourceTarget:
     def source_batch(
         self, seed: int, position: int, n: int, part: tuple[int, int] = (0, 1)
     ) -> Tensor:
-        return self.source.batch(seed + _APART, position, n, part)
+        return self.source.batch(seed + _SOURCE_SEED_OFFSET, position, n, part)
 
     def source_train(self, n: int, seed: int = 0) -> Tensor:
-        return self.source.train(n, seed + _APART)
+        return self.source.train(n, seed + _SOURCE_SEED_OFFSET)
 
     def source_held_out(self, n: int, seed: int = 0) -> Tensor:
-        return self.source.held_out(n, seed + _APART)
+        return self.source.held_out(n, seed + _SOURCE_SEED_OFFSET)
 
 
 Dataset = InfiniteDataset | FiniteDataset | SourceTarget
@@ -183,53 +183,52 @@ def from_array(
     labels: Tensor | None = None,
     ordered_split: bool = False,
 ) -> FiniteDataset:
-    """Make a data set from an array: points (n, d) or pictures (n, h, w), (n, h, w, c), (n, c, h,
-    w).
+    """Make a data set from an array of points or pictures.
 
-    uint8 pictures and float pictures in [0, 1] are mapped to [−1, 1]. ``n_held_out`` samples (a
-    fifth, at most 1,000, when None) are kept from training: the last ones with ``ordered_split``,
-    otherwise a fixed random choice.
+    Points are (n, d), pictures (n, h, w), (n, h, w, c) or (n, c, h, w). uint8 pictures and float
+    pictures in [0, 1] are mapped to [−1, 1]. ``n_held_out`` samples (a fifth, at most 1,000, if
+    None) are held out: the last ones with ``ordered_split``, otherwise a fixed random choice.
+    MongeError for an array that is not numeric, not finite, or of another shape.
 
     >>> from_array(np.zeros((10, 3), np.float32)).batch(seed=0, position=0, n=4).shape
     torch.Size([4, 3])
     """
-    data = _samples(
-        torch.as_tensor(array) if isinstance(array, Tensor) else _numeric(array, name), name
-    )
+    tensor = array if isinstance(array, Tensor) else _to_tensor(array, name)
+    data = _as_samples(tensor, name)
     n = len(data)
-    held = _some_held(n) if n_held_out is None else n_held_out
-    if not 0 < held < n:
+    if n_held_out is None:
+        n_held_out = _default_held_out(n)
+    if not 0 < n_held_out < n:
         raise MongeError(
-            f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got {held}"
+            f"n_held_out must be from 1 to {n - 1} of the {n} samples of data '{name}', got "
+            f"{n_held_out}"
         )
     if labels is not None and len(labels) != n:
         raise MongeError(
             f"data '{name}' has {n} samples and {len(labels)} labels: give one label for each "
             "sample"
         )
-    parts = _split(np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2), held)
+    order = np.arange(n) if ordered_split else _permutation(n, _SPLIT, -2)
+
+    def fetch(indices: Indices) -> Tensor:
+        return _as_float(data[torch.from_numpy(indices)])
+
     return FiniteDataset(
-        name, tuple(data.shape[1:]), lambda i: _as_float(data[torch.from_numpy(i)]), *parts, labels
+        name, tuple(data.shape[1:]), fetch, *_split(order, n_held_out), labels=labels
     )
 
 
 def from_parts(name: str, train: Part, test: Part) -> FiniteDataset:
-    """Make a data set from a published data set, (samples, labels) of either part; the test part is
-    held out.
-    """
+    """Make a data set from a published split, (samples, labels) each; the test part is held out."""
     x, y = (np.concatenate(both) for both in zip(train, test, strict=True))
-    return from_array(
-        x,
-        name,
-        n_held_out=len(test[0]),
-        labels=torch.from_numpy(y.astype(np.int64)),
-        ordered_split=True,
-    )
+    labels = torch.from_numpy(y.astype(np.int64))
+    return from_array(x, name, n_held_out=len(test[0]), labels=labels, ordered_split=True)
 
 
 def from_dataset(dataset: TorchDataset[Any], name: str = "dataset") -> FiniteDataset:
-    """Make a data set from any map-style torch ``Dataset``; items are tensors or tuples that begin
-    with one.
+    """Make a data set from a map-style torch ``Dataset`` of tensors.
+
+    Of an item that is a tuple or list, the first element is the sample.
     """
     n = len(dataset)  # type: ignore[arg-type]
     if n < 2:
@@ -237,17 +236,20 @@ def from_dataset(dataset: TorchDataset[Any], name: str = "dataset") -> FiniteDat
 
     def fetch(indices: Indices) -> Tensor:
         items = [dataset[int(i)] for i in indices]
-        samples = torch.stack(
-            [torch.as_tensor(i[0] if isinstance(i, tuple | list) else i) for i in items]
-        )
-        return _as_float(samples)
+        samples = [item[0] if isinstance(item, tuple | list) else item for item in items]
+        return _as_float(torch.stack([torch.as_tensor(sample) for sample in samples]))
 
     shape = tuple(fetch(np.arange(1)).shape[1:])
-    return FiniteDataset(name, shape, fetch, *_split(_permutation(n, _SPLIT, -2), _some_held(n)))
+    parts = _split(_permutation(n, _SPLIT, -2), _default_held_out(n))
+    return FiniteDataset(name, shape, fetch, *parts)
 
 
 def from_images(folder: Path, size: int | None = None) -> FiniteDataset:
-    """Make a data set from every picture below a folder; all of one size, or resized to ``size``."""
+    """Make a data set from all pictures below a folder.
+
+    They must have one size, or are resized to ``size``. If some are gray and some are in color,
+    all are read in color.
+    """
     from PIL import Image, UnidentifiedImageError
 
     suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
@@ -267,30 +269,32 @@ def from_images(folder: Path, size: int | None = None) -> FiniteDataset:
                 f"'{path}' is not a readable picture ({error}): remove or replace it"
             ) from error
         if pictures[-1].shape[:2] != pictures[0].shape[:2]:
-            raise mixed_sizes(paths[0].name, pictures[0], path.name, pictures[-1])
-    if len({p.ndim for p in pictures}) > 1:  # gray and color together: color for all
+            raise mixed_sizes_error(paths[0].name, pictures[0], path.name, pictures[-1])
+    if len({p.ndim for p in pictures}) > 1:
         pictures = [p if p.ndim == 3 else np.repeat(p[..., None], 3, 2) for p in pictures]
     return from_array(np.stack(pictures), folder.name)
 
 
-def mixed_sizes(first: str, one: np.ndarray, second: str, other: np.ndarray) -> MongeError:
-    """The error for two pictures (h, w, …) that differ in size."""
+def mixed_sizes_error(first: str, one: np.ndarray, second: str, other: np.ndarray) -> MongeError:
+    """Return the error for two named pictures (h, w, …) that differ in size."""
     sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (one, other)]
-    found = f"'{first}' is {sizes[0]}, '{second}' {sizes[1]}"
-    return MongeError(f"pictures of mixed sizes: {found}: add --data.size {one.shape[1]}")
+    return MongeError(
+        f"pictures of mixed sizes: '{first}' is {sizes[0]}, '{second}' {sizes[1]}: add --data.size "
+        f"{one.shape[1]}"
+    )
 
 
-def _some_held(n: int) -> int:
-    """How many of n samples are held out where nobody says."""
+def _default_held_out(n: int) -> int:
+    """Return the number of held-out samples among n: a fifth, at most 1,000."""
     return min(1000, max(1, n // 5))
 
 
-def _split(order: Indices, held: int) -> tuple[Indices, Indices]:
-    """Training and held-out indices."""
-    return np.sort(order[:-held]), np.sort(order[-held:])
+def _split(order: Indices, n_held_out: int) -> tuple[Indices, Indices]:
+    """Return the training and the held-out indices; the last ones in order are held out."""
+    return np.sort(order[:-n_held_out]), np.sort(order[-n_held_out:])
 
 
-def _numeric(array: np.ndarray, name: str) -> Tensor:
+def _to_tensor(array: np.ndarray, name: str) -> Tensor:
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise MongeError(f"data '{name}' is not numeric, its dtype is {array.dtype}")
     if array.dtype == np.uint8:
@@ -298,7 +302,8 @@ def _numeric(array: np.ndarray, name: str) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def _samples(data: Tensor, name: str) -> Tensor:
+def _as_samples(data: Tensor, name: str) -> Tensor:
+    """Return points (n, d) as float32, or pictures (n, c, h, w) in [−1, 1] or uint8."""
     if data.ndim < 2 or len(data) < 2 or data.numel() == 0:
         raise MongeError(
             f"data '{name}' has shape {tuple(data.shape)}: expected at least 2 samples, (n, d) or "
@@ -324,8 +329,10 @@ def _samples(data: Tensor, name: str) -> Tensor:
     if data.dtype != torch.uint8:
         low, high = data.min().item(), data.max().item()
         if low < -1 or high > 1:
-            found = f"pictures '{name}' range over [{low:.3g}, {high:.3g}]"
-            raise MongeError(f"{found}: scale them to [0, 1] or [-1, 1], or store uint8")
+            raise MongeError(
+                f"pictures '{name}' range over [{low:.3g}, {high:.3g}]: scale them to [0, 1] or "
+                "[-1, 1], or store uint8"
+            )
         data = data if low < 0 else 2 * data - 1
     return data
 

@@ -1,6 +1,4 @@
-"""What a method for sequences must be told about its two domains: distances in each, and a network
-from one to the other.
-"""
+"""Distances and networks for methods that map sequences of one domain to sequences of another."""
 
 from __future__ import annotations
 
@@ -15,45 +13,42 @@ from monge.nets import ConvSeq2Seq
 class Domains(Protocol):
     """The domains of a `SourceTarget` of sequences: sources y (n, S, k) and targets x (n, T, d).
 
-    `monge.methods.mdot` is handed one.
-
-    The cost of two targets has a part that a domain is free to choose, such as angles between
-    directions, `squared_cost` of *points*, and a part that is Euclidean, the squared distance of
-    *vectors*.
+    Used by `monge.methods.mdot`. `states` splits a target into *points* and *vectors*. The cost of
+    two targets is the sum of `squared_cost` of their points, which a domain defines (for example by
+    angles between directions), and of the squared Euclidean distance of their vectors.
     """
 
     @property
     def pace(self) -> int:
-        """Frames of a source to each vector of noise."""
+        """Number of source frames for each noise vector."""
 
     def source_distance(self, y: Tensor, y2: Tensor) -> Tensor:
-        """Distances (n, m) between sources."""
+        """Return the distances (n, m) between sources."""
 
     def states(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Points (n, …) and vectors (n, l) of targets (n, t, d); frames may have been left out
-        between one and the next.
+        """Return the points (n, …) and vectors (n, l) of targets (n, t, d).
+
+        The t frames may be a subset of all frames.
         """
 
     def squared_cost(self, p: Tensor, q: Tensor) -> Tensor:
-        """Squared distances (n, m) between points."""
+        """Return the squared distances (n, m) between points."""
 
     def rates(self, x: Tensor) -> Tensor:
-        """How targets (n, T, d) move in each frame, (n, T − 2, r); velocities and accelerations,
-        say.
-        """
+        """Return the rates of change (n, T − 2, r) of targets (n, T, d), such as velocities."""
 
     def generator(self, *, noise: int, style: int, width: int) -> nn.Module:
-        """Network from sources (n, S, k), noise (n, S // pace, noise) and style (n, S // pace,
-        style) to targets (n, T, d).
+        """Return a network from sources, noise and style to targets (n, T, d).
+
+        Sources are (n, S, k), noise (n, S // pace, noise), and style (n, S // pace, style).
         """
 
 
 class EuclideanDomains:
-    """Sequences of vectors, compared frame by frame: both distances are root mean squares, and the
-    network is convolutional.
+    """Sequences of vectors, compared frame by frame.
 
-    ``source`` (S, k) and ``target`` (T, d) are the shapes of the sequences; ValueError for samples
-    that are no sequences.
+    Both distances are root mean squares, and the network is convolutional. ``source`` (S, k) and
+    ``target`` (T, d) are the shapes of the sequences; ValueError for other shapes.
 
     >>> domains = EuclideanDomains(source=(16, 3), target=(8, 2))
     >>> domains.source_distance(torch.zeros(1, 16, 3), torch.ones(2, 16, 3))
@@ -75,7 +70,7 @@ class EuclideanDomains:
         return torch.cdist(y.flatten(1), y2.flatten(1)) / y[0].numel() ** 0.5
 
     def states(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """No points, all frames as one vector."""
+        """Return no points, and all frames as one vector."""
         return x.new_zeros(len(x), 0), x.flatten(1) / x.shape[1] ** 0.5
 
     def squared_cost(self, p: Tensor, q: Tensor) -> Tensor:

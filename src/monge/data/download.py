@@ -1,10 +1,11 @@
-"""Downloads that resume, try several mirrors, and are believed only when the sha256 agrees."""
+"""Downloads that resume, try several mirrors, and are checked by sha256."""
 
 from __future__ import annotations
 
 import hashlib
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,17 +13,17 @@ from tqdm import tqdm
 from monge.errors import MongeError, nearest
 
 from .catalog import data_root
-from .sets.cifar import CIFARS, wanted
+from .sets.cifar import CIFARS, instructions
 from .sets.idx import REMOTES, Remote
 
 _CHUNK = 1 << 16
 
 
 def get(name: str, root: str | Path | None = None, remote: Remote | None = None) -> Path:
-    """Download a data set; files that are there and whole are left alone. Returns its folder."""
+    """Download a data set and return its folder; complete files are not downloaded again."""
     if remote is None:
         if name in CIFARS:
-            raise MongeError(f"'{name}' has no download: {wanted(name, data_root(root))}")
+            raise MongeError(f"'{name}' has no download: {instructions(name, data_root(root))}")
         if name not in REMOTES:
             raise MongeError(f"no data set to download is called '{name}'{nearest(name, REMOTES)}")
         remote = REMOTES[name]
@@ -47,11 +48,11 @@ def _from_mirrors(file: str, digest: str, mirrors: tuple[str, ...], path: Path) 
         except (urllib.error.URLError, OSError) as error:
             failures.append(f"{mirror}: {error}")
             continue
-        found = sha256(part)
-        if found == digest:
+        received = sha256(part)
+        if received == digest:
             part.replace(path)
             return
-        failures.append(f"{mirror}: sha256 is {found[:12]}…, expected {digest[:12]}…")
+        failures.append(f"{mirror}: sha256 is {received[:12]}…, expected {digest[:12]}…")
         part.unlink()
     raise MongeError(
         f"could not get {file}; tried {'; '.join(failures)}: place it at {path} by hand or try "
@@ -60,26 +61,22 @@ def _from_mirrors(file: str, digest: str, mirrors: tuple[str, ...], path: Path) 
 
 
 def _resume(url: str, part: Path) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
         response = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is left to fetch; the checksum decides
+        if error.code == 416:  # the file is complete already; its checksum is tested by the caller
             return
         raise
     with response:
         resumed = response.status == 206
-        total = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
+        first = done if resumed else 0
+        total = int(response.headers.get("Content-Length", 0)) + first
+        bar_of = partial(tqdm, unit="B", unit_scale=True, desc=part.stem)
         with (
             part.open("ab" if resumed else "wb") as sink,
-            tqdm(
-                total=total,
-                initial=have if resumed else 0,
-                unit="B",
-                unit_scale=True,
-                desc=part.stem,
-            ) as bar,
+            bar_of(total=total, initial=first) as bar,
         ):
             while chunk := response.read(_CHUNK):
                 sink.write(chunk)

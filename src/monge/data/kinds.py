@@ -1,7 +1,7 @@
-"""What kind of thing a sample is: how samples are shown, taken as points, and measured.
+"""Kinds of samples: how samples are shown, converted to points, and measured.
 
-A data set says of which kind its samples are. A new kind is a class with these three members in the
-folder of its subject; nothing else has to know it.
+A data set names the kind of its samples. A new kind is a class that implements `Kind`; it needs no
+registration.
 """
 
 from __future__ import annotations
@@ -17,31 +17,35 @@ from monge.metrics import Evaluator
 
 from .evaluators import IMAGE_EVALUATORS, coverage_of
 
-_COLUMNS, _SHEET = 16, 80  # of pictures; from so many on a sheet is wide
+_COLUMNS = 16  # of pictures in a wide grid
+_WIDE = 80  # number of pictures from which a grid is wide
 
 
 class Kind(Protocol):
-    """The kind of a data set's samples (n, ...); one that is derived from this takes them as points
-    by flattening them.
+    """The kind of a data set's samples (n, ...).
+
+    By default, samples are converted to points by flattening them.
     """
 
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
-        """PNG of samples, beside held-out data as far as that helps; ``inputs`` are what a map made
-        the samples of.
+        """Return a PNG of samples.
+
+        ``reference`` are held-out data, which a kind may show for comparison. ``inputs`` are the
+        source samples, if the samples are their images under a map.
         """
 
     def as_points(self, samples: Tensor) -> Tensor:
-        """Samples as points (n, d), between which distances are measured."""
+        """Return samples as points (n, d), to measure distances between them."""
         return samples.flatten(1)
 
     @property
     def evaluators(self) -> tuple[Evaluator, ...]:
-        """What is measured of this kind, beside what is measured of every method."""
+        """The evaluators of this kind, in addition to those of every method."""
 
 
 @dataclass(frozen=True)
 class Points(Kind):
-    """Points (n, d), shown as a cloud over held-out data."""
+    """Points (n, d), shown as a scatter plot over held-out data."""
 
     evaluators: tuple[Evaluator, ...] = ()
 
@@ -53,9 +57,9 @@ class Points(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Kind):
-    """Points of equal isotropic Gaussians: ``centers`` (k, d) and one standard deviation.
+    """Points of a mixture of equal isotropic Gaussians; its mode coverage is measured.
 
-    Which modes are found is measured.
+    ``centers`` (k, d) are the means and ``sigma`` is the standard deviation.
     """
 
     centers: Tensor
@@ -71,26 +75,23 @@ class Mixture(Kind):
 
 @dataclass(frozen=True)
 class Images(Kind):
-    """Pictures (n, c, h, w) in [−1, 1], shown on a sheet; those that a map made of others, below
-    them.
-    """
+    """Pictures (n, c, h, w) in [−1, 1], shown in a grid; images of a map are below their inputs."""
 
     evaluators: tuple[Evaluator, ...] = IMAGE_EVALUATORS
 
     def show(self, samples: Tensor, reference: Tensor, inputs: Tensor | None = None) -> bytes:
         from monge import plots
 
+        n = len(samples)
         if inputs is None:
-            return plots.grid_png(
-                samples, _COLUMNS if len(samples) >= _SHEET else ceil(len(samples) ** 0.5)
-            )
-        columns = len(samples) if len(samples) <= _COLUMNS else _COLUMNS // 2
+            return plots.grid_png(samples, _COLUMNS if n >= _WIDE else ceil(n**0.5))
+        columns = n if n <= _COLUMNS else _COLUMNS // 2
         rows = zip(inputs.split(columns), samples.split(columns), strict=True)
-        return plots.grid_png(torch.cat([part for pair in rows for part in pair]), columns)
+        return plots.grid_png(torch.cat([row for pair in rows for row in pair]), columns)
 
 
 def kind_of(data: Any) -> Kind:
-    """The kind that a data set names, or the one that the shape of its samples suggests.
+    """Return the kind of a data set's samples; by default it follows from their shape.
 
     >>> from monge.data import load
     >>> kind_of(load("digits"))

@@ -1,4 +1,4 @@
-"""Distributions that codes should have: what an autoencoder's prior may be."""
+"""Prior distributions for the codes of an autoencoder."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ PRIORS = ("normal", "uniform", "sphere")
 def load_prior(
     name: str, dimension: int, root: str | Path | None = None
 ) -> InfiniteDataset | FiniteDataset:
-    """Return a source of codes: ``"normal"`` N(0, I), ``"uniform"`` of mean 0 and variance 1 in
-    each coordinate, ``"sphere"`` of radius √d, or points of any data set or file. MongeError for
-    data that are not points of that dimension.
+    """Return a distribution of codes (d,), d = ``dimension``, by name.
+
+    ``"normal"`` is N(0, I), ``"uniform"`` has mean 0 and variance 1 in each coordinate, and
+    ``"sphere"`` is uniform on the sphere of radius √d. Other names are those of a data set or file
+    of points. MongeError for data that are not points of that dimension.
 
     >>> load_prior("sphere", 4).train(3).norm(dim=1).round(decimals=4)
     tensor([2., 2., 2.])
@@ -37,13 +39,10 @@ def load_prior(
             f"prior '{name}' cannot be sampled: {error}; or one of {', '.join(PRIORS)}"
         ) from error
     if not isinstance(dataset, InfiniteDataset | FiniteDataset) or dataset.shape != (dimension,):
-        fault = (
-            f"prior '{name}' cannot be sampled for codes of {dimension} numbers: its samples have "
-            f"shape {dataset.shape}"
-        )
         raise MongeError(
-            f"{fault}; give points (n, {dimension}), set method.nets.latent, or take one of "
-            f"{', '.join(PRIORS)}"
+            f"prior '{name}' cannot be sampled for codes of {dimension} numbers: its samples have "
+            f"shape {dataset.shape}; give points (n, {dimension}), set method.nets.latent, or take "
+            f"one of {', '.join(PRIORS)}"
         )
     return dataset
 

@@ -1,4 +1,4 @@
-"""What one training step may draw: data and noise, both functions of (seed, step, position)."""
+"""The data and noise of one training step, functions of (seed, step, position)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from monge.rng import rng
 from .datasets import Dataset, FiniteDataset, InfiniteDataset, SourceTarget, own_slice
 
 _NOISE = 3
-# added to the seed of another data set: a prior named like the data must not draw the data's
-# numbers
-_OTHER = 1 << 41
+# added to the seed of another data set: a prior that is also the training data must not draw the
+# same batches
+_OTHER_SEED_OFFSET = 1 << 41
 
 
 class StepInputs:
     """The random inputs of one step.
 
-    Sizes are those of the global batch; a process receives its own rows. The noise of the global
-    batch is made from (seed, step, call) on every process and sliced, so that many processes see
-    what one would.
+    Sizes are those of the global batch; each process receives its own rows. Every process draws
+    the noise of the global batch from (seed, step, call) and takes its slice, so that several
+    processes see the same batch as one process.
 
     >>> from monge.data import load
     >>> draw = StepInputs(load("8gaussians"), seed=0, step=0)
@@ -53,14 +53,16 @@ class StepInputs:
         self._calls, self._source_position = 0, position
 
     def data(self, n: int) -> Tensor:
-        """The next ``n`` samples of the data's stream."""
+        """Return the next ``n`` samples of the data."""
         batch = self.dataset.batch(self.seed, self.position, n, self.part)
         self.position += n
         return batch.to(self.device, self.dtype)
 
     def source(self, n: int) -> Tensor:
-        """``n`` points of P, where a map to the data begins: those that a `SourceTarget` names,
-        otherwise noise of the data's shape.
+        """Return ``n`` samples of the source measure P.
+
+        It is the source of a `SourceTarget`; for other data, standard normal noise of the shape of
+        the data.
 
         >>> from monge.data import load
         >>> StepInputs(load("8gaussians"), seed=0, step=0).source(4).shape
@@ -69,30 +71,31 @@ class StepInputs:
         if not isinstance(self.dataset, SourceTarget):
             return self.noise(n, *self.dataset.shape)
         batch = self.dataset.source_batch(self.seed, self._source_position, n, self.part)
-        self._source_position += (
-            n  # each stream begins a step at the run's position, so one integer serves both
-        )
+        # both streams begin a step at the run's position, so that one integer is their whole state
+        self._source_position += n
         return batch.to(self.device, self.dtype)
 
     def of(self, dataset: InfiniteDataset | FiniteDataset, n: int) -> Tensor:
-        """``n`` samples of another data set, such as a prior; like noise, a function of the seed,
-        the step and the call.
+        """Return ``n`` samples of another data set, such as a prior.
+
+        Like noise, they are a function of the seed, the step and the number of the call.
 
         >>> from monge.data import load, load_prior
         >>> StepInputs(load("8gaussians"), seed=0, step=0).of(load_prior("normal", 3), 4).shape
         torch.Size([4, 3])
         """
         self._calls += 1
-        batch = dataset.batch(self.seed + _OTHER + self._calls, self.step * n, n, self.part)
+        batch = dataset.batch(
+            self.seed + _OTHER_SEED_OFFSET + self._calls, self.step * n, n, self.part
+        )
         return batch.to(self.device, self.dtype)
 
     def noise(self, n: int, *shape: int) -> Tensor:
-        """Standard normal noise (n, *shape)."""
-        return self._own(torch.randn(n, *shape, generator=self._next()))
+        """Return standard normal noise (n, *shape)."""
+        return self._own(torch.randn(n, *shape, generator=self._next_rng()))
 
     def uniform(self, n: int, *shape: int) -> Tensor:
-        """Numbers spread evenly over [0, 1), (n, *shape); they count as a call of their own, as
-        ``noise`` does.
+        """Return uniform numbers in [0, 1), (n, *shape); counts as a call, like ``noise``.
 
         >>> from monge.data import load
         >>> draw = StepInputs(load("8gaussians"), seed=0, step=0)
@@ -100,9 +103,9 @@ class StepInputs:
         >>> t.shape, bool(((t >= 0) & (t < 1)).all()), torch.equal(t, draw.uniform(4, 1))
         (torch.Size([4, 1]), True, False)
         """
-        return self._own(torch.rand(n, *shape, generator=self._next()))
+        return self._own(torch.rand(n, *shape, generator=self._next_rng()))
 
-    def _next(self) -> torch.Generator:
+    def _next_rng(self) -> torch.Generator:
         self._calls += 1
         return rng(self.seed, _NOISE, self.step, self._calls - 1)
 

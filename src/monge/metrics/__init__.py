@@ -1,4 +1,4 @@
-"""How far generated samples are from the data, each figure beside its floor."""
+"""Metrics of generated samples, and the floors that real data reach."""
 
 from .codes import clustering_accuracy, linear_probe, matched_accuracy, prior_distances
 from .features import PrecisionRecall, frechet, kid, precision_recall, relative_spread

@@ -1,11 +1,11 @@
-"""Distances between feature vectors; the features are the caller's.
+"""Distances between sets of feature vectors, for features of any kind.
 
-    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 [heusel2017]
-        Fréchet distance
-    Bińkowski et al., "Demystifying MMD GANs", ICLR 2018 [binkowski2018]    kernel distance (KID)
-    Kynkäänniemi et al., "Improved precision and recall metric", NeurIPS 2019 [kynkaanniemi2019]
+    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017   [heusel2017]
+    Bińkowski et al., "Demystifying MMD GANs", ICLR 2018   [binkowski2018]
+    Kynkäänniemi et al., "Improved precision and recall metric", NeurIPS 2019   [kynkaanniemi2019]
 
-A figure is comparable only with figures on the same features: name them beside it.
+They define the Fréchet distance, the kernel distance (KID), and precision and recall. Values are
+comparable only if they are computed on the same features.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 def frechet(x: Tensor, y: Tensor) -> float:
-    r"""Squared W₂ distance of the Gaussians fitted to features (n, d) and (m, d), in float64.
+    r"""Return the squared W₂ of the Gaussians fitted to features (n, d) and (m, d), in float64.
 
     .. math:: |m_x - m_y|^2 + \mathrm{tr}\bigl(C_x + C_y - 2 (C_x^{1/2} C_y C_x^{1/2})^{1/2}\bigr)
 
@@ -34,8 +34,9 @@ def frechet(x: Tensor, y: Tensor) -> float:
 
 
 def kid(x: Tensor, y: Tensor) -> float:
-    """Unbiased squared MMD with the kernel (xᵀy/d + 1)³, features (n, d) and (m, d); may be
-    negative.
+    """Return the unbiased squared MMD of features (n, d) and (m, d) with kernel (xᵀy/d + 1)³.
+
+    It may be negative.
 
     >>> round(kid(torch.zeros(5, 2), torch.zeros(4, 2)), 6)
     0.0
@@ -54,15 +55,17 @@ def kid(x: Tensor, y: Tensor) -> float:
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Share of samples inside the data's manifold, and of data inside the samples'."""
+    """Share of samples in the manifold of the data, and share of data in that of the samples."""
 
     precision: float
     recall: float
 
 
 def precision_recall(samples: Tensor, data: Tensor, k: int = 3) -> PrecisionRecall:
-    """Improved precision and recall: a manifold is the union of balls that reach to each point's
-    k-th neighbor.
+    """Compute improved precision and recall.
+
+    The manifold of a set of points is the union of balls around them that reach to the k-th nearest
+    neighbor of their center.
 
     >>> x = torch.arange(10.0)[:, None]
     >>> precision_recall(x + 100, x)
@@ -85,19 +88,19 @@ def _inside(points: Tensor, manifold: Tensor, k: int) -> float:
 
 @torch.no_grad()
 def relative_spread(features: Tensor) -> Tensor:
-    r"""How much of a critic's output varies over a batch, features (n,) or (n, d): a number in [0,
-    1].
+    r"""Return the relative variation of a critic's outputs (n,) or (n, d) over a batch, in [0, 1].
 
     .. math:: \sqrt{\textstyle\sum_i |v_i - \bar v|^2 / \sum_i |v_i|^2}
 
-    It is 0 when all outputs are equal, all zero included: such a critic tells nothing apart. In
-    float64, without gradient.
+    It is 0 if all outputs are equal, or all zero: such a critic does not distinguish its inputs.
+    Computed in float64, without gradient.
 
-    >>> relative_spread(torch.tensor([1.0, -1.0])).item(), relative_spread(torch.full((3, 2), 0.1)).item()
+    >>> constant = torch.full((3, 2), 0.1)
+    >>> relative_spread(torch.tensor([1.0, -1.0])).item(), relative_spread(constant).item()
     (1.0, 0.0)
     """
     v = features.flatten(1).double() if features.ndim > 1 else features[:, None].double()
-    # exactly zero for equal outputs, which differences from a rounded mean are not
+    # exactly zero for equal outputs, unlike the differences from a rounded mean
     from_first = v - v[0]
     spread, size = (from_first - from_first.mean(0)).norm(), v.norm()
     return torch.where(size > 0, spread / size, size).clamp(max=1)

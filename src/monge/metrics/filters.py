@@ -1,17 +1,14 @@
 r"""Interpretable features of natural pictures, for a Fréchet distance without downloads.
 
-It is not FID: compare it with itself.
+    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017   [heusel2017]
+    Freeman, Adelson, "The design and use of steerable filters", IEEE PAMI 1991   [freeman1991]
 
-    Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 [heusel2017]    the
-        distance
-    Freeman, Adelson, "The design and use of steerable filters", IEEE PAMI 1991 [freeman1991]   the
-        filters
-
-Of each picture, in luminance and two color differences: the means of its upper, middle and lower
-third, the contrast, and at three scales the strength of edges, for luminance in four directions.
-Strengths are logarithms, so that a factor counts the same everywhere. A test split of tens of
-pictures is too small for the 2,048 features of a trained network; these are 30 for color, 16 for
-gray.
+The distance is that of the first paper, the filters follow the second. Values are not FID, and are
+comparable only with each other. The features of a picture, in luminance and two color differences,
+are the means of its upper, middle and lower third, the contrast, and the strength of edges at three
+scales, for luminance in four directions. Strengths are logarithms, so that equal factors have equal
+weight. There are 30 features for color and 16 for gray: a test split of tens of pictures is too
+small for the 2,048 features of a trained network.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ FORWARD = Metric("frechet_filters_forward", "Fréchet of filters, forward", 2, "
 INVERSE = Metric("frechet_filters_inverse", "Fréchet of filters, inverse", 2, "low")
 
 _SCALES = 3
-_LEAST = 2 / 255  # a contrast below one step of 8 bits is none
+_LEAST = 2 / 255  # one step of 8 bits, added to strengths before the logarithm
 # luminance, red − green, blue − yellow
 _OPPONENT = (
     (0.299, 0.587, 0.114),
@@ -37,10 +34,10 @@ _OPPONENT = (
 
 
 def filter_features(pictures: Tensor) -> Tensor:
-    """Features (n, 30) of color pictures (n, 3, h, w) in [−1, 1], (n, 16) of gray ones (n, 1, h,
-    w); h and w at least 16.
+    """Compute features (n, 30) of color pictures (n, 3, h, w).
 
-    Values outside [−1, 1] are clamped, as they are when a picture is shown.
+    Gray pictures (n, 1, h, w) have 16 features. h and w must be at least 16. Values outside [−1, 1]
+    are clamped, as in the display of a picture.
 
     >>> filter_features(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 30])
@@ -57,26 +54,24 @@ def filter_features(pictures: Tensor) -> Tensor:
     for scale in range(_SCALES):
         y = avg_pool2d(x, 2**scale)
         down, right = y[..., 1:, :-1] - y[..., :-1, :-1], y[..., :-1, 1:] - y[..., :-1, :-1]
-        features += [
-            _strength(edge[:, :1])
-            for edge in (down, right, (down + right) / 2**0.5, (down - right) / 2**0.5)
-        ]
+        edges = down, right, (down + right) / 2**0.5, (down - right) / 2**0.5
+        features += [_strength(edge[:, :1]) for edge in edges]
         if x.shape[1] == 3:
             features.append(_strength(torch.cat([down, right], 3)[:, 1:]))
     return torch.cat(features, 1)
 
 
 def frechet_filters(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured:
-    """Fréchet distance of `filter_features` between samples and held-out pictures, with its floor.
+    """Return the Fréchet distance of `filter_features` of samples to held-out pictures.
 
     The features are divided by their standard deviations over ``held_out``. The floor is the
-    distance of as many of the ``reference`` pictures, real and disjoint from the held-out ones, as
-    there are samples: a few are far from the distribution.
+    distance of the first pictures of ``reference``, as many as there are samples, because small
+    samples have a large distance. ``reference`` must be disjoint from ``held_out``.
 
-    >>> g = torch.Generator().manual_seed(0)
-    >>> x, y, z = torch.rand(3, 100, 3, 16, 16, generator=g) - 0.5
-    >>> found = frechet_filters(x + 0.3, y, z)
-    >>> found.value > 10 * found.floor
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> x, y, z = torch.rand(3, 100, 3, 16, 16, generator=rng) - 0.5
+    >>> distance = frechet_filters(x + 0.3, y, z)
+    >>> distance.value > 10 * distance.floor
     True
     """
     x, y, r = (filter_features(t) for t in (samples, held_out, reference[: len(samples)]))
@@ -85,5 +80,5 @@ def frechet_filters(samples: Tensor, held_out: Tensor, reference: Tensor) -> Mea
 
 
 def _strength(x: Tensor) -> Tensor:
-    """Logarithm of the root mean square over the pixels, (n, channels)."""
+    """Return the logarithm of the root mean square over the pixels, (n, channels)."""
     return (x.square().mean((2, 3)).sqrt() + _LEAST).log()

@@ -1,9 +1,8 @@
-"""Whether what lies between two pictures looks real: judged by the LeNet, beside a cross-fade of
-their pixels.
+"""Metrics of interpolations between pictures, by a LeNet, beside a cross-fade of the pixels.
 
-Berthelot et al. [berthelot2019] ask that an interpolation looks like data at every point and
-changes its meaning smoothly. They measure both where the true interpolation is known; for real data
-a classifier's features stand in for it.
+Berthelot et al. [berthelot2019] require that an interpolation looks like data at every point and
+changes its meaning smoothly. They measure both on data with a known true interpolation; for real
+data, this module uses the features of a classifier.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ MIDPOINTS = (FRECHET, CONFIDENCE, PATH_LENGTH)
 
 
 def path_length(features: Tensor) -> float:
-    r"""Mean length of paths of features (n, k, d), in lengths of the chord between their ends.
+    r"""Return the mean length of paths of features (n, k, d), relative to the chord of their ends.
 
     .. math:: \sum_j |\varphi_{j+1} - \varphi_j| \,/\, |\varphi_{k-1} - \varphi_0|
 
-    It is 1 for straight paths and never less. Paths whose ends coincide have no chord and are left
-    out; nan if all are.
+    It is 1 for straight paths and never less. Paths with equal ends have no chord and are left out;
+    the result is NaN if all ends are equal.
 
     >>> path_length(torch.tensor([[[0.0, 0.0], [0.0, 3.0], [4.0, 3.0]]]))
     1.4
@@ -57,7 +56,7 @@ def path_length(features: Tensor) -> float:
 
 
 def cross_fade(first: Tensor, last: Tensor, n: int) -> Tensor:
-    """n mixtures (1 − t) x + t y of samples (m, ...), ends included: (m, n, ...).
+    """Return n mixtures (1 − t) x + t y of samples (m, ...), ends included, (m, n, ...).
 
     >>> cross_fade(torch.zeros(1, 1), torch.ones(1, 1), 3).flatten()
     tensor([0.0000, 0.5000, 1.0000])
@@ -69,26 +68,26 @@ def cross_fade(first: Tensor, last: Tensor, n: int) -> Tensor:
 def midpoint_quality(
     dataset: FiniteDataset, midpoints: Tensor, first: Tensor, last: Tensor, paths: Tensor
 ) -> Measures:
-    """`MIDPOINTS`: confidence and Fréchet-LeNet of decoded midpoints, and the length of paths in
-    the LeNet's features.
+    """Compute `MIDPOINTS`: Fréchet-LeNet and confidence of decoded midpoints, and length of paths.
 
-    Each stands beside that of a cross-fade of the pixels, the confidence also beside that of
-    held-out pictures. Confidence is the mean of the greatest class probability. ``source`` are data
-    that `has_lenet`; Fréchet distances are to its held-out part. ``midpoints`` are decoded half-way
-    between the codes of the pictures ``first`` and ``last``, (n, 1, 28, 28) each; ``paths`` (m, k,
-    1, 28, 28) are whole interpolations, ends included, of the first m pairs.
+    Beside each metric is its value for a cross-fade of the pixels, and beside the confidence also
+    that of held-out pictures. The confidence is the mean of the largest class probability, and
+    paths are measured in the features of the LeNet. ``dataset`` must satisfy `has_lenet`; Fréchet
+    distances are to its held-out part. ``midpoints`` are decoded half-way between the codes of the
+    pictures ``first`` and ``last``, (n, 1, 28, 28) each. ``paths`` (m, k, 1, 28, 28) are whole
+    interpolations, ends included, of the first m pairs.
     """
     lenet = classifier(dataset)
     data, data_classes = lenet(dataset.held_out(len(midpoints)))
     m, k = paths.shape[:2]
 
-    def judged(middle: Tensor, path: Tensor) -> tuple[float, float, float]:
+    def measure(middle: Tensor, path: Tensor) -> tuple[float, float, float]:
         features, classes = lenet(middle)
         length = path_length(lenet(path.flatten(0, 1))[0].unflatten(0, (m, k)))
         return frechet(features, data), classes.amax(1).mean().item(), length
 
-    ours = judged(midpoints, paths)
-    faded = judged((first + last) / 2, cross_fade(first[:m], last[:m], k))
+    ours = measure(midpoints, paths)
+    faded = measure((first + last) / 2, cross_fade(first[:m], last[:m], k))
     beside = [{"crossfade": value} for value in faded]
     beside[MIDPOINTS.index(CONFIDENCE)]["data"] = data_classes.amax(1).mean().item()
     return {

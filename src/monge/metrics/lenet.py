@@ -1,10 +1,11 @@
-"""A LeNet trained here on the labels, whose 84 features replace Inception's for digits and clothes.
+"""Metrics of pictures of digits and clothes, on the 84 features of a LeNet trained on the labels.
 
     LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998
         [lecun1998]
 
-Its weights are cached with their sha256 and trained anew when the file does not agree. Figures
-carry "LeNet" in their names and the weights' digest beside them; they are not FID.
+The weights are cached with their sha256, and the LeNet is trained again if the file does not match
+it. The metrics have "LeNet" in their names and the digest of the weights beside them; they are not
+FID.
 """
 
 from __future__ import annotations
@@ -69,15 +70,14 @@ OF_FITTED = Metric(
 
 DATA_SETS = ("mnist", "fashion_mnist")
 _VERSION, _EPOCHS, _BATCH, _LR = 1, 8, 128, 4e-3
-_FEWEST = 4  # pictures: precision and recall look at third neighbors
+_FEWEST = 4  # pictures, because precision and recall use third neighbors
 
 
 def has_lenet(dataset: Any) -> bool:
-    """Whether the LeNet's figures fit the data: a data set it is meant for, whole enough to be
-    classified and compared.
+    """Return whether the metrics of the LeNet are defined for a data set.
 
-    A file of the same name has no labels, and below four pictures neither covariance nor neighbors
-    exist.
+    It must be one of `DATA_SETS` with labels (a file of the same name has none) and at least four
+    pictures in each part, which covariances and third neighbors require.
 
     >>> from monge.data import load
     >>> has_lenet(load("digits"))
@@ -85,14 +85,12 @@ def has_lenet(dataset: Any) -> bool:
     """
     if dataset.name not in DATA_SETS or getattr(dataset, "labels", None) is None:
         return False
-    return (
-        dataset.shape == (1, 28, 28)
-        and min(len(dataset.train_indices), len(dataset.held_out_indices)) >= _FEWEST
-    )
+    fewest = min(len(dataset.train_indices), len(dataset.held_out_indices))
+    return dataset.shape == (1, 28, 28) and fewest >= _FEWEST
 
 
 class LeNet(nn.Module):
-    """LeNet-5 with ReLU and max-pooling, pictures (n, 1, 28, 28) in [−1, 1] to 10 logits."""
+    """LeNet-5 with ReLU and max-pooling, from pictures (n, 1, 28, 28) in [−1, 1] to 10 logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +105,7 @@ class LeNet(nn.Module):
         return self.head(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """The 84 activations before the last layer."""
+        """Return the 84 activations before the last layer."""
         return self.body(x)
 
 
@@ -121,21 +119,23 @@ class Classifier:
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, 84) and class probabilities (n, 10) of pictures (n, 1, 28, 28)."""
+        """Return features (n, 84) and class probabilities (n, 10) of pictures (n, 1, 28, 28)."""
         features = torch.cat([self.net.features(block.float()) for block in pictures.split(1000)])
         return features, self.net.head(features).softmax(1)
 
 
 def cache_folder() -> Path:
-    """``$MONGE_CACHE`` or ``~/.cache/monge``."""
+    """Return ``$MONGE_CACHE`` or ``~/.cache/monge``."""
     return Path(os.environ.get("MONGE_CACHE") or Path.home() / ".cache" / "monge").expanduser()
 
 
 def classifier(
     dataset: FiniteDataset, *, epochs: int = _EPOCHS, seed: int = 0, cache: Path | None = None
 ) -> Classifier:
-    """Return the LeNet for a labeled data set of 28×28 pictures, trained on first use (under a
-    minute for MNIST).
+    """Return the LeNet for a labeled data set of 28×28 pictures.
+
+    It is trained on first use, which takes less than a minute for MNIST. MongeError for pictures of
+    another shape or without labels.
     """
     if dataset.shape != (1, 28, 28):
         raise MongeError(
@@ -152,18 +152,18 @@ def classifier(
     if path.is_file() and seal.is_file():
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() == seal.read_text().strip():
-            return _ready(content, dataset)
-        tqdm.write(f"{path} does not match its checksum: training the LeNet anew")
+            return _load_classifier(content, dataset)
+        tqdm.write(f"{path} does not match its checksum: training the LeNet again")
     content = save(_train(dataset, epochs, seed).state_dict())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_bytes(content)
     partial.replace(path)
     seal.write_text(hashlib.sha256(content).hexdigest() + "\n")
-    return _ready(content, dataset)
+    return _load_classifier(content, dataset)
 
 
-def _ready(content: bytes, dataset: FiniteDataset) -> Classifier:
+def _load_classifier(content: bytes, dataset: FiniteDataset) -> Classifier:
     net = LeNet()
     net.load_state_dict(load(content))
     net.eval().requires_grad_(False)
@@ -193,11 +193,10 @@ def _train(dataset: FiniteDataset, epochs: int, seed: int) -> LeNet:
 
 
 class FrechetLeNet:
-    """Fréchet-LeNet of pictures (n, 1, 28, 28) to the held-out data, whose features are computed
-    once.
+    """Fréchet-LeNet of pictures (n, 1, 28, 28) to the held-out data.
 
-    Trains the LeNet on first use. Values for different numbers of pictures do not compare: few
-    samples read high.
+    The features of the data are computed once, and the LeNet is trained on first use. Only values
+    for the same number of pictures are comparable, because small samples have a large distance.
     """
 
     def __init__(self, dataset: FiniteDataset, n: int = 10_000) -> None:
@@ -210,16 +209,16 @@ class FrechetLeNet:
 
 @lru_cache(maxsize=2)
 def frechet_lenet(dataset: FiniteDataset) -> FrechetLeNet:
-    """The Fréchet-LeNet to a data set, kept between calls."""
+    """Return the Fréchet-LeNet to a data set, cached between calls."""
     return FrechetLeNet(dataset)
 
 
 def lenet_quality(samples: Tensor, dataset: FiniteDataset) -> Measures:
-    """`QUALITY`: Fréchet-LeNet, KID-LeNet, precision, recall, class shares and confidence of
-    pictures (n, 1, 28, 28).
+    """Compute `QUALITY` of pictures (n, 1, 28, 28).
 
-    The floor is training data against held-out data. Beside the Fréchet distance is that of one
-    Gaussian fitted to the pixels.
+    These are Fréchet-LeNet, KID-LeNet, precision, recall, confidence and shares of the classes. The
+    floor is the value of training data against held-out data. Beside the Fréchet distance is that
+    of one Gaussian fitted to the pixels.
     """
     lenet = classifier(dataset)
     n = len(samples)
@@ -227,14 +226,14 @@ def lenet_quality(samples: Tensor, dataset: FiniteDataset) -> Measures:
     train, _ = lenet(dataset.train(n))
     features, probabilities = lenet(samples)
     baseline, _ = lenet(pixel_gaussian(dataset.train(60_000), n))
-    inside = precision_recall(features[:5000], data[:5000])
+    quality = precision_recall(features[:5000], data[:5000])
     shares = torch.bincount(probabilities.argmax(1), minlength=10) / n
     gaussian = {"pixel_gaussian": frechet(baseline, data)}
     return {
         FRECHET: Measured(frechet(features, data), frechet(train, data), gaussian),
         KID: Measured(kid(features, data), kid(train, data)),
-        PRECISION: Measured(inside.precision),
-        RECALL: Measured(inside.recall),
+        PRECISION: Measured(quality.precision),
+        RECALL: Measured(quality.recall),
         CONFIDENCE: Measured(probabilities.amax(1).mean().item()),
         SMALLEST_CLASS: Measured(shares.min().item()),
         LARGEST_CLASS: Measured(shares.max().item()),
@@ -249,5 +248,5 @@ def pixel_gaussian(pictures: Tensor, n: int, seed: int = 0) -> Tensor:
     flat = pictures.flatten(1).double()
     values, vectors = torch.linalg.eigh(torch.cov(flat.T))
     z = torch.randn(n, flat.shape[1], generator=rng(seed), dtype=torch.float64)
-    drawn = flat.mean(0) + (z * values.clamp_min(0).sqrt()) @ vectors.T
-    return drawn.clamp(-1, 1).reshape(n, *pictures.shape[1:]).float()
+    samples = flat.mean(0) + (z * values.clamp_min(0).sqrt()) @ vectors.T
+    return samples.clamp(-1, 1).reshape(n, *pictures.shape[1:]).float()

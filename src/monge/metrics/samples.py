@@ -1,8 +1,8 @@
-"""Distances between samples, each beside the floor that the same number of data samples reaches.
+"""Distances of samples to data, beside their floor: the distance of as many samples of the data.
 
-A finite sample of the data is not at distance 0 from another. The floor is measured with the same
-sizes and the same held-out sample as the figure, because on a 2-D mixture it moves by a tenth from
-draw to draw.
+The distance between two finite samples of the data is not 0. The floor is measured with the same
+sizes and the same held-out sample as the distance, because on a 2-D mixture it varies by a tenth
+from draw to draw.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ ON_MODES = Metric("share_within_3_sigma", "within 3σ", 1, "high", "%", 100, tab
 
 
 def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured:
-    """Exact W₂² of samples to held-out data, with its floor: W₂² of reference data to the same
-    held-out data.
+    """Return the exact W₂² of samples to held-out data.
 
-    All are (n, ...); pictures are flattened. ``reference`` and ``held_out`` must be disjoint draws
-    of the data.
+    The floor is W₂² of ``reference`` data to the same held-out data. All arguments are (n, ...) and
+    flattened. ``reference`` and ``held_out`` must be disjoint draws of the data.
 
     >>> x = torch.zeros(4, 2)
     >>> round(w2_squared(x + 1, x, x + 0.5).ratio, 6)
@@ -38,11 +37,10 @@ def w2_squared(samples: Tensor, held_out: Tensor, reference: Tensor) -> Measured
 
 
 def energy_distance(samples: Tensor, held_out: Tensor) -> float:
-    """Unbiased energy distance of samples to held-out data, (n, ...) each: 0 in the mean when the
-    distributions are equal.
+    """Return the unbiased energy distance of samples to held-out data, (n, ...) each.
 
-    A single point has no distance to another of its kind: with one held-out datum the value is the
-    biased one.
+    Its expectation is 0 if the distributions are equal. With a single sample or a single held-out
+    point the unbiased estimate is undefined, and the biased one is returned.
 
     >>> round(energy_distance(torch.zeros(3, 2), torch.ones(4, 2)), 4)
     2.8284
@@ -53,7 +51,7 @@ def energy_distance(samples: Tensor, held_out: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Modes that are found, and the share of samples on any mode."""
+    """Number of modes that samples cover, and the share of samples on any mode."""
 
     modes: int
     total: int
@@ -63,17 +61,18 @@ class Coverage:
 def coverage(
     samples: Tensor, centers: Tensor, sigma: float, *, radius: float = 3.0, quorum: float = 0.2
 ) -> Coverage:
-    """Mode coverage of a mixture of equal Gaussians.
+    """Compute the mode coverage of samples for a mixture of k equal Gaussians.
 
-    A sample is on a mode when it lies within ``radius``·sigma of the nearest center; ``share`` is
-    the part of samples that are. A mode is found when it holds at least ``quorum`` of its fair part
-    of *all* samples, n/k.
+    A sample is on a mode if it is within ``radius``·sigma of the nearest center; ``share`` is the
+    share of these samples. A mode is covered if the number of samples on it is at least ``quorum``
+    times its expected number n/k, where n counts *all* samples.
 
-    >>> coverage(torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]]), torch.tensor([[0.0, 0.0], [9.0, 9.0]]), 0.1)
+    >>> samples = torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]])
+    >>> coverage(samples, torch.tensor([[0.0, 0.0], [9.0, 9.0]]), 0.1)
     Coverage(modes=1, total=2, share=0.6666666865348816)
     """
     distance, mode = torch.cdist(samples, centers.to(samples)).min(1)
     near = distance <= radius * sigma
     counts = torch.bincount(mode[near], minlength=len(centers))
-    found = int((counts >= quorum * len(samples) / len(centers)).sum())
-    return Coverage(found, len(centers), near.float().mean().item())
+    modes = int((counts >= quorum * len(samples) / len(centers)).sum())
+    return Coverage(modes, len(centers), near.float().mean().item())

@@ -1,10 +1,9 @@
-"""What a metric is: one number with a name, a title and decimals, written the same way wherever it
-is shown.
+"""Metrics: their names, their format, and the evaluators that measure them.
 
-A `Metric` says how a number is called in ``metrics.json`` and how it is written everywhere else: on
-the terminal, in a report, in the table of a comparison, in the README. `Measured` holds the number
-itself beside its floor, which is what the same number of real samples reaches. An `Evaluator`
-measures some metrics of a method on a data set.
+A `Metric` holds the key of a number in ``metrics.json`` and its format on the terminal, in reports,
+in the table of a comparison and in the README. `Measured` holds the number itself and its floor,
+which is the value that the same number of real samples reaches. An `Evaluator` measures some
+metrics of a method on a data set.
 """
 
 from __future__ import annotations
@@ -21,33 +20,32 @@ from monge.config import Frozen
 
 
 class EvalConfig(Frozen):
-    """How the result is measured."""
+    """How a run is evaluated."""
 
     samples: int = Field(2048, ge=16)
-    """Samples for exact W2."""
+    """Samples for the exact W2."""
     draws: int = Field(1, ge=1, le=32)
-    """Independent draws over which exact W2 and its floor are averaged; for endless sources."""
+    """Independent draws over which the exact W2 and its floor are averaged; for infinite data."""
     lenet_samples: int = Field(10_000, ge=100)
-    """Samples for the LeNet's figures."""
+    """Samples for the metrics of the LeNet."""
     seed: int = Field(0, ge=0)
     """Seed of the samples."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """The name of a number and the way it is written.
+    """The name and the format of a number.
 
-    ``key`` is its name in ``metrics.json``, ``title`` its name for people, and ``better`` the end
-    that is better, if either. The number is shown times ``scale``, with ``decimals`` (four
-    significant digits when None), and followed by its ``unit``; with ``"%"`` a share is shown as
-    100 times itself. ``ratio`` is the key of the number over its floor, which tables then show in
-    place of the number; ``stem`` is what the keys of floor and references begin with, where it is
-    not ``key``.
+    ``key`` is its name in ``metrics.json``, ``title`` its name in texts, and ``better`` says
+    whether low or high values are better, if either. The number is shown multiplied by ``scale``,
+    with ``decimals`` (four significant digits if None), followed by its ``unit``. ``ratio`` is the
+    key of the number divided by its floor, which tables then show in place of the number. ``stem``
+    is the prefix of the keys of floor and references; by default it is ``key``.
 
-    ``table`` is the head of its column in the table of a comparison; no column when None.
-    ``beside`` are further columns: the reference of `Measured.beside` (or ``"floor"``), the head of
-    its column, and its decimals. ``headline`` says whether it is the one number to write below a
-    picture of samples, ``brief`` whether it is printed at the end of a run; reports show all.
+    ``table`` is the title of its column in the table of a comparison; no column if None. ``beside``
+    are further columns: the name of a reference in `Measured.beside` (or ``"floor"``), the title of
+    its column, and its decimals. ``headline`` says whether the number is written below a picture of
+    samples, ``brief`` whether it is printed at the end of a run; reports show all.
 
     >>> share = Metric("share_within_3_sigma", "within 3σ", 1, "high", unit="%", scale=100)
     >>> share.text(0.987)
@@ -68,25 +66,25 @@ class Metric:
     brief: bool = True
 
     def number(self, value: float) -> str:
-        """The number as it is written in a table, without its unit."""
+        """Format the number for a table, without its unit."""
         shown = value * self.scale
         return f"{shown:.4g}" if self.decimals is None else f"{shown:.{self.decimals}f}"
 
     def text(self, value: Any) -> str:
-        """The number with its unit; what is no number as it is."""
+        """Format the number with its unit; other values are converted to a string."""
         if not isinstance(value, int | float):
             return str(value)
         plain = f"{value:.4g}" if self.ratio or isinstance(value, int) else self.number(value)
         return f"{plain} {self.unit}".rstrip()
 
     def suffixed(self, suffix: str) -> str:
-        """Key of a number that stands beside this one."""
+        """Return the key of the floor or of a reference of this metric."""
         return f"{self.stem or self.key}_{suffix}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, what real data reach, and what else it is to be compared with.
+    """A number, the floor that real data reach, and named references to compare it with.
 
     >>> Measured(3.0, 2.0).ratio
     1.5
@@ -98,7 +96,7 @@ class Measured:
 
     @property
     def ratio(self) -> float:
-        """``value`` over ``floor``; infinite without one: data that are all equal have none."""
+        """``value`` divided by ``floor``; infinite if the floor is None or 0."""
         return self.value / self.floor if self.floor else inf
 
 
@@ -106,39 +104,38 @@ Measures = dict[Metric, Measured]
 
 
 def mean(measured: Iterable[Measured]) -> Measured:
-    """Values, floors and references averaged over draws.
+    """Average values, floors and references over draws.
 
     >>> mean([Measured(1.0, 2.0), Measured(3.0, 2.0)])
     Measured(value=2.0, floor=2.0, beside={})
     """
     draws = list(measured)
-    floor = (
-        None if draws[0].floor is None else average(m.floor for m in draws if m.floor is not None)
-    )
+    floors = [m.floor for m in draws if m.floor is not None]
     return Measured(
         average(m.value for m in draws),
-        floor,
-        {k: average(m.beside[k] for m in draws) for k in draws[0].beside},
+        average(floors) if floors else None,
+        {name: average(m.beside[name] for m in draws) for name in draws[0].beside},
     )
 
 
 def flat(measures: Mapping[Metric, Measured]) -> dict[str, Any]:
-    """What ``metrics.json`` holds: every number under its key.
+    """Return the content of ``metrics.json``: every number under its key.
 
-    Those that are not finite are left out: JSON has no word for them.
+    Numbers that are not finite are left out, because JSON cannot represent them.
 
-    >>> flat({Metric("w2_squared", "W₂²", ratio="w2_ratio"): Measured(3.0, 2.0), Metric("m", "m"): Measured(float("nan"))})
+    >>> w2 = Metric("w2_squared", "W₂²", ratio="w2_ratio")
+    >>> flat({w2: Measured(3.0, 2.0), Metric("m", "m"): Measured(float("nan"))})
     {'w2_squared': 3.0, 'w2_squared_floor': 2.0, 'w2_ratio': 1.5}
     """
-    found = dict[str, Any]()
+    numbers = dict[str, Any]()
     for metric, measured in measures.items():
-        found[metric.key] = measured.value
+        numbers[metric.key] = measured.value
         if measured.floor is not None:
-            found[metric.suffixed("floor")] = measured.floor
+            numbers[metric.suffixed("floor")] = measured.floor
             if metric.ratio:
-                found[metric.ratio] = measured.ratio
-        found |= {metric.suffixed(name): value for name, value in measured.beside.items()}
-    return finite(found)
+                numbers[metric.ratio] = measured.ratio
+        numbers |= {metric.suffixed(name): value for name, value in measured.beside.items()}
+    return finite(numbers)
 
 
 def measures_of(stored: Mapping[str, Any], metrics: Iterable[Metric]) -> Measures:
@@ -165,7 +162,7 @@ def measures_of(stored: Mapping[str, Any], metrics: Iterable[Metric]) -> Measure
 
 
 def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out NaN and infinity.
+    """Return numbers without NaN and infinity.
 
     >>> finite({"ratio": float("inf"), "value": 0.0, "name": "x"})
     {'value': 0.0, 'name': 'x'}
@@ -178,25 +175,25 @@ def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sentence(metric: Metric, measured: Measured) -> str:
-    """One line for people: title, number, floor and references.
+    """Return one line of text with title, number, floor and references.
 
     >>> sentence(Metric("fid", "Fréchet", 1), Measured(20.0, 2.5, {"pixel_gaussian": 150.0}))
     'Fréchet: 20.0 (floor 2.5, pixel gaussian 150.0)'
     >>> sentence(Metric("w2", "W₂²", 2, ratio="w2_ratio"), Measured(0.03, 0.02))
     'W₂²: 0.03 = 1.50 × the floor of real data'
     """
-    number, around = metric.text(measured.value), references(metric, measured)
+    number, parts = metric.text(measured.value), references(metric, measured)
     if metric.ratio and measured.floor:
         number += f" = {metric.number(measured.ratio)} × the floor of real data"
     elif metric.ratio and measured.floor == 0:
         number += ", where real data, all equal, reach 0"
     elif measured.floor is not None:
-        around.insert(0, f"floor {metric.text(measured.floor)}")
-    return f"{metric.title}: {number}" + (f" ({', '.join(around)})" if around else "")
+        parts.insert(0, f"floor {metric.text(measured.floor)}")
+    return f"{metric.title}: {number}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def references(metric: Metric, measured: Measured) -> list[str]:
-    """What stands beside the number, each with its name."""
+    """Return the text of each reference, with its name."""
     return [
         f"{name.replace('_', ' ')} {metric.text(value)}" for name, value in measured.beside.items()
     ]
@@ -207,11 +204,12 @@ When = Literal["end", "log"]
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Measures some metrics of a subject, a method on a data set; see `monge.data.Subject`.
+    """A function that measures some metrics of a method on a data set, see `monge.data.Subject`.
 
-    ``metrics`` are all that it may measure, in the order in which tables show them. ``measure``
-    maps a subject to `Measures`, empty where the subject has nothing of the kind, ``when`` the run
-    ends, or with every line of the log, which must be cheap.
+    ``metrics`` are all metrics that it can measure, in the order of the columns of tables.
+    ``measure`` maps a subject to `Measures`, which are empty if no metric applies. ``when`` says
+    whether it is called at the end of a run, or with every line of the log; the latter must be
+    cheap.
     """
 
     metrics: tuple[Metric, ...]
@@ -225,5 +223,5 @@ class Evaluator:
 def evaluator(
     *metrics: Metric, when: tuple[When, ...] = ("end",)
 ) -> Callable[[Callable[[Any], Measures]], Evaluator]:
-    """Make an `Evaluator` of a function."""
+    """Decorate a function of a subject to make it an `Evaluator`."""
     return lambda measure: Evaluator(metrics, measure, when)

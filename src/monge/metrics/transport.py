@@ -1,7 +1,7 @@
-r"""How far a map is from the optimal one.
+r"""Metrics of transport maps.
 
-Korotin et al., "Do neural optimal transport solvers work?", NeurIPS 2021    [korotin2021b], section
-                                                                             4.1
+Korotin et al., "Do neural optimal transport solvers work? A continuous Wasserstein-2
+    benchmark", NeurIPS 2021, section 4.1   [korotin2021b]
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from torch import Tensor
 from .spec import Metric
 
 L2_UVP = Metric("l2_uvp", "L2-UVP to the optimal map", 2, "low", unit="%")
-DUAL = Metric("w2_dual", "W2² from the origin to the data, by the dual")
-EXACT = Metric("w2_exact", "W2² from the origin to the data, exact")
+DUAL = Metric("w2_dual", "W2² from source to target, by the dual")
+EXACT = Metric("w2_exact", "W2² from source to target, exact")
 INVERSE = Metric("w2_inverse", "W2² of the inverse map", better="low")
 CYCLE = Metric("cycle_error", "there and back", None, "low", unit="% of the variance")
 INVERSE_CYCLE = Metric(
@@ -21,13 +21,14 @@ INVERSE_CYCLE = Metric(
 
 
 def l2_uvp(moved: Tensor, truth: Tensor) -> float:
-    r"""Unexplained variance in per cent, :math:`100\, E\|\hat T(x) - T(x)\|^2 / \mathrm{Var}\,
-    T(x)`.
+    r"""Return the unexplained variance percentage of a map.
 
-    ``moved`` and ``truth`` (n, d) are images of the same points under the map to judge and under
-    the optimal one; n > 1. 0 is the optimal map, 100 what the map of everything to the mean of Q
-    has. Also the cycle error, in per cent, of points that went there and back, with the points
-    themselves as the truth. ValueError for different shapes or a single point.
+    .. math:: 100\, E\|\hat T(x) - T(x)\|^2 / \mathrm{Var}\, T(x)
+
+    ``moved`` and ``truth`` (n, d), n > 1, are the images of the same points under a map and under
+    the optimal map. The value is 0 for the optimal map, and 100 for the constant map to the mean of
+    Q. With points as ``truth`` and their images under a map and its inverse as ``moved``, it is the
+    cycle error in per cent. ValueError for different shapes or a single point.
 
     >>> import torch
     >>> truth = torch.tensor([[0.0], [2.0]])

@@ -1,4 +1,4 @@
-"""Pictures and pages: pure functions."""
+"""Figures and report pages; functions without side effects."""
 
 from .cells import assignment, laguerre
 from .compare import comparison

@@ -1,8 +1,7 @@
-"""Pictures of a transport map T: arrows x → T(x), level sets of its potential, clouds before and
-after, and the way between.
+"""Figures of a transport map T: arrows x → T(x), level sets, and displacement interpolation.
 
-Points are (n, d), tensors or arrays. In more than two dimensions everything is seen along the first
-two principal axes of the target, or of the moved points where no target is given.
+Points are tensors or arrays (n, d). In more than two dimensions, all points are projected onto the
+first two principal axes of the target, or of the moved points if no target is given.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from .pictures import _ACCENT, _INK, Array, flat, plane
 
 Points = Tensor | NDArray[Any]
 
-_START = "#33658a"  # where mass comes from; _ACCENT is where it arrives, _INK where it should
+_START = "#33658a"  # source points; _ACCENT is for their images, _INK for the target
 _ARROWS: dict[str, Any] = {
     "angles": "xy",
     "scale_units": "xy",
@@ -34,14 +33,15 @@ _ARROWS: dict[str, Any] = {
     "headlength": 6,
     "headaxislength": 5,
 }
-_FINER = 3  # frames are drawn so many times larger and reduced, which smooths the dots
-_COLORS = 32  # of a frame: dots, their smoothed rims, paper
-_PAUSE = 12  # the two ends last as long as so many frames
+_SUPERSAMPLING = 3  # frames are drawn larger by this factor and reduced, which smooths the dots
+_COLORS = 32  # of a frame
+_PAUSE = 12  # frames for which each of the two ends is shown
 
 
 def arrows(x: Points, moved: Points, *, target: Points | None = None, n: int = 250) -> Figure:
-    """Arrows from points (m, d) to their images, over the target: ``n`` of them, that they can be
-    told apart.
+    """Draw arrows from points (m, d) to their images, over the target.
+
+    ``n`` arrows are drawn, at most, so that they remain distinguishable.
 
     >>> figure = arrows(torch.zeros(5, 2), torch.ones(5, 2))
     >>> figure.axes[0].get_title(loc="left")
@@ -49,44 +49,22 @@ def arrows(x: Points, moved: Points, *, target: Points | None = None, n: int = 2
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}: it is the number of arrows")
-    starts, ends, goal = _seen(x, moved, target)
+    starts, ends, goal = _project(x, moved, target)
     chosen = np.unique(np.linspace(0, len(starts) - 1, n).round().astype(int))
     starts, ends = starts[chosen], ends[chosen]
     box = _box(starts, ends, goal)
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     axis = figure.subplots()
     if goal is not None:
-        axis.scatter(
-            goal[:, 0],
-            goal[:, 1],
-            s=5,
-            color=_INK,
-            alpha=0.4,
-            linewidths=0,
-            label="target",
-            rasterized=True,
-        )
-    axis.quiver(
-        *starts.T,
-        *(ends - starts).T,
-        width=0.0022,
-        minlength=0.5,
-        color=_ACCENT,
-        alpha=0.55,
-        zorder=2,
-        **_ARROWS,
-    )
+        cloud: dict[str, Any] = {"s": 5, "color": _INK, "alpha": 0.4, "linewidths": 0}
+        axis.scatter(goal[:, 0], goal[:, 1], label="target", rasterized=True, **cloud)
+    style: dict[str, Any] = {"color": _ACCENT, "alpha": 0.55, "zorder": 2} | _ARROWS
+    axis.quiver(*starts.T, *(ends - starts).T, width=0.0022, minlength=0.5, **style)
     axis.scatter(starts[:, 0], starts[:, 1], s=9, color=_START, linewidths=0, label="x", zorder=3)
     axis.scatter(ends[:, 0], ends[:, 1], s=9, color=_ACCENT, linewidths=0, label="T(x)", zorder=4)
     _frame(axis, "transport", box)
-    axis.legend(
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
-        ncols=3,
-        markerscale=1.6,
-        frameon=False,
-        fontsize=9,
-    )
+    legend: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 3}
+    axis.legend(markerscale=1.6, frameon=False, fontsize=9, **legend)
     return figure
 
 
@@ -97,11 +75,11 @@ def level_sets(
     levels: int = 18,
     resolution: int = 240,
 ) -> Figure:
-    """Level sets of a function (n, 2) → (n,) of the plane, over points (n, 2) or a box (left,
-    right, bottom, top).
+    """Draw the level sets of a function (n, 2) → (n,) of the plane.
 
-    The levels are such that those of ½‖x‖² are equally far apart: where lines crowd, the map ∇ψ
-    moves points further out.
+    ``where`` are points (n, 2), which are drawn too, or a box (left, right, bottom, top). The
+    levels are such that the level sets of ½‖x‖² are equally spaced: where lines are denser, the map
+    ∇ψ moves points farther out.
 
     >>> figure = level_sets(lambda x: x.square().sum(1) / 2, [-1, 1, -1, 1], resolution=20)
     >>> figure.axes[0].get_title(loc="left")
@@ -109,15 +87,13 @@ def level_sets(
     """
     if levels < 1 or resolution < 2:
         raise ValueError(
-            f"levels must be at least 1 and resolution 2, got {levels} and {resolution}"
+            f"levels must be at least 1 and resolution at least 2, got {levels} and {resolution}"
         )
     points, (left, right, bottom, top) = _region(where)
     across, up = torch.linspace(left, right, resolution), torch.linspace(bottom, top, resolution)
-    places = torch.cartesian_prod(across, up)
     with torch.no_grad():
-        heights = (
-            potential(places).detach().cpu().double().reshape(resolution, resolution).T.numpy()
-        )
+        values = potential(torch.cartesian_prod(across, up)).detach().cpu().double()
+    heights = values.reshape(resolution, resolution).T.numpy()
     if not np.isfinite(heights).all():
         box = f"{left:.3g} to {right:.3g}, {bottom:.3g} to {top:.3g}"
         raise ValueError(f"the potential is not finite everywhere in the box {box}")
@@ -126,49 +102,39 @@ def level_sets(
         raise ValueError(
             f"the potential is {low:.3g} everywhere in the box: a constant has no level sets"
         )
-    heights_of_lines = low + (high - low) * np.linspace(0, 1, levels + 1) ** 2
+    lines = low + (high - low) * np.linspace(0, 1, levels + 1) ** 2
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     axis = figure.subplots()
-    axis.contourf(across, up, heights, levels=heights_of_lines, cmap="Blues", alpha=0.55)
-    axis.contour(
-        across, up, heights, levels=heights_of_lines[1:-1], colors=_START, linewidths=0.7, alpha=0.8
-    )
+    axis.contourf(across, up, heights, levels=lines, cmap="Blues", alpha=0.55)
+    stroke: dict[str, Any] = {"colors": _START, "linewidths": 0.7, "alpha": 0.8}
+    axis.contour(across, up, heights, levels=lines[1:-1], **stroke)
     if points is not None:
-        axis.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=5,
-            color=_ACCENT,
-            alpha=0.6,
-            linewidths=0,
-            zorder=3,
-            rasterized=True,
-        )
+        cloud: dict[str, Any] = {"s": 5, "color": _ACCENT, "alpha": 0.6, "linewidths": 0}
+        axis.scatter(points[:, 0], points[:, 1], zorder=3, rasterized=True, **cloud)
     _frame(axis, "level sets of the potential", (left, right, bottom, top))
     return figure
 
 
 def before_after(x: Points, moved: Points, y: Points) -> Figure:
-    """Source (n, d), moved (n, d) and target (m, d) side by side on one pair of axes; the target
-    lies faintly below the moved.
+    """Draw source (n, d), moved source (n, d) and target (m, d) side by side.
 
-    >>> [a.get_title(loc="left") for a in before_after(torch.zeros(3, 2), torch.ones(3, 2), torch.eye(2)).axes]
+    The panels have the same axes, and the target is also drawn faintly below the moved points.
+
+    >>> figure = before_after(torch.zeros(3, 2), torch.ones(3, 2), torch.eye(2))
+    >>> [axis.get_title(loc="left") for axis in figure.axes]
     ['source', 'moved', 'target']
     """
-    starts, ends, goal = _seen(x, moved, y)
+    starts, ends, goal = _project(x, moved, y)
     assert goal is not None
     box = _box(starts, ends, goal)
-    drawn = (("source", _START, starts), ("moved", _ACCENT, ends), ("target", _QUIET, goal))
+    clouds = (("source", _START, starts), ("moved", _ACCENT, ends), ("target", _QUIET, goal))
+    dots: dict[str, Any] = {"s": 4, "linewidths": 0, "rasterized": True}
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    for axis, (name, color, cloud) in zip(panels, drawn, strict=True):
+    for axis, (name, color, cloud) in zip(panels, clouds, strict=True):
         if name == "moved":
-            axis.scatter(
-                goal[:, 0], goal[:, 1], s=4, color=_INK, alpha=0.4, linewidths=0, rasterized=True
-            )
-        axis.scatter(
-            cloud[:, 0], cloud[:, 1], s=4, color=color, alpha=0.6, linewidths=0, rasterized=True
-        )
+            axis.scatter(goal[:, 0], goal[:, 1], color=_INK, alpha=0.4, **dots)
+        axis.scatter(cloud[:, 0], cloud[:, 1], color=color, alpha=0.6, **dots)
         _frame(axis, name, box)
     return figure
 
@@ -182,63 +148,54 @@ def displacement_gif(
     size: int = 360,
     milliseconds: int = 50,
 ) -> bytes:
-    """GIF of the displacement interpolation (1 − t) x + t T(x), there and back without end.
+    """Return a GIF of the displacement interpolation (1 − t) x + t T(x), forward and backward.
 
-    Frame 0 shows x and frame ``frames // 2`` T(x); t eases in and out, and the two rest for a
-    while. ``size`` is in pixels.
+    Frame 0 shows x, and frame ``frames // 2`` shows T(x); these two are shown longer. t starts and
+    stops smoothly. ``size`` is in pixels.
 
     >>> gif = displacement_gif(torch.zeros(4, 2), torch.ones(4, 2), frames=4, size=40)
     >>> Image.open(io.BytesIO(gif)).size
     (40, 40)
     """
     if frames < 2 or size < 16 or milliseconds < 20:
-        least = (
-            "frames must be at least 2, size 16 and milliseconds 20 (shorter ones are slowed by "
-            "viewers)"
+        raise ValueError(
+            f"frames must be at least 2, got {frames}, size at least 16, got {size}, and "
+            f"milliseconds at least 20, got {milliseconds}: viewers slow shorter frames down"
         )
-        raise ValueError(f"{least}, got {frames}, {size} and {milliseconds}")
-    starts, ends, goal = _seen(x, moved, target)
+    starts, ends, goal = _project(x, moved, target)
     left, right, bottom, top = _box(starts, ends, goal)
-    edge = size * _FINER
+    edge = size * _SUPERSAMPLING
 
-    def pixels(points: Array) -> Array:
-        return np.stack([points[:, 0] - left, top - points[:, 1]], 1) * (
-            edge / np.array([right - left, top - bottom])
-        )
+    def to_pixels(points: Array) -> Array:
+        scale = edge / np.array([right - left, top - bottom])
+        return np.stack([points[:, 0] - left, top - points[:, 1]], 1) * scale
 
     paper = Image.new("RGB", (edge, edge), "white")
     if goal is not None:
-        _dots(paper, pixels(goal), _mix("#ffffff", _INK, 0.55))
+        _draw_dots(paper, to_pixels(goal), _mix("#ffffff", _INK, 0.55))
     half = frames // 2
-    sheets = []
+    images = []
     for k in range(frames):
         t = k / half if k <= half else (frames - k) / (frames - half)
         t = (1 - cos(pi * t)) / 2
-        sheet = paper.copy()
-        _dots(sheet, pixels((1 - t) * starts + t * ends), _mix(_START, _ACCENT, t))
-        small = sheet.resize((size, size), Image.Resampling.BOX)
-        sheets.append(small.quantize(_COLORS, dither=Image.Dither.NONE))
-    lengths = [milliseconds * (_PAUSE if k in (0, half) else 1) for k in range(frames)]
+        image = paper.copy()
+        _draw_dots(image, to_pixels((1 - t) * starts + t * ends), _mix(_START, _ACCENT, t))
+        small = image.resize((size, size), Image.Resampling.BOX)
+        images.append(small.quantize(_COLORS, dither=Image.Dither.NONE))
+    durations = [milliseconds * (_PAUSE if k in (0, half) else 1) for k in range(frames)]
+    options: dict[str, Any] = {"duration": durations, "loop": 0, "optimize": False}
     buffer = io.BytesIO()
-    sheets[0].save(
-        buffer,
-        "gif",
-        save_all=True,
-        append_images=sheets[1:],
-        duration=lengths,
-        loop=0,
-        optimize=False,
-    )
+    images[0].save(buffer, "gif", save_all=True, append_images=images[1:], **options)
     return buffer.getvalue()
 
 
-def _seen(x: Points, moved: Points, target: Points | None) -> tuple[Array, Array, Array | None]:
-    """The clouds in the plane of the picture, (n, 2) each."""
+def _project(x: Points, moved: Points, target: Points | None) -> tuple[Array, Array, Array | None]:
+    """Return x, its images and the target in the plane of the figure, (n, 2) each."""
     given = {"x": x, "moved": moved} | ({} if target is None else {"target": target})
-    clouds = {name: _cloud(points, name) for name, points in given.items()}
+    clouds = {name: _check_points(points, name) for name, points in given.items()}
     if clouds["x"].shape != clouds["moved"].shape:
         raise ValueError(
-            f"x and moved must have one shape, got {clouds['x'].shape} and "
+            f"x and moved must have the same shape, got {clouds['x'].shape} and "
             f"{clouds['moved'].shape}: moved is T(x)"
         )
     reference = clouds.get("target", clouds["moved"])
@@ -246,43 +203,42 @@ def _seen(x: Points, moved: Points, target: Points | None) -> tuple[Array, Array
     if reference.shape[1] != d:
         raise ValueError(f"target must have the {d} coordinates of x, got {reference.shape[1]}")
     center, axes = plane(torch.from_numpy(reference))
-    seen = {name: (points - center) @ axes for name, points in clouds.items()}
-    return seen["x"], seen["moved"], seen.get("target")
+    projected = {name: (points - center) @ axes for name, points in clouds.items()}
+    return projected["x"], projected["moved"], projected.get("target")
 
 
-def _cloud(points: Points, name: str) -> Array:
+def _check_points(points: Points, name: str) -> Array:
     tensor = torch.as_tensor(points)
     if tensor.ndim != 2 or len(tensor) < 2:
         raise ValueError(
             f"{name} must be at least two points (n, d), got shape {tuple(tensor.shape)}"
         )
-    cloud = flat(tensor)
-    if not np.isfinite(cloud).all():
+    array = flat(tensor)
+    if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or Inf: remove those points before drawing")
-    return cloud
+    return array
 
 
 def _region(
     where: Points | Sequence[float],
 ) -> tuple[Array | None, tuple[float, float, float, float]]:
+    """Return the points, if ``where`` are points, and the box to draw."""
     if not isinstance(where, Tensor | np.ndarray) or where.ndim == 1:
         left, right, bottom, top = (float(v) for v in where)
         if not (left < right and bottom < top):
-            raise ValueError(
-                f"a box is (left, right, bottom, top), got {left:g}, {right:g}, {bottom:g}, {top:g}"
-            )
+            box = f"{left:g}, {right:g}, {bottom:g}, {top:g}"
+            raise ValueError(f"where must be (left, right, bottom, top), got {box}")
         return None, (left, right, bottom, top)
-    points = _cloud(where, "where")
+    points = _check_points(where, "where")
     if points.shape[1] != 2:
         raise ValueError(
-            f"level sets are of functions of the plane, got points with {points.shape[1]} "
-            "coordinates"
+            f"where must be points (n, 2), got points with {points.shape[1]} coordinates"
         )
     return points, _box(points)
 
 
 def _box(*clouds: Array | None) -> tuple[float, float, float, float]:
-    """A square around everything, with a margin."""
+    """Return the square (left, right, bottom, top) around all points, with a margin."""
     points = np.concatenate([cloud for cloud in clouds if cloud is not None])
     middle = (points.max(0) + points.min(0)) / 2
     reach = 0.54 * float((points.max(0) - points.min(0)).max()) or 1.0
@@ -296,10 +252,10 @@ def _frame(axis: Axes, title: str, box: tuple[float, float, float, float]) -> No
     axis.tick_params(labelsize=8, colors=_QUIET, color=_RULE)
 
 
-def _dots(sheet: Image.Image, places: Array, color: tuple[int, int, int]) -> None:
-    draw = ImageDraw.Draw(sheet)
-    radius = max(2, sheet.width / 240)
-    for a, b in places.tolist():
+def _draw_dots(image: Image.Image, points: Array, color: tuple[int, int, int]) -> None:
+    draw = ImageDraw.Draw(image)
+    radius = max(2, image.width / 240)
+    for a, b in points.tolist():
         draw.ellipse((a - radius, b - radius, a + radius, b + radius), fill=color)
 
 

@@ -1,4 +1,4 @@
-"""The loop: recipes, checkpoints, run folders, training and evaluation."""
+"""Recipes, run folders, checkpoints, training and evaluation."""
 
 from . import checkpoint, loop
 from .evaluate import Evaluation, evaluate, evaluate_run, picture_of

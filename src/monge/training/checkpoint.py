@@ -1,8 +1,8 @@
 """Checkpoints that survive kill -9, a full disk and a flipped bit.
 
-A file is the bytes of `torch.save` followed by their sha256. It is written under another name,
-synced, and renamed; the last two are kept, and a file that does not agree with its digest is passed
-over for the one before.
+A file contains the bytes of `torch.save`, followed by their sha256. It is written under another
+name, synced, and renamed. The last two are kept; if a file does not match its digest, the previous
+one is used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+    """Write a file so that a reader sees either the old or the new content, never a part of it."""
     partial = path.with_name(path.name + ".part")
     try:
         with partial.open("wb") as stream:
@@ -38,8 +38,10 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        full = f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit"
-        raise MongeError(f"{full}; free some space and run the same command again") from error
+        raise MongeError(
+            f"the disk is full: {len(content) / 2**20:.1f} MiB for {path} did not fit; free some "
+            "space and run the same command again"
+        ) from error
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -56,21 +58,19 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def load_latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the newest whole checkpoint, or None, and a sentence for each file that was passed
-    over.
-    """
-    remarks: list[str] = []
+    """Return the newest valid checkpoint, or None, and a message for each file that is invalid."""
+    messages: list[str] = []
     for path in reversed(_files(folder)):
         content = path.read_bytes()
         body, digest = content[:-_DIGEST], content[-_DIGEST:]
         if hashlib.sha256(body).digest() == digest:
-            return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True), remarks
-        remarks.append(f"checkpoint {path} is torn or corrupt: falling back to the one before it")
-    return None, remarks
+            return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True), messages
+        messages.append(f"checkpoint {path} is truncated or corrupt: using the previous one")
+    return None, messages
 
 
 def fingerprint(tensors: Iterable[Tensor], settings: Mapping[str, Any]) -> str:
-    """Digest of what a run depends on: tensors, and settings that JSON can hold.
+    """Return a digest of tensors and of settings that can be written as JSON.
 
     >>> fingerprint([torch.zeros(2)], {"seed": 0}) == fingerprint([torch.zeros(2)], {"seed": 1})
     False

@@ -1,4 +1,4 @@
-"""What is measured of a method around an autoencoder: its reconstructions, and what its codes tell."""
+"""Evaluator of autoencoders: reconstructions and codes."""
 
 from __future__ import annotations
 
@@ -14,57 +14,52 @@ from monge.metrics import Measured, Measures, evaluator
 from monge.metrics.codes import CLUSTERING, CODES_MMD, CODES_W2, LINEAR_PROBE, RECONSTRUCTION
 from monge.nets import Autoencoder
 
-_BLOCK = 1000  # samples of a data set that are fetched at once
+_BLOCK = 1000  # samples that are fetched at once
 
 
 @evaluator(LINEAR_PROBE, CLUSTERING, RECONSTRUCTION, CODES_W2, CODES_MMD)
 def codes(subject: Subject) -> Measures:
-    """Reconstructions and codes of held-out samples; nothing for a method that is not
-    `Autoencoding`.
+    """Measure reconstructions and codes of held-out samples, for an `Autoencoding` method.
 
-    `RECONSTRUCTION` is the mean error of an entry: squared, or the cross-entropy in nats where the
-    decoder gives classes. With a prior the codes' distance to it, with labels a linear probe and
-    the accuracy of clusters.
+    `RECONSTRUCTION` is the mean error per entry of a sample: the squared error, or the
+    cross-entropy in nats if the decoder returns logits. For a method with a prior, the
+    distance of the codes to it is measured; for data with labels, a linear probe and the accuracy
+    of clusters.
     """
     method, data, config = subject.method, subject.data, subject.config
     if not isinstance(method, Autoencoding):
         return {}
     autoencoder, held_out = method.autoencoder, data.held_out(config.samples, config.seed)
-    found = {
-        RECONSTRUCTION: Measured(
-            autoencoder.error_all(held_out).mean().item() / autoencoder.entries(held_out)
-        )
-    }
+    error = autoencoder.error_all(held_out).mean().item() / autoencoder.entries(held_out)
+    measures = {RECONSTRUCTION: Measured(error)}
     if method.prior is not None:
         z, prior = autoencoder.encode_all(held_out), method.prior
-        drawn, other = prior.held_out(len(z), config.seed), prior.train(len(z), config.seed)
-        n = min(len(z), len(drawn), len(other))
-        found |= metrics.prior_distances(z[:n], drawn[:n], other[:n]) if n > 1 else {}
+        p, reference = prior.held_out(len(z), config.seed), prior.train(len(z), config.seed)
+        n = min(len(z), len(p), len(reference))
+        measures |= metrics.prior_distances(z[:n], p[:n], reference[:n]) if n > 1 else {}
     if isinstance(data, FiniteDataset) and data.labels is not None:
-        found |= _labeled(autoencoder, data, data.labels, config.seed)
-    return found
+        measures |= _measure_labels(autoencoder, data, data.labels, config.seed)
+    return measures
 
 
-def encoded_part(
+def encode_indices(
     autoencoder: Autoencoder, data: FiniteDataset, indices: NDArray[np.int64]
 ) -> Tensor:
-    """Codes (n, d) of the samples of a data set at ``indices``, few of which are in memory at a
-    time.
-    """
+    """Return the codes (n, d) of the samples at ``indices``, encoded in blocks."""
     blocks = np.split(indices, range(_BLOCK, len(indices), _BLOCK))
     return torch.cat([autoencoder.encode_all(data.fetch(block)) for block in blocks])
 
 
-def _labeled(autoencoder: Autoencoder, data: FiniteDataset, labels: Tensor, seed: int) -> Measures:
+def _measure_labels(
+    autoencoder: Autoencoder, data: FiniteDataset, labels: Tensor, seed: int
+) -> Measures:
     parts = [data.train_indices, data.held_out_indices]
-    train, held_out = (encoded_part(autoencoder, data, part) for part in parts)
+    train, held_out = (encode_indices(autoencoder, data, part) for part in parts)
     train_labels, held_out_labels = (labels[torch.from_numpy(part)] for part in parts)
-    found = {
-        LINEAR_PROBE: Measured(metrics.linear_probe(train, train_labels, held_out, held_out_labels))
-    }
+    probe = metrics.linear_probe(train, train_labels, held_out, held_out_labels)
+    measures = {LINEAR_PROBE: Measured(probe)}
     classes = len(torch.unique(labels))
     if len(train) >= classes:
-        found[CLUSTERING] = Measured(
-            metrics.clustering_accuracy(train, held_out, held_out_labels, classes, seed)
-        )
-    return found
+        accuracy = metrics.clustering_accuracy(train, held_out, held_out_labels, classes, seed)
+        measures[CLUSTERING] = Measured(accuracy)
+    return measures

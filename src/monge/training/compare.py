@@ -1,4 +1,4 @@
-"""Runs side by side: seeds of one recipe become one group, and groups become rows of a table."""
+"""Comparison of runs: runs of one recipe form a group, and each group is a row of a table."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from monge.metrics import Metric
 from .folder import RunFolder, leaves
 from .recipe import Recipe, dump
 
-_FREE = ("run.seed", "run.out", "about.", "data.root")  # what runs of one group may differ in
+_FREE = ("run.seed", "run.out", "about.", "data.root")  # keys that differ between runs of a group
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder says about itself."""
+    """The content of a run folder."""
 
     folder: RunFolder
     recipe: Recipe
@@ -32,7 +32,7 @@ class Run:
 
 @dataclass(frozen=True)
 class MeanStd:
-    """Mean and sample standard deviation over seeds; of one seed the deviation is 0.
+    """Mean and sample standard deviation over seeds; the deviation of one seed is 0.
 
     >>> MeanStd((1.0, 3.0)).mean, round(MeanStd((1.0, 3.0)).sd, 4)
     (2.0, 1.4142)
@@ -51,33 +51,40 @@ class MeanStd:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in nothing but their seed; ``label`` tells the group from the others."""
+    """Runs that differ only in their seed; ``label`` is different for each group."""
 
     label: str
     runs: tuple[Run, ...]
 
     @cached_property
     def metrics(self) -> dict[str, MeanStd]:
-        """Every metric that all runs of the group have as a number."""
-        first, *rest = (r.metrics for r in self.runs)
-        names = [k for k, v in first.items() if _number(v) and all(_number(m.get(k)) for m in rest)]
-        found = {name: MeanStd(tuple(float(r.metrics[name]) for r in self.runs)) for name in names}
-        if "cpu_seconds" in found:
-            found["cpu_minutes"] = MeanStd(tuple(v / 60 for v in found["cpu_seconds"].values))
-        return found
+        """The metrics that are numbers in all runs of the group."""
+        runs = [run.metrics for run in self.runs]
+        names = [name for name in runs[0] if all(_is_number(run.get(name)) for run in runs)]
+        metrics = {name: MeanStd(tuple(float(run[name]) for run in runs)) for name in names}
+        if "cpu_seconds" in metrics:
+            seconds = metrics["cpu_seconds"].values
+            metrics["cpu_minutes"] = MeanStd(tuple(s / 60 for s in seconds))
+        return metrics
 
     def headline(self, known: Sequence[Metric]) -> str:
-        """The number to write below the samples, that of the data's kind if it has one."""
-        found = [
-            c for c in columns(known) if c.judged and c.metric.headline and c.key in self.metrics
-        ]
-        return f"{found[-1].title} {found[-1].cell(self.metrics[found[-1].key])}" if found else ""
+        """Return the text below the samples: the last headline metric, or an empty string.
+
+        The metrics of the data's kind come last in ``known``.
+        """
+        headlines = [c for c in columns(known) if c.judged and c.metric.headline]
+        measured = [c for c in headlines if c.key in self.metrics]
+        if not measured:
+            return ""
+        column = measured[-1]
+        return f"{column.title} {column.cell(self.metrics[column.key])}"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: the key of a number, its head, and the metric that says how it is
-    written.
+    """A column of the table: the key of a number, the title, and the metric with its format.
+
+    ``judged`` is False for the floor and the references of a metric, for which no value is better.
     """
 
     key: str
@@ -87,61 +94,59 @@ class Column:
 
     @property
     def better(self) -> str | None:
-        """Which end is better; of what stands beside a metric, none."""
+        """Whether low or high values are better; None for floors and references."""
         return self.metric.better if self.judged else None
 
-    def cell(self, figure: MeanStd) -> str:
-        written = self.metric.number(figure.mean)
-        varies = self.better is not None or figure.sd > 0  # how many modes there are does not
-        return (
-            f"{written} ± {self.metric.number(figure.sd)}"
-            if len(figure.values) > 1 and varies
-            else written
-        )
+    def cell(self, value: MeanStd) -> str:
+        """Format a value, with its deviation over several seeds."""
+        text = self.metric.number(value.mean)
+        varies = self.better is not None or value.sd > 0  # unlike the total number of modes
+        if len(value.values) > 1 and varies:
+            text += f" ± {self.metric.number(value.sd)}"
+        return text
 
 
 CPU = Metric("cpu_minutes", "CPU-min", 2, "low", table="CPU-min")
 
 
 def columns(known: Sequence[Metric]) -> list[Column]:
-    """The columns of those metrics that have one, and of what stands beside them."""
-    found = []
+    """Return the columns of the metrics that have one, and of their floors and references."""
+    result = []
     for metric in (*known, CPU):
         if metric.table is not None:
-            found.append(Column(metric.ratio or metric.key, metric.table, metric))
+            result.append(Column(metric.ratio or metric.key, metric.table, metric))
             for name, title, decimals in metric.beside:
-                found.append(
-                    Column(
-                        metric.suffixed(name),
-                        title,
-                        replace(metric, decimals=decimals),
-                        judged=False,
-                    )
-                )
-    return found
+                style = replace(metric, decimals=decimals)
+                result.append(Column(metric.suffixed(name), title, style, judged=False))
+    return result
 
 
 def read_groups(paths: Sequence[str | Path]) -> list[Group]:
-    """Read run folders and group the seeds of each recipe, in the order given.
+    """Read run folders and group the seeds of each recipe, in the given order.
 
-    MongeError for a folder that is no run, lacks its log or its metrics.json, holds other data than
-    the first, or the same run twice.
+    MongeError for a folder without a run or without metrics.json, for runs on different data, and
+    for two folders with the same run.
     """
     runs = [_read(RunFolder(path)) for path in paths]
     for run in runs[1:]:
         names = [r.recipe.data.name for r in (runs[0], run)]
         if names[0] != names[1]:
-            found = f"{runs[0].folder.path} is on '{names[0]}', {run.folder.path} on '{names[1]}'"
-            raise MongeError(f"runs on different data cannot be compared: {found}")
-    together: dict[str, list[Run]] = {}
+            raise MongeError(
+                f"runs on different data cannot be compared: {runs[0].folder.path} is on "
+                f"'{names[0]}', {run.folder.path} on '{names[1]}'"
+            )
+    by_recipe: dict[str, list[Run]] = {}
     for run in runs:
-        same = together.setdefault(json.dumps(_settings(run.recipe), sort_keys=True), [])
-        twin = next((r for r in same if r.recipe.run.seed == run.recipe.run.seed), None)
+        seed = run.recipe.run.seed
+        group = by_recipe.setdefault(json.dumps(_settings(run.recipe), sort_keys=True), [])
+        twin = next((r for r in group if r.recipe.run.seed == seed), None)
         if twin is not None:
-            same_run = f"hold the same run (recipe and seed {run.recipe.run.seed})"
-            raise MongeError(f"{twin.folder.path} and {run.folder.path} {same_run}: name one")
-        same.append(run)
-    groups = [tuple(sorted(group, key=lambda r: r.recipe.run.seed)) for group in together.values()]
+            raise MongeError(
+                f"{twin.folder.path} and {run.folder.path} hold the same run (recipe and seed "
+                f"{seed}): name one"
+            )
+        group.append(run)
+    groups = [tuple(sorted(group, key=lambda r: r.recipe.run.seed)) for group in by_recipe.values()]
     return [Group(label, group) for label, group in zip(_labels(groups), groups, strict=True)]
 
 
@@ -151,43 +156,43 @@ def _read(folder: RunFolder) -> Run:
         metrics = json.loads(folder.metrics.read_text())
     except FileNotFoundError as error:
         raise MongeError(
-            f"'{folder.path}' has no metrics.json: 'monge eval {folder.path}' makes one"
+            f"'{folder.path}' has no metrics.json: run 'monge eval {folder.path}'"
         ) from error
     except json.JSONDecodeError as error:
         raise MongeError(
-            f"{folder.metrics} is torn: 'monge eval {folder.path}' makes it anew"
+            f"{folder.metrics} is not valid JSON: run 'monge eval {folder.path}' to write it again"
         ) from error
     return Run(folder, recipe, metrics, folder.history())
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """The flat configuration without what runs of one group may differ in."""
+    """Return the flat configuration without the keys that may differ in a group."""
     return {k: v for k, v in leaves(dump(recipe)).items() if not k.startswith(_FREE)}
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """The method's name; where two groups share it, with the settings that tell them apart, or else
-    with the folder's name.
+    """Return a label for each group: the method's name, and what distinguishes the group.
+
+    For groups of one method, these are the settings that differ, or the folder if there are more
+    than two.
     """
     labels = []
     for group in groups:
         recipe, folder = group[0].recipe, group[0].folder.path
         name = recipe.method.name.replace("_", "-")
-        own = _settings(recipe)
-        others = [
-            _settings(g[0].recipe)
-            for g in groups
-            if g is not group and g[0].recipe.method.name == recipe.method.name
-        ]
-        told = {k: v for k, v in own.items() if any(other.get(k) != v for other in others)}
-        settings = ", ".join(f"{k.split('.')[-1]} {v}" for k, v in told.items())
-        labels.append(f"{name}, {settings if len(told) <= 2 else folder}" if told else name)
+        recipes = [g[0].recipe for g in groups if g is not group]
+        others = [_settings(other) for other in recipes if other.method.name == recipe.method.name]
+        settings = _settings(recipe)
+        differing = {k: v for k, v in settings.items() if any(o.get(k) != v for o in others)}
+        text = ", ".join(f"{k.split('.')[-1]} {v}" for k, v in differing.items())
+        labels.append(f"{name}, {text if len(differing) <= 2 else folder}" if differing else name)
     return labels
 
 
 def table(groups: Sequence[Group], known: Sequence[Metric]) -> str:
-    """The groups as aligned text, one a row, with ``*`` at the best of each column; ``known`` says
-    how numbers are written.
+    """Format groups as an aligned table, one per row, with ``*`` at the best of each column.
+
+    ``known`` are the metrics, which define the columns and the format of numbers.
     """
     shown = [c for c in columns(known) if any(c.key in g.metrics for g in groups)]
     rows = [["method", *(f"{c.title}  " for c in shown), "seeds"]]
@@ -206,7 +211,10 @@ def table(groups: Sequence[Group], known: Sequence[Metric]) -> str:
 
 
 def _best(column: Column, groups: Sequence[Group]) -> set[str]:
-    """Labels of the groups with the best mean; nobody's when all are equal or nothing is better."""
+    """Return the labels of the groups with the best mean.
+
+    Empty if all means are equal, or if neither low nor high values are better.
+    """
     means = {g.label: g.metrics[column.key].mean for g in groups if column.key in g.metrics}
     if column.better is None or len(set(means.values())) < 2:
         return set()
@@ -224,8 +232,8 @@ def as_json(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "runs": [str(run.folder.path) for run in group.runs],
             "seeds": [run.recipe.run.seed for run in group.runs],
             "metrics": {
-                k: {"mean": f.mean, "sd": f.sd, "values": list(f.values)}
-                for k, f in group.metrics.items()
+                name: {"mean": value.mean, "sd": value.sd, "values": list(value.values)}
+                for name, value in group.metrics.items()
             },
         }
         for group in groups
@@ -233,18 +241,18 @@ def as_json(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def logged(groups: Sequence[Group], name: str) -> bool:
-    """Whether every run's log has a scalar of that name."""
+    """Return whether the logs of all runs have a scalar of that name."""
     return all(any(name in line for line in run.history) for group in groups for run in group.runs)
 
 
 def require_logged(groups: Sequence[Group], flag: str, name: str) -> None:
-    """Raise `MongeError` for the first run whose log lacks ``name``, with what it has instead."""
+    """Raise `MongeError` if a run's log has no scalar ``name``; ``flag`` is where it was given."""
     for run in (run for group in groups for run in group.runs):
-        known = {k for line in run.history for k, v in line.items() if _number(v)}
+        known = {k for line in run.history for k, v in line.items() if _is_number(v)}
         if name not in known:
             advice = nearest(name, known) if known else "; its log is empty"
             raise MongeError(f"{flag} {name}: {run.folder.log} has no '{name}'{advice}")
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

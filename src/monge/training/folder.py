@@ -17,18 +17,11 @@ from monge.data import Dataset, load
 from monge.errors import MongeError
 
 from . import checkpoint
-from .recipe import Recipe, build, dump, parse, to_yaml, translated
+from .recipe import Recipe, build, dump, parse, to_yaml, translate_keys
 
-_MAY_CHANGE = (
-    "about",
-    "eval",
-    "run.out",
-    "run.steps",
-    "run.every",
-    "data.root",
-    "run.device",
-    "run.threads",
-)
+# keys that may change when a run is continued
+_MAY_CHANGE_IN_RUN = ("run.out", "run.steps", "run.every", "run.device", "run.threads")
+_MAY_CHANGE = ("about", "eval", "data.root", *_MAY_CHANGE_IN_RUN)
 
 
 class RunFolder:
@@ -47,23 +40,26 @@ class RunFolder:
         self.report = self.path / "report.html"
 
     def claim(self, recipe: Recipe, *, fresh: bool = False) -> None:
-        """Make the folder, or check that the run it holds has this configuration."""
+        """Create the folder, or check that the run in it has the same configuration.
+
+        ``fresh`` deletes the run in the folder first. MongeError for a run with another
+        configuration, and for a folder that is not empty and not a run folder.
+        """
         cleared = fresh and self.config.is_file()
         if cleared:
             self._clear()
         if self.config.is_file():
             ours, theirs = leaves(dump(recipe)), leaves(dump(self.recipe()))
-            changed = [
-                k
-                for k in sorted({*ours, *theirs})
-                if ours.get(k) != theirs.get(k) and not k.startswith(_MAY_CHANGE)
-            ]
+            keys = [k for k in sorted({*ours, *theirs}) if not k.startswith(_MAY_CHANGE)]
+            changed = [k for k in keys if ours.get(k) != theirs.get(k)]
             if changed:
-                shown = ", ".join(
+                changes = ", ".join(
                     f"{k}: {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in changed[:4]
                 )
-                held = f"{self.path} holds a run of another configuration ({shown})"
-                raise MongeError(f"{held}: choose another --run.out, or --fresh to start over")
+                raise MongeError(
+                    f"{self.path} holds a run of another configuration ({changes}): choose another "
+                    "--run.out, or --fresh to start over"
+                )
         elif not cleared and self.path.is_dir() and any(self.path.iterdir()):
             raise MongeError(
                 f"{self.path} exists and is not a run folder: choose another --run.out"
@@ -72,14 +68,14 @@ class RunFolder:
         checkpoint.write_atomically(self.config, to_yaml(recipe).encode())
 
     def recipe(self) -> Recipe:
-        """The configuration of the run, also of one that version 0.1.0 wrote."""
-        return parse(translated(self._stored()), str(self.config))
+        """Return the configuration of the run; also reads those of version 0.1.0."""
+        return parse(translate_keys(self._read_config()), str(self.config))
 
-    def _stored(self) -> dict[str, Any]:
+    def _read_config(self) -> dict[str, Any]:
         if not self.config.is_file():
             raise MongeError(
                 f"'{self.path}' is not a run folder: it has no config.yaml ('monge train RECIPE' "
-                "makes one)"
+                "creates one)"
             )
         try:
             stored = yaml.safe_load(self.config.read_text())
@@ -90,29 +86,25 @@ class RunFolder:
         return stored
 
     def _clear(self) -> None:
-        """Delete the run and nothing else that lies in its folder."""
-        self._stored()  # refuses a folder whose config.yaml is somebody else's
-        own = (
-            self.log,
-            self.weights,
-            self.metrics,
-            self.samples,
-            self.neighbors,
-            self.curves,
-            self.report,
-        )
-        delete(self.checkpoints, *own, self.config)
+        """Delete the files of the run; other files in its folder are kept."""
+        self._read_config()  # raises an error for a config.yaml of another program
+        results = (self.log, self.weights, self.metrics, self.report)
+        pictures = (self.samples, self.neighbors, self.curves)
+        delete(self.checkpoints, *results, *pictures, self.config)
 
     def append(self, line: Mapping[str, Any]) -> None:
+        """Append a line to the log."""
         try:
             with self.log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
-            said = f"cannot write {self.log} ({error.strerror})"
-            raise MongeError(f"{said}: correct that and run the same command again") from error
+            raise MongeError(
+                f"cannot write {self.log} ({error.strerror}): fix this and run the same command "
+                "again"
+            ) from error
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of the log; a line that was cut off by a crash is left out."""
+        """Return the lines of the log, without a line that was truncated by a crash."""
         lines = []
         for raw in self.log.read_text().splitlines() if self.log.is_file() else []:
             try:
@@ -122,26 +114,26 @@ class RunFolder:
         return lines
 
     def rewind(self, step: int) -> None:
-        """Drop the log lines after a step that is about to be run again."""
+        """Delete the log lines after a step, which will be run again."""
         kept = [line for line in self.history() if line["step"] <= step]
-        checkpoint.write_atomically(
-            self.log, "".join(json.dumps(line) + "\n" for line in kept).encode()
-        )
+        content = "".join(json.dumps(line) + "\n" for line in kept)
+        checkpoint.write_atomically(self.log, content.encode())
 
     def save_weights(self, state: dict[str, Tensor]) -> None:
-        checkpoint.write_atomically(
-            self.weights, save({k: v.detach().cpu().contiguous() for k, v in state.items()})
-        )
+        """Write the weights of a method."""
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        checkpoint.write_atomically(self.weights, save(tensors))
 
     def load_weights(self) -> dict[str, Tensor]:
+        """Read the weights of a method. MongeError if the run has no checkpoint yet."""
         if not self.weights.is_file():
             raise MongeError(
-                f"'{self.path}' has no model.safetensors yet: let it train to its first checkpoint"
+                f"'{self.path}' has no model.safetensors yet: train it to its first checkpoint"
             )
         return load_file(self.weights)
 
     def torch_state(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest whole checkpoint and remarks on those passed over."""
+        """Return the newest valid checkpoint, and messages about invalid ones."""
         return checkpoint.load_latest(self.checkpoints)
 
 
@@ -155,17 +147,17 @@ def load_run(folder: RunFolder, data: Dataset | None = None) -> tuple[Any, Datas
         method.load_state_dict(folder.load_weights())
     except RuntimeError as error:
         raise MongeError(
-            f"{folder.weights} does not fit the networks of {folder.config}: train again with "
+            f"{folder.weights} does not match the networks of {folder.config}: train again with "
             "--fresh"
         ) from error
     return method, data
 
 
 def delete(checkpoints: Path, *files: Path) -> None:
-    """Delete the checkpoints and the files of a run, and its folder if nothing else is in it.
+    """Delete the checkpoints and the files of a run, and its folder if it is empty then.
 
-    The last of the files is the one that says whose the others are: while it is there they are
-    known to be ours.
+    Files are deleted in order. The file that identifies the folder as a run must be the last one,
+    so that an interrupted deletion can be repeated.
     """
     shutil.rmtree(checkpoints, ignore_errors=True)
     for file in files:
@@ -175,19 +167,18 @@ def delete(checkpoints: Path, *files: Path) -> None:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of a tree of mappings under dotted keys."""
-    found: dict[str, Any] = {}
+    """Return the leaves of a tree of mappings, with dotted keys."""
+    result: dict[str, Any] = {}
     for key, value in tree.items():
-        found |= (
-            leaves(value, f"{prefix}{key}.")
-            if isinstance(value, Mapping)
-            else {prefix + key: value}
-        )
-    return found
+        if isinstance(value, Mapping):
+            result |= leaves(value, f"{prefix}{key}.")
+        else:
+            result[prefix + key] = value
+    return result
 
 
 def device_of(name: str) -> torch.device:
-    """Resolve ``auto`` and check that a named device exists."""
+    """Return the device of a name; ``auto`` is cuda if available. MongeError if it is missing."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

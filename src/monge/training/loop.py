@@ -1,7 +1,7 @@
-"""Training a recipe.
+"""Training of a recipe.
 
-A step draws data by position and noise by (seed, step), so a checkpoint is weights, optimizers and
-two integers.
+A step draws data by position and noise by (seed, step). A checkpoint therefore consists of weights,
+optimizer states and two integers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monge import parallel
 from monge.data import Dataset, StepInputs, load
 from monge.methods.protocols import Method
 
-from .diagnose import alarms, diagnose, raised
+from .diagnose import diagnose, find_warnings, logged_warnings
 from .evaluate import Evaluation, draw_pictures, evaluate_run, evaluators
 from .folder import RunFolder, device_of
 from .recipe import Recipe, build
@@ -29,10 +29,11 @@ from .runner import Bar, Clock, Runner
 def train(
     recipe: Recipe, folder: RunFolder, *, fresh: bool = False, dataset: Dataset | None = None
 ) -> Evaluation | None:
-    """Train a recipe in a folder, or continue what is there; returns the metrics of the end.
+    """Train a recipe in a folder, or continue the run in it; returns the final metrics.
 
-    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written. MongeError for a loss or
-    gradient that is not finite, another configuration in the folder, a full disk.
+    Returns None on all processes but the first. Raises `Interrupted` after SIGINT or SIGTERM, with
+    a checkpoint written, and MongeError for a loss or gradient that is not finite, another
+    configuration in the folder, or a full disk.
     """
     with parallel.processes() as part, _threads(recipe.run.threads):
         main = part[0] == 0
@@ -43,19 +44,22 @@ def train(
         if main:
             folder.claim(recipe, fresh=fresh)
         parallel.barrier()
-        state, remarks = folder.torch_state()
+        state, messages = folder.torch_state()
         if main:
-            for remark in remarks:
-                tqdm.write(remark)
+            for message in messages:
+                tqdm.write(message)
         clock = Clock(device)
         record = _Record(folder, method, dataset, clock)
         where = {"part": part, "device": device, "dtype": getattr(torch, recipe.run.dtype)}
         job = Training(method, dataset, recipe.run.seed, recipe.run.steps, **where)
-        shown: dict[str, Any] = {
-            "bar": Bar(recipe.method.name),
-            "not_finite": partial(_not_finite, folder),
-        }
-        runner = Runner(job, folder.checkpoints, every=recipe.run.every, clock=clock, **shown)
+        runner = Runner(
+            job,
+            folder.checkpoints,
+            every=recipe.run.every,
+            clock=clock,
+            bar=Bar(recipe.method.name),
+            not_finite=partial(_not_finite, folder),
+        )
         if state:
             runner.restore(state)
         if main:
@@ -68,11 +72,10 @@ def train(
 
 
 class Training:
-    """A method and where it stands in its data, as a `Job`: ``steps`` updates, each from a
-    `StepInputs`.
+    """A `Job` that takes ``steps`` training steps of a method on a data set.
 
-    ``method`` is a `Method`, which need not sample; ``where`` are part, device and dtype of the
-    draws.
+    ``method`` is a `Method`; it need not generate samples. ``where`` are the arguments part, device
+    and dtype of `StepInputs`.
 
     >>> from monge.methods import ot_gan
     >>> job = Training(ot_gan.build(ot_gan.TINY, (2,)), load("8gaussians"), seed=0, steps=4)
@@ -98,22 +101,16 @@ class Training:
         return self.at / self.steps if self.steps else 1.0
 
     def step(self) -> Mapping[str, float | Tensor]:
-        draw = StepInputs(
-            self.dataset, self.seed, self.at, position=self.position, steps=self.steps, **self.where
-        )
-        scalars = self.method.step(draw)
-        self.at, self.position = self.at + 1, draw.position
+        where = {"position": self.position, "steps": self.steps, **self.where}
+        inputs = StepInputs(self.dataset, self.seed, self.at, **where)
+        scalars = self.method.step(inputs)
+        self.at, self.position = self.at + 1, inputs.position
         return scalars
 
     def state_dict(self) -> dict[str, Any]:
-        optimizers = {
-            name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()
-        }
-        return {
-            "position": self.position,
-            "method": self.method.state_dict(),
-            "optimizers": optimizers,
-        }
+        method = self.method.state_dict()
+        optimizers = {name: o.state_dict() for name, o in self.method.optimizers.items()}
+        return {"position": self.position, "method": method, "optimizers": optimizers}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.method.load_state_dict(state["method"])
@@ -123,22 +120,22 @@ class Training:
 
 
 class _Record:
-    """What a run leaves in its folder each time that it is looked at."""
+    """Writes the log, the weights and the pictures of a run."""
 
     def __init__(self, folder: RunFolder, method: Method, dataset: Dataset, clock: Clock) -> None:
         self.folder, self.method, self.dataset, self.clock = folder, method, dataset, clock
-        self.told = set(raised(folder.history())) if parallel.rank() == 0 else set()
+        self.reported = set(logged_warnings(folder.history())) if parallel.rank() == 0 else set()
 
     def log(self, step: int, means: Mapping[str, float]) -> dict[str, Any]:
         """Write a log line."""
         line: dict[str, Any] = {"step": step, **self.clock.read(), **means}
         line |= diagnose(self.method, self.dataset, evaluators(self.dataset))
-        if warnings := alarms(means):
+        if warnings := find_warnings(means):
             line["warning"] = "; ".join(warnings)
-        for warning in warnings:  # each once a run, earlier sittings included
-            if warning not in self.told:
+        for warning in warnings:
+            if warning not in self.reported:  # once per run, including earlier sessions
                 tqdm.write(f"step {step}: {warning}")
-        self.told |= set(warnings)
+        self.reported |= set(warnings)
         self.folder.append(line)
         return line
 
@@ -149,13 +146,10 @@ class _Record:
 
 
 def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:
-    advice = (
-        "lower the learning rates (or raise method.epsilon, where there is one), with --run.out "
-        "for a new folder"
-    )
     return (
         f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: "
-        f"{advice}"
+        "lower the learning rates (or raise method.epsilon, where there is one), with --run.out "
+        "for a new folder"
     )
 
 

@@ -1,6 +1,4 @@
-"""What is measured of a method that moves one distribution onto another: its inverse, and how far
-it is from optimal.
-"""
+"""Evaluators of transport maps: the inverse, and the distance to the optimal map."""
 
 from __future__ import annotations
 
@@ -12,72 +10,68 @@ from monge.metrics import Measured, Measures, evaluator
 from monge.metrics.spec import mean
 from monge.metrics.transport import CYCLE, DUAL, EXACT, INVERSE, INVERSE_CYCLE, L2_UVP
 
-_DUAL = 10_000  # points on either side for the dual value
-_JUDGED = 65_536  # points on which a map is compared with the true one
+_DUAL = 10_000  # points of source and target for the dual value
+_COMPARED = 65_536  # points on which a map is compared with the optimal one
 
 
 @evaluator(INVERSE, CYCLE, INVERSE_CYCLE)
 def inverse(subject: Subject) -> Measures:
-    """W₂² of the inverse's samples with its floor, and cycle errors in per cent of the variance, in
-    the mean over the draws.
+    """Measure W₂² of the inverse map's samples and the cycle errors, averaged over the draws.
+
+    Cycle errors are in per cent of the variance.
     """
     if not isinstance(subject.method, InvertibleMap):
         return {}
-    draws = [_there_and_back(subject, seed) for seed in subject.seeds]
+    draws = [_inverse_of_draw(subject, seed) for seed in subject.seeds]
     return {metric: mean(draw[metric] for draw in draws) for metric in draws[0]}
 
 
-def _there_and_back(subject: Subject, seed: int) -> Measures:
+def _inverse_of_draw(subject: Subject, seed: int) -> Measures:
     method, data, n = subject.method, subject.data, subject.config.samples
     x, y = sample_source(data, n, seed), data.held_out(n, seed)
-    there, back = (
-        apply_batched(f, to_model(t, method))
-        for f, t in ((method.transform, x), (method.inverse_transform, y))
-    )
-    apart = metrics.w2_squared(on_cpu(back), x, sample_source(data, n, seed, train=True))
+    forward = apply_batched(method.transform, to_model(x, method))
+    backward = apply_batched(method.inverse_transform, to_model(y, method))
+    reference = sample_source(data, n, seed, train=True)
+    distance = metrics.w2_squared(on_cpu(backward), x, reference)
+    x_again = on_cpu(apply_batched(method.inverse_transform, forward))
+    y_again = on_cpu(apply_batched(method.transform, backward))
     return {
-        INVERSE: Measured(apart.value, apart.floor, {"ratio": apart.ratio}),
-        CYCLE: Measured(metrics.l2_uvp(on_cpu(apply_batched(method.inverse_transform, there)), x)),
-        INVERSE_CYCLE: Measured(metrics.l2_uvp(on_cpu(apply_batched(method.transform, back)), y)),
+        INVERSE: Measured(distance.value, distance.floor, {"ratio": distance.ratio}),
+        CYCLE: Measured(metrics.l2_uvp(x_again, x)),
+        INVERSE_CYCLE: Measured(metrics.l2_uvp(y_again, y)),
     }
 
 
 @evaluator(L2_UVP, DUAL, EXACT)
 def optimality(subject: Subject) -> Measures:
-    """The dual's W₂² beside the exact one of as many points; L2-UVP, ours and a linear map's, where
-    the truth is known.
+    """Measure how close a map is to the optimal one.
+
+    A `DualPotential` gives the dual value of W₂², to compare with the exact W₂² of a sample. If
+    the optimal map is known, L2-UVP is measured for the method and for the best linear map.
     """
-    method = subject.method
-    data = subject.data
-    n = subject.config.samples
-    seed = subject.config.seed
-    found: Measures = {}
+    method, data = subject.method, subject.data
+    n, seed = subject.config.samples, subject.config.seed
+    measures: Measures = {}
     if isinstance(method, DualPotential):
         x, y = sample_source(data, n, seed), data.held_out(n, seed)
-        found[EXACT] = Measured(
-            (ot.wasserstein(x.flatten(1).double(), y.flatten(1).double()) ** 2).item()
-        )
-        x, y = (
-            to_model(t, method)
-            for t in (sample_source(data, _DUAL, seed), data.held_out(_DUAL, seed))
-        )
-        found[DUAL] = Measured(float(method.w2_squared(x, y)))
+        exact = ot.wasserstein(x.flatten(1).double(), y.flatten(1).double())
+        measures[EXACT] = Measured((exact**2).item())
+        x = to_model(sample_source(data, _DUAL, seed), method)
+        y = to_model(data.held_out(_DUAL, seed), method)
+        measures[DUAL] = Measured(float(method.w2_squared(x, y)))
     if isinstance(data, SourceTarget) and data.truth is not None:
-        x = data.source_held_out(_JUDGED, seed)
+        x = data.source_held_out(_COMPARED, seed)
         truth = data.truth(x)
         beside = {"linear": metrics.l2_uvp(linear_map(data)(x), truth)}
         if isinstance(method, InvertibleMap):
-            beside["inverse"] = metrics.l2_uvp(
-                on_cpu(apply_batched(method.inverse_transform, to_model(truth, method))), x
-            )
-        found[L2_UVP] = Measured(
-            metrics.l2_uvp(on_cpu(apply_batched(method.transform, to_model(x, method))), truth),
-            beside=beside,
-        )
-    return found
+            preimages = apply_batched(method.inverse_transform, to_model(truth, method))
+            beside["inverse"] = metrics.l2_uvp(on_cpu(preimages), x)
+        images = on_cpu(apply_batched(method.transform, to_model(x, method)))
+        measures[L2_UVP] = Measured(metrics.l2_uvp(images, truth), beside=beside)
+    return measures
 
 
-def linear_map(data: SourceTarget, n: int = _JUDGED) -> ot.AffineMap:
-    """The optimal map between Gaussians with the moments of P and Q, the best linear one."""
+def linear_map(data: SourceTarget, n: int = _COMPARED) -> ot.AffineMap:
+    """Return the optimal map between Gaussians with the moments of P and Q."""
     x, y = data.source_train(n), data.train(n)
     return ot.gaussian_map(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())

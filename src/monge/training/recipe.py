@@ -1,6 +1,4 @@
-"""Recipes: a YAML file that names a data set, a method and the run, read into closed pydantic
-models, and the method it makes.
-"""
+"""Recipes: YAML files with the configuration of data, method and run, validated by pydantic."""
 
 from __future__ import annotations
 
@@ -22,11 +20,11 @@ from monge.data import Dataset
 from monge.errors import MongeError, nearest
 from monge.metrics import EvalConfig
 
-AS_IT_IS = "cpu"  # the preset that every recipe has, which changes nothing
+UNCHANGED = "cpu"  # the preset that every recipe has, without changes
 
 
 class About(Frozen):
-    """What `monge ls` prints."""
+    """The description that `monge ls` prints."""
 
     title: str = "a run of your own"
     paper: str = "-"
@@ -35,7 +33,7 @@ class About(Frozen):
 
 
 class DataConfig(Frozen):
-    """Where samples come from."""
+    """The data set."""
 
     name: str
     """Data set, .npy/.npz file, or folder of pictures."""
@@ -46,7 +44,7 @@ class DataConfig(Frozen):
 
 
 class RunConfig(Frozen):
-    """How long, how often, where."""
+    """Length, place and hardware of a run."""
 
     out: str | None = None
     """Run folder; default: runs/RECIPE, or runs/RECIPE-PRESET."""
@@ -61,18 +59,18 @@ class RunConfig(Frozen):
     threads: int | None = Field(None, ge=1)
     """CPU threads; default: torch's choice.
 
-    Small networks run fastest with 1, most of all on a busy machine.
+    Small networks run fastest with 1, in particular on a busy machine.
     """
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
 
 class Recipe(Frozen):
-    """A whole experiment. ``method`` is the configuration class of one module in `monge.methods`.
+    """The configuration of an experiment.
 
-    ``presets`` maps a name to changes of the other keys, e.g. ``{gpu: {method: {batch: 512}, run:
-    {steps: 50000}}}``. They belong to the recipe's file: a run has the changes in place and stores
-    no presets.
+    ``method`` is the configuration of one module in `monge.methods`. ``presets`` maps names to
+    changes of the other keys, such as ``{gpu: {method: {batch: 512}, run: {steps: 50000}}}``. A run
+    has the changes of its preset applied and stores no presets.
     """
 
     about: About = About()
@@ -84,34 +82,35 @@ class Recipe(Frozen):
 
 
 def method_names() -> list[str]:
-    """Names of the modules in `monge.methods`, found without importing them."""
+    """Return the names of the modules in `monge.methods`, without importing them."""
     folder = resources.files("monge") / "methods"
     return [m.name for m in pkgutil.iter_modules([str(folder)]) if m.name != "protocols"]
 
 
 def method_module(name: str) -> ModuleType:
-    """Import the module of a method."""
+    """Import and return the module of a method. MongeError for an unknown name."""
     if name not in method_names():
         raise MongeError(f"unknown method '{name}'{nearest(name, recipe_methods())}")
     return importlib.import_module(f"monge.methods.{name}")
 
 
 def recipe_methods() -> list[str]:
-    """Names of the methods that a recipe can name: those whose module does not say
-    ``NOT_IN_RECIPES``, and why.
+    """Return the names of the methods that a recipe can train.
+
+    The other modules define ``NOT_IN_RECIPES``, the reason why not.
     """
     return [name for name in method_names() if not hasattr(method_module(name), "NOT_IN_RECIPES")]
 
 
 def shipped() -> Iterator[tuple[str, Path]]:
-    """Name and path of every recipe in the package."""
+    """Yield the name and the path of each recipe in the package."""
     folder = Path(str(resources.files("monge") / "recipes"))
     for path in sorted(folder.glob("*.yaml")):
         yield path.stem, path
 
 
 def find(name: str) -> Path:
-    """Return the file of a shipped recipe, or of a recipe given by path."""
+    """Return the file of a recipe, given by the name of a shipped recipe or by its path."""
     recipes = dict(shipped())
     if name in recipes:
         return recipes[name]
@@ -122,33 +121,31 @@ def find(name: str) -> Path:
 
 
 def read(path: Path, preset: str | None = None) -> Recipe:
-    """Read and validate a recipe file, with the changes of one of its presets; ``cpu`` is the file
-    as it is.
-    """
+    """Read and validate a recipe file, with the changes of a preset; ``cpu`` has no changes."""
     try:
         raw = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise MongeError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
     recipe = parse(raw, str(path))
-    if preset in (None, AS_IT_IS):
+    if preset in (None, UNCHANGED):
         return recipe
     if preset not in recipe.presets:
         raise MongeError(
-            f"unknown preset '{preset}' of recipe "
-            f"'{path.stem}'{nearest(preset, (AS_IT_IS, *recipe.presets))}"
+            f"unknown preset '{preset}' of recipe '{path.stem}'"
+            f"{nearest(preset, (UNCHANGED, *recipe.presets))}"
         )
-    return _with_preset(recipe, preset, str(path))
+    return _apply_preset(recipe, preset, str(path))
 
 
 def parse(raw: Any, where: str) -> Recipe:
-    """Validate the content of a recipe, every preset included; ``where`` names it in errors."""
-    recipe = _validated(raw, where)
+    """Validate the content of a recipe and of all its presets; ``where`` names it in errors."""
+    recipe = _validate(raw, where)
     for name in recipe.presets:
-        _with_preset(recipe, name, where)
+        _apply_preset(recipe, name, where)
     return recipe
 
 
-def _validated(raw: Any, where: str) -> Recipe:
+def _validate(raw: Any, where: str) -> Recipe:
     if not isinstance(raw, Mapping):
         raise MongeError(f"{where} must be a mapping with the keys data, method, run, eval")
     raw = dict(raw)
@@ -167,60 +164,60 @@ def _validated(raw: Any, where: str) -> Recipe:
         raise MongeError(f"{where}: {explain(error, model)}") from error
 
 
-def _with_preset(recipe: Recipe, name: str, where: str) -> Recipe:
+def _apply_preset(recipe: Recipe, name: str, where: str) -> Recipe:
     changes = recipe.presets[name]
-    if name == AS_IT_IS:
+    if name == UNCHANGED:
         raise MongeError(
-            f"{where}: preset '{name}' always means the recipe as it is: choose another name"
+            f"{where}: preset '{name}' always means the unchanged recipe: choose another name"
         )
     if "presets" in changes:
-        raise MongeError(f"{where}, preset '{name}': unknown key 'presets', a preset holds none")
-    return _validated(merged(dump(recipe), changes), f"{where}, preset '{name}'")
+        raise MongeError(f"{where}, preset '{name}': unknown key 'presets', presets do not nest")
+    return _validate(merge(dump(recipe), changes), f"{where}, preset '{name}'")
 
 
-def merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Put changes over a tree of mappings, leaf by leaf.
+def merge(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tree of mappings with changed leaves.
 
-    >>> merged({"run": {"steps": 5, "seed": 0}}, {"run": {"steps": 9}})
+    >>> merge({"run": {"steps": 5, "seed": 0}}, {"run": {"steps": 9}})
     {'run': {'steps': 9, 'seed': 0}}
     """
-    both = {
-        k for k, v in changes.items() if isinstance(v, Mapping) and isinstance(tree.get(k), Mapping)
-    }
-    return {**tree, **{k: merged(tree[k], v) if k in both else v for k, v in changes.items()}}
+    merged = dict(tree)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(tree.get(key), Mapping)
+        merged[key] = merge(tree[key], value) if nested else value
+    return merged
 
 
 @cache
 def recipe_class(method: str) -> type[Recipe]:
-    """The `Recipe` model whose ``method`` is that method's configuration."""
+    """Return the `Recipe` model with the configuration of a method as ``method``."""
     module = method_module(method)
     if reason := getattr(module, "NOT_IN_RECIPES", None):
         raise MongeError(f"method '{method}' is not trained by a recipe: {reason}")
     return create_model("Recipe", __base__=Recipe, method=(module.Config, ...))
 
 
-def translated(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a config.yaml with the keys that version 0.1.0 wrote under their present
-    names.
+def translate_keys(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a config.yaml with keys of version 0.1.0 replaced by current ones.
 
-    >>> translated({"method": {"name": "gan", "batch": 64, "lr": 0.1}})
+    >>> translate_keys({"method": {"name": "gan", "batch": 64, "lr": 0.1}})
     {'method': {'name': 'gan', 'batch': 64, 'adam': {'lr': 0.1}}}
     """
     method = raw.get("method")
     if not isinstance(method, Mapping) or "name" not in method:
         return dict(raw)
-    model, found = method_module(str(method["name"])).Config, dict[str, Any]()
+    model, translated = method_module(str(method["name"])).Config, dict[str, Any]()
     for key, value in method.items():
         for path in renamed(model, key) or (key,):
             part, _, inner = path.rpartition(".")
-            found = merged(found, {part: {inner: value}} if part else {inner: value})
-    return {**raw, "method": found}
+            translated = merge(translated, {part: {inner: value}} if part else {inner: value})
+    return {**raw, "method": translated}
 
 
-def current(model: type[BaseModel], key: str) -> tuple[str, ...]:
-    """What a dotted key of version 0.1.0 is called now; nothing for one that it did not have.
+def current_keys(model: type[BaseModel], key: str) -> tuple[str, ...]:
+    """Return the current names of a dotted key of version 0.1.0; empty for other keys.
 
-    >>> current(recipe_class("gan"), "method.lr")
+    >>> current_keys(recipe_class("gan"), "method.lr")
     ('method.adam.lr',)
     """
     *path, last = key.split(".")
@@ -233,11 +230,11 @@ def current(model: type[BaseModel], key: str) -> tuple[str, ...]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what the first problem is and what to do about it."""
+    """Describe the first error of a validation, and what to do about it, in one line."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        if now := current(model, key):
+        if now := current_keys(model, key):
             return f"unknown key '{key}': it is now {' and '.join(map(repr, now))}"
         parent: Any = model
         for part in first["loc"][:-1]:
@@ -249,27 +246,26 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def dump(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, ready for YAML; without its presets, which are no part of a run."""
+    """Return a recipe as plain values for YAML, without its presets."""
     return recipe.model_dump(mode="json", exclude={"presets"})
 
 
 def to_yaml(recipe: Recipe) -> str:
+    """Return a recipe as YAML, without its presets."""
     return yaml.safe_dump(dump(recipe), sort_keys=False, allow_unicode=True)
 
 
 def build(recipe: Recipe, dataset: Dataset, device: torch.device | str = "cpu") -> Any:
-    """Make the method that a recipe names, with weights from its seed."""
+    """Build the method of a recipe, with weights initialized from its seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.run.seed)
         try:
             module = method_module(recipe.method.name)
-            # of a method that needs more of the data than its shape
-            build_for = getattr(module, "build_for", None)
-            method = (
-                build_for(recipe.method, dataset)
-                if build_for
-                else module.build(recipe.method, dataset.shape)
-            )
-        except ValueError as error:  # networks that do not fit the data say which do
+            # defined by methods that need more of the data than its shape
+            if build_for := getattr(module, "build_for", None):
+                method = build_for(recipe.method, dataset)
+            else:
+                method = module.build(recipe.method, dataset.shape)
+        except ValueError as error:  # the networks do not fit the data
             raise MongeError(f"data '{dataset.name}': {error}") from error
     return method.to(device, getattr(torch, recipe.run.dtype))

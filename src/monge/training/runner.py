@@ -1,8 +1,8 @@
-"""One loop for everything that is made in steps.
+"""The loop of all iterative work: steps, checkpoints, time budget, signals and progress bar.
 
-The steps of a `Job` are functions of its inputs and the number of the step, so that its state, the
-number and the clock are all that a checkpoint needs, and the continuation equals the uninterrupted
-run to the bit on the same machine.
+Each step of a `Job` is a function of its state and of the number of the step. A checkpoint
+therefore consists of the state, this number and the clock, and a continued run equals an
+uninterrupted run bit for bit on the same machine.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from monge.errors import MongeError
 
 from . import checkpoint
 
-_SAVE_EVERY = 10.0  # seconds between two checkpoints where no number of steps is asked for
-_SAVE_SHARE = 20  # saving takes at most one in so many seconds
+_SAVE_EVERY = 10.0  # seconds between two checkpoints, if no number of steps is given
+_SAVE_SHARE = 20  # saving takes at most one second in this number of seconds
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _SHOWN = ("scale", "loss", "energy_distance", "frechet_lenet")  # beside the bar
 
@@ -37,14 +37,15 @@ Log = Callable[[int, Scalars], Scalars]
 
 
 class Job(Protocol):
-    """What a `Runner` runs.
+    """Work in steps, which a `Runner` runs.
 
-    `load_state_dict` receives the checkpoint: the state with ``step``, ``clock`` and ``finished``.
+    `load_state_dict` receives the checkpoint: the state with ``step``, ``clock`` and ``finished``
+    added.
     """
 
     @property
     def done(self) -> bool:
-        """Whether no step is left."""
+        """Whether all steps are taken."""
 
     @property
     def progress(self) -> float:
@@ -58,7 +59,7 @@ class Job(Protocol):
 
 
 class Interrupted(Exception):
-    """The run was stopped by a signal; its checkpoint is written."""
+    """A run was stopped by a signal, after a checkpoint was written."""
 
     def __init__(self, signum: int, step: int) -> None:
         super().__init__(f"stopped at step {step}; the same command continues")
@@ -66,10 +67,10 @@ class Interrupted(Exception):
 
 
 class Clock:
-    """Seconds of work over all sittings: wall, CPU, and wall with the GPU's work done where there
-    is one.
+    """Seconds of work over all sessions: wall time, CPU time, and GPU time if there is a GPU.
 
-    Evaluating, drawing and writing do not count: they depend on how often the log is written.
+    GPU time is wall time until the GPU's work is done. Evaluation, plotting and writing are not
+    counted, because they depend on how often the log is written.
 
     >>> clock = Clock()
     >>> clock.add({"wall_seconds": 60.0})
@@ -80,9 +81,8 @@ class Clock:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         device = torch.device(device)
         self._cuda = device if device.type == "cuda" else None
-        self._spent = dict.fromkeys(
-            ("wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])), 0.0
-        )
+        names = ["wall_seconds", "cpu_seconds", *(["gpu_seconds"] if self._cuda else [])]
+        self._spent = dict.fromkeys(names, 0.0)
         self._since: dict[str, float] | None = None
 
     @property
@@ -91,21 +91,21 @@ class Clock:
         return self._total()["wall_seconds"]
 
     def read(self) -> dict[str, float]:
-        """All seconds so far, to the millisecond."""
+        """Return all seconds so far, rounded to milliseconds."""
         return {name: round(seconds, 3) for name, seconds in self._total().items()}
 
     def add(self, earlier: Mapping[str, float]) -> None:
-        """Add the seconds of earlier sittings."""
+        """Add the seconds of earlier sessions."""
         for name, seconds in earlier.items():
             self._spent[name] = self._spent.get(name, 0.0) + seconds
 
     def start(self) -> None:
-        """Go on; a clock that runs already is left alone."""
+        """Start the clock, if it is not running."""
         self._since = self._since or self._now()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """A block that does not count."""
+        """Stop the clock during a block."""
         self._spent, self._since = self._total(), None
         try:
             yield
@@ -129,50 +129,46 @@ class Clock:
 
 
 class Bar:
-    """A progress bar from the first step on, so that errors in the arguments come before it."""
+    """A progress bar that appears with the first step, after errors in the arguments."""
 
     def __init__(self, title: str, *, leave: bool = True) -> None:
         self._title, self._leave = title, leave
         self._bar: tqdm[Any] | None = None
-        self._words: dict[str, Any] = {}
+        self._texts: dict[str, Any] = {}
         self._first, self._began = 0, 0.0
 
     def show(self, share: float, step: int, scalars: Scalars) -> None:
-        """Show the share of the work that is done, and what of the scalars fits beside it."""
+        """Show the share of the work that is done, the step, and some of the scalars."""
         if self._bar is None:
-            # seconds; in a log file a line now and then is enough
-            pause = 0.2 if sys.stderr.isatty() else 30
-            # what an earlier sitting did says nothing about the speed of this one
-            begun = share if step > 1 else 0.0
-            form: dict[str, Any] = {"bar_format": _BAR, "mininterval": pause, "leave": self._leave}
-            self._bar = tqdm(total=1.0, initial=begun, desc=self._title, **form)
+            interval = 0.2 if sys.stderr.isatty() else 30  # seconds; less often in a log file
+            # the progress of earlier sessions does not count for the speed
+            initial = share if step > 1 else 0.0
+            form: dict[str, Any] = {"bar_format": _BAR, "mininterval": interval}
+            form |= {"leave": self._leave, "desc": self._title}
+            self._bar = tqdm(total=1.0, initial=initial, **form)
             self._first, self._began = step, time.perf_counter()
-        spent = time.perf_counter() - self._began
-        speed = (
-            f" ({(step - self._first) / spent:.3g}/s)" if spent > 0 and step > self._first else ""
-        )
-        self._words |= {
-            "step": f"{step}{speed}",
-            **{name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars},
-        }
-        self._bar.set_postfix(self._words, refresh=False)
+        seconds, steps = time.perf_counter() - self._began, step - self._first
+        speed = f" ({steps / seconds:.3g}/s)" if seconds > 0 and steps > 0 else ""
+        self._texts["step"] = f"{step}{speed}"
+        self._texts |= {name: f"{scalars[name]:.3g}" for name in _SHOWN if name in scalars}
+        self._bar.set_postfix(self._texts, refresh=False)
         self._bar.update(max(0.0, min(1.0, share) - self._bar.n))
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar in its current state."""
         if self._bar is not None:
             self._bar.close()
 
 
 class Runner:
-    """Takes the steps of a job, to its end, to the end of a budget, or until a signal.
+    """Takes the steps of a job until it is done, the time budget is used up, or a signal arrives.
 
-    ``checkpoints`` is their folder; without one nothing is kept, and a signal ends the run as
-    Ctrl-C ends any program. There are ``every`` steps between two checkpoints, and lines of the
-    log; by default they are some seconds apart. ``time_budget`` are wall seconds, earlier sittings
-    included, after which the job is left as it is. A ``clock`` that runs already counts what went
-    before the first step. ``not_finite`` makes of (step, term, value) what is said of a scalar that
-    is NaN or infinite: what to do about it.
+    ``checkpoints`` is the folder of the checkpoints. Without it nothing is saved, and a signal
+    raises KeyboardInterrupt. ``every`` is the number of steps between two checkpoints and log
+    lines; by default they are written every few seconds. ``time_budget`` is in wall seconds and
+    includes earlier sessions. A ``clock`` that is already running also counts the time before the
+    first step. ``not_finite`` maps (step, term, value) of a scalar that is NaN or infinite to the
+    text of the error.
     """
 
     def __init__(
@@ -196,15 +192,14 @@ class Runner:
         self._saved, self._cost = time.perf_counter(), 0.0
 
     def restore(self, state: Mapping[str, Any]) -> str:
-        """Continue from a checkpoint; returns a sentence about it."""
+        """Continue from a checkpoint; returns a message about it."""
         self.job.load_state_dict(state)
-        # 0.1.0 kept one number in some checkpoints
-        self.clock.add(
-            earlier := state["clock"] if "clock" in state else {"wall_seconds": state["seconds"]}
-        )
+        # some checkpoints of version 0.1.0 hold a single number
+        earlier = state["clock"] if "clock" in state else {"wall_seconds": state["seconds"]}
+        self.clock.add(earlier)
         self.step, self.finished = state["step"], state.get("finished", False)
-        how = "was finished" if self.finished else "continues"
-        return f"{how} after {self.step} steps and {earlier['wall_seconds']:.0f} s"
+        status = "was finished" if self.finished else "continues"
+        return f"{status} after {self.step} steps and {earlier['wall_seconds']:.0f} s"
 
     def run(
         self,
@@ -213,18 +208,19 @@ class Runner:
         log: Log | None = None,
         saved: Callable[[], None] | None = None,
     ) -> bool:
-        """Take the steps that are left; returns whether the time budget cut them off.
+        """Take the remaining steps; returns whether the time budget ended the run.
 
-        ``on_step`` is called with the number of the step and its scalars; its time counts. The
-        others are called on the first process: ``log`` before each checkpoint, with the number of
-        the step and the means of the scalars since the last one, and ``saved`` after it, to write
-        weights and pictures. What ``log`` returns is shown beside the bar; a line of a log that has
-        no checkpoint is dropped on resuming.
+        ``on_step`` is called after each step with its number and scalars; its time counts. ``log``
+        and ``saved`` are called on the first process only: ``log`` before each checkpoint, with the
+        number of the step and the means of the scalars since the last checkpoint, and ``saved``
+        after it, to write weights and pictures. The scalars that ``log`` returns are shown beside
+        the bar. Log lines after the last checkpoint are deleted when a run continues.
 
-        `Interrupted` after SIGINT or SIGTERM, with a checkpoint written; KeyboardInterrupt where
-        checkpoints have no folder. MongeError for a scalar that is not finite, a full disk.
+        Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint written, or
+        KeyboardInterrupt if there is no folder for checkpoints; MongeError for a scalar that is not
+        finite and for a full disk.
         """
-        seen: dict[str, list[float]] = {}
+        history: dict[str, list[float]] = {}
         over = False
         self.clock.start()
         with stop_signals() as caught, closing(self._bar) if self._bar else nullcontext():
@@ -242,10 +238,11 @@ class Runner:
                 stop = parallel.any_process(bool(caught))
                 self.finished = self.job.done or over
                 for name, value in scalars.items() if log else ():
-                    seen.setdefault(name, []).append(value)
+                    history.setdefault(name, []).append(value)
                 if self._is_due() or self.finished or stop:
-                    self._record({name: fmean(values) for name, values in seen.items()}, log, saved)
-                    seen = {}
+                    means = {name: fmean(values) for name, values in history.items()}
+                    self._record(means, log, saved)
+                    history = {}
                 if stop and self._checkpoints is None:
                     raise KeyboardInterrupt
                 if stop:
@@ -257,7 +254,10 @@ class Runner:
             self._bar.show(self.job.progress, self.step, scalars)
 
     def _is_over(self, before: float) -> bool:
-        """Whether another step as long as the one since ``before`` would leave the budget."""
+        """Return whether another step as long as the last would exceed the time budget.
+
+        ``before`` is the time at which the last step began.
+        """
         if not self._budget or self.job.done:
             return False
         now = self.clock.wall
@@ -285,7 +285,7 @@ class Runner:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM so that the step at hand ends first; a second one stops at once."""
+    """Collect SIGINT and SIGTERM, so that the current step can finish; a second one interrupts."""
     caught: list[int] = []
 
     def catch(signum: int, _: Any) -> None:
@@ -296,7 +296,7 @@ def stop_signals() -> Iterator[list[int]]:
     numbers = (signal.SIGINT, signal.SIGTERM)
     try:
         before = {number: signal.signal(number, catch) for number in numbers}
-    except ValueError:  # not the main thread: signals stay with their owner
+    except ValueError:  # not in the main thread, which handles signals
         yield caught
         return
     try:

@@ -1,1 +1,1 @@
-"""Data sets, one module each: how samples are generated, or read from the files of a publisher."""
+"""Data sets, one module each; samples are generated or read from published files."""

@@ -1,11 +1,11 @@
 """CIFAR-10 from its binary version, and a subset of 5,000 pictures.
 
-You put the files there; nothing is downloaded.
+The files are not downloaded: the user provides them.
 
     Krizhevsky, "Learning multiple layers of features from tiny images", University of Toronto 2009
 
-A record of the binary version is one byte for the label, then 1,024 bytes each of red, green and
-blue, row by row.
+A record of the binary version is one byte for the label, followed by 1,024 bytes each of red, green
+and blue, row by row.
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ CIFARS = {
     "cifar10_subset": "5,000 pictures of CIFAR-10",
 }
 _FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
-_RECORDS, _RECORD = 10_000, 1 + 3 * 32 * 32  # in a file, bytes in a record
+_RECORDS, _RECORD = 10_000, 1 + 3 * 32 * 32  # records in a file, bytes in a record
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def locate(name: str, root: Path) -> Path | None:
-    """Where the data set lies below the data root, or None."""
+    """Return the path of the data set below the data root, or None."""
     if name == "cifar10_subset":
         file = root / "cifar10_subset" / "cifar10_5k.npz"
         return file if file.is_file() else None
-    return next(
-        (f for f in _folders(root, "bin") if all((f / file).is_file() for file in _FILES)), None
-    )
+    for folder in _folders(root, "bin"):
+        if all((folder / file).is_file() for file in _FILES):
+            return folder
+    return None
 
 
-def wanted(name: str, root: Path) -> str:
-    """Say which files are expected where."""
+def instructions(name: str, root: Path) -> str:
+    """Return a sentence that says which files are expected where."""
     if name == "cifar10_subset":
         arrays = "x_train (n, 32, 32, 3) uint8, y_train, x_test and y_test"
         return f"put {root / 'cifar10_subset' / 'cifar10_5k.npz'} there, with the arrays {arrays}"
@@ -50,19 +51,19 @@ def wanted(name: str, root: Path) -> str:
 
 
 def read_cifar(name: str, root: Path) -> FiniteDataset:
-    """Return ``"cifar10"`` or ``"cifar10_subset"``; the published test pictures are the ones held
-    out.
-    """
-    place = locate(name, root)
-    if place is None:
+    """Read ``"cifar10"`` or ``"cifar10_subset"``; the published test pictures are held out."""
+    path = locate(name, root)
+    if path is None:
         pickled = next((f for f in _folders(root, "py") if (f / "data_batch_1").is_file()), None)
         if name == "cifar10" and pickled is not None:
             raise MongeError(
                 f"{pickled} is CIFAR-10's python version, and monge loads no pickles: "
-                f"{wanted(name, root)}"
+                f"{instructions(name, root)}"
             )
-        raise MongeError(f"data set '{name}' is not on this machine: {wanted(name, root)}")
-    return from_parts(name, *(_subset(place) if name == "cifar10_subset" else _binary(place)))
+        raise MongeError(f"data set '{name}' is not on this machine: {instructions(name, root)}")
+    return from_parts(
+        name, *(_read_subset(path) if name == "cifar10_subset" else _read_binary(path))
+    )
 
 
 def _folders(root: Path, version: str) -> tuple[Path, ...]:
@@ -70,29 +71,29 @@ def _folders(root: Path, version: str) -> tuple[Path, ...]:
     return root / "cifar10", root / unpacked, root / "cifar10" / unpacked
 
 
-def _binary(folder: Path) -> tuple[Part, Part]:
-    *train, test = (_records(folder / file) for file in _FILES)
+def _read_binary(folder: Path) -> tuple[Part, Part]:
+    *train, test = (_read_records(folder / file) for file in _FILES)
     x, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
     return (x, y), test
 
 
-def _records(path: Path) -> Part:
-    size, due = path.stat().st_size, _RECORDS * _RECORD
-    if size != due:
+def _read_records(path: Path) -> Part:
+    size, expected = path.stat().st_size, _RECORDS * _RECORD
+    if size != expected:
         raise MongeError(
-            f"'{path}' is corrupt: it has {size:,} bytes, not {due:,}; take it from the archive "
-            "again"
+            f"'{path}' is corrupt: it has {size:,} bytes, not {expected:,}; unpack it from the "
+            "archive again"
         )
     records = np.fromfile(path, np.uint8).reshape(_RECORDS, _RECORD)
-    if records[:, 0].max() > 9:
+    labels = records[:, 0]
+    if labels.max() > 9:
         raise MongeError(
-            f"'{path}' is corrupt: it holds the label {records[:, 0].max()}, and CIFAR-10 has 0 to "
-            "9"
+            f"'{path}' is corrupt: it holds the label {labels.max()}, and CIFAR-10 has 0 to 9"
         )
-    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
+    return records[:, 1:].reshape(-1, 3, 32, 32), labels
 
 
-def _subset(path: Path) -> tuple[Part, Part]:
+def _read_subset(path: Path) -> tuple[Part, Part]:
     try:
         with np.load(path, allow_pickle=False) as content:
             train_x, train_y, test_x, test_y = (content[key] for key in _ARRAYS)
@@ -103,6 +104,8 @@ def _subset(path: Path) -> tuple[Part, Part]:
     train, test = (train_x, train_y), (test_x, test_y)
     for x, y in (train, test):
         if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3) or y.shape != x.shape[:1]:
-            held = f"pictures {x.shape} {x.dtype} with labels {y.shape}"
-            raise MongeError(f"'{path}' holds {held}, not (n, 32, 32, 3) uint8 with (n,)")
+            raise MongeError(
+                f"'{path}' holds pictures {x.shape} {x.dtype} with labels {y.shape}, not "
+                "(n, 32, 32, 3) uint8 with (n,)"
+            )
     return train, test

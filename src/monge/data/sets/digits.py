@@ -9,9 +9,10 @@ from monge.data.datasets import FiniteDataset, from_array
 
 
 def digits() -> FiniteDataset:
-    """Return 1,797 digits with labels; 797 of a fixed random choice are held out."""
+    """Return 1,797 digits with labels; a fixed random choice of 797 is held out."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    labels = torch.from_numpy(found.target).long()
-    return from_array(found.images.astype(np.float32) / 16, "digits", n_held_out=797, labels=labels)
+    content = load_digits()
+    pictures = content.images.astype(np.float32) / 16
+    labels = torch.from_numpy(content.target).long()
+    return from_array(pictures, "digits", n_held_out=797, labels=labels)

@@ -1,7 +1,7 @@
-"""MNIST and Fashion-MNIST from the four IDX files of their publishers, which `monge data get`
-downloads.
+"""MNIST and Fashion-MNIST from their four IDX files, which `monge data get` downloads.
 
-LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998    [lecun1998]
+LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998
+    [lecun1998]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monge.errors import MongeError
 
 @dataclass(frozen=True)
 class Remote:
-    """Files to download: name → sha256, tried from each mirror in turn."""
+    """Files to download and their sha256; the mirrors are tried in order."""
 
     files: dict[str, str]
     mirrors: tuple[str, ...]
@@ -62,7 +62,7 @@ REMOTES = {
 
 
 def read_idx(name: str, root: Path) -> FiniteDataset:
-    """Return one of `REMOTES` with labels; the published test pictures are the ones held out."""
+    """Read one of `REMOTES` with labels; the published test pictures are held out."""
     folder = root / name
     missing = [f for f in REMOTES[name].files if not (folder / f).is_file()]
     if missing:

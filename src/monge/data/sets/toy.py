@@ -1,6 +1,4 @@
-"""Two-dimensional distributions with a known shape, after the toys of [gulrajani2017] and
-[korotin2021].
-"""
+"""Two-dimensional toy distributions, after those of [gulrajani2017] and [korotin2021]."""
 
 from __future__ import annotations
 
@@ -69,7 +67,7 @@ TOYS: dict[str, Mixture | Callable[[int, Generator], Tensor]] = {
 
 
 def draw_toy(name: str, n: int, rng: Generator) -> Tensor:
-    """Return (n, 2) points of a toy distribution.
+    """Draw points (n, 2) of a toy distribution.
 
     >>> draw_toy("8gaussians", 3, Generator().manual_seed(0)).shape
     torch.Size([3, 2])
@@ -82,8 +80,8 @@ def draw_toy(name: str, n: int, rng: Generator) -> Tensor:
 
 
 def toy(name: str) -> InfiniteDataset:
-    """The stream of one of `TOYS`."""
-    found = TOYS[name]
+    """Return the data set of a name in `TOYS`."""
+    kind = TOYS[name]
     return InfiniteDataset(
-        name, (2,), partial(draw_toy, name), found if isinstance(found, Mixture) else None
+        name, (2,), partial(draw_toy, name), kind if isinstance(kind, Mixture) else None
     )

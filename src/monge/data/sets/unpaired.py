@@ -1,12 +1,12 @@
-"""Two unpaired collections of pictures, to move one onto the other.
+"""Two unpaired collections of pictures, to learn a map from one to the other.
 
-You put the files there; nothing is downloaded.
+The files are not downloaded: the user provides them.
 
     Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks",
-        ICCV 2017 [zhu2017]
+        ICCV 2017   [zhu2017]
 
-One zip, or a folder of your own, holds four folders of pictures, trainA, trainB, testA and testB. A
-is P, where a map begins, and B is Q.
+A zip file, or a folder, holds four folders of pictures: trainA, trainB, testA and testB. A is the
+source measure P, and B is the target measure Q.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from monge.data.datasets import FiniteDataset, SourceTarget, from_array, mixed_sizes
+from monge.data.datasets import FiniteDataset, SourceTarget, from_array, mixed_sizes_error
 from monge.errors import MongeError
 
 UNPAIRED = {
@@ -36,8 +36,9 @@ Read = Callable[[], bytes]
 
 
 def read_unpaired(name: str, root: Path, size: int | None = None) -> SourceTarget:
-    """Return one of `UNPAIRED`, read from its zip and resized to ``size`` if given; the test
-    pictures are held out.
+    """Read one of `UNPAIRED` from its zip file; the test pictures are held out.
+
+    Pictures are resized to ``size`` if it is given.
     """
     path = root / name / _FILES[name]
     if not path.is_file():
@@ -46,65 +47,63 @@ def read_unpaired(name: str, root: Path, size: int | None = None) -> SourceTarge
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            return _pair(
-                name,
-                {member: partial(archive.read, member) for member in archive.namelist()},
-                str(path),
-                size,
-            )
+            files = {member: partial(archive.read, member) for member in archive.namelist()}
+            return _read_collections(name, files, str(path), size)
     except zipfile.BadZipFile as error:
         raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
 
 
 def from_pair_of_folders(folder: Path, size: int | None = None) -> SourceTarget:
-    """Return the pair of a folder that holds pictures in trainA, trainB, testA and testB."""
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes
-        for path in folder.glob("*/*")
-        if path.is_file()
-    }
-    return _pair(folder.name, files, str(folder), size)
+    """Read a folder that holds pictures in trainA, trainB, testA and testB."""
+    paths = [path for path in folder.glob("*/*") if path.is_file()]
+    files = {path.relative_to(folder).as_posix(): path.read_bytes for path in paths}
+    return _read_collections(folder.name, files, str(folder), size)
 
 
-def _pair(name: str, files: Mapping[str, Read], place: str, size: int | None) -> SourceTarget:
+def _read_collections(
+    name: str, files: Mapping[str, Read], where: str, size: int | None
+) -> SourceTarget:
+    """Make the data set from the files of a zip or a folder; ``where`` names it in errors."""
     pictures = {
-        folder: _pictures(files, folder, place, size)
+        folder: _read_pictures(files, folder, where, size)
         for folder in ("trainA", "testA", "trainB", "testB")
     }
     (first, one), *others = (item for folder in pictures.values() for item in folder.items())
     for member, other in others:
         if other.shape != one.shape:
-            raise mixed_sizes(first, one, member, other)
+            raise mixed_sizes_error(first, one, member, other)
     source, target = (
-        _source(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB"
+        _make_dataset(f"{name}-{x}", pictures[f"train{x}"], pictures[f"test{x}"]) for x in "AB"
     )
     return SourceTarget(name, source, target)
 
 
-def _source(name: str, train: Pictures, test: Pictures) -> FiniteDataset:
+def _make_dataset(name: str, train: Pictures, test: Pictures) -> FiniteDataset:
     array = np.stack([*train.values(), *test.values()])
     return from_array(np.moveaxis(array, 3, 1), name, n_held_out=len(test), ordered_split=True)
 
 
-def _pictures(files: Mapping[str, Read], folder: str, place: str, size: int | None) -> Pictures:
+def _read_pictures(
+    files: Mapping[str, Read], folder: str, where: str, size: int | None
+) -> Pictures:
     members = sorted(
         m for m in files if m.startswith(f"{folder}/") and m.lower().endswith(_SUFFIXES)
     )
     if not members:
         raise MongeError(
-            f"'{place}' holds no pictures in {folder}/: it must have trainA, trainB, testA and "
+            f"'{where}' holds no pictures in {folder}/: it must have trainA, trainB, testA and "
             "testB"
         )
-    return {member: _picture(files[member], member, place, size) for member in members}
+    return {member: _read_picture(files[member], member, where, size) for member in members}
 
 
-def _picture(read: Read, member: str, place: str, size: int | None) -> np.ndarray:
+def _read_picture(read: Read, member: str, where: str, size: int | None) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(read())) as image:
             picture = image.convert("RGB")
     except (UnidentifiedImageError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise MongeError(
-            f"'{member}' in '{place}' is not a readable picture ({error}): copy it again"
+            f"'{member}' in '{where}' is not a readable picture ({error}): copy it again"
         ) from error
     if size and picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)

@@ -1,12 +1,12 @@
 """USPS: handwritten digits from envelopes, 16×16, from one HDF5 file.
 
-You put the file there; nothing is downloaded.
+The file is not downloaded: the user provides it.
 
     Hull, "A database for handwritten text recognition research", IEEE TPAMI 1994
 
 The file holds train/data (7291, 256) and test/data (2007, 256) in [0, 1], and train/target and
-test/target. The digits touch the frame, while MNIST's fill 20 of 28 pixels and have their center of
-mass in the middle: enlarged, these are laid out like those.
+test/target. The digits touch the frame, while those of MNIST fill 20 of 28 pixels and have their
+center of mass in the middle. Enlarged digits are laid out like those of MNIST.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Array = NDArray[np.float32]
 
 
 def read_usps(root: Path, size: int | None = None) -> FiniteDataset:
-    """Return USPS with labels; the published test pictures are the ones held out.
+    """Read USPS with labels; the published test pictures are held out.
 
-    ``size`` is the side of the pictures, 16 when None. At a larger one each digit fills 20/28 of
+    ``size`` is the side of the pictures, 16 if None. At a larger size, each digit fills 20/28 of
     the frame and has its center of mass in the middle, as in MNIST.
     """
     path = root / "usps" / "usps.h5"
@@ -45,36 +45,34 @@ def read_usps(root: Path, size: int | None = None) -> FiniteDataset:
     if size is not None and size != _SIDE:
         if size < _SIDE:
             raise MongeError(
-                f"size must be at least {_SIDE} for data set 'usps', got {size}: its pictures are "
-                "not reduced"
+                f"size must be at least {_SIDE} for data set 'usps', got {size}: its pictures can "
+                "only be enlarged"
             )
         parts = [(np.stack([like_mnist(picture, size) for picture in x]), y) for x, y in parts]
     return from_parts(USPS, *parts)
 
 
 def like_mnist(picture: Array, size: int) -> Array:
-    """Enlarge a digit in [0, 1] to 20/28 of a frame and put its center of mass in the middle, to
-    the nearest pixel.
+    """Enlarge a digit in [0, 1] to 20/28 of a frame, with its center of mass in the middle.
+
+    The center of mass is placed to the nearest pixel.
 
     >>> digit = np.zeros((16, 16), np.float32)
     >>> digit[:, 3:9] = 1
-    >>> found = like_mnist(digit, 28)
-    >>> found.shape, round(float((found.sum(0) * np.arange(28)).sum() / found.sum()))
+    >>> large = like_mnist(digit, 28)
+    >>> large.shape, round(float((large.sum(0) * np.arange(28)).sum() / large.sum()))
     ((28, 28), 14)
     """
     side = round(size * _FILLED)
-    small = np.asarray(
-        Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
-    ).clip(0, 1)
-    weight = small.sum()
+    enlarged = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+    digit = np.asarray(enlarged).clip(0, 1)
+    mass = digit.sum()
     top = left = (size - side) // 2
-    if weight > 0:
-        middles = ((small.sum(axis) * (np.arange(side) + 0.5)).sum() / weight for axis in (1, 0))
-        top, left = (
-            int(np.clip(round(size / 2 - float(middle)), 0, size - side)) for middle in middles
-        )
+    if mass > 0:
+        centers = ((digit.sum(axis) * (np.arange(side) + 0.5)).sum() / mass for axis in (1, 0))
+        top, left = (int(np.clip(round(size / 2 - float(c)), 0, size - side)) for c in centers)
     frame = np.zeros((size, size), np.float32)
-    frame[top : top + side, left : left + side] = small
+    frame[top : top + side, left : left + side] = digit
     return frame
 
 

@@ -1,11 +1,11 @@
-"""Pairs whose optimal map is known, to measure solvers of W₂ with.
+"""Pairs of measures with a known optimal map, to benchmark solvers of W₂.
 
     Korotin et al., "Do neural optimal transport solvers work? A continuous Wasserstein-2
-    benchmark", NeurIPS 2021 [korotin2021b]
+        benchmark", NeurIPS 2021   [korotin2021b]
 
-P is a mixture of three Gaussians, and Q its image under T = (∇(v₁ + v₂) − shift) / scale, v₁ and v₂
-being input-convex networks that the authors trained toward mixtures of ten. A gradient of a convex
-function is optimal, so T is the truth.
+P is a mixture of three Gaussians, and Q is its image under T = (∇(v₁ + v₂) − shift) / scale, where
+v₁ and v₂ are input-convex networks that the authors trained toward mixtures of ten Gaussians. The
+gradient of a convex function is optimal, hence T is the optimal map.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Arrays = Mapping[str, Tensor]
 
 
 def read_w2benchmark(name: str, root: Path) -> SourceTarget:
-    """Return the pair of one dimension, with its truth."""
+    """Read the pair of one dimension, with its optimal map."""
     path = root / "w2benchmark" / f"mix3to10_dim{W2BENCHMARK[name]}.npz"
     if not path.is_file():
         raise MongeError(
@@ -44,7 +44,7 @@ def read_w2benchmark(name: str, root: Path) -> SourceTarget:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise MongeError(f"'{path}' is corrupt ({error}): replace it") from error
     target = InfiniteDataset(f"{name}-target", (d,), lambda n, rng: truth(draw(n, rng)))
-    return SourceTarget(name, InfiniteDataset(f"{name}-origin", (d,), draw), target, truth)
+    return SourceTarget(name, InfiniteDataset(f"{name}-source", (d,), draw), target, truth)
 
 
 def _three_gaussians(arrays: Arrays, n: int, rng: Generator) -> Tensor:
@@ -68,7 +68,10 @@ def _truth(arrays: Arrays) -> Callable[[Tensor], Tensor]:
 
 
 def _gradient(arrays: Arrays) -> Callable[[Tensor], Tensor]:
-    """∇ of w·h₂ with h₀ = q₀(x), hᵢ = celu(Wᵢ hᵢ₋₁ + qᵢ(x)) and qᵢ(x) = Σᵣ (x·aᵣ)² + Bᵢ x + bᵢ."""
+    """Return the gradient of w·h₂.
+
+    h₀ = q₀(x), hᵢ = celu(Wᵢ hᵢ₋₁ + qᵢ(x)) and qᵢ(x) = Σᵣ (x·aᵣ)² + Bᵢ x + bᵢ.
+    """
     names = [f"quadratic_layers.{i}" for i in range(3)]
     layers = [
         (arrays[f"{q}.quadratic_decomposed"], arrays[f"{q}.weight"], arrays[f"{q}.bias"])
@@ -79,17 +82,16 @@ def _gradient(arrays: Arrays) -> Callable[[Tensor], Tensor]:
 
     def gradient(x: Tensor) -> Tensor:
         projected = [torch.einsum("nd,drk->nrk", x, a) for a, _, _ in layers]
-        q = [
-            p.square().sum(1) + x @ B.T + b for p, (_, B, b) in zip(projected, layers, strict=True)
-        ]
+        parts = zip(projected, layers, strict=True)
+        q = [p.square().sum(1) + x @ B.T + b for p, (_, B, b) in parts]
         z1 = q[0] @ W[0].T + q[1]
         z2 = elu(z1) @ W[1].T + q[2]
         delta2 = w[0] * z2.clamp_max(0).exp()  # backpropagation: elu′(z) = exp(min(z, 0))
         delta1 = (delta2 @ W[1]) * z1.clamp_max(0).exp()
         delta0 = delta1 @ W[0]
-        found = torch.zeros_like(x)
+        result = torch.zeros_like(x)
         for delta, p, (a, B, _) in zip((delta0, delta1, delta2), projected, layers, strict=True):
-            found = found + delta @ B + 2 * torch.einsum("nrk,drk->nd", p * delta[:, None], a)
-        return found
+            result = result + delta @ B + 2 * torch.einsum("nrk,drk->nd", p * delta[:, None], a)
+        return result
 
     return gradient
