@@ -1,6 +1,4 @@
-"""The comparison of dances: what makes them without training, what they gain from their own music,
-and the tables.
-"""
+"""Tests of the comparison of dances: methods without training, metrics, and tables."""
 
 import math
 import re
@@ -26,16 +24,15 @@ FRAMES = 240
 
 
 def song(k: int, period: float, frames: int = FRAMES) -> Dance:
-    """A body that bends to and fro, each way for one beat, to music with beats where it turns."""
+    """Return a body that bends to and fro, to music with beats where it turns."""
     t = torch.arange(frames)
     angle = 0.6 * (math.pi * t / period).cos()
     bend = motion.exp(torch.stack([angle, 0 * angle, 0 * angle], -1))
     positions = motion.rest(MELODY) @ bend.mT
-    generator = torch.Generator().manual_seed(k)
-    music = torch.cat(
-        [torch.randn(1, 77, generator=generator).expand(frames, -1), torch.zeros(frames, 3)], 1
-    )
-    music[:, 76:77] = torch.rand(frames, 1, generator=generator)
+    rng = torch.Generator().manual_seed(k)
+    constant = torch.randn(1, 77, generator=rng).expand(frames, -1)
+    music = torch.cat([constant, torch.zeros(frames, 3)], 1)
+    music[:, 76:77] = torch.rand(frames, 1, generator=rng)
     music[:, 77:] = beat_columns(torch.arange(0, frames, period), frames)
     return Dance(f"song {k}", "waltz", motion.retarget(positions, MELODY), music)
 
@@ -48,7 +45,7 @@ def songs() -> dance_makers.Songs:
 
 
 @pytest.fixture(scope="module")
-def found(songs: dance_makers.Songs) -> dict[str, dict]:
+def measured(songs: dance_makers.Songs) -> dict[str, dict]:
     names = ("real", "real-shuffled", "retrieval-shuffled", "mean")
     return {
         name: dance_makers.measured(name, dance_makers.UNTRAINED[name](songs), songs)
@@ -56,17 +53,17 @@ def found(songs: dance_makers.Songs) -> dict[str, dict]:
     }
 
 
-def test_retrieval_finds_what_it_knows(songs: dance_makers.Songs) -> None:
+def test_retrieval_of_known_music_returns_its_dance(songs: dance_makers.Songs) -> None:
     nearest, known = dance_makers.Nearest(songs), songs.train[1]
     made = nearest(known.music[:200])
     assert made.shape == (200, 23, 3)
     expected = motion.encode(known.positions, MELODY)[:, motion.TRAVEL :]
-    found = motion.encode(made, MELODY)[:, motion.TRAVEL :]
-    assert torch.allclose(found[:192], expected[:192], atol=1e-4)
-    assert torch.allclose(found[192:], expected[192:200], atol=1e-4)
+    features = motion.encode(made, MELODY)[:, motion.TRAVEL :]
+    assert torch.allclose(features[:192], expected[:192], atol=1e-4)
+    assert torch.allclose(features[192:], expected[192:200], atol=1e-4)
 
 
-def test_takes_with_another_songs_music(songs: dance_makers.Songs) -> None:
+def test_shuffled_takes_use_the_music_of_other_songs(songs: dance_makers.Songs) -> None:
     assert dance_makers.rolled("abc", 1) == ["b", "c", "a"]
     takes = dance_makers.real_shuffled(songs)
     assert len(takes) == 2
@@ -79,7 +76,7 @@ def test_takes_with_another_songs_music(songs: dance_makers.Songs) -> None:
     )
 
 
-def test_a_dance_on_the_beat_gains_from_its_own_music(songs: dance_makers.Songs) -> None:
+def test_dance_on_the_beat_has_excess_alignment_with_its_music(songs: dance_makers.Songs) -> None:
     b = dance_makers.keeping(dance_makers.real(songs))
     assert b["own"] > 0.85  # the first beat of a song has no turn before it
     dance, beats = songs.held[0].positions, dance_makers.beats_of(songs.music)
@@ -92,13 +89,13 @@ def test_a_dance_on_the_beat_gains_from_its_own_music(songs: dance_makers.Songs)
     assert swapped["excess"] < 0
 
 
-def test_two_takes_that_are_alike_count_once_by_song(songs: dance_makers.Songs) -> None:
+def test_standard_error_by_song_ignores_repeated_takes(songs: dance_makers.Songs) -> None:
     once, twice = (dance_makers.keeping(dance_makers.real(songs) * n) for n in (1, 2))
     assert twice["se_songs"] == pytest.approx(once["se_songs"])
     assert twice["se"] < once["se"]
 
 
-def test_correlation_is_1_where_dances_differ_as_music_does() -> None:
+def test_correlation_is_one_if_dances_differ_as_music_does() -> None:
     def held(pose: float) -> Tensor:
         tilt = motion.exp(torch.tensor([pose, 0.0, 0.0]))
         return motion.retarget((motion.rest(MELODY) @ tilt.mT).expand(100, -1, -1), MELODY)
@@ -110,16 +107,16 @@ def test_correlation_is_1_where_dances_differ_as_music_does() -> None:
     assert dance_makers.correlations([held(0.1)] * 3, still) == {}
 
 
-def test_the_mean_pose_stands_still(found: dict[str, dict]) -> None:
-    s = found["mean"]["summary"]
+def test_mean_pose_has_no_jerk_and_no_beats(measured: dict[str, dict]) -> None:
+    s = measured["mean"]["summary"]
     assert s["jerk"]["mean"] == 0 == s["motion_beats_per_second"]["mean"]
     assert "correlation" not in s
-    assert found["real"]["summary"]["frechet_kinetic"]["mean"] == pytest.approx(0, abs=1e-3)
-    assert len(found["retrieval-shuffled"]["takes"]) == 2
-    assert "beats" not in found["real-shuffled"]
+    assert measured["real"]["summary"]["frechet_kinetic"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert len(measured["retrieval-shuffled"]["takes"]) == 2
+    assert "beats" not in measured["real-shuffled"]
 
 
-def test_rows_of_the_table_differ_in_the_loss_alone(tmp_path: Path) -> None:
+def test_recipes_of_the_table_differ_only_in_the_loss(tmp_path: Path) -> None:
     whole = dance.dump(dance.recipe("ot-gw", 1, tmp_path))
     for what, weights in {
         "ot": (True, False, False),
@@ -133,7 +130,7 @@ def test_rows_of_the_table_differ_in_the_loss_alone(tmp_path: Path) -> None:
     assert whole["run"]["seed"] == 1
 
 
-def test_tables(found: dict[str, dict]) -> None:
+def test_tables_are_well_formed(measured: dict[str, dict]) -> None:
     run = {
         "seed": 0,
         "finite": True,
@@ -141,12 +138,12 @@ def test_tables(found: dict[str, dict]) -> None:
         "curves": {"loss": [2.0, 1.0], "transport_8": [1, 0.5], "transport_24": [1, 1]},
     }
     mode = dance_makers.summary([{"multi_modality_kinetic": 1.0, "multi_modality_geometric": 2.0}])
-    ot = found["real"] | {"training": [run, run], "modes": mode}
+    ot = measured["real"] | {"training": [run, run], "modes": mode}
     result = {
         "machine": {"processor": "a processor", "threads": 1},
         "train_songs": 3,
         "songs": [{}] * 3,
-        "makers": {**found, "ot": ot},
+        "makers": {**measured, "ot": ot},
         "speed": {
             **{
                 key: {"cpu_seconds": 1.0, "wall_seconds": 2.0}
@@ -170,10 +167,9 @@ def test_tables(found: dict[str, dict]) -> None:
     assert "2 → 1.5" in dance_tables.ablation(result)
     assert "1.5 CPU-min" in dance_tables.short(result)
     assert not re.search(r"-0\.0+ ", dance_tables.makers(result))
-    assert dance_tables.ablation({**result, "makers": found}) == dance_tables.MISSING
+    assert dance_tables.ablation({**result, "makers": measured}) == dance_tables.MISSING
 
 
-def test_beats_of_the_music_are_read_back(songs: dance_makers.Songs) -> None:
-    assert (
-        audio.beats_of(songs.held[0].music).diff().allclose(torch.tensor(14.0, dtype=torch.float64))
-    )
+def test_beats_of_the_music_are_recovered(songs: dance_makers.Songs) -> None:
+    period = audio.beats_of(songs.held[0].music).diff()
+    assert period.allclose(torch.tensor(14.0, dtype=torch.float64))

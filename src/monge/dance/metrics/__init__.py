@@ -1,5 +1,5 @@
-"""How far dances are from real ones, on the beat or off, physically possible or not, and whether
-they follow their music.
+"""Metrics of dances: distance from real dances, beat alignment, physical plausibility, and relation
+to the music.
 """
 
 from .beats import beat_alignment, beat_alignment_of, motion_beats
