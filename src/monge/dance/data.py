@@ -46,8 +46,9 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class Dance:
-    """One song and its dance: ``positions`` (T, J, 3) in meters and ``music`` (T, 80) at ``rate``
-    Hz.
+    """One song and its dance.
+
+    ``positions`` (T, J, 3) are in meters; they and ``music`` (T, 80) are at ``rate`` Hz.
     """
 
     name: str
@@ -117,12 +118,11 @@ def open_dances(path: Path, size: int | None = None) -> SourceTarget | None:
 
 
 def from_dance_folder(folder: Path, size: int | None = None) -> SourceTarget:
-    """Make the pair of the windows of a folder of your own dances; see `read_dance_melody` for
-    ``size``.
+    """Return windows of the music and of the poses of the dances in a folder.
 
-    Each .npz file is one song: ``pose`` (T, 23, 3) seen from ``center`` (T, 3), centimeters,
-    ``mel`` (T, 64), ``chroma`` (T, 12), ``onset`` (T,) and ``fps``, as in the files of
-    `DANCE_MELODY`.
+    ``size`` is as in `read_dance_melody`. Each .npz file is one song: ``pose`` (T, 23, 3) relative
+    to ``center`` (T, 3), in centimeters, ``mel`` (T, 64), ``chroma`` (T, 12), ``onset`` (T,) and
+    ``fps``, as in the files of `DANCE_MELODY`.
     """
     return from_dances([_read(file) for file in dance_files(folder)], folder.name, size)
 

@@ -1,6 +1,4 @@
-"""Metrics of dances: distance from real dances, beat alignment, physical plausibility, and relation
-to the music.
-"""
+"""Metrics of dances: distance from real dances, beat alignment, plausibility, relation to music."""
 
 from .beats import beat_alignment, beat_alignment_of, motion_beats
 from .features import kinetic_features, windows

@@ -160,9 +160,7 @@ def _in_axes(frames: Tensor, v: Tensor) -> Tensor:
 
 
 def _steps(skeleton: Skeleton) -> list[tuple[list[int], list[int]]]:
-    """Return for each level below the root the indices of the parents in the level above, and its
-    joints.
-    """
+    """Return the indices of the parents in the level above, and the joints, for each level."""
     steps = []
     for above, level in zip(skeleton.levels, skeleton.levels[1:], strict=False):
         steps.append(([above.index(skeleton.parents[j]) for j in level], list(level)))
