@@ -1,6 +1,4 @@
-"""AIST++: files of every NumPy and protocol, positions against a loop over joints, and files that
-mean harm.
-"""
+"""Tests of AIST++: files of all NumPy versions and protocols, positions, and malicious files."""
 
 from __future__ import annotations
 
@@ -24,6 +22,7 @@ from monge.dance._pickle import read_arrays
 from monge.dance.aist import COCO, AistDance, read_aist, read_keypoints, read_motion
 from monge.dance.motion import SMPL, directions, rest
 from monge.errors import MongeError
+from tests.helpers.skeletons import bone_lengths
 
 NAME = "gBR_sBM_cAll_d04_mBR0_ch01"
 PROTOCOLS = (2, 3, 4, 5)
@@ -32,42 +31,42 @@ PROTOCOLS = (2, 3, 4, 5)
 def motion(frames: int = 31, seed: int = 0) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     steps = random.normal(size=(frames, 72)).astype(np.float32) * 0.1
+    path = np.array([10.0, 120.0, -30.0]) + 93.7 * steps[:, :3].cumsum(0)
     return {
         "smpl_loss": 1.5,
         "smpl_poses": (random.normal(size=72) + steps.cumsum(0)).astype(np.float32),
         "smpl_scaling": np.array([93.7], np.float32),
-        "smpl_trans": (np.array([10.0, 120.0, -30.0]) + 93.7 * steps[:, :3].cumsum(0)).astype(
-            np.float32
-        ),
+        "smpl_trans": path.astype(np.float32),
     }
 
 
-def written(path: Path, value: Any, protocol: int = 4) -> Path:
+def write_pickle(path: Path, value: Any, protocol: int = 4) -> Path:
+    """Write a value to a file and return its path."""
     path.write_bytes(pickle.dumps(value, protocol))
     return path
 
 
 def as_numpy_1(content: bytes) -> bytes:
-    """The same pickle with the module names of NumPy 1."""
+    """Return the same pickle with the module names of NumPy 1."""
     assert b"numpy._core" in content
     shorter = content.replace(b"cnumpy._core", b"cnumpy.core")  # protocols 2, 3
     for module in (b"multiarray", b"numeric"):
         new, old = (b"numpy." + core + b"." + module for core in (b"core", b"_core"))
         # protocols 4, 5
-        shorter = shorter.replace(
-            b"\x8c" + bytes([len(old)]) + old, b"\x8c" + bytes([len(new)]) + new
-        )
+        old, new = (b"\x8c" + bytes([len(name)]) + name for name in (old, new))
+        shorter = shorter.replace(old, new)
     assert b"numpy._core" not in shorter
     return shorter
 
 
-def turned(points: NDArray[Any], by: Rotation) -> NDArray[Any]:
+def turn(points: NDArray[Any], by: Rotation) -> NDArray[Any]:
+    """Turn points (..., 3)."""
     return by.apply(points.reshape(-1, 3)).reshape(points.shape)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("numpy_1", [True, False], ids=["numpy 1", "numpy 2"])
-def test_arrays_are_those_that_pickle_reads(protocol: int, numpy_1: bool, tmp_path: Path) -> None:
+def test_arrays_equal_those_of_pickle(protocol: int, numpy_1: bool, tmp_path: Path) -> None:
     fortran = np.asfortranarray(np.arange(12, dtype=">i4").reshape(3, 4))
     value = {
         **motion(),
@@ -79,122 +78,111 @@ def test_arrays_are_those_that_pickle_reads(protocol: int, numpy_1: bool, tmp_pa
     }
     content = pickle.dumps(value, protocol)
     (tmp_path / "a.pkl").write_bytes(as_numpy_1(content) if numpy_1 else content)
-    found = read_arrays(tmp_path / "a.pkl")
-    assert found.keys() == value.keys()
+    arrays = read_arrays(tmp_path / "a.pkl")
+    assert arrays.keys() == value.keys()
     for key in value:
-        np.testing.assert_array_equal(found[key], value[key])
-    assert found["smpl_poses"].dtype == np.float32
-    assert found["f"].dtype.isnative
+        np.testing.assert_array_equal(arrays[key], value[key])
+    assert arrays["smpl_poses"].dtype == np.float32
+    assert arrays["f"].dtype.isnative
 
 
-def test_positions_are_those_of_a_walk_down_the_tree(tmp_path: Path) -> None:
+def test_positions_equal_loop_over_joints(tmp_path: Path) -> None:
     content = motion()
-    found = read_motion(written(tmp_path / f"{NAME}.pkl", content), rate=60.0).double()
-    assert found.shape == (31, 24, 3)
-    still = read_motion(
-        written(tmp_path / "rest.pkl", {**content, "smpl_poses": np.zeros((31, 72))}), rate=60.0
-    )
+    positions = read_motion(write_pickle(tmp_path / f"{NAME}.pkl", content), rate=60.0).double()
+    assert positions.shape == (31, 24, 3)
+    at_rest = {**content, "smpl_poses": np.zeros((31, 72))}
+    still = read_motion(write_pickle(tmp_path / "rest.pkl", at_rest), rate=60.0)
     offsets = (still[0] - still[0, list(SMPL.parents)]).double().numpy()
     for t in (0, 17):
         local = Rotation.from_rotvec(content["smpl_poses"][t].reshape(24, 3))
-        turn, place = {0: local[0]}, {0: np.zeros(3)}
+        G, p = {0: local[0]}, {0: np.zeros(3)}
         for j in SMPL.bones:
             above = SMPL.parents[j]
-            place[j] = place[above] + turn[above].apply(offsets[j])
-            turn[j] = turn[above] * local[j]
-        relative = found[t] - found[t, :1]
-        np.testing.assert_allclose(relative, np.stack([place[j] for j in range(24)]), atol=1e-5)
+            p[j] = p[above] + G[above].apply(offsets[j])
+            G[j] = G[above] * local[j]
+        relative = positions[t] - positions[t, :1]
+        np.testing.assert_allclose(relative, np.stack([p[j] for j in range(24)]), atol=1e-5)
     path = content["smpl_trans"] / 93.7
-    np.testing.assert_allclose(found[:, 0] - found[0, 0], path - path[0], atol=1e-5)
-    assert abs(found[..., 1].min()) < 0.3
-    lowest = found[..., 1].min(1).values
+    np.testing.assert_allclose(positions[:, 0] - positions[0, 0], path - path[0], atol=1e-5)
+    assert abs(positions[..., 1].min()) < 0.3
+    lowest = positions[..., 1].min(1).values
     assert (lowest < 0).float().mean() < 0.07
     assert lowest.quantile(0.01).abs() < 1e-6
 
 
-def test_the_body_at_rest_stands_with_its_arms_held_out(tmp_path: Path) -> None:
+def test_zero_rotations_give_the_rest_pose(tmp_path: Path) -> None:
     still = {
         "smpl_poses": np.zeros((2, 24, 3)),
         "smpl_trans": np.zeros((2, 3)),
         "smpl_scaling": 100.0,
     }
-    found = read_motion(written(tmp_path / "a.pkl", still), rate=60.0)
-    alike = (directions(found[0], SMPL) * directions(rest(SMPL), SMPL)).sum(-1)
-    assert alike.min() > 0.5
-    at = {name: found[0, j] for j, name in enumerate(SMPL.joints)}
+    positions = read_motion(write_pickle(tmp_path / "a.pkl", still), rate=60.0)
+    cosines = (directions(positions[0], SMPL) * directions(rest(SMPL), SMPL)).sum(-1)
+    assert cosines.min() > 0.5
+    at = {name: positions[0, j] for j, name in enumerate(SMPL.joints)}
     assert 1.3 < at["head"][1] < 1.8
     assert 1.2 < (at["left hand"] - at["right hand"])[0] < 1.8
     assert at["left toe"][2] > at["left ankle"][2] + 0.05
-    torch.testing.assert_close(
-        found[0, SMPL.mirrored, :] * torch.tensor([-1.0, 1, 1]), found[0], atol=1e-6, rtol=0
-    )
+    image = positions[0, SMPL.mirrored, :] * torch.tensor([-1.0, 1, 1])
+    torch.testing.assert_close(image, positions[0], atol=1e-6, rtol=0)
 
 
-def test_turning_the_dance_turns_the_positions(tmp_path: Path) -> None:
+def test_turned_rotations_turn_the_positions(tmp_path: Path) -> None:
     content, by = motion(), Rotation.from_rotvec([0, 1.2, 0])
     pelvis = np.array([0.0, -0.223, 0.028])
-    other = {
-        **content,
-        "smpl_trans": (turned(content["smpl_trans"] / 93.7 + pelvis, by) - pelvis + [1, 2, 3])
-        * 93.7,
-    }
-    other["smpl_poses"] = content["smpl_poses"].copy()
-    other["smpl_poses"][:, :3] = (
-        by * Rotation.from_rotvec(content["smpl_poses"][:, :3])
-    ).as_rotvec()
-    a, b = (read_motion(written(tmp_path / "a.pkl", c)) for c in (content, other))
-    np.testing.assert_allclose(b, turned(a.numpy(), by) + np.array([1, 0, 3]), atol=1e-4)
+    path, poses = content["smpl_trans"] / 93.7, content["smpl_poses"].copy()
+    path = turn(path + pelvis, by) - pelvis + [1, 2, 3]
+    poses[:, :3] = (by * Rotation.from_rotvec(poses[:, :3])).as_rotvec()
+    other = {**content, "smpl_trans": path * 93.7, "smpl_poses": poses}
+    a, b = (read_motion(write_pickle(tmp_path / "a.pkl", c)) for c in (content, other))
+    np.testing.assert_allclose(b, turn(a.numpy(), by) + np.array([1, 0, 3]), atol=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "frames"), [(25.0, 13), (60.0, 31), (30.0, 16), (120.0, 61)])
-def test_frames_are_resampled(rate: float, frames: int, tmp_path: Path) -> None:
-    found = read_motion(written(tmp_path / "a.pkl", motion()), rate)
-    assert found.shape == (frames, 24, 3)
-    length = torch.stack(
-        [(found[:, j] - found[:, SMPL.parents[j]]).norm(dim=-1) for j in SMPL.bones], 1
-    )
-    torch.testing.assert_close(
-        length,
-        torch.tensor([SMPL.lengths[j] for j in SMPL.bones]).expand_as(length),
-        atol=1e-5,
-        rtol=0,
-    )
+def test_frames_are_resampled_with_constant_bone_lengths(
+    rate: float, frames: int, tmp_path: Path
+) -> None:
+    positions = read_motion(write_pickle(tmp_path / "a.pkl", motion()), rate)
+    assert positions.shape == (frames, 24, 3)
+    expected = torch.tensor([SMPL.lengths[j] for j in SMPL.bones]).expand(frames, -1)
+    torch.testing.assert_close(bone_lengths(positions, SMPL), expected, atol=1e-5, rtol=0)
 
 
-def test_keypoints_are_meters_above_the_floor(tmp_path: Path) -> None:
+def test_keypoints_are_in_meters_above_the_floor(tmp_path: Path) -> None:
     raw = np.random.default_rng(0).normal(size=(31, 17, 3)) * 100
-    file = written(tmp_path / "a.pkl", {"keypoints3d": raw, "keypoints3d_optim": raw + 5.0})
+    file = write_pickle(tmp_path / "a.pkl", {"keypoints3d": raw, "keypoints3d_optim": raw + 5.0})
     for optimized, shift in ((True, 0.05), (False, 0.0)):
-        found = read_keypoints(file, 60.0, optimized=optimized)
-        assert found.shape == (31, len(COCO), 3)
-        np.testing.assert_allclose(found[..., [0, 2]], raw[..., [0, 2]] / 100 + shift, atol=1e-5)
-        assert found[..., 1].min(1).values.quantile(0.01).abs() < 1e-6
+        keypoints = read_keypoints(file, 60.0, optimized=optimized)
+        assert keypoints.shape == (31, len(COCO), 3)
+        horizontal = raw[..., [0, 2]] / 100 + shift
+        np.testing.assert_allclose(keypoints[..., [0, 2]], horizontal, atol=1e-5)
+        assert keypoints[..., 1].min(1).values.quantile(0.01).abs() < 1e-6
     assert read_keypoints(file).shape == (13, 17, 3)
 
 
-def test_a_folder_is_read_but_for_the_ignored(tmp_path: Path) -> None:
+def test_folder_is_read_without_ignored_files(tmp_path: Path) -> None:
     (tmp_path / "motions").mkdir()
     for name in (NAME, "gKR_sFM_cAll_d30_mKR2_ch21", "gJS_sFM_cAll_d01_mJS1_ch02", "own"):
-        written(tmp_path / "motions" / f"{name}.pkl", motion())
+        write_pickle(tmp_path / "motions" / f"{name}.pkl", motion())
     (tmp_path / "ignore_list.txt").write_text("gJS_sFM_cAll_d01_mJS1_ch02\n")
-    found = read_aist(tmp_path)
-    assert [(d.name, d.genre, d.music) for d in found] == [
+    dances = read_aist(tmp_path)
+    assert [(d.name, d.genre, d.music) for d in dances] == [
         (NAME, "break", "mBR0"),
         ("gKR_sFM_cAll_d30_mKR2_ch21", "krump", "mKR2"),
         ("own", "dance", ""),
     ]
-    assert isinstance(found[0], AistDance)
-    assert found[0].positions.shape == (13, 24, 3)
+    assert isinstance(dances[0], AistDance)
+    assert dances[0].positions.shape == (13, 24, 3)
     with pytest.raises(MongeError, match="no motions of AIST"):
         read_aist(tmp_path / "motions")
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             {"smpl_poses": np.zeros((31, 156))},
-            r"'smpl_poses' of shape \(31, 156\), not \(T, 24, 3\): it is of another skeleton",
+            r"'smpl_poses' of shape \(31, 156\), not \(T, 24, 3\): choose a file of AIST",
         ),
         ({"smpl_poses": np.zeros((31, 23, 3))}, r"'smpl_poses' of shape \(31, 23, 3\)"),
         ({"smpl_poses": np.zeros((0, 72))}, r"'smpl_poses' of shape \(0, 72\)"),
@@ -210,17 +198,16 @@ def test_a_folder_is_read_but_for_the_ignored(tmp_path: Path) -> None:
         ({"smpl_scaling": None}, "no 'smpl_scaling', but smpl_loss, smpl_poses, smpl_trans"),
     ],
 )
-def test_other_contents_are_named(change: dict[str, Any], says: str, tmp_path: Path) -> None:
-    file = written(tmp_path / "a.pkl", {**motion(), **change})
-    with pytest.raises(MongeError, match=rf"a\.pkl' has .*{says}"):
+def test_invalid_contents_raise(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = write_pickle(tmp_path / "a.pkl", {**motion(), **change})
+    with pytest.raises(MongeError, match=rf"a\.pkl' has .*{message}"):
         read_motion(file)
 
 
-def test_mistakes_of_the_caller(tmp_path: Path) -> None:
-    file = written(tmp_path / "a.pkl", motion())
-    with pytest.raises(
-        MongeError, match="rate must be a positive number of frames a second, got 0"
-    ):
+def test_invalid_rate_key_and_path_raise(tmp_path: Path) -> None:
+    file = write_pickle(tmp_path / "a.pkl", motion())
+    message = "rate must be a positive number of frames per second, got 0"
+    with pytest.raises(MongeError, match=message):
         read_motion(file, 0)
     with pytest.raises(MongeError, match="has no 'keypoints3d_optim'"):
         read_keypoints(file)
@@ -229,7 +216,7 @@ def test_mistakes_of_the_caller(tmp_path: Path) -> None:
 
 
 class Reduces:
-    """Pickled as a call of anything."""
+    """An object that is pickled as a call of a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = function, arguments
@@ -239,7 +226,7 @@ class Reduces:
 
 
 @pytest.mark.parametrize("protocol", [0, *PROTOCOLS])
-def test_nothing_is_executed(protocol: int, tmp_path: Path) -> None:
+def test_pickles_with_calls_raise_and_are_not_executed(protocol: int, tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     harmful = [
         Reduces(os.system, f"touch {marker}"),
@@ -248,6 +235,7 @@ def test_nothing_is_executed(protocol: int, tmp_path: Path) -> None:
         Reduces(np.save, str(marker), 1),
         Reduces(np.fromfile, str(marker)),
     ]
+    message = r"a\.pkl' refused: .*only NumPy arrays of numbers are read"
     for k, value in enumerate(harmful):
         for content in (
             value,
@@ -255,38 +243,37 @@ def test_nothing_is_executed(protocol: int, tmp_path: Path) -> None:
             {**motion(), "smpl_loss": [value]},
             {"a": (value, value)},
         ):
-            with pytest.raises(
-                MongeError, match=r"a\.pkl' refused: .*only NumPy arrays of numbers are read"
-            ):
-                read_arrays(written(tmp_path / "a.pkl", content, protocol))
+            path = write_pickle(tmp_path / "a.pkl", content, protocol)
+            with pytest.raises(MongeError, match=message):
+                read_arrays(path)
             assert not any(tmp_path.glob("executed*")), k
     if protocol >= 2:
-        with pytest.raises(
-            MongeError, match=r"it asks for 'posix\.system', which could run a program"
-        ):
-            read_arrays(written(tmp_path / "a.pkl", harmful[0], protocol))
-    # the test's file does what it says when it is executed
+        path = write_pickle(tmp_path / "a.pkl", harmful[0], protocol)
+        message = r"it calls 'posix\.system', which could run a program"
+        with pytest.raises(MongeError, match=message):
+            read_arrays(path)
+    # the file is harmful when it is executed
     pickle.loads(pickle.dumps(harmful[0], protocol))
     assert marker.exists()
 
 
-def test_objects_are_refused(tmp_path: Path) -> None:
-    for array, says in (
+def test_objects_and_non_numeric_arrays_raise(tmp_path: Path) -> None:
+    for array, message in (
         (np.array([{"a": 1}, None], object), "an array of type 'O8'"),
         (np.zeros(3, [("a", "f4")]), "an array of type 'V4'"),
         (np.array(["a"]), "an array of type 'U1'"),
         (np.zeros(2, complex), "an array of type 'c16'"),
         (np.zeros(2, "M8[s]"), "an array of type 'M8'"),
     ):
-        with pytest.raises(MongeError, match=f"refused: .*{says}"):
-            read_arrays(written(tmp_path / "a.pkl", {"smpl_poses": array}))
-    with pytest.raises(MongeError, match=r"is corrupt .*it holds no dictionary"):
-        read_arrays(written(tmp_path / "a.pkl", 5))
-    with pytest.raises(MongeError, match=r"is corrupt .*keys are not text"):
-        read_arrays(written(tmp_path / "a.pkl", {5: 5}))
+        with pytest.raises(MongeError, match=f"refused: .*{message}"):
+            read_arrays(write_pickle(tmp_path / "a.pkl", {"smpl_poses": array}))
+    with pytest.raises(MongeError, match=r"is corrupt .*it does not hold a dictionary"):
+        read_arrays(write_pickle(tmp_path / "a.pkl", 5))
+    with pytest.raises(MongeError, match=r"is corrupt .*keys that are not text"):
+        read_arrays(write_pickle(tmp_path / "a.pkl", {5: 5}))
 
 
-def test_every_cut_is_refused_and_no_flipped_byte_crashes(tmp_path: Path) -> None:
+def test_truncated_files_raise_and_flipped_bytes_do_not_crash(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for protocol in PROTOCOLS:
         content = pickle.dumps({"a": np.arange(3.0), "n": np.float32(2)}, protocol)
@@ -299,14 +286,12 @@ def test_every_cut_is_refused_and_no_flipped_byte_crashes(tmp_path: Path) -> Non
             damaged[random.integers(len(content))] = random.integers(256)
             (tmp_path / "a.pkl").write_bytes(damaged)
             with suppress(MongeError):
-                assert all(
-                    isinstance(value, np.ndarray)
-                    for value in read_arrays(tmp_path / "a.pkl").values()
-                )
+                arrays = read_arrays(tmp_path / "a.pkl")
+                assert all(isinstance(value, np.ndarray) for value in arrays.values())
 
 
-def reconstructed(shape: bytes) -> bytes:
-    """A pickle by hand: {"a": an array of 8 bytes that says it has a shape}."""
+def pickle_with_shape(shape: bytes) -> bytes:
+    """Return a handwritten pickle: {"a": an array of 8 bytes that claims to have a shape}."""
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR"
     order = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     dtype = b"cnumpy\ndtype\nX\x02\x00\x00\x00f8K\x00K\x01\x87R" + order
@@ -320,9 +305,9 @@ BOMBS = {
     "buffer": b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"x.",
     "text": b"\x80\x04\x8d" + struct.pack("<Q", 2**63) + b"x.",
     "frame": b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"K\x01.",
-    "shape": reconstructed(b"\x8a\x06\x00\x00\x00\x00\x00\x10\x85"),
-    "negative": reconstructed(b"J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86"),
-    "dimensions": reconstructed(b"(" + b"K\x01" * 100 + b"t"),
+    "shape": pickle_with_shape(b"\x8a\x06\x00\x00\x00\x00\x00\x10\x85"),
+    "negative": pickle_with_shape(b"J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86"),
+    "dimensions": pickle_with_shape(b"(" + b"K\x01" * 100 + b"t"),
     "nested": b"\x80\x04" + b"}" * 50_000 + b".",
     "doubled": b"\x80\x04}K\x01"
     + b"".join(b"q" + bytes([k]) + b"h" + bytes([k]) + b"\x86" for k in range(100))
@@ -338,7 +323,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_do_not_go_off(name: str, tmp_path: Path) -> None:
+def test_malicious_files_raise_with_bounded_memory(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(BOMBS[name])
     tracemalloc.start()
     try:
@@ -350,13 +335,13 @@ def test_bombs_do_not_go_off(name: str, tmp_path: Path) -> None:
     assert peak < 100 * len(BOMBS[name]) + 2**22
 
 
-def test_a_file_larger_than_any_motion_is_not_read(tmp_path: Path) -> None:
+def test_too_large_file_raises(tmp_path: Path) -> None:
     with open(tmp_path / "a.pkl", "wb") as file:
         file.truncate(2**28 + 1)  # sparse
     with pytest.raises(MongeError, match="larger than 256 MiB"):
         read_arrays(tmp_path / "a.pkl")
 
 
-def test_reconstructed_is_an_array(tmp_path: Path) -> None:
-    (tmp_path / "a.pkl").write_bytes(reconstructed(b"K\x01\x85"))
+def test_handwritten_pickle_is_an_array(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle_with_shape(b"K\x01\x85"))
     assert read_arrays(tmp_path / "a.pkl")["a"].tolist() == [0.0]

@@ -1,4 +1,4 @@
-"""`monge dance`: a song in, files out, one line about them."""
+"""Tests of the command `monge dance`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 
 from monge.cli.main import main
 from monge.dance import dancer
-from tests.dance.audio.songs import write_song
-from tests.dance.test_performance import Swaying, trained
+from tests.helpers.dancers import SwayingDancer, write_run
+from tests.helpers.songs import write_song
 
 pytest.importorskip("soundfile", reason="soundfile is not installed: pip install 'monge[audio]'")
 
 
 @pytest.fixture
 def song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A song in a folder where one works, and a stand-in for the run."""
+    """A song in the working directory; the dancer needs no run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dancer.Dancer, "load", lambda _: Swaying())
+    monkeypatch.setattr(dancer.Dancer, "load", lambda _: SwayingDancer())
     return write_song(Path("my song.flac"), seconds=6, bpm=100, rate=22050, channels=1)
 
 
@@ -28,7 +28,7 @@ def call(*args: object) -> int:
     return int(stop.value.code or 0)
 
 
-def test_one_command_makes_a_page(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_output_is_a_page(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(song) == 0
     assert Path("my song-dance.html").is_file()
     out = capsys.readouterr().out
@@ -36,11 +36,12 @@ def test_one_command_makes_a_page(song: Path, capsys: pytest.CaptureFixture[str]
     assert "beat alignment" in out
     assert "(retimed), in " in out
     assert call(song, "--no-beat-warp", "--seconds", 2) == 0
-    assert "retimed" not in (said := capsys.readouterr().out)
-    assert "2.0 s of dance" in said
+    out = capsys.readouterr().out
+    assert "retimed" not in out
+    assert "2.0 s of dance" in out
 
 
-def test_several_files_and_the_song_anywhere(
+def test_several_files_and_song_after_options(
     song: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(song, "-o", "a.bvh", "b/c.glb", "-o", "d.html", "-o", "a.bvh") == 0
@@ -52,26 +53,24 @@ def test_several_files_and_the_song_anywhere(
     assert "song" in capsys.readouterr().err
 
 
-def test_without_ffmpeg_it_warns_and_succeeds(
+def test_missing_ffmpeg_warns_and_succeeds(
     song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert call(song, "-o", "a.mp4", "a.html") == 0
-    said = capsys.readouterr()
-    assert "warning: there is no ffmpeg, which .mp4 needs: wrote a.html instead" in said.err
-    assert said.out.startswith("a.html: ")
+    out, err = capsys.readouterr()
+    assert "warning: .mp4 needs ffmpeg, which is not installed: wrote a.html instead" in err
+    assert out.startswith("a.html: ")
 
 
-def test_a_song_that_is_silence_is_remarked_on(
-    song: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_silent_song_prints_notes(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import soundfile
 
     soundfile.write("quiet.wav", [0.0] * 22050 * 5, 22050)
     assert call("quiet.wav", "-o", "a.bvh", "--style", 2, "--seed", 4) == 0
-    said = capsys.readouterr().out
-    assert "note: the song is silent" in said
-    assert "no beat found" in said
+    out = capsys.readouterr().out
+    assert "note: the song is silent" in out
+    assert "no beat found" in out
     assert song.is_file()
 
 
@@ -85,7 +84,7 @@ def test_a_song_that_is_silence_is_remarked_on(
         (["SONG", "-o", "x/../same.gif"], "would overwrite the song"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(
+def test_errors_are_one_line(
     song: Path, args: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "would overwrite" in words:
@@ -97,16 +96,14 @@ def test_mistakes_are_answered_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_run_is_named_or_its_making_explained(
+def test_missing_run_raises_and_run_option_selects_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     song = write_song(Path("song.wav"), seconds=4, rate=22050)
     assert call(song) == 1
-    assert (
-        "no trained run at 'runs/mdot-dance-melody': make one with 'monge train mdot-dance-melody' "
-        "(" in capsys.readouterr().err
-    )
-    run = trained(tmp_path / "own", {"name": "mdot", "width": 8})
+    message = "no trained run at 'runs/mdot-dance-melody': make one with 'monge train mdot-dance-"
+    assert f"{message}melody' (" in capsys.readouterr().err
+    run = write_run(tmp_path / "own", {"name": "mdot", "width": 8})
     assert call(song, "--run", run, "-o", "a.html") == 0
     assert "4.0 s of dance" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Pictures of dances: what is drawn is where the dance is, and the page plays what it was given."""
+"""Tests of pictures of dances and of the page that plays them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from monge.dance.plots.stage import Stage
 from monge.dance.plots.strips import (
     GIF_RATE,
     MUSIC,
+    camera_path,
     dance_frame,
     dance_frames,
     dance_strip,
-    followed,
     front,
     to_gif,
 )
@@ -40,23 +40,25 @@ SIZE: dict[str, int] = {"width": 240, "height": 270}
 
 
 def orange(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where left limbs are: much more red than blue, and not the yellow of beats."""
+    """Return the pixels of left limbs: much more red than blue, and not the yellow of beats."""
     r, g, b = picture.astype(int).transpose(2, 0, 1)
     return (r > 2 * b) & (g < 0.7 * r) & (r > 60)
 
 
 def blue(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return the pixels of right limbs."""
     r, _, b = picture.astype(int).transpose(2, 0, 1)
     return (b > 2 * r) & (b > 70)
 
 
-def turned(pose: Tensor, angle: float) -> Tensor:
+def turn(pose: Tensor, angle: float) -> Tensor:
+    """Turn a pose about the vertical."""
     c, s = math.cos(angle), math.sin(angle)
     return pose @ torch.tensor([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
 
 
-def waving(frames: int = 50) -> Tensor:
-    """A body that wanders along x and lifts an arm."""
+def waving_dance(frames: int = 50) -> Tensor:
+    """Return a body that walks along x and lifts an arm."""
     dance = rest(MELODY).repeat(frames, 1, 1)
     time = torch.arange(frames) / RATE
     dance[:, HAND, 1] += 0.3 * torch.sin(2 * math.pi * time)
@@ -65,30 +67,29 @@ def waving(frames: int = 50) -> Tensor:
 
 
 @pytest.mark.parametrize("skeleton", [MELODY, SMPL])
-def test_a_body_seen_from_before_has_its_left_side_on_the_right_of_the_picture(
+def test_front_view_shows_left_side_on_the_right(
     skeleton: Any,
 ) -> None:
     picture = dance_frame(rest(skeleton), skeleton, azimuth=0.0, **SIZE)
     assert picture.shape == (270, 240, 3)
     assert picture.dtype == np.uint8
-    left, right = (np.argwhere(found(picture))[:, 1].mean() for found in (orange, blue))
+    left, right = (np.argwhere(limbs(picture))[:, 1].mean() for limbs in (orange, blue))
     assert left > 120 + 20
     assert right < 120 - 20
     behind = dance_frame(rest(skeleton), skeleton, azimuth=math.pi, **SIZE)
     assert np.argwhere(orange(behind))[:, 1].mean() < 120 - 20
 
 
-def test_a_camera_that_turns_with_the_dancer_sees_the_same_body() -> None:
+def test_picture_is_invariant_to_turning_camera_with_dancer() -> None:
     pose = rest(MELODY)
     first = dance_frame(pose, MELODY, azimuth=0.3, center=(0, 0), **SIZE)
-    second = dance_frame(turned(pose, 1.1), MELODY, azimuth=1.4, center=(0, 0), **SIZE)
+    second = dance_frame(turn(pose, 1.1), MELODY, azimuth=1.4, center=(0, 0), **SIZE)
     assert (orange(first) == orange(second)).mean() > 0.999
-    assert front(turned(pose, 1.1)[None], MELODY) - front(pose[None], MELODY) == pytest.approx(
-        1.1, abs=1e-5
-    )
+    difference = front(turn(pose, 1.1)[None], MELODY) - front(pose[None], MELODY)
+    assert difference == pytest.approx(1.1, abs=1e-5)
 
 
-def test_a_step_by_cells_of_the_grid_changes_nothing() -> None:
+def test_picture_is_invariant_to_steps_by_grid_cells() -> None:
     pose = rest(MELODY)
     first = dance_frame(pose, MELODY, **SIZE)
     second = dance_frame(pose + torch.tensor([1.0, 0.0, -2.5]), MELODY, **SIZE)
@@ -98,37 +99,36 @@ def test_a_step_by_cells_of_the_grid_changes_nothing() -> None:
     assert np.abs(first.astype(int) - third.astype(int)).max() > 20
 
 
-def test_lines_of_the_floor_stay_where_they_are_in_the_world() -> None:
+def test_grid_lines_are_fixed_in_the_world() -> None:
     stage, body = Stage(240, 270, 0.0), body_of(MELODY)
-    above = body.points(rest(MELODY).double().numpy() + np.array([0, 5.0, 0]))  # nobody in the way
+    # the body is above the picture
+    above = body.points(rest(MELODY).double().numpy() + np.array([0, 5.0, 0]))
     sheet = stage._floor(body, above, np.array([0.1, 0.0]), 0.0).sum(2)
-    for x in (-0.5, 0.0, 0.5):  # every half meter is a line
-        (place,), _, _ = stage._project(np.array([[x - 0.1, 0.0, 0.7]]))
-        column, row = place.astype(int)
+    for x in (-0.5, 0.0, 0.5):  # there is a line every half meter
+        (pixel,), _, _ = stage._project(np.array([[x - 0.1, 0.0, 0.7]]))
+        column, row = pixel.astype(int)
         assert abs(int(sheet[row, column - 6 : column + 7].argmax()) - 6) <= 1
 
 
-def test_joints_are_drawn_where_a_pinhole_camera_sees_them() -> None:
+def test_projection_equals_pinhole_camera() -> None:
     stage, pose = Stage(240, 270, 0.0), rest(MELODY).double().numpy()
     points, scale, depth = stage._project(pose)
     elevation, distance, look = math.radians(11), 4.9, 0.93
     y, z = pose[:, 1] - look, pose[:, 2]
     along = distance - (z * math.cos(elevation) + y * math.sin(elevation))
+    upward = y * math.cos(elevation) - z * math.sin(elevation)
     focal = 135 / math.tan(math.radians(15))
     np.testing.assert_allclose(depth, along)
     np.testing.assert_allclose(scale, focal / along)
     np.testing.assert_allclose(points[:, 0], 120 + focal * pose[:, 0] / along)
-    np.testing.assert_allclose(
-        points[:, 1],
-        270 * 0.48 - focal * (y * math.cos(elevation) - z * math.sin(elevation)) / along,
-    )
-    drawn = orange(dance_frame(torch.from_numpy(pose), MELODY, azimuth=0.0, center=(0, 0), **SIZE))
+    np.testing.assert_allclose(points[:, 1], 270 * 0.48 - focal * upward / along)
+    picture = dance_frame(torch.from_numpy(pose), MELODY, azimuth=0.0, center=(0, 0), **SIZE)
     for joint in ("left elbow", "left knee", "left wrist"):
         x, y = points[MELODY.joints.index(joint)].astype(int)
-        assert drawn[y, x], joint
+        assert orange(picture)[y, x], joint
 
 
-def test_the_shadow_lies_on_the_floor_and_softens_with_height() -> None:
+def test_shadow_lies_at_the_feet_and_fades_with_height() -> None:
     stage, body, pose = Stage(240, 270, 0.0), body_of(MELODY), rest(MELODY).double().numpy()
     low, high = (
         stage._shadow(body, body.points(pose + np.array([0, lift, 0]))) for lift in (0.0, 0.6)
@@ -139,14 +139,13 @@ def test_the_shadow_lies_on_the_floor_and_softens_with_height() -> None:
     assert abs(rows.mean() - foot.mean()) < 20
 
 
-def test_beats_light_the_floor_and_pass_the_middle_on_time() -> None:
+def test_beats_light_the_floor_and_cross_the_middle_on_time() -> None:
     dark, bright = (
         dance_frame(rest(MELODY), MELODY, flash=flash, **SIZE)[200:].mean() for flash in (0.0, 1.0)
     )
     assert bright > 1.1 * dark
-    frames = list(
-        dance_frames(waving(30), MELODY, RATE, beats=[5.0, 25.0], motion_beats=[15.0], **SIZE)
-    )
+    beats = {"beats": [5.0, 25.0], "motion_beats": [15.0]}
+    frames = list(dance_frames(waving_dance(30), MELODY, RATE, **beats, **SIZE))
     assert len(frames) == 30
 
     def ticks(k: int, rows: slice) -> list[int]:
@@ -154,59 +153,47 @@ def test_beats_light_the_floor_and_pass_the_middle_on_time() -> None:
         return sorted(np.flatnonzero((strip[..., 0] > 150).any(0)).tolist())
 
     above = slice(270 - 22, 270 - 19)
-    yellow = [
-        np.flatnonzero((frames[k][above].astype(int) @ [1, 0, -1] > 100).any(0)) for k in range(30)
-    ]
-    per_frame = 240 / (2 * 2.0) / RATE  # the lane shows four seconds
+    per_frame = 240 / (2 * 2.0) / RATE  # the track shows four seconds
     for k in (0, 10, 20):
-        wanted = 120 + (np.array([5.0, 25.0]) - k) * per_frame
-        assert all(np.abs(yellow[k] + 0.5 - x).min() < 1.5 for x in wanted), k
+        yellow = np.flatnonzero((frames[k][above].astype(int) @ [1, 0, -1] > 100).any(0))
+        expected = 120 + (np.array([5.0, 25.0]) - k) * per_frame
+        assert all(np.abs(yellow + 0.5 - x).min() < 1.5 for x in expected), k
     below = slice(270 - 11, 270 - 8)
     assert np.abs(np.array(ticks(15, below)) - 119.5).max() < 3
 
 
-def test_frames_at_another_rate_lie_between_those_of_the_dance() -> None:
+def test_frames_at_another_rate_are_interpolated() -> None:
     still = rest(MELODY).repeat(10, 1, 1)
     assert len(list(dance_frames(still, MELODY, RATE, fps=50, **SIZE))) == 20
-    slow = list(dance_frames(waving(20), MELODY, RATE, fps=12.5, **SIZE))
-    all_of_them = list(dance_frames(waving(20), MELODY, RATE, **SIZE))
+    slow = list(dance_frames(waving_dance(20), MELODY, RATE, fps=12.5, **SIZE))
+    all_of_them = list(dance_frames(waving_dance(20), MELODY, RATE, **SIZE))
     for k, picture in enumerate(slow):
         np.testing.assert_array_equal(picture, all_of_them[2 * k])
-    dance = waving(20).double().numpy()
-    stage = Stage(240, 270, front(waving(20), MELODY))
-    pose = stage.draw(body_of(MELODY), dance[13], followed(dance, MELODY, RATE)[13])
+    dance = waving_dance(20).double().numpy()
+    stage = Stage(240, 270, front(waving_dance(20), MELODY))
+    pose = stage.draw(body_of(MELODY), dance[13], camera_path(dance, MELODY, RATE)[13])
     np.testing.assert_array_equal(all_of_them[13][:240], pose[:240])  # the beats lie below
 
 
-def test_a_gif_moves_at_its_rate_and_keeps_the_colors() -> None:
-    seen: list[NDArray[np.uint8]] = []
-
-    def progress(pictures: Any) -> Any:
-        for picture in pictures:
-            seen.append(picture)
-            yield picture
-
-    gif = to_gif(
-        progress(
-            dance_frames(
-                waving(50), MELODY, RATE, beats=[10, 20, 30], width=320, height=360, fps=GIF_RATE
-            )
-        )
-    )
+def test_gif_has_its_rate_and_the_colors_of_the_frames() -> None:
+    size: dict[str, int] = {"width": 320, "height": 360}
+    frames = dance_frames(waving_dance(50), MELODY, RATE, beats=[10, 20, 30], fps=GIF_RATE, **size)
+    pictures = list(frames)
+    gif = to_gif(iter(pictures))
     with Image.open(io.BytesIO(gif)) as image:
-        assert image.n_frames == len(seen) == 25
+        assert image.n_frames == len(pictures) == 25
         assert image.info["duration"] == 80
         assert image.info["loop"] == 0
         for k in (0, 12, 24):
             image.seek(k)
             shown = np.asarray(image.convert("RGB"))
-            assert np.abs(shown.astype(int) - seen[k]).mean() < 4
-            assert (orange(shown) == orange(seen[k])).mean() > 0.99
+            assert np.abs(shown.astype(int) - pictures[k]).mean() < 4
+            assert (orange(shown) == orange(pictures[k])).mean() > 0.99
     assert len(gif) < 3 * 2**20 * 2 / 20  # 20 seconds in 3 MiB
 
 
-def test_a_strip_shows_poses_in_order_and_beats_in_time() -> None:
-    dance = waving(80)
+def test_strip_shows_poses_in_order_and_beats_in_time() -> None:
+    dance = waving_dance(80)
     strip = dance_strip(dance, MELODY, RATE, beats=[0, 40], poses=4, width=200, height=200)
     assert strip.shape == (244, 800, 3)
     panels = [strip[:200, 200 * k : 200 * (k + 1)] for k in range(4)]
@@ -225,7 +212,7 @@ def test_a_strip_shows_poses_in_order_and_beats_in_time() -> None:
         (torch.zeros(2, 5, 23, 3), "one dance"),
     ],
 )
-def test_what_is_no_dance_is_refused(positions: Tensor, words: str) -> None:
+def test_invalid_dances_raise(positions: Tensor, words: str) -> None:
     for draw in (lambda *dance: list(dance_frames(*dance)), dance_strip, player_page):
         with pytest.raises(ValueError, match=words):
             draw(positions, MELODY, RATE)
@@ -235,16 +222,18 @@ def test_what_is_no_dance_is_refused(positions: Tensor, words: str) -> None:
         next(dance_frames(rest(MELODY)[None], MELODY, -1.0))
 
 
-def stored(page: str) -> dict[str, Any]:
-    found = re.search(r'<script id="dance" type="application/json">(.*?)</script>', page, re.S)
-    assert found
-    content: dict[str, Any] = json.loads(found[1])
+def content_of(page: str) -> dict[str, Any]:
+    """Return the dance in a page."""
+    match = re.search(r'<script id="dance" type="application/json">(.*?)</script>', page, re.S)
+    assert match
+    content: dict[str, Any] = json.loads(match[1])
     return content
 
 
-def test_a_page_holds_the_dance_to_the_millimeter_however_far_it_wanders() -> None:
-    dance = waving(40) + torch.linspace(0, 500, 40)[:, None, None] * torch.tensor([1.0, 0.0, -1.0])
-    page = stored(player_page(dance, MELODY, RATE, beats=[0.0, 12.5], motion_beats=[6.25]))
+def test_page_stores_long_paths_to_the_millimeter() -> None:
+    distance = torch.linspace(0, 500, 40)[:, None, None]
+    dance = waving_dance(40) + distance * torch.tensor([1.0, 0.0, -1.0])
+    page = content_of(player_page(dance, MELODY, RATE, beats=[0.0, 12.5], motion_beats=[6.25]))
     pose = np.frombuffer(base64.b64decode(page["pose"]), "<i2").reshape(40, 23, 3) * page["unit"]
     path = np.frombuffer(base64.b64decode(page["path"]), "<f4").reshape(40, 2)
     pose[..., [0, 2]] += path[:, None]
@@ -252,61 +241,43 @@ def test_a_page_holds_the_dance_to_the_millimeter_however_far_it_wanders() -> No
     assert (page["beats"], page["motion"]) == ([0.0, 0.5], [0.25])
     assert (page["frames"], page["joints"], page["rate"]) == (40, 23, 25.0)
     follow = np.frombuffer(base64.b64decode(page["follow"]), "<f4").reshape(40, 2)
-    assert (
-        np.linalg.norm(np.diff(follow, axis=0), axis=1).max()
-        < 1.01 * np.linalg.norm(np.diff(path, axis=0), axis=1).max()
-    )
+    camera, root = (np.linalg.norm(np.diff(x, axis=0), axis=1).max() for x in (follow, path))
+    assert camera < 1.01 * root
 
 
-def test_a_page_carries_the_song_and_shows_names_as_they_are() -> None:
+def test_page_embeds_the_song_and_escapes_text() -> None:
     song = bytes(range(256))
-    page = player_page(
-        waving(3),
-        MELODY,
-        RATE,
-        title="</script><b>{{dance}}",
-        note='"1 & 2"',
-        audio=("audio/flac", song),
-    )
+    text = {"title": "</script><b>{{dance}}", "note": '"1 & 2"'}
+    page = player_page(waving_dance(3), MELODY, RATE, audio=("audio/flac", song), **text)
     assert f'src="data:audio/flac;base64,{base64.b64encode(song).decode()}"' in page
     assert "<b>" not in page
     assert "&lt;/script&gt;&lt;b&gt;{{dance}}" in page
     assert "&quot;1 &amp; 2&quot;" in page
     assert not re.search(r'(src|href)="(?!data:)', page)  # no network
-    stored(page)
+    content_of(page)
 
 
 def screenshot(page: Path, fragment: str) -> NDArray[np.uint8]:
-    program = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    if program is None:
+    """Return a picture of a page in a browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    programs = [program for name in names if (program := shutil.which(name))]
+    if not programs:
         pytest.skip("chromium is not on this machine: the player's page was not opened")
     out = page.with_suffix(".png")
     out.unlink(missing_ok=True)
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--window-size=640,560",
-        f"--screenshot={out}",
+    command = [
+        *(programs[0], "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+        *("--window-size=640,560", f"--screenshot={out}"),
+        *(f"--user-data-dir={page.parent / 'profile'}", f"{page.as_uri()}#{fragment}"),
     ]
-    address = f"{page.as_uri()}#{fragment}"
-    subprocess.run(
-        [program, *flags, f"--user-data-dir={page.parent / 'profile'}", address],
-        capture_output=True,
-        timeout=120,
-    )
+    subprocess.run(command, capture_output=True, timeout=120)
     with Image.open(out) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def test_a_browser_shows_a_dancer_that_moves(tmp_path: Path) -> None:
+def test_browser_shows_a_moving_dancer(tmp_path: Path) -> None:
     page, dance = tmp_path / "dance.html", rest(MELODY).repeat(100, 1, 1)
-    dance[55:, HAND, 1] += 0.4  # nothing else: the camera stands still
+    dance[55:, HAND, 1] += 0.4  # only the hand moves, so the camera stands still
     page.write_text(player_page(dance, MELODY, RATE, title="a song", beats=[50.0]))
     first, second = screenshot(page, "t=2.0"), screenshot(page, "t=3.3")
     for picture in (first, second):

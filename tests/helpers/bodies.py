@@ -1,4 +1,4 @@
-"""Bodies that move in known ways, for the tests of metrics of dances."""
+"""Motions with known metrics, for the tests of the metrics of dances."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from monge.dance.motion import MELODY, SMPL, Skeleton, rest
 __all__ = [
     "BOTH",
     "RATE",
+    "displace",
     "geometric_loop",
     "kinetic_loop",
     "motions",
-    "moved",
     "pendulum",
-    "reflected",
+    "reflect",
     "still",
-    "turned",
+    "turn",
 ]
 
 RATE = 25.0
@@ -29,29 +29,32 @@ BOTH = pytest.mark.parametrize("skeleton", [MELODY, SMPL], ids=lambda skeleton: 
 
 
 def still(frames: int, skeleton: Skeleton = MELODY) -> Tensor:
+    """Return the rest pose in every frame, (T, J, 3)."""
     return rest(skeleton).double().expand(frames, skeleton.size, 3)
 
 
-def turned(p: Tensor, angle: float) -> Tensor:
+def turn(p: Tensor, angle: float) -> Tensor:
+    """Turn positions about the vertical."""
     c, s = torch.tensor(angle).cos().item(), torch.tensor(angle).sin().item()
     return p @ p.new_tensor([[c, 0, -s], [0, 1, 0], [s, 0, c]])
 
 
-def moved(joint: str, path: Tensor, skeleton: Skeleton = MELODY) -> Tensor:
-    """A body at rest but for one joint, which is displaced along a path (T, 3)."""
+def displace(joint: str, path: Tensor, skeleton: Skeleton = MELODY) -> Tensor:
+    """Return a body at rest with one joint displaced along a path (T, 3)."""
     p = still(len(path), skeleton).clone()
     p[:, skeleton.joints.index(joint)] += path
     return p
 
 
 def pendulum(frames: int, period: int, first: int = 0) -> Tensor:
-    """A pendulum (T, 1, 3) that turns, and so is slowest, at the frames first + k · period."""
+    """Return a pendulum (T, 1, 3) that turns, and so is slowest, at frames first + k · period."""
     angle = (pi * (torch.arange(frames, dtype=torch.float64) - first) / period).cos()
     return torch.stack([angle.sin(), -angle.cos(), torch.zeros_like(angle)], -1)[:, None]
 
 
-def reflected(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """x ↦ −x with left and right exchanged, of every joint; `monge.dance.motion.mirror` keeps head
-    markers on their side.
+def reflect(positions: Tensor, skeleton: Skeleton) -> Tensor:
+    """Reflect every joint, x ↦ −x, and exchange left and right.
+
+    `monge.dance.motion.mirror` keeps head markers on their side instead.
     """
     return positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])

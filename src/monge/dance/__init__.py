@@ -1,10 +1,10 @@
-"""Music to dance: everything about dances, from motion capture and songs to a page that plays a
-dance.
+"""Music to dance: from motion capture and songs to a page that plays a dance.
 
-``motion`` holds skeletons and what moves them, ``audio`` what is heard of a song; ``data`` and
-``aist`` read dances; ``domains`` and ``network`` are what `monge.methods.mdot` is told about music
-and dance; ``dancer`` and ``performance`` dance to songs; ``metrics`` and ``plots`` measure and
-draw, ``kind`` does both for a run, and ``command`` is `monge dance`.
+``motion`` holds skeletons and their kinematics, ``audio`` the features of a song. ``data`` and
+``aist`` read data sets of dances. ``domains`` and ``network`` define the costs and the generator
+that `monge.methods.mdot` trains. ``dancer`` and ``performance`` generate dances to songs.
+``metrics`` measures dances, ``plots`` draws them, ``kind`` does both for a run, and ``command`` is
+`monge dance`.
 """
 
 from importlib import import_module
@@ -18,8 +18,9 @@ __all__ = ["Dancer", "Performance", "perform", "write"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: the data sets and the runner, which a dancer needs, import parts of this
-    package.
+    """Import a public name on first use.
+
+    A dancer needs the data sets and the runner, which import parts of this package.
     """
     if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

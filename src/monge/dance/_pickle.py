@@ -1,9 +1,9 @@
-"""Arrays from pickle files, without running what the files say.
+"""Read arrays from pickle files without executing them.
 
-A pickle is a program for a machine with a stack, which may call any function. This reader follows
-only the instructions that build dictionaries of numbers and of NumPy arrays, and makes the arrays
-of their bytes itself. Nothing is imported and nothing that a file names is called, so there is
-nothing to trust. What a file can make it allocate is bounded by the file's own length.
+A pickle is a program for a stack machine, which may call any function. This reader follows only
+the instructions that build dictionaries of numbers and of NumPy arrays, and constructs the arrays
+from their bytes itself. It imports nothing and calls nothing that a file names, so untrusted files
+are safe to read. The memory that it allocates is bounded by the length of the file.
 """
 
 from __future__ import annotations
@@ -26,24 +26,18 @@ _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS = {
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "LONG1",
-    "BINFLOAT",
-    "BINUNICODE",
-    "SHORT_BINUNICODE",
-    "BINUNICODE8",
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
-_LITERALS |= {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """The arrays and numbers, by their keys, of a dictionary in a pickle file; nothing is executed.
+    """Return the arrays and numbers of a dictionary in a pickle file, by their keys.
 
-    Raises MongeError for a file that is not there, is cut off, or holds anything but such a
-    dictionary; the message names what it asks for.
+    Nothing is executed. Raises MongeError for a file that does not exist, is truncated, or holds
+    anything but such a dictionary; the message names the function or instruction in the file.
 
     >>> import pickle, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +49,8 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     try:
         if Path(path).stat().st_size > _LARGEST:
             raise MongeError(
-                f"'{path}' is larger than {_LARGEST >> 20} MiB: no motion is, so it is another file"
+                f"'{path}' is larger than {_LARGEST >> 20} MiB: choose a file of motion, which is "
+                "smaller"
             )
         content = Path(path).read_bytes()
     except OSError as error:
@@ -74,11 +69,11 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 class _RefusedError(Exception):
-    """What a file asks for and does not get."""
+    """A file holds an instruction, function or type that this reader does not follow."""
 
 
 class _Dtype:
-    """A type of numbers; ``order`` is that of their bytes."""
+    """A numeric type; ``order`` is its byte order."""
 
     def __init__(self, code: str) -> None:
         if not isinstance(code, str) or not _KINDS.fullmatch(code):
@@ -92,31 +87,26 @@ class _Dtype:
 
     def values(self, content: bytes, shape: tuple[int, ...], order: str) -> NDArray[Any]:
         dtype = np.dtype(self.order.replace("|", "=") + self.code)
-        if not all(isinstance(n, int) and n >= 0 for n in shape) or math.prod(
-            shape
-        ) * dtype.itemsize != len(content):
+        is_shape = all(isinstance(n, int) and n >= 0 for n in shape)
+        if not is_shape or math.prod(shape) * dtype.itemsize != len(content):
             raise ValueError(f"an array of shape {shape} in {len(content)} bytes")
-        return (
-            np.frombuffer(content, dtype)
-            .reshape(shape, order="F" if order == "F" else "C")
-            .astype(dtype.newbyteorder("="))
-        )
+        array = np.frombuffer(content, dtype).reshape(shape, order="F" if order == "F" else "C")
+        return array.astype(dtype.newbyteorder("="))
 
 
 class _Array:
-    """An array, empty until its state arrives."""
+    """An array; ``values`` is None until `build` sets it."""
 
     values: NDArray[Any] | None = None
 
     def build(self, state: Any) -> None:
         _, shape, dtype, is_fortran, content = state
-        self.values = _typed(dtype).values(
-            _bytes(content), tuple(shape), "F" if is_fortran else "C"
-        )
+        order = "F" if is_fortran else "C"
+        self.values = _typed(dtype).values(_bytes(content), tuple(shape), order)
 
 
 class _Machine:
-    """The stack, and what is remembered for later."""
+    """The pickle machine: its stack, its marks and its memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -134,7 +124,7 @@ class _Machine:
         raise ValueError("it has no end")
 
     def step(self, name: str, argument: Any) -> bool:
-        """Follow an instruction; False for one that is not followed."""
+        """Execute one instruction; return False for an unsupported one."""
         stack = self.stack
         if name in _LITERALS:
             stack.append(argument)
@@ -190,7 +180,7 @@ def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
 
 
 class _Call:
-    """A function of NumPy's that pickles of arrays name, and what is done instead."""
+    """The replacement for a NumPy function that pickles of arrays name."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -208,19 +198,19 @@ _FUNCTIONS = {
 
 def _allowed(module: Any, function: Any) -> _Call:
     if (module, function) not in _FUNCTIONS:
-        raise _RefusedError(f"it asks for '{module}.{function}', which could run a program")
+        raise _RefusedError(f"it calls '{module}.{function}', which could run a program")
     return _FUNCTIONS[module, function]
 
 
 def _call(function: Any, arguments: Any) -> Any:
     if not isinstance(function, _Call) or not isinstance(arguments, tuple):
-        raise ValueError("it calls what is no function")
+        raise ValueError("it calls a value that is not a function")
     return function.function(*arguments)
 
 
 def _built(value: Any) -> _Array | _Dtype:
     if not isinstance(value, _Array | _Dtype):
-        raise ValueError("it gives a state to what has none")
+        raise ValueError("it sets the state of a value that has none")
     return value
 
 
@@ -238,21 +228,15 @@ def _bytes(value: Any) -> bytes:
 
 def _fill(target: Any, items: list[Any]) -> None:
     keys, values = items[::2], items[1::2]
-    if (
-        not isinstance(target, dict)
-        or len(keys) != len(values)
-        or not all(isinstance(key, str) for key in keys)
-    ):
-        raise ValueError("a dictionary whose keys are not text")
+    are_texts = all(isinstance(key, str) for key in keys)
+    if not isinstance(target, dict) or len(keys) != len(values) or not are_texts:
+        raise ValueError("a dictionary with keys that are not text")
     target.update(zip(keys, values, strict=True))
 
 
 def _arrays(value: Any) -> dict[str, NDArray[Any]]:
     if not isinstance(value, dict):
-        raise ValueError("it holds no dictionary")
-    found = {key: item.values if isinstance(item, _Array) else item for key, item in value.items()}
-    return {
-        key: np.asarray(item)
-        for key, item in found.items()
-        if isinstance(item, np.ndarray | float | int)
-    }
+        raise ValueError("it does not hold a dictionary")
+    items = {key: item.values if isinstance(item, _Array) else item for key, item in value.items()}
+    numeric = (np.ndarray, float, int)
+    return {key: np.asarray(item) for key, item in items.items() if isinstance(item, numeric)}

@@ -15,7 +15,7 @@ _RUN = "runs/mdot-dance-melody"
 
 
 def main(argv: list[str]) -> int:
-    args = _arguments(argv)
+    args = _parse_arguments(argv)
     from . import dancer, performance
 
     outs: list[Path] = list(dict.fromkeys(args.out or [Path(f"{args.song.stem}-dance.html")]))
@@ -26,34 +26,39 @@ def main(argv: list[str]) -> int:
     began = time.monotonic()
     if not args.song.is_file():
         raise MongeError(f"song '{args.song}' does not exist: check the path")
-    made = performance.perform(
+    dance = performance.perform(
         dancer.Dancer.load(args.run),
         args.song,
         seed=args.seed,
         style=args.style,
         retime=args.beat_warp,
         seconds=args.seconds,
-        on_step=lambda words: print(f"{words} …", file=sys.stderr) if sys.stderr.isatty() else None,
+        on_step=_print_step if sys.stderr.isatty() else None,
     )
-    for note in made.notes:
+    for note in dance.notes:
         print(f"note: {note}")
     written: list[Path] = []
     for path in outs:
-        if path in written:  # in place of a video
+        if path in written:  # written in place of a video
             continue
-        file, notes = performance.write(made, path, seconds=args.seconds, progress=_bar)
+        file, notes = performance.write(dance, path, seconds=args.seconds, progress=_bar)
+        is_other = file != path
         for note in notes:
-            print(
-                f"warning: {note}" if file != path else f"note: {note}",
-                file=sys.stderr if file != path else sys.stdout,
-            )
+            if is_other:
+                print(f"warning: {note}", file=sys.stderr)
+            else:
+                print(f"note: {note}")
         written.append(file)
     names = ", ".join(map(str, dict.fromkeys(written)))
-    print(f"{names}: {made.summary()}, in {time.monotonic() - began:.1f} s")
+    print(f"{names}: {dance.summary()}, in {time.monotonic() - began:.1f} s")
     return 0
 
 
-def _arguments(argv: list[str]) -> argparse.Namespace:
+def _print_step(step: str) -> None:
+    print(f"{step} …", file=sys.stderr)
+
+
+def _parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="monge dance", description="Make a dance to a song.")
     add = parser.add_argument
     add("song", type=Path, nargs="?", help="wav, flac, mp3 or ogg")
@@ -62,10 +67,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         type=Path,
         nargs="+",
         action="extend",
-        help=".html (a page that plays it), .gif, .mp4 (needs ffmpeg), .bvh or .glb, one or several; default: SONG-dance.html",
+        help=".html (a page that plays it), .gif, .mp4 (needs ffmpeg), .bvh or .glb, one or "
+        "several; default: SONG-dance.html",
     )
     add("--run", type=Path, default=Path(_RUN), help=f"folder of a trained run ({_RUN})")
-    add("--seed", type=int, default=0, help="another seed, another dance (0)")
+    add("--seed", type=int, default=0, help="each seed gives another dance (0)")
     add(
         "--style",
         type=int,
@@ -80,9 +86,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     add("--seconds", type=float, help="dance to the beginning of the song only")
     args = parser.parse_args(argv)
-    if (
-        args.song is None and args.out and len(args.out) > 1
-    ):  # -o takes all that follows, also a song at the end
+    # -o takes all names that follow it, also that of a song at the end
+    if args.song is None and args.out and len(args.out) > 1:
         args.song = args.out.pop()
     if args.song is None:
         parser.error("the following arguments are required: song")
@@ -92,11 +97,5 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def _bar(pictures: Iterable[Any], total: int, name: str) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(
-        pictures,
-        total=total,
-        desc=name,
-        unit="frame",
-        leave=False,
-        mininterval=0.2 if sys.stderr.isatty() else 30,
-    )
+    interval = 0.2 if sys.stderr.isatty() else 30
+    return tqdm(pictures, total=total, desc=name, unit="frame", leave=False, mininterval=interval)

@@ -1,11 +1,11 @@
-"""Dances with their music: sequences of poses and, frame by frame, features of what is heard.
+"""Dances with their music: sequences of poses and the features of the music in each frame.
 
     Tang, Jia & Mao, "Dance with melody: an LSTM-autoencoder approach to music-oriented dance
-        synthesis", ACM MM 2018 [tang2018]
+        synthesis", ACM MM 2018   [tang2018]
 
-The motion capture is cleaned while it is read: two markers on the head, which change places, become
-its middle; the floor, which wanders by tens of centimeters, is brought to height 0; bones, whose
-lengths vary by a fifth, get those of one skeleton.
+The motion capture is cleaned while it is read. Two markers on the head, which change places, are
+replaced by the middle of the head. The floor, which drifts by tens of centimeters, is moved to
+height 0. The bones, which vary in length by a fifth, get the lengths of one skeleton.
 """
 
 from __future__ import annotations
@@ -36,14 +36,19 @@ STYLES = {"C": "cha-cha", "R": "rumba", "T": "tango", "W": "waltz"}
 FRAMES = 96  # of a window: 3.84 seconds
 STRIDE = 4  # frames from one window to the next
 
-_SPLIT, _CHOICE = 4, 7  # streams of randomness: the songs held out, and windows of them
+_SPLIT, _CHOICE = 4, 7  # random streams: the choice of held-out songs, and of windows from them
 _LEVEL = 2.0  # seconds in which a foot is on the floor at least once
+_UNREADABLE = (
+    *(ValueError, TypeError, OSError, EOFError, KeyError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
 class Dance:
-    """One song and its dance: ``positions`` (T, J, 3) in meters, ``music`` (T, 80), frames at
-    ``rate`` Hz.
+    """One song and its dance.
+
+    ``positions`` (T, J, 3) are in meters; they and ``music`` (T, 80) are at ``rate`` Hz.
     """
 
     name: str
@@ -55,8 +60,9 @@ class Dance:
 
 
 def read_dances(root: Path) -> list[Dance]:
-    """Return the dances of `DANCE_MELODY` in the folder of the data sets, in the order of their
-    names.
+    """Return the dances of `DANCE_MELODY`, in the order of their names.
+
+    ``root`` is the folder of the data sets.
     """
     folder = root / DANCE_MELODY
     files = sorted(folder.glob("DANCE_*.npz"))
@@ -69,11 +75,14 @@ def read_dances(root: Path) -> list[Dance]:
 
 
 def split(dances: Sequence[Dance]) -> tuple[list[Dance], list[Dance]]:
-    """Songs to learn from and songs held out: of each style one in five, and none of a style with
-    fewer than four.
+    """Split dances into those for training and those held out.
+
+    One in five of each style is held out, and none of a style with fewer than four.
 
     >>> still = torch.zeros(4, 23, 3), torch.zeros(4, 80)
-    >>> kept, held = split([Dance(f"song {k}", "waltz" if k < 10 else "tango", *still) for k in range(11)])
+    >>> styles = ["waltz"] * 10 + ["tango"]
+    >>> dances = [Dance(f"song {k}", style, *still) for k, style in enumerate(styles)]
+    >>> kept, held = split(dances)
     >>> len(kept), len(held), {dance.style for dance in held}
     (9, 2, {'waltz'})
     """
@@ -82,42 +91,38 @@ def split(dances: Sequence[Dance]) -> tuple[list[Dance], list[Dance]]:
         names = [dance.name for dance in dances if dance.style == style]
         order = torch.randperm(len(names), generator=rng(0, _SPLIT)).tolist()
         held |= {names[k] for k in order[: (len(names) + 1) // 5]} if len(names) >= 4 else set()
-    return [dance for dance in dances if dance.name not in held], [
-        dance for dance in dances if dance.name in held
-    ]
+    kept = [dance for dance in dances if dance.name not in held]
+    return kept, [dance for dance in dances if dance.name in held]
 
 
 def read_dance_melody(root: Path, size: int | None = None) -> SourceTarget:
-    """Return windows of music and of dance; ``size`` is the number of frames of a window of dance,
-    96 when None.
+    """Return windows of music as the source and windows of dance as the target.
 
-    P are windows (size + 96, 80) of music: 48 frames of context on either side. Q are windows
-    (size, 70) of dance, encoded by `monge.dance.motion.encode`, each once as it is and once
-    mirrored. Windows of a song are all learnt from or all held out.
+    ``size`` is the number of frames of a window of dance, 96 by default. Windows of music are
+    (size + 96, 80): they have 48 frames of context on either side. Windows of dance are (size, 70),
+    encoded by `monge.dance.motion.encode`, each once as it is and once mirrored. All windows of a
+    song are either for training or held out.
     """
     return from_dances(read_dances(root), DANCE_MELODY, size)
 
 
 def dance_files(folder: Path) -> list[Path]:
-    """The files of a folder of dances: its .npz files if one of them has an array ``pose``,
-    otherwise none.
-    """
+    """Return the .npz files of a folder if one of them has an array ``pose``, otherwise none."""
     files = sorted(folder.glob("*.npz"))
     return files if any("pose.npy" in _members(file) for file in files) else []
 
 
 def open_dances(path: Path, size: int | None = None) -> SourceTarget | None:
-    """`from_dance_folder`, or None where there is none."""
+    """Return `from_dance_folder`, or None if the path is not a folder of dances."""
     return from_dance_folder(path, size) if path.is_dir() and dance_files(path) else None
 
 
 def from_dance_folder(folder: Path, size: int | None = None) -> SourceTarget:
-    """Make the pair of the windows of a folder of your own dances; see `read_dance_melody` for
-    ``size``.
+    """Return windows of the music and of the poses of the dances in a folder.
 
-    Each .npz file is one song: ``pose`` (T, 23, 3) seen from ``center`` (T, 3), centimeters,
-    ``mel`` (T, 64), ``chroma`` (T, 12), ``onset`` (T,) and ``fps``, as in the files of
-    `DANCE_MELODY`.
+    ``size`` is as in `read_dance_melody`. Each .npz file is one song: ``pose`` (T, 23, 3) relative
+    to ``center`` (T, 3), in centimeters, ``mel`` (T, 64), ``chroma`` (T, 12), ``onset`` (T,) and
+    ``fps``, as in the files of `DANCE_MELODY`.
     """
     return from_dances([_read(file) for file in dance_files(folder)], folder.name, size)
 
@@ -125,7 +130,7 @@ def from_dance_folder(folder: Path, size: int | None = None) -> SourceTarget:
 def from_dances(
     dances: Sequence[Dance], name: str = "dances", size: int | None = None
 ) -> SourceTarget:
-    """Make the pair of the windows of some dances; see `read_dance_melody`."""
+    """Return windows of the music and of the poses of dances; see `read_dance_melody`."""
     frames = FRAMES if size is None else size
     if frames % 8:
         raise MongeError(
@@ -136,59 +141,54 @@ def from_dances(
     kept, held = split(long)
     if not held:
         raise MongeError(
-            f"data '{name}' has {len(long)} dances of {frames} frames or more: bring at least four "
-            "of one style"
+            f"data '{name}' has {len(long)} dances of {frames} frames or more: it needs at least "
+            "four of one style"
         )
     ordered = [*kept, *held]
     song, start = _windows([len(dance.positions) for dance in ordered], frames)
     is_held = song >= len(kept)
     music = torch.cat([context(dance.music) for dance in ordered])
-    steps = torch.cat(
-        [
-            encode(p, d.skeleton)
-            for d in ordered
-            for p in (d.positions, mirror(d.positions, d.skeleton))
-        ]
-    )
+    encoded = []
+    for dance in ordered:
+        encoded.append(encode(dance.positions, dance.skeleton))
+        encoded.append(encode(mirror(dance.positions, dance.skeleton), dance.skeleton))
+    poses = torch.cat(encoded)
     length = np.array([len(dance.positions) for dance in ordered])
     begin = np.concatenate([[0], np.cumsum(length)])[:-1]
-    heard = begin + 2 * CONTEXT * np.arange(len(ordered))
+    music_begin = begin + 2 * CONTEXT * np.arange(len(ordered))
 
-    def listen(indices: Indices) -> Tensor:
-        return _cut(music, heard[song[indices]] + start[indices], frames + 2 * CONTEXT)
+    def music_windows(indices: Indices) -> Tensor:
+        return _cut(music, music_begin[song[indices]] + start[indices], frames + 2 * CONTEXT)
 
-    def watch(indices: Indices) -> Tensor:
+    def dance_windows(indices: Indices) -> Tensor:
         window, mirrored = indices // 2, indices % 2
         at = song[window]
-        return _cut(steps, 2 * begin[at] + mirrored * length[at] + start[window], frames)
+        return _cut(poses, 2 * begin[at] + mirrored * length[at] + start[window], frames)
 
     train, test = np.flatnonzero(~is_held), np.flatnonzero(is_held)
     both = np.sort(np.concatenate([2 * train, 2 * train + 1]))
-    kind = DanceKind(dances[0].rate)
-    source = FiniteDataset(
-        f"{name}-music", (frames + 2 * CONTEXT, audio.MUSIC), listen, train, test
-    )
-    target = FiniteDataset(
-        name, (frames, channels(dances[0].skeleton)), watch, both, 2 * test, kind=kind
-    )
+    kind, skeleton = DanceKind(dances[0].rate), dances[0].skeleton
+    shape = frames + 2 * CONTEXT, audio.MUSIC
+    source = FiniteDataset(f"{name}-music", shape, music_windows, train, test)
+    shape = frames, channels(skeleton)
+    target = FiniteDataset(name, shape, dance_windows, both, 2 * test, kind=kind)
 
     def examples(n: int, seed: int) -> tuple[Tensor, Tensor]:
         at = torch.randperm(len(test), generator=rng(seed, _CHOICE))[:n].numpy()
-        return listen(test[at]), watch(2 * test[at])
+        return music_windows(test[at]), dance_windows(2 * test[at])
 
-    return SourceTarget(
-        name, source, target, domains=DanceDomains(dances[0].skeleton), examples=examples
-    )
+    return SourceTarget(name, source, target, domains=DanceDomains(skeleton), examples=examples)
 
 
 def context(music: Tensor, frames: int = CONTEXT) -> Tensor:
-    """Music (T, k) with its first and last frame repeated before and after, (T + 2 frames, k)."""
+    """Repeat the first and the last frame of music (T, k), to (T + 2 frames, k)."""
     return torch.cat([music[:1].expand(frames, -1), music, music[-1:].expand(frames, -1)])
 
 
 def level(positions: Tensor, skeleton: Skeleton, rate: float, seconds: float = _LEVEL) -> Tensor:
-    """Bring the floor of a dance (T, J, 3) to height 0: the lowest foot within ``seconds``,
-    smoothed over as long.
+    """Move the floor of a dance (T, J, 3) to height 0.
+
+    The floor is the height of the lowest foot within ``seconds``, smoothed over as long.
 
     >>> from monge.dance.motion import rest
     >>> level(rest(MELODY).expand(60, 23, 3) + 0.3, MELODY, 25.0)[..., 1].min().abs().item() < 1e-6
@@ -196,15 +196,14 @@ def level(positions: Tensor, skeleton: Skeleton, rate: float, seconds: float = _
     """
     lowest = positions[:, list(skeleton.feet), 1].min(1).values.numpy()
     frames = max(1, round(seconds * rate))
-    floor = ndimage.gaussian_filter1d(
-        ndimage.minimum_filter1d(lowest, frames, mode="nearest"), frames / 2, mode="nearest"
-    )
-    return positions - torch.from_numpy(floor)[:, None, None] * positions.new_tensor(
-        [0.0, 1.0, 0.0]
-    )
+    floor = ndimage.minimum_filter1d(lowest, frames, mode="nearest")
+    floor = ndimage.gaussian_filter1d(floor, frames / 2, mode="nearest")
+    up = positions.new_tensor([0.0, 1.0, 0.0])
+    return positions - torch.from_numpy(floor)[:, None, None] * up
 
 
 def _members(path: Path) -> list[str]:
+    """Return the names in a zip archive; none if the file is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
@@ -213,11 +212,10 @@ def _members(path: Path) -> list[str]:
 
 
 def _windows(lengths: list[int], frames: int) -> tuple[Indices, Indices]:
-    """Song and first frame of each window."""
+    """Return the song and the first frame of each window."""
     starts = [np.arange(0, length - frames + 1, STRIDE) for length in lengths]
-    return np.concatenate([np.full(len(s), k) for k, s in enumerate(starts)]), np.concatenate(
-        starts
-    )
+    songs = [np.full(len(start), k) for k, start in enumerate(starts)]
+    return np.concatenate(songs), np.concatenate(starts)
 
 
 def _cut(rows: Tensor, start: Indices, frames: int) -> Tensor:
@@ -225,8 +223,9 @@ def _cut(rows: Tensor, start: Indices, frames: int) -> Tensor:
 
 
 def _with_head(positions: Tensor) -> Tensor:
-    """Make the middle of the head of its markers 0 and 1; the head then looks where the body looks,
-    for they change places.
+    """Replace markers 0 and 1 by the right side and the middle of the head.
+
+    The markers change places, so the head then faces the way the body faces.
     """
     yaw = facing(positions, MELODY)
     right = torch.stack([-yaw.cos(), torch.zeros_like(yaw), yaw.sin()], -1)
@@ -243,21 +242,12 @@ def _read(path: Path) -> Dance:
             )
             rate = float(content["fps"])
         music = audio.music_features(mel, chroma, onset, rate)
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _UNREADABLE as error:
         raise MongeError(f"'{path}' is corrupt ({error}): copy it again") from error
     if pose.shape != (len(music), MELODY.size, 3) or center.shape != (len(music), 3):
         raise MongeError(
             f"'{path}' holds poses {tuple(pose.shape)} from {tuple(center.shape)} and {len(music)} "
-            "frames of music, "
-            f"not (T, {MELODY.size}, 3), (T, 3) and T"
+            f"frames of music, not (T, {MELODY.size}, 3), (T, 3) and T"
         )
     if not (pose.isfinite().all() and center.isfinite().all()):
         raise MongeError(f"'{path}' holds positions that are not finite: leave those frames out")

@@ -1,21 +1,21 @@
-r"""A network from music to dance: convolutions over time, noise that makes the difference, and
-splines that move.
+r"""A generator of dances from music and noise: convolutions over time with splines as output.
 
-==========  =======================================================================================
+==========  ================================================
 symbol      here
-==========  =======================================================================================
+==========  ================================================
 y           music, features of frames
-z           ``noise``, drawn anew for every cell of four frames
-s           ``style``, which stays
+z           ``noise``, independent in every cell of 4 frames
+s           ``style``, constant or slowly varying
 c_k         control points, one for each cell
 B           the cubic B-spline
-==========  =======================================================================================
+==========  ================================================
 
 .. math:: x(t) = \sum_k c_k B\big(\tfrac{t - t_k}{4}\big), \qquad c = \mathrm{net}(y, z, s)
 
-A dance is drawn by splines, so that it cannot shake: with a knot every 0.16 seconds they keep 95 %
-and more of the kinetic energy of motion capture. The network looks at no window as a whole, so a
-song of any length is one long window: no seams, no drift.
+The output is a spline, so that a dance cannot shake. With a knot every 0.16 seconds splines keep
+at least 95 % of the kinetic energy of motion capture. The network is convolutional and has no
+layer that depends on the length of a window, so that a song of any length is processed as one
+window.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from torch import Tensor, nn
 from .motion import TRAVEL
 
 PACE = 4  # frames of a cell
-CONTEXT = 48  # frames of music that a frame of dance depends on, at most, either side
+CONTEXT = 48  # frames of music, at most, that a frame of dance depends on, on either side
 _DILATIONS = (1, 2, 4, 2)  # with the spline's two cells they reach eleven cells
-_USUAL = (0.1, 0.03, 0.03, 0.1)  # size of a change of turn, steps and height: radians and meters
+_USUAL = (0.1, 0.03, 0.03, 0.1)  # usual size of turn, steps and height: radians and meters
 
 
 class DanceGenerator(nn.Module):
-    """Music (n, T + 96, music), noise (n, T/4 + 24, noise) and style (n, T/4 + 24, style) to dance
-    (n, T, 4 + 3B); 4 divides T.
+    """Map music, noise and style to a dance (n, T, 4 + 3B); T is a multiple of 4.
+
+    Music is (n, T + 96, music), noise (n, T/4 + 24, noise) and style (n, T/4 + 24, style).
 
     A frame depends on the music and noise of 48 frames before and after it, which the input has in
-    addition: a song made in one piece and the same song made window by window are the same.
-    Directions have norm 1. ``rest`` (4 + 3B) is the pose to begin the training with.
+    addition: a song generated in one piece and the same song generated window by window are the
+    same. Directions have norm 1. ``rest`` (4 + 3B) is the initial pose, before training.
 
     >>> net = DanceGenerator(music=80, rest=torch.ones(70), noise=4, style=3, width=8)
     >>> net(torch.randn(2, 96 + 96, 80), torch.randn(2, 48, 4), torch.randn(2, 48, 3)).shape
@@ -66,9 +67,8 @@ class DanceGenerator(nn.Module):
             self.move.weight.mul_(0.3)
             self.move.bias.zero_()  # type: ignore[union-attr]
         self.register_buffer("rest", rest.clone())
-        self.register_buffer(
-            "scale", torch.cat([torch.tensor(_USUAL), torch.ones(features - TRAVEL)])
-        )
+        scale = torch.cat([torch.tensor(_USUAL), torch.ones(features - TRAVEL)])
+        self.register_buffer("scale", scale)
         self.register_buffer("spline", _cubic_spline()[None, None])
 
     def forward(self, music: Tensor, noise: Tensor, style: Tensor) -> Tensor:
@@ -76,8 +76,7 @@ class DanceGenerator(nn.Module):
         if music.shape[1] % PACE or noise.shape[1] != cells or style.shape[1] != cells:
             raise ValueError(
                 f"music must have a multiple of {PACE} frames, noise and style a vector for each "
-                f"{PACE}, "
-                f"got {music.shape[1]}, {noise.shape[1]} and {style.shape[1]}"
+                f"{PACE}, got {music.shape[1]}, {noise.shape[1]} and {style.shape[1]}"
             )
         h = self.join(torch.cat([nn.functional.gelu(self.hear(music.mT)), noise.mT, style.mT], 1))
         for block in self.blocks:
@@ -92,8 +91,9 @@ class DanceGenerator(nn.Module):
 
 
 class _Block(nn.Module):
-    """h ↦ h + conv(σ(conv(norm(h)))), each channel scaled and moved by the style; the norm is that
-    of one cell.
+    """h ↦ h + conv(σ(conv(norm(h)))), with each channel scaled and shifted by the style.
+
+    The norm is taken over the channels of one cell.
     """
 
     def __init__(self, width: int, style: int, dilation: int) -> None:
@@ -112,8 +112,9 @@ class _Block(nn.Module):
 
 
 def _cubic_spline() -> Tensor:
-    """The cubic B-spline at the 16 frames around a cell's center; what the four cells over a frame
-    give adds up to 1.
+    """Return the cubic B-spline at the 16 frames around a cell's center.
+
+    The values of the four cells over a frame sum to 1.
     """
     t = ((torch.arange(4 * PACE) - 2 * PACE + 0.5) / PACE).abs()
     return torch.where(t < 1, 2 / 3 - t**2 + t**3 / 2, (2 - t).clamp_min(0) ** 3 / 6)

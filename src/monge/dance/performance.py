@@ -1,7 +1,6 @@
-"""Dances to songs: a file of music in, a dance out, as a page that plays it, a picture that moves,
-or motion for other programs.
+"""Dances to songs: from a file of music to a page, a GIF, a video, or motion for other programs.
 
-The dance is made by a trained generator, see `Dancer`. It is then retimed, within bounds, so that
+A trained generator makes the dance, see `Dancer`. The dance is then retimed, within bounds, so that
 the moments where the body slows down fall on beats of the music (`monge.dance.motion.beat_warp`).
 """
 
@@ -31,21 +30,21 @@ from .song import embedded
 from .video import find_ffmpeg, write_video
 
 FORMATS = (".html", ".gif", ".mp4", ".bvh", ".glb")
-GIF_SECONDS = 20.0  # of a GIF, where nobody says how long
+GIF_SECONDS = 20.0  # length of a GIF by default
 
 _VIDEO, _GIF = (640, 720), (320, 360)  # pixels
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps pictures while they are drawn, told their number and what for, as ``tqdm`` does."""
+"""Wraps an iterator of pictures, given their number and the file's name, as ``tqdm`` does."""
 
 
 @dataclass(frozen=True)
 class Performance:
-    """A dance to a song: ``positions`` (T, J, 3) in meters, frames at ``rate`` Hz, and the music's
-    ``beats`` in frames.
+    """A dance to a song.
 
-    ``retimed`` tells whether the dance was moved onto the beat, ``cut`` whether it is only the
-    beginning of the song.
+    ``positions`` (T, J, 3) are in meters at ``rate`` Hz, and ``beats`` are those of the music, in
+    frames. ``retimed`` is True if the dance was moved onto the beat, ``cut`` if it covers only the
+    beginning of the song. ``notes`` are messages about the song.
     """
 
     song: Path
@@ -64,22 +63,22 @@ class Performance:
     @cached_property
     def motion_beats(self) -> Tensor:
         """Frames at which the body slows down."""
-        return (
-            motion_beats(self.positions, self.rate) if len(self.positions) > 1 else torch.zeros(0)
-        )
+        if len(self.positions) < 2:
+            return torch.zeros(0)
+        return motion_beats(self.positions, self.rate)
 
     @property
     def tempo(self) -> float | None:
-        """Beats a minute, the median; None where no beat was found."""
+        """Median number of beats per minute; None if no beat was found."""
         return 60 * self.rate / float(self.beats.diff().median()) if len(self.beats) > 1 else None
 
     @property
     def alignment(self) -> float | None:
-        """`monge.dance.metrics.beat_alignment`; None where the music has no beat."""
+        """`monge.dance.metrics.beat_alignment`; None if the music has no beat."""
         return beat_alignment(self.beats, self.motion_beats) if len(self.beats) else None
 
     def first(self, seconds: float) -> Performance:
-        """The beginning."""
+        """Return the first ``seconds`` of the dance."""
         frames = max(1, round(seconds * self.rate))
         if frames >= len(self.positions):
             return self
@@ -88,9 +87,9 @@ class Performance:
         )
 
     def save(self, path: str | Path, *, seconds: float | None = None) -> Path:
-        """Write the dance as the file's ending says; warns where that took a compromise.
+        """Write the dance in the format of the file's suffix and return the file written.
 
-        Returns the file that was written, see `write`.
+        Warns if the file differs from the requested one, see `write`.
         """
         file, notes = write(self, path, seconds=seconds)
         for note in notes:
@@ -98,20 +97,18 @@ class Performance:
         return file
 
     def summary(self) -> str:
-        """Seconds, tempo and beat alignment in words.
+        """Return the length, the tempo and the beat alignment in words.
 
         >>> from monge.dance.motion import MELODY, rest
-        >>> Performance(Path("song.mp3"), rest(MELODY).expand(50, 23, 3), MELODY, torch.zeros(0)).summary()
+        >>> still = rest(MELODY).expand(50, 23, 3)
+        >>> Performance(Path("song.mp3"), still, MELODY, torch.zeros(0)).summary()
         '2.0 s of dance, no beat found'
         """
-        words = [
-            f"{self.seconds:.1f} s of dance",
-            "no beat found" if self.tempo is None else f"tempo {self.tempo:.1f} bpm",
-        ]
+        tempo = "no beat found" if self.tempo is None else f"tempo {self.tempo:.1f} bpm"
+        words = [f"{self.seconds:.1f} s of dance", tempo]
         if self.alignment is not None:
-            words.append(
-                f"beat alignment {self.alignment:.2f}{' (retimed)' if self.retimed else ''}"
-            )
+            retimed = " (retimed)" if self.retimed else ""
+            words.append(f"beat alignment {self.alignment:.2f}{retimed}")
         return ", ".join(words)
 
 
@@ -125,31 +122,32 @@ def perform(
     seconds: float | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Performance:
-    """Dance to a song in a file: wav, flac, mp3 or ogg of any length, rate and number of channels.
+    """Generate a dance to a song in a file: wav, flac, mp3 or ogg of any length and rate.
 
-    Raises MongeError for a song that cannot be read, no soundfile, numbers out of range, a dance of
-    no known skeleton or with NaN.
+    Raises MongeError if the song cannot be read, soundfile is not installed, a number is out of
+    range, or the dance has an unknown skeleton or values that are not finite.
 
     Parameters
     ----------
     dancer : Dancer
         From `Dancer.load`.
     song : path
+        A file with any number of channels.
     seed : int
-        Another seed, another dance; equal arguments give equal dances.
+        Seed of the noise and the styles; equal arguments give equal dances.
     style : int, optional
-        Keep to one way of moving; see the method.
+        The number of one style for the whole dance; see `Dancer.dance`.
     retime : bool
-        Move the dance onto the beat, where there is one.
+        Move the dance onto the beat, if there is one.
     seconds : float, optional
         Dance to the beginning of the song only.
     on_step : callable, optional
-        Told in words what is done next.
+        Called before each step with a text that describes it.
 
     Returns
     -------
     Performance
-        ``notes`` say what was unusual about the song.
+        Its ``notes`` name what is unusual about the song.
 
     Examples
     --------
@@ -161,77 +159,75 @@ def perform(
             raise MongeError(f"{name} must be at least 0, got {value}")
     if seconds is not None and not 1 / RATE <= seconds < float("inf"):
         raise MongeError(f"seconds must be at least {1 / RATE:g}, got {seconds:g}")
-    tell = on_step or (lambda _: None)
-    tell(f"reading {song}")
+    report = on_step or (lambda _: None)
+    report(f"reading {song}")
     samples = audio.read(song)
     kept = samples if seconds is None else samples[: max(round(seconds * audio.RATE), 1)]
     silent = audio.is_silent(kept)
     music = audio.sound_features(kept, RATE)[: max(1, ceil(len(kept) * RATE / audio.RATE))]
     beats = audio.beats_of(music)
-    tell(f"dancing to {len(music) / RATE:.0f} s of music")
+    report(f"dancing to {len(music) / RATE:.0f} s of music")
     with torch.no_grad():
         positions = dancer.dance(music, seed=seed, style=style).float().cpu()
     skeleton = _skeleton(positions, len(music))
     notes = _notes(silent, beats, len(music))
-    made = Performance(
-        Path(song), positions, skeleton, beats, cut=len(kept) < len(samples), notes=notes
-    )
+    cut = len(kept) < len(samples)
+    dance = Performance(Path(song), positions, skeleton, beats, cut=cut, notes=notes)
     if not retime or len(beats) < 2:
-        return made
-    return replace(
-        made, positions=beat_warp(positions, made.motion_beats, beats, skeleton), retimed=True
-    )
+        return dance
+    retimed = beat_warp(positions, dance.motion_beats, beats, skeleton)
+    return replace(dance, positions=retimed, retimed=True)
 
 
 def write(
-    made: Performance,
+    performance: Performance,
     path: str | Path,
     *,
     seconds: float | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, list[str]]:
-    """Write a dance as what the file's name says, one of `FORMATS`; returns the file written and
-    notes on it.
+    """Write a dance in the format of the file's suffix, one of `FORMATS`.
 
-    A video needs ffmpeg. Where there is none, a page is written beside the path that was asked for,
-    and the note says so. A GIF holds the first 20 seconds unless ``seconds`` names another length;
-    pages and videos have the song's sound.
+    Returns the file written and notes on it. A video needs ffmpeg; without ffmpeg, a page is
+    written beside the requested path, and a note says so. A GIF holds the first 20 seconds unless
+    ``seconds`` sets another length. Pages and videos have the song's sound.
 
-    MongeError for other names, and what ffmpeg complains of.
+    Raises MongeError for another suffix, and with ffmpeg's message if it fails.
     """
     path, notes = Path(path), []
     check_name(path)
     kind = path.suffix.lower()
     if kind == ".mp4" and find_ffmpeg() is None:
         path, kind = path.with_suffix(".html"), ".html"
-        notes.append(f"there is no ffmpeg, which .mp4 needs: wrote {path} instead")
-    if kind == ".gif" and made.seconds > (limit := seconds or GIF_SECONDS):
-        made = made.first(limit)
+        notes.append(f".mp4 needs ffmpeg, which is not installed: wrote {path} instead")
+    if kind == ".gif" and performance.seconds > (limit := seconds or GIF_SECONDS):
+        performance = performance.first(limit)
         notes.append(f"{path} shows the first {limit:g} s: --seconds asks for more")
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == ".bvh":
-        write_bvh(path, made.positions, made.skeleton, made.rate)
+        write_bvh(path, performance.positions, performance.skeleton, performance.rate)
     elif kind == ".glb":
-        write_glb(path, made.positions, made.skeleton, made.rate)
+        write_glb(path, performance.positions, performance.skeleton, performance.rate)
     elif kind == ".html":
-        write_atomically(path, _page(made).encode())
+        write_atomically(path, _page(performance).encode())
     else:
-        size, rate = (_GIF, GIF_RATE) if kind == ".gif" else (_VIDEO, made.rate)
-        frames = _frames(made, path, size, rate, progress or (lambda pictures, _, __: pictures))
+        size, rate = (_GIF, GIF_RATE) if kind == ".gif" else (_VIDEO, performance.rate)
+        progress = progress or (lambda pictures, _, __: pictures)
+        frames = _frames(performance, path, size, rate, progress)
         if kind == ".gif":
             write_atomically(path, to_gif(frames))
         else:
-            write_video(path, frames, size, rate, made.song, made.seconds)
+            write_video(path, frames, size, rate, performance.song, performance.seconds)
     return path, notes
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file that `write` cannot write.
+    """Raise MongeError for a file that `write` cannot write.
 
-    >>> check_name(Path("dance.mp5"))
+    >>> check_name(Path("dance.mp5"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    monge.errors.MongeError: a dance is written as .html, .gif, .mp4, .bvh or .glb, got 'dance.mp5'; did you mean '.mp4'?
+    monge.errors.MongeError: a dance is written as .html, ... got 'dance.mp5'; did you mean '.mp4'?
     """
     if path.suffix.lower() not in FORMATS:
         hint = nearest(path.suffix, FORMATS) if path.suffix else ""
@@ -240,7 +236,7 @@ def check_name(path: Path) -> None:
             f"a dance is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got '{path}'{meant}"
         )
     if path.is_dir():
-        raise MongeError(f"'{path}' is a folder: give the name of a file")
+        raise MongeError(f"'{path}' is a folder: pass the name of a file")
 
 
 def _skeleton(positions: Tensor, frames: int) -> Skeleton:
@@ -248,7 +244,7 @@ def _skeleton(positions: Tensor, frames: int) -> Skeleton:
         if tuple(positions.shape) == (frames, skeleton.size, 3):
             if not positions.isfinite().all():
                 raise MongeError(
-                    "the dance is not finite: the run has gone wrong, train it again with --fresh"
+                    "the dance is not finite: its training diverged, train it again with --fresh"
                 )
             return skeleton
     known = ", ".join(f"{skeleton.name} ({skeleton.size})" for skeleton in SKELETONS.values())
@@ -259,40 +255,44 @@ def _skeleton(positions: Tensor, frames: int) -> Skeleton:
 
 
 def _notes(silent: bool, beats: Tensor, frames: int) -> tuple[str, ...]:
-    found = ["the song is silent"] if silent else []
+    notes = ["the song is silent"] if silent else []
     if len(beats) < 2:
-        found.append("no beat was found: the dance keeps none")
+        notes.append("no beat was found: the dance keeps none")
     if frames < FRAMES:
-        found.append(
-            f"the song is shorter than the {FRAMES / RATE:.1f} s of what was learnt from: expect "
-            "little of the dance"
+        notes.append(
+            f"the song is shorter than the {FRAMES / RATE:.1f} s of the training windows: the "
+            "dance may be poor"
         )
-    return tuple(found)
+    return tuple(notes)
 
 
-def _page(made: Performance) -> str:
-    sound = embedded(made.song, made.seconds if made.cut else None)
-    words: dict[str, Any] = {"title": made.song.stem, "note": made.summary()}
+def _page(performance: Performance) -> str:
     return player_page(
-        made.positions, made.skeleton, made.rate, audio=sound, **words, **_beats(made)
+        performance.positions,
+        performance.skeleton,
+        performance.rate,
+        title=performance.song.stem,
+        note=performance.summary(),
+        audio=embedded(performance.song, performance.seconds if performance.cut else None),
+        **_beats(performance),
     )
 
 
 def _frames(
-    made: Performance, path: Path, size: tuple[int, int], rate: float, progress: Progress
+    performance: Performance, path: Path, size: tuple[int, int], rate: float, progress: Progress
 ) -> Iterable[Picture]:
     width, height = size
-    drawn = dance_frames(
-        made.positions,
-        made.skeleton,
-        made.rate,
+    pictures = dance_frames(
+        performance.positions,
+        performance.skeleton,
+        performance.rate,
         width=width,
         height=height,
         fps=rate,
-        **_beats(made),
+        **_beats(performance),
     )
-    return progress(drawn, ceil(made.seconds * rate), path.name)
+    return progress(pictures, ceil(performance.seconds * rate), path.name)
 
 
-def _beats(made: Performance) -> dict[str, Any]:
-    return {"beats": made.beats, "motion_beats": made.motion_beats}
+def _beats(performance: Performance) -> dict[str, Any]:
+    return {"beats": performance.beats, "motion_beats": performance.motion_beats}

@@ -1,4 +1,4 @@
-"""A video through ffmpeg, which is given pictures through a pipe and the song by name."""
+"""Videos by ffmpeg, which reads the pictures from a pipe and the song from its file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .plots import Picture
 
 
 def find_ffmpeg() -> str | None:
-    """The program, or None."""
+    """Return the path of ffmpeg, or None if it is not installed."""
     return shutil.which("ffmpeg")
 
 
@@ -26,56 +26,37 @@ def write_video(
     song: Path,
     seconds: float,
 ) -> None:
-    """Write pictures (height, width, 3) with the song's first ``seconds`` as sound; ``size`` is
-    (width, height), both even.
+    """Write pictures (height, width, 3) as a video with the song's first ``seconds`` as sound.
 
-    MongeError with ffmpeg's own words where it fails; then no file is left.
+    ``size`` is (width, height), both even. Raises MongeError with ffmpeg's message if it fails;
+    then no file is left.
     """
     program = find_ffmpeg()
     if program is None:
-        raise MongeError("there is no ffmpeg, which .mp4 needs: install it, or write .html or .gif")
+        raise MongeError(
+            ".mp4 needs ffmpeg, which is not installed: install it, or write .html or .gif"
+        )
     partial = path.with_name(f"{path.stem}.part.mp4")
-    shape = [
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        f"{size[0]}x{size[1]}",
-        "-r",
-        f"{rate:g}",
-        "-i",
-        "pipe:0",
+    command = [
+        *(program, "-y", "-loglevel", "error"),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24"),
+        *("-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "pipe:0"),
+        *("-i", str(song.resolve()), "-map", "0:v", "-map", "1:a:0"),
+        *("-c:a", "aac", "-t", f"{seconds:.3f}"),
+        *("-pix_fmt", "yuv420p", "-movflags", "+faststart", str(partial.resolve())),
     ]
-    sound = [
-        "-i",
-        str(song.resolve()),
-        "-map",
-        "0:v",
-        "-map",
-        "1:a:0",
-        "-c:a",
-        "aac",
-        "-t",
-        f"{seconds:.3f}",
-    ]
-    picture = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(partial.resolve())]
-    with (
-        tempfile.TemporaryFile() as said
-    ):  # a file, not a pipe: a pipe that is full would stop ffmpeg while it is fed
+    # messages go to a file, not to a pipe: a full pipe would block ffmpeg while it reads pictures
+    with tempfile.TemporaryFile() as messages:
         with subprocess.Popen(
-            [program, "-y", "-loglevel", "error", *shape, *sound, *picture],
-            stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=said,
+            command, stdin=subprocess.PIPE, stdout=messages, stderr=messages
         ) as process:
             assert process.stdin
             try:
-                for shown in pictures:
-                    process.stdin.write(shown.tobytes())
+                for picture in pictures:
+                    process.stdin.write(picture.tobytes())
                 process.stdin.close()
             except BrokenPipeError:
-                pass  # it has left; what it said follows
+                pass  # ffmpeg has exited; its status and its message are handled below
             except BaseException:
                 process.kill()
                 partial.unlink(missing_ok=True)
@@ -83,10 +64,8 @@ def write_video(
             status = process.wait()
         if status:
             partial.unlink(missing_ok=True)
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
-            raise MongeError(
-                f"ffmpeg failed on '{path}': {lines[-1] if lines else f'status {status}'}; .html "
-                "and .gif need no ffmpeg"
-            )
+            messages.seek(0)
+            lines = messages.read().decode(errors="replace").strip().splitlines()
+            cause = lines[-1] if lines else f"status {status}"
+            raise MongeError(f"ffmpeg failed on '{path}': {cause}; .html and .gif need no ffmpeg")
     partial.replace(path)

@@ -1,4 +1,4 @@
-"""Kinetic and geometric features: an oracle of loops, analytic motions, invariances."""
+"""Tests of kinetic and geometric features: loops as an oracle, analytic motions, invariances."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from monge.dance.motion import MELODY, SMPL, Skeleton
 from tests.helpers.bodies import (
     BOTH,
     RATE,
+    displace,
     geometric_loop,
     kinetic_loop,
     motions,
-    moved,
-    reflected,
+    reflect,
     still,
-    turned,
+    turn,
 )
 
 
@@ -27,15 +27,13 @@ class TestOracle:
         for frames in (3, 4, 5, 6, 24):
             x = motions(skeleton, 2, frames, seed=frames)
             kinetic = torch.tensor([kinetic_loop(p) for p in x.numpy()], dtype=torch.float64)
-            geometric = torch.tensor(
-                [geometric_loop(p, skeleton) for p in x.numpy()], dtype=torch.float64
-            )
             torch.testing.assert_close(kinetic_features(x, RATE), kinetic, rtol=0, atol=1e-9)
-            torch.testing.assert_close(
-                geometric_features(x, skeleton, RATE), geometric, rtol=0, atol=1e-9
-            )
+            rows = [geometric_loop(p, skeleton) for p in x.numpy()]
+            geometric = geometric_features(x, skeleton, RATE)
+            loop = torch.tensor(rows, dtype=torch.float64)
+            torch.testing.assert_close(geometric, loop, rtol=0, atol=1e-9)
 
-    def test_windows(self) -> None:
+    def test_windows_are_slices(self) -> None:
         x = torch.randn(2, 50, 4, 3)
         cut = windows(x, 20, 15)
         assert cut.shape == (2, 3, 20, 4, 3)
@@ -46,52 +44,47 @@ class TestOracle:
 
 
 class TestKinetic:
-    def test_a_straight_walk_has_its_speed_and_spends_nothing(self) -> None:
+    def test_straight_walk_has_energy_and_no_expenditure(self) -> None:
         t = torch.arange(30, dtype=torch.float64)[:, None, None] / RATE
-        f = kinetic_features(still(30) + t * torch.tensor([3.0, 2.0, 4.0]).double(), RATE).view(
-            23, 3
-        )
-        torch.testing.assert_close(
-            f, torch.tensor([25.0, 4.0, 0.0]).double().expand(23, 3), rtol=0, atol=1e-9
-        )
+        walk = still(30) + t * torch.tensor([3.0, 2.0, 4.0]).double()
+        expected = torch.tensor([25.0, 4.0, 0.0]).double().expand(23, 3)
+        f = kinetic_features(walk, RATE).view(23, 3)
+        torch.testing.assert_close(f, expected, rtol=0, atol=1e-9)
 
-    def test_a_fall_has_its_acceleration(self) -> None:
+    def test_free_fall_has_its_acceleration(self) -> None:
         t = torch.arange(30, dtype=torch.float64) / RATE
-        f = kinetic_features(
-            moved("left hand", torch.stack([0 * t, -4.905 * t**2, 0 * t], -1)), RATE
-        ).view(23, 3)
+        fall = displace("left hand", torch.stack([0 * t, -4.905 * t**2, 0 * t], -1))
+        f = kinetic_features(fall, RATE).view(23, 3)
         assert f[21, 2].item() == pytest.approx(9.81)
         assert f[21, 0] == 0
         assert not f[:21].any()
 
     @BOTH
-    def test_invariances(self, skeleton: Skeleton) -> None:
+    def test_features_are_invariant(self, skeleton: Skeleton) -> None:
         x = motions(skeleton, 3, 20)
         f = kinetic_features(x, RATE)
         for same in (
             x + torch.tensor([5.0, -2.0, 7.0]),
-            turned(x, 0.7),
-            reflected(x, skeleton)[..., list(skeleton.mirrored), :],
+            turn(x, 0.7),
+            reflect(x, skeleton)[..., list(skeleton.mirrored), :],
         ):
             torch.testing.assert_close(kinetic_features(same, RATE), f)
 
-    def test_scales(self) -> None:
+    def test_features_scale_with_size_and_rate(self) -> None:
         x = motions(MELODY, 2, 20)
-        f = kinetic_features(x, RATE).view(2, 23, 3)
-        torch.testing.assert_close(
-            kinetic_features(3 * x, RATE).view(2, 23, 3), f * torch.tensor([9.0, 9.0, 3.0])
-        )
+        f, larger = (kinetic_features(y, RATE).view(2, 23, 3) for y in (x, 3 * x))
+        torch.testing.assert_close(larger, f * torch.tensor([9.0, 9.0, 3.0]))
         torch.testing.assert_close(kinetic_features(x, 2 * RATE), 4 * kinetic_features(x, RATE))
 
-    def test_backwards_in_time_has_the_same_energies(self) -> None:
+    def test_time_reversal_keeps_energies(self) -> None:
         x = motions(MELODY, 2, 20)
         f, g = (kinetic_features(p, RATE).view(2, 23, 3) for p in (x, x.flip(1)))
         torch.testing.assert_close(f[..., :2], g[..., :2])
 
-    def test_published_acceleration_has_its_bracket_elsewhere(self) -> None:
+    def test_published_acceleration_has_misplaced_bracket(self) -> None:
         p, last = motions(MELODY, 1, 8)[0], 7
-        found = kinetic_features(p, RATE, published=True).view(23, 3)
-        assert torch.equal(found[:, :2], kinetic_features(p, RATE).view(23, 3)[:, :2])
+        features = kinetic_features(p, RATE, published=True).view(23, 3)
+        assert torch.equal(features[:, :2], kinetic_features(p, RATE).view(23, 3)[:, :2])
         expected = torch.zeros(23).double()
         for t in range(1, last + 1):
             terms = [
@@ -100,9 +93,9 @@ class TestKinetic:
                 if 1 <= s < last
             ]
             expected += torch.stack(terms).mean(0).norm(dim=-1) / last
-        torch.testing.assert_close(found[:, 2], expected)
+        torch.testing.assert_close(features[:, 2], expected)
 
-    def test_joints_may_be_renumbered(self) -> None:
+    def test_features_are_equivariant_to_joint_order(self) -> None:
         x, order = motions(MELODY, 2, 20), torch.randperm(23)
         f, g = (kinetic_features(p, RATE).view(2, 23, 3) for p in (x, x[..., order, :]))
         torch.testing.assert_close(f[:, order], g)
@@ -110,30 +103,29 @@ class TestKinetic:
 
 class TestGeometric:
     @BOTH
-    def test_invariances(self, skeleton: Skeleton) -> None:
+    def test_features_are_invariant(self, skeleton: Skeleton) -> None:
         x = motions(skeleton, 3, 20)
         f = geometric_features(x, skeleton, RATE)
-        for same in (x + torch.tensor([5.0, -2.0, 7.0]), turned(x, 0.7), 1.7 * x):
+        for same in (x + torch.tensor([5.0, -2.0, 7.0]), turn(x, 0.7), 1.7 * x):
             torch.testing.assert_close(geometric_features(same, skeleton, RATE), f)
 
     @BOTH
-    def test_the_mirror_exchanges_right_and_left(self, skeleton: Skeleton) -> None:
+    def test_mirror_exchanges_right_and_left(self, skeleton: Skeleton) -> None:
         x = motions(skeleton, 3, 40)
-        f, g = (geometric_features(p, skeleton, RATE) for p in (x, reflected(x, skeleton)))
+        both = x, reflect(x, skeleton)
+        f, g = (geometric_features(p, skeleton, RATE) for p in both)
         alone = {8, 9, 18, 27, 28, 31}
         first = [k for k in range(32) if k not in alone][::2]
         swap = {k: k for k in alone} | {k: k + 1 for k in first} | {k + 1: k for k in first}
         torch.testing.assert_close(g, f[:, [swap[k] for k in range(32)]])
-        p, q = (
-            geometric_features(y, skeleton, RATE, published=True)
-            for y in (x, reflected(x, skeleton))
-        )
-        assert not torch.allclose(q[:, :2], p[:, [1, 0]])  # one hand forwards, the other backwards
+        p, q = (geometric_features(y, skeleton, RATE, published=True) for y in both)
+        # published: one hand forward, the other backward
+        assert not torch.allclose(q[:, :2], p[:, [1, 0]])
 
     @pytest.mark.parametrize(
-        ("joint", "way", "features"),
+        ("joint", "velocity", "features"),
         [
-            ("right wrist", (0.0, 0.0, 1.0), {0, 12}),  # the body looks along z: forwards, fast
+            ("right wrist", (0.0, 0.0, 1.0), {0, 12}),  # the body faces along z: forward, fast
             ("left wrist", (0.0, 0.0, 1.0), {1, 13}),
             ("right wrist", (0.0, 1.0, 0.0), {4, 10, 12}),  # up, and so away from the root
             ("left wrist", (0.0, 1.0, 0.0), {5, 11, 13}),
@@ -145,59 +137,60 @@ class TestGeometric:
             ("pelvis", (0.0, 0.0, 1.0), {31}),
         ],
     )
-    def test_speeds(self, joint: str, way: tuple[float, float, float], features: set[int]) -> None:
+    def test_moving_joint_sets_its_speed_features(
+        self, joint: str, velocity: tuple[float, float, float], features: set[int]
+    ) -> None:
         speeds = {0, 1, 4, 5, 9, 10, 11, 12, 13, 21, 22, 31}
-        path = torch.tensor(way).double() * torch.arange(5)[:, None] / RATE
-        f = geometric_features(moved(joint, path), MELODY, RATE)
+        path = torch.tensor(velocity).double() * torch.arange(5)[:, None] / RATE
+        f = geometric_features(displace(joint, path), MELODY, RATE)
         assert {k for k in speeds if f[k]} == features
         assert f[list(features)].eq(1).all()
-        assert not {
-            k for k in speeds if geometric_features(moved(joint, path / 4), MELODY, RATE)[k]
-        }
+        slow = geometric_features(displace(joint, path / 4), MELODY, RATE)
+        assert not {k for k in speeds if slow[k]}
 
     @pytest.mark.parametrize(
         ("joint", "feature", "threshold"),
-        [  # each joint is moved to where a relation just holds, seen from where it is at rest
-            ("right wrist", 2, 0.295 * 0.2),  # above the neck
+        [  # the threshold is above the neck for hands, above the floor for feet
+            ("right wrist", 2, 0.295 * 0.2),
             ("left wrist", 3, 0.295 * 0.2),
             ("right ankle", 16, 1.2 * 0.295),
             ("left ankle", 17, 1.2 * 0.295),
         ],
     )
-    def test_heights(self, joint: str, feature: int, threshold: float) -> None:
+    def test_raised_joint_sets_its_height_feature(
+        self, joint: str, feature: int, threshold: float
+    ) -> None:
         p = still(4).clone()
         origin = p[0, MELODY.joints.index("neck"), 1] if feature < 4 else p[0, :, 1].min()
         for above, expected in ((-0.01, 0), (0.01, 1)):
             p[:, MELODY.joints.index(joint), 1] = origin + threshold + above
             assert geometric_features(p, MELODY, RATE)[feature] == expected
 
-    def test_published_is_blind_to_hands_that_rise_and_fixes_its_frame_time(self) -> None:
+    def test_published_ignores_rising_hands_and_rate(self) -> None:
         x = motions(SMPL, 4, 40) * 1.0
         f = geometric_features(x, SMPL, RATE, published=True)
         assert torch.equal(f, geometric_features(x, SMPL, 60.0, published=True))
         rise = torch.tensor([0.0, 1.0, 0.0]).double() * torch.arange(5)[:, None] / RATE
         for published, expected in ((True, 0), (False, 1)):
-            found = geometric_features(
-                moved("left wrist", rise, SMPL), SMPL, RATE, published=published
-            )
-            assert found[5] == expected
-            assert found[4] == 0
+            body = displace("left wrist", rise, SMPL)
+            features = geometric_features(body, SMPL, RATE, published=published)
+            assert features[5] == expected
+            assert features[4] == 0
 
-    def test_published_lengths_and_speeds(self) -> None:
+    def test_published_thresholds_are_those_of_average_body(self) -> None:
         def published(p: Tensor) -> Tensor:
             return geometric_features(p, SMPL, RATE, published=True)
 
-        step = 2.3 * 0.256838 / 120  # meters from frame to frame, of a root that counts as fast
+        step = 2.3 * 0.256838 / 120  # meters per frame at which a root counts as fast
+        time, forward = torch.arange(5)[:, None, None], torch.tensor([0.0, 0.0, 1.0])
         for factor, expected in ((0.99, 0), (1.01, 1)):
-            walk = still(5, SMPL) + factor * step * torch.arange(5)[:, None, None] * torch.tensor(
-                [0.0, 0.0, 1.0]
-            )
+            walk = still(5, SMPL) + factor * step * time * forward
             assert published(walk)[31] == expected
             astride = still(5, SMPL).clone()
             astride[:, [7, 8], 0] = torch.tensor([1.0, -1.0]).double() * factor * 2.1 * 0.119247 / 2
             assert published(astride)[18] == expected
 
-    def test_needs_named_joints(self) -> None:
+    def test_unknown_joint_names_raise(self) -> None:
         body = Skeleton("worm", ("head", "tail"), (-1, 0), (0.0, 1.0), (1,), (0, 1), (0, 1))
         with pytest.raises(ValueError, match="'worm' lacks: neck, pelvis, left shoulder"):
             geometric_features(torch.zeros(5, 2, 3), body, RATE)

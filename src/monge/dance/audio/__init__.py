@@ -1,6 +1,4 @@
-"""Songs: files to samples, samples to spectra, spectra to onsets, beats and features, and a
-distance between them.
-"""
+"""Songs: reading of files, spectra, onsets, beats, features, and a distance between songs."""
 
 from .features import (
     MUSIC,

@@ -1,5 +1,6 @@
-"""Songs from files: wav, flac, mp3, ogg and whatever else libsndfile reads, as samples of one
-channel at one rate.
+"""Read songs from files as mono samples at one rate.
+
+The formats are those of libsndfile, among them wav, flac, mp3 and ogg.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from monge.errors import MongeError
 from .spectral import RATE, WINDOW
 
 _BLOCK = 1 << 20  # samples read at once
-_SILENT = 1e-4  # 80 dB under full scale
+_SILENT = 1e-4  # 80 dB below full scale
 _FORMATS = "wav, flac, mp3 or ogg"
 
 
 def read(path: str | Path, rate: int = RATE) -> Tensor:
-    """Samples (n,) of a song, float32, the mean of its channels, resampled to ``rate`` Hz by a
-    windowed-sinc polyphase filter.
+    """Read samples (n,) of a song, float32: the mean of its channels at ``rate`` Hz.
 
-    MongeError when soundfile is not installed, and for a file that is missing, unreadable, empty,
-    shorter than a tenth of a second, or holds values that are not finite. Silence is a song;
-    `is_silent` knows it.
+    The song is resampled by a windowed-sinc polyphase filter.
+
+    Raises MongeError if soundfile is not installed, and for a file that is missing, unreadable,
+    empty, shorter than a tenth of a second, or holds values that are not finite. A silent song is
+    valid; `is_silent` detects it.
 
     >>> read("no such song.mp3")
     Traceback (most recent call last):
@@ -46,8 +48,7 @@ def read(path: str | Path, rate: int = RATE) -> Tensor:
     if len(samples) * RATE < WINDOW * own:
         raise MongeError(
             f"song '{path}' has {len(samples)} samples at {own} Hz, {len(samples) / own:.3f} "
-            "seconds: "
-            f"bring one of at least {WINDOW / RATE:.3f} seconds"
+            f"seconds: choose one of at least {WINDOW / RATE:.3f} seconds"
         )
     common = math.gcd(rate, own)
     if rate != own:
@@ -56,7 +57,7 @@ def read(path: str | Path, rate: int = RATE) -> Tensor:
 
 
 def is_silent(x: Tensor) -> bool:
-    """Whether no sample of (n,) reaches 80 dB under full scale.
+    """Return True if all samples (n,) are at least 80 dB below full scale.
 
     >>> is_silent(torch.zeros(100)), is_silent(torch.ones(100))
     (True, False)
@@ -65,38 +66,34 @@ def is_silent(x: Tensor) -> bool:
 
 
 def _decode(path: Path) -> tuple[NDArray[np.float32], int]:
-    """The mean of a file's channels and its rate, read in blocks: an hour of stereo need not fit in
-    memory twice.
+    """Return the mean of a file's channels, and its rate.
+
+    The file is read in blocks, so that an hour of stereo need not fit in memory twice.
     """
     if path.is_dir():
-        raise MongeError(f"song '{path}' is a folder: name one file in it")
+        raise MongeError(f"song '{path}' is a folder: choose one file in it")
     if not path.exists():
         raise MongeError(f"song '{path}' does not exist: check the path")
     soundfile = _soundfile()
     try:
         with soundfile.SoundFile(str(path)) as file:
-            blocks = [
-                block.mean(1) for block in file.blocks(_BLOCK, dtype="float32", always_2d=True)
-            ]
-            own = int(file.samplerate)
+            stereo = file.blocks(_BLOCK, dtype="float32", always_2d=True)
+            blocks = [block.mean(1) for block in stereo]
+            rate = int(file.samplerate)
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         raise MongeError(
-            f"song '{path}' cannot be read ({str(error).rstrip('.')}): bring {_FORMATS}; from a "
-            "video or another format make one "
-            "with: ffmpeg -i FILE song.wav"
+            f"song '{path}' cannot be read ({str(error).rstrip('.')}): choose {_FORMATS}; convert "
+            "a video or another format with: ffmpeg -i FILE song.wav"
         ) from error
     if not blocks or not sum(map(len, blocks)):
-        raise MongeError(f"song '{path}' holds no samples: bring {_FORMATS} with sound in it")
-    return np.concatenate(blocks), own
+        raise MongeError(f"song '{path}' holds no samples: choose {_FORMATS} with sound in it")
+    return np.concatenate(blocks), rate
 
 
 def _soundfile() -> ModuleType:
     try:
         import soundfile
-    except (
-        ImportError,
-        OSError,
-    ) as error:  # OSError: the wheel is there, but no libsndfile for this system
+    except (ImportError, OSError) as error:  # OSError: the system has no libsndfile
         raise MongeError(
             f'reading songs needs soundfile ({error}): pip install "monge[audio]"'
         ) from error

@@ -3,25 +3,25 @@
     Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 36(1), 2007
         [ellis2007]
 
-==========  ============================================================
+==========  ==================================================================
 symbol      here
-==========  ============================================================
+==========  ==================================================================
 O(t)        ``strength``: onset strength, local mean removed, rectified
 τ_p         ``period``, the beat's period in samples of ``strength``
 TPS(τ)      ``score``: autocorrelation at τ, 2τ, 3τ, times a prior
 C*(t)       ``best``: the best total of a chain of beats that ends at t
-F(Δ, τ_p)   −(log Δ/τ_p)², what a beat costs that comes at the wrong time
+F(Δ, τ_p)   −(log Δ/τ_p)², the penalty of a beat that comes at the wrong time
 α           ``_TIGHTNESS``
-==========  ============================================================
+==========  ==================================================================
 
-Everything happens at 100 Hz or a little above, whatever the rate of the onsets, so that beats fall
-between frames. The paper's prior is a Gaussian of log₂ tempo around 120 bpm. A waltz of 84 bpm
-shows its half beats as clearly as its beats, and dancers step on the slower ones: around 105 bpm
-and 0.7 octaves wide, each of the dance data's 26 waltzes is counted at 83 to 88 bpm, its cha-chas
-at 115 to 126 and its tango at 128, as they are danced. The tempi of all 36 songs stay the same from
-95 to 112 bpm and from 0.65 to 0.75 octaves; around 120 some songs double theirs. A plain pulse
-faster than 148 bpm is counted at half its speed for the same reason, unless ``around`` says
-otherwise.
+All computations run at 100 Hz or a little above, whatever the rate of the onsets, so that beats may
+fall between frames. The paper's prior is a Gaussian of log₂ tempo around 120 bpm. A waltz of 84 bpm
+shows its half beats as clearly as its beats, and dancers step on the slower ones. With a prior
+around 105 bpm that is 0.7 octaves wide, each of the dance data's 26 waltzes is counted at 83 to 88
+bpm, its cha-chas at 115 to 126 and its tango at 128, as they are danced. The tempi of all 36 songs
+stay the same from 95 to 112 bpm and from 0.65 to 0.75 octaves; around 120 bpm the tempo of some
+songs doubles. For the same reason a plain pulse faster than 148 bpm is counted at half its speed,
+unless ``around`` is set.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ AROUND = 105.0  # bpm, the likeliest tempo
 _OCTAVES = 0.7  # standard deviation of the prior
 _FINE = 100.0  # Hz, at least
 _MULTIPLES = 3  # of the period, at which the onsets of a steady song repeat
-# onset in units of the mean: the jump out of digital silence is not more of a beat than a drum
+# onset in units of the mean: the jump out of digital silence must not count more than a drum
 _LOUDEST = 10.0
 _TIGHTNESS = 100.0
-_FAINTEST = 0.02  # autocorrelation of what has no beat
-_NEIGHBORS = 17  # beats through which a parabola puts the one in their middle
+_FAINTEST = 0.02  # autocorrelation below which music has no beat
+_NEIGHBORS = 17  # beats of the parabola that smooths the time of the one in their middle
 
 Array = NDArray[np.float64]
 
 
 def tempo(onset: Tensor, rate: float, *, around: float = AROUND) -> float:
-    """Beats per minute of onset strengths (T,) at ``rate`` Hz; 0 where there is no beat.
+    """Estimate beats per minute from onset strengths (T,) at ``rate`` Hz; 0 without a beat.
 
-    Autocorrelation at one, two and three periods times exp(−½ (log₂(bpm/around)/0.7)²), as in
-    [ellis2007].
+    The tempo maximizes the autocorrelation at one, two and three periods times
+    exp(−½ (log₂(bpm/around)/0.7)²), as in [ellis2007].
 
     >>> round(tempo(torch.arange(1000).remainder(12).eq(0).float(), 25.0), 1)
     125.0
@@ -63,14 +63,12 @@ def tempo(onset: Tensor, rate: float, *, around: float = AROUND) -> float:
 
 
 def beats(onset: Tensor, rate: float, *, around: float = AROUND) -> Tensor:
-    """Times (n,) of the beats of onset strengths (T,) at ``rate`` Hz, in frames, float64, between 0
-    and T − 1.
+    """Find times (n,) of the beats in onset strengths (T,) at ``rate`` Hz.
 
-    The chain of beats t_i that maximizes Σ O(t_i) − α (log((t_i − t_{i−1})/τ_p))² [ellis2007], each
-        then put on a parabola
-    through its neighbors and the whole continued to both ends of the music. Empty for silence, for
-        onsets that are not
-    finite, and for less than two beats.
+    Times are in frames, float64, between 0 and T − 1. They are the chain t_i that maximizes
+    Σ O(t_i) − α (log((t_i − t_{i−1})/τ_p))² [ellis2007]. Each beat is then moved onto a parabola
+    through its neighbors, and the chain is continued to both ends of the music. The result is empty
+    for silence, for onsets that are not finite, and for fewer than two beats.
 
     >>> beats(torch.arange(1000).remainder(12).eq(0).float(), 25.0)[:3].round(decimals=1)
     tensor([ 0., 12., 24.], dtype=torch.float64)
@@ -79,14 +77,12 @@ def beats(onset: Tensor, rate: float, *, around: float = AROUND) -> Tensor:
     period = _period(strength, fine, around)
     if not period:
         return torch.zeros(0, dtype=torch.float64)
-    found = _even(_chain(strength, period)) * rate / fine
+    times = _smooth(_chain(strength, period)) * rate / fine
     sounding = np.flatnonzero(_positive(onset) > 0)
-    found = _continued(
-        found,
-        max(0.0, sounding[0] - 1),
-        min(len(onset) - 1.0, sounding[-1] + period * rate / fine / 2),
-    )
-    return torch.from_numpy(found if len(found) > 1 else found[:0])
+    first = max(0.0, sounding[0] - 1)
+    last = min(len(onset) - 1.0, sounding[-1] + period * rate / fine / 2)
+    times = _extend(times, first, last)
+    return torch.from_numpy(times if len(times) > 1 else times[:0])
 
 
 def _positive(onset: Tensor) -> Array:
@@ -99,12 +95,13 @@ def _positive(onset: Tensor) -> Array:
 
 
 def _strength(onset: Tensor, rate: float) -> tuple[Array, float]:
-    """Onset strength with unit variance at a rate of at least 100 Hz, and that rate; empty where
-    nothing happens.
+    """Return onset strength with unit variance at a rate of at least 100 Hz, and that rate.
+
+    The strength is empty for music without onsets.
     """
     if not rate > 0:
         raise ValueError(
-            f"rate must be positive, got {rate}: give the frames per second of the onsets"
+            f"rate must be positive, got {rate}: pass the frames per second of the onsets"
         )
     values = _positive(onset)
     factor = max(1, int(np.ceil(_FINE / rate)))
@@ -120,7 +117,7 @@ def _strength(onset: Tensor, rate: float) -> tuple[Array, float]:
 
 
 def _period(strength: Array, rate: float, around: float) -> float:
-    """The likeliest period of the beat in samples; 0 where there is none."""
+    """Return the likeliest period of the beat in samples; 0 without a beat."""
     n = len(strength)
     if n < 2 * 60 * rate / FASTEST:
         return 0.0
@@ -134,7 +131,7 @@ def _period(strength: Array, rate: float, around: float) -> float:
     period = float(periods[at])
     if score[at] < _FAINTEST or n < 2 * period:
         return 0.0
-    for multiples in (6, 12, 24):  # farther repetitions say more exactly how long one is
+    for multiples in (6, 12, 24):  # more repetitions determine the period more exactly
         if (multiples + 1) * period < n:
             near = period + np.linspace(-1.5, 1.5, 61) * rate / _FINE / multiples * 2
             period = float(near[_repeats(correlation, near, multiples).argmax()])
@@ -142,15 +139,16 @@ def _period(strength: Array, rate: float, around: float) -> float:
 
 
 def _repeats(correlation: Array, periods: Array, multiples: int) -> Array:
-    """Mean autocorrelation at the first multiples of each period."""
+    """Return the mean autocorrelation at the first multiples of each period."""
     lags = periods[:, None] * np.arange(1, multiples + 1)
     return np.interp(lags, np.arange(len(correlation)), correlation, right=0).mean(1)
 
 
 def _chain(strength: Array, period: float) -> NDArray[np.int64]:
-    """Samples of the best chain of beats.
+    """Return the samples of the best chain of beats, by dynamic programming.
 
-    No beat is nearer to its predecessor than half a period, so that many are decided at once.
+    No beat is nearer to its predecessor than half a period, so that half a period is solved at
+    once.
     """
     n = len(strength)
     block = max(1, int(period / 2))
@@ -169,29 +167,30 @@ def _chain(strength: Array, period: float) -> NDArray[np.int64]:
         before[here[taken]] = here[taken] - lags[choice[taken]]
     last = max(0, n - int(period))
     at = last + int(best[pad + last :].argmax())
-    found = []
+    chain = []
     while at >= 0:
-        found.append(at)
+        chain.append(at)
         at = int(before[at])
-    return np.array(found[::-1])
+    return np.array(chain[::-1])
 
 
-def _even(found: NDArray[np.int64]) -> Array:
-    """Beats on a parabola through their neighbors: an onset is early or late by a frame, a beat is
-    not.
+def _smooth(beats: NDArray[np.int64]) -> Array:
+    """Move each beat onto a parabola through its neighbors.
+
+    Onsets may be early or late by a frame; beats are regular.
     """
-    window = min(_NEIGHBORS, len(found) - 1 + len(found) % 2)
-    return (
-        savgol_filter(found, window, 2 if window > 3 else 1) if window > 2 else found.astype(float)
-    )
+    window = min(_NEIGHBORS, len(beats) - 1 + len(beats) % 2)
+    if window <= 2:
+        return beats.astype(float)
+    return savgol_filter(beats, window, 2 if window > 3 else 1)
 
 
-def _continued(found: Array, first: float, last: float) -> Array:
-    """The beats between two times, continued to both at the tempo of their ends."""
-    if len(found) < 2:
-        return found
-    begin, end = found[1] - found[0], found[-1] - found[-2]
-    before = np.arange(found[0] - begin, first, -begin)[::-1]
-    after = np.arange(found[-1] + end, last, end)
-    found = np.concatenate([before, found, after])
-    return found[(found >= first) & (found <= last)]
+def _extend(beats: Array, first: float, last: float) -> Array:
+    """Continue beats to the times ``first`` and ``last``, at the tempo of either end."""
+    if len(beats) < 2:
+        return beats
+    begin, end = beats[1] - beats[0], beats[-1] - beats[-2]
+    before = np.arange(beats[0] - begin, first, -begin)[::-1]
+    after = np.arange(beats[-1] + end, last, end)
+    beats = np.concatenate([before, beats, after])
+    return beats[(beats >= first) & (beats <= last)]

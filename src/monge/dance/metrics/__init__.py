@@ -1,6 +1,4 @@
-"""How far dances are from real ones, on the beat or off, physically possible or not, and whether
-they follow their music.
-"""
+"""Metrics of dances: distance from real dances, beat alignment, plausibility, relation to music."""
 
 from .beats import beat_alignment, beat_alignment_of, motion_beats
 from .features import kinetic_features, windows

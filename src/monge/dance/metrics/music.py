@@ -1,6 +1,6 @@
-r"""Whether dances differ as their music does.
+r"""Correlation between the distances of dances and the distances of their music.
 
-    Wu, Lu, Cheng, "Music-to-dance generation with optimal transport", IJCAI 2022    [wu2022]
+    Wu, Lu, Cheng, "Music-to-dance generation with optimal transport", IJCAI 2022   [wu2022]
 
 ==========  ========================================================================
 symbol      here
@@ -23,18 +23,20 @@ _STRIDE = 4  # frames
 
 
 def dance_distance(x: Tensor, y: Tensor, skeleton: Skeleton) -> Tensor:
-    r"""Distances (n, m) of dances x (n, T, J, 3) and y (m, T, J, 3): the root mean square angle of
-    their bones, radians.
+    r"""Compute distances (n, m) of dances x (n, T, J, 3) and y (m, T, J, 3), in radians.
+
+    The distance is the root mean square angle of their bones:
 
     .. math:: C_{ij}^2 = \frac{1}{|S| B} \sum_{t \in S} \sum_b \theta(u_{itb}, v_{jtb})^2
 
-    with S every fourth frame. Where the dancers stand does not count, where they look does: turn
-    them first, with `monge.dance.motion.encode` and `decode`. Memory grows with n m T.
+    with S every fourth frame. It is invariant to the position of the dancers, but not to the
+    direction that they face: align it first with `monge.dance.motion.encode` and `decode`. Memory
+    is proportional to n m T.
 
     Source: the geodesic distance of poses of [wu2022], here of the bones' directions.
 
-    Raises ValueError for another shape or skeleton, dances of different lengths, values that are
-    not finite.
+    Raises ValueError for another shape or skeleton, dances of different lengths, and values that
+    are not finite.
 
     >>> import torch
     >>> from monge.dance.motion import MELODY, rest
@@ -42,19 +44,19 @@ def dance_distance(x: Tensor, y: Tensor, skeleton: Skeleton) -> Tensor:
     >>> dance_distance(x, -x, MELODY).allclose(torch.full((2, 2), torch.pi), atol=1e-3)
     True
     """
-    ways = [
+    u, v = (
         directions(check_motion(p, skeleton=skeleton)[:, ::_STRIDE], skeleton).flatten(1, 2)
         for p in (x, y)
-    ]
-    return squared_angles(*ways).clamp_min(0).sqrt()
+    )
+    return squared_angles(u, v).clamp_min(0).sqrt()
 
 
 def relation(D: Tensor, C: Tensor) -> float:
-    """Pearson's correlation of distances (n, m) of music with those of the dances to it; NaN where
-    either does not vary.
+    """Compute Pearson's correlation of distances (n, m) of music and of the dances to it.
 
-    1 means that dances differ exactly as their music does. The rows and the columns are best
-    different pieces: of a piece with itself both distances are 0, which says nothing about either.
+    1 means that the distances of dances are proportional to those of their music; NaN means that
+    one of the matrices is constant. Rows and columns should be different pieces: both distances of
+    a piece from itself are 0, which would bias the correlation.
 
     >>> import torch
     >>> D = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
@@ -63,8 +65,8 @@ def relation(D: Tensor, C: Tensor) -> float:
     """
     if D.shape != C.shape or D.numel() < 2:
         raise ValueError(
-            f"D and C must be matrices of one shape with at least 2 numbers, got {tuple(D.shape)}, "
-            f"{tuple(C.shape)}"
+            "D and C must be matrices of one shape with at least 2 numbers, got "
+            f"{tuple(D.shape)}, {tuple(C.shape)}"
         )
     a, b = (t.double().flatten() - t.double().mean() for t in (D, C))
     size = (a.norm() * b.norm()).item()

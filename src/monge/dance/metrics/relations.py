@@ -1,25 +1,25 @@
-r"""Geometric features of a dance: which relations between joints hold, and how often.
+r"""Geometric features of a dance: how often relations between joints hold.
 
     Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG
-        2005 [muller2005]
+        2005   [muller2005]
     Müller & Röder, "Motion templates for automatic classification and retrieval of motion capture
-        data", SCA 2006 (the table of relations) [muller2006]
+        data", SCA 2006 (the table of relations)   [muller2006]
     Gopinath & Won, "fairmotion: tools to load, process and visualize motion capture data", 2020
         [gopinath2020]
 
 ===========  ==========================================================================
-kind         what is compared with the threshold, of the four points 1, 2, 3, 4
+kind         value that is compared with the threshold, for four points 1, 2, 3, 4
 ===========  ==========================================================================
-``move``     speed of 4, seen from 3, along the way from 1 to 2
-``normal``   speed of 4, seen from 1, across the plane of 1, 2, 3
-``beyond``   how far 4 lies beyond 3 along the way from 1 to 2
-``plane``    height of 4 above the plane of 1, 2, 3
+``move``     speed of 4 relative to 3, along the direction from 1 to 2
+``normal``   speed of 4 relative to 1, along the normal of the plane through 1, 2, 3
+``beyond``   distance of 4 beyond 3, along the direction from 1 to 2
+``plane``    height of 4 above the plane through 1, 2, 3
 ``fast``     speed of 4
 ``angle``    angle between 1 → 2 and 3 → 4; it must lie inside an interval of degrees
 ===========  ==========================================================================
 
-The upper side of a plane is that of (3 − 1) × (2 − 1). Thresholds are in lengths of the body:
-``hl`` of the humerus, ``sw`` and ``hw`` between the shoulders and between the hips.
+The normal of a plane points along (3 − 1) × (2 − 1). Thresholds are in lengths of the body: ``hl``
+is the length of the humerus, ``sw`` and ``hw`` are the widths of the shoulders and of the hips.
 """
 
 from __future__ import annotations
@@ -41,14 +41,16 @@ _BOTH = (("right ", "left "), ("left ", "right "))
 def _pair(
     kind: str, points: str, low: float, high: float = torch.inf, unit: str = "hl"
 ) -> list[Row]:
-    """A relation of the right side, and of the left; R is the side itself and L the other one."""
-    names = [
-        [point.replace("R", here).replace("L", there) for point in points.split()]
-        for here, there in _BOTH
-    ]
-    return [
-        (kind, tuple(sided), (low, high), "degree" if kind == "angle" else unit) for sided in names
-    ]
+    """Return a relation of the right side, and the same of the left.
+
+    In ``points`` R stands for the side itself and L for the other one.
+    """
+    rows: list[Row] = []
+    unit = "degree" if kind == "angle" else unit
+    for own, other in _BOTH:
+        names = (point.replace("R", own).replace("L", other) for point in points.split())
+        rows.append((kind, tuple(names), (low, high), unit))
+    return rows
 
 
 def _one(kind: str, points: str, low: float, high: float = torch.inf, unit: str = "hl") -> Row:
@@ -93,111 +95,113 @@ _PUBLISHED = tuple(_AS_PUBLISHED.get(k, row) for k, row in enumerate(RELATIONS))
 _PUBLISHED_RATE = 120.0
 _PUBLISHED_LENGTHS = {"hl": 0.256838, "sw": 0.390848, "hw": 0.119247}  # meters
 
-_PARTS = ("neck", "pelvis", *(f"{side} {part}" for side in ("left", "right") for part in
-          ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")))  # fmt: skip
-_TINY = 1e-12  # a direction shorter than this, in meters, is none
+_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
+_PARTS = ("neck", "pelvis", *(f"{side} {part}" for side in ("left", "right") for part in _LIMBS))
+_TINY = 1e-12  # meters; shorter vectors have no direction
 
 
 def geometric_features(
     positions: Tensor, skeleton: Skeleton, rate: float, *, published: bool = False
 ) -> Tensor:
-    r"""The share of the frames in which each of 32 relations between joints holds: hands up, knee
-    bent, feet apart, fast, …
+    r"""Compute the share of the frames in which each of 32 relations between joints holds.
+
+    Relations are raised hands, bent knees, feet far apart, fast hands, …
 
     .. math:: \frac1{T-1} \sum_{t=1}^{T-1} \bigl[\,\theta_k < F_k(p_t, p_{t-1}) < \theta'_k\,\bigr]
 
-    with the functions F and thresholds θ of `RELATIONS`. A skeleton without spine and breast has
-    them a quarter and half the way from pelvis to neck; the other joints must have their usual
-    names.
+    with the functions F and thresholds θ of `RELATIONS`. If a skeleton has no spine and breast,
+    they are placed at a quarter and half the way from pelvis to neck. The other joints must have
+    their usual names.
 
     Source: [muller2005], [muller2006]; the choice of 32 is that of [gopinath2020].
 
-    Raises ValueError for another shape or skeleton, fewer than 2 frames, values that are not
+    Raises ValueError for another shape or skeleton, fewer than 2 frames, and values that are not
     finite.
 
     Parameters
     ----------
     positions : Tensor (..., T, J, 3)
-        Meters, y up; T ≥ 2. Lengths of the body are means over the motion and both sides, so its
-        size doesn't matter.
+        Meters, y up; T ≥ 2. Lengths of the body are means over the motion and both sides, so that
+        the features do not depend on its size.
     skeleton : Skeleton
     rate : float
         Frames per second.
     published : bool
-        As the public evaluators have it. Their speeds take 1/120 s from frame to frame at any rate.
-        Lengths are those of an average body. A hand that moves up is the breast that leaves the
-        spine, so both are always 0. Hands that leave each other count as approaching ones. A hand
-        that leaves the root is the other hand, seen from this one. The right hand moves backwards
-        where the left one moves forwards, and the left foot is behind the other leg where the right
-        one is before it.
+        Use the relations of the public evaluators. Speeds assume 1/120 s between frames at any
+        rate. Lengths are those of an average body. "Hand moves up" measures the breast relative to
+        the spine, so both features are always 0. "Hands approach each other" counts hands that move
+        apart. "Hand leaves the root" measures the other hand relative to this one. "Hand moves
+        forward" has the wrong sign for the right hand, "foot before the other leg" for the left
+        foot.
 
     Returns
     -------
     Tensor (..., 32)
-        Shares in [0, 1]. Translations, turns about the vertical and (unless published) another size
-        of the body change nothing; the mirror image has the features of right and left exchanged
-        (unless published).
+        Shares in [0, 1]. They are invariant to translations, to turns about the vertical and
+        (unless ``published``) to the size of the body; mirroring exchanges the features of right
+        and left (unless ``published``).
 
     Examples
     --------
     >>> from monge.dance.motion import MELODY, rest
     >>> still = rest(MELODY).expand(50, 23, 3)
-    >>> [k for k, share in enumerate(geometric_features(still, MELODY, rate=25.0)) if share]  # hands far apart, arms held out
+    >>> features = geometric_features(still, MELODY, rate=25.0)
+    >>> [k for k, share in enumerate(features) if share]  # hands far apart, arms held out
     [8, 23, 24]
     """
     p = check_motion(positions, rate=rate, least=2, skeleton=skeleton)
     points, names = _points(p, skeleton)
-    lengths = (
-        {name: p.new_tensor(value) for name, value in _PUBLISHED_LENGTHS.items()}
-        if published
-        else _lengths(p, skeleton)
-    )
+    if published:
+        lengths = {name: p.new_tensor(value) for name, value in _PUBLISHED_LENGTHS.items()}
+    else:
+        lengths = _lengths(p, skeleton)
     lengths["degree"] = p.new_tensor(1.0)
     now, before = points[..., 1:, :, :], points[..., :-1, :, :]
     rate = _PUBLISHED_RATE if published else rate
-    held, order = [], []
+    shares, order = [], []
     for kind, (rows, index, interval, units) in _compiled(published, names).items():
         value = _measure(kind, now[..., index, :], before[..., index, :], rate)
         unit = torch.stack([lengths[name] for name in units], -1).unsqueeze(-2)
         low, high = p.new_tensor(interval).unbind(-1)
-        held.append(((value > low * unit) & (value < high * unit)).to(p.dtype).mean(-2))
+        holds = (value > low * unit) & (value < high * unit)
+        shares.append(holds.to(p.dtype).mean(-2))
         order += rows
-    return torch.cat(held, -1)[..., torch.tensor(order, device=p.device).argsort()]
+    return torch.cat(shares, -1)[..., torch.tensor(order, device=p.device).argsort()]
 
 
 @lru_cache
 def _compiled(published: bool, names: tuple[str, ...]) -> dict[str, _Table]:
-    """For each kind: its rows, the indices (4, rows) of their points, the intervals and their
-    units.
-    """
+    """Return for each kind its rows, the indices (4, rows) of points, the intervals and units."""
     table = _PUBLISHED if published else RELATIONS
-    found: dict[str, _Table] = {}
+    tables: dict[str, _Table] = {}
     for kind in dict.fromkeys(row[0] for row in table):
         rows = [k for k, row in enumerate(table) if row[0] == kind]
         index = [[names.index(table[k][1][corner]) for k in rows] for corner in range(4)]
-        found[kind] = (rows, index, [list(table[k][2]) for k in rows], [table[k][3] for k in rows])
-    return found
+        intervals, units = [list(table[k][2]) for k in rows], [table[k][3] for k in rows]
+        tables[kind] = (rows, index, intervals, units)
+    return tables
 
 
 def _measure(kind: str, now: Tensor, before: Tensor, rate: float) -> Tensor:
-    """Values (..., T, rows) for points (..., T, 4, rows, 3) of one kind."""
+    """Compute values (..., T, rows) of one kind for points (..., T, 4, rows, 3)."""
     a, b, c, d = now.unbind(-3)
     if kind == "fast":
         return (d - before[..., 3, :, :]).norm(dim=-1) * rate
-    way, seen = b - a, d - c
+    axis, relative = b - a, d - c
     if kind in ("normal", "plane"):
-        way, seen = torch.linalg.cross(c - a, way), d - a
+        axis, relative = torch.linalg.cross(c - a, axis), d - a
+    length = axis.norm(dim=-1)
     if kind == "angle":
-        cosine = (way * seen).sum(-1) / (way.norm(dim=-1) * seen.norm(dim=-1)).clamp_min(_TINY)
+        cosine = (axis * relative).sum(-1) / (length * relative.norm(dim=-1)).clamp_min(_TINY)
         return cosine.clamp(-1, 1).acos().rad2deg()
     if kind in ("move", "normal"):
         base = before[..., 2 if kind == "move" else 0, :, :]
-        seen = (seen - (before[..., 3, :, :] - base)) * rate
-    return (way * seen).sum(-1) / way.norm(dim=-1).clamp_min(_TINY)
+        relative = (relative - (before[..., 3, :, :] - base)) * rate
+    return (axis * relative).sum(-1) / length.clamp_min(_TINY)
 
 
 def _points(p: Tensor, skeleton: Skeleton) -> tuple[Tensor, tuple[str, ...]]:
-    """Joints and what else the relations name, (..., T, J + k, 3)."""
+    """Return the joints and the further points of the relations (..., T, J + k, 3), and names."""
     names = skeleton.joints
     missing = [name for name in _PARTS if name not in names]
     if missing:
@@ -220,15 +224,15 @@ def _points(p: Tensor, skeleton: Skeleton) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def _lengths(p: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
-    """Lengths of the body, (...) each."""
+    """Return the lengths of the body, (...) each."""
 
-    def between(one: str, other: str) -> Tensor:
+    def distance(one: str, other: str) -> Tensor:
         ends = p[..., [skeleton.joints.index(one), skeleton.joints.index(other)], :]
         return ends.diff(dim=-2).norm(dim=-1).mean((-1, -2))
 
-    humerus = [between(f"{side} shoulder", f"{side} elbow") for side in ("left", "right")]
+    left, right = (distance(f"{side} shoulder", f"{side} elbow") for side in ("left", "right"))
     return {
-        "hl": (humerus[0] + humerus[1]) / 2,
-        "sw": between("left shoulder", "right shoulder"),
-        "hw": between("left hip", "right hip"),
+        "hl": (left + right) / 2,
+        "sw": distance("left shoulder", "right shoulder"),
+        "hw": distance("left hip", "right hip"),
     }

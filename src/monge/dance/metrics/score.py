@@ -1,21 +1,21 @@
-r"""How far generated dances are from real ones, and whether they keep the beat, the feet on the
-floor and the bones their length.
+r"""Distances between generated and real dances, diversity, and all metrics of a set of dances.
 
-    Onuma, Faloutsos & Hodgins, "FMDistance", Eurographics 2008 [onuma2008]
+    Onuma, Faloutsos & Hodgins, "FMDistance", Eurographics 2008   [onuma2008]
     Müller, Röder & Clausen, "Efficient content-based retrieval of motion capture data", ACM ToG
-        2005 [muller2005]
+        2005   [muller2005]
     Li, Yang, Ross & Kanazawa, "AI choreographer: music conditioned 3D dance generation with
-        AIST++", ICCV 2021 [li2021]
+        AIST++", ICCV 2021   [li2021]
     Siyao et al., "Bailando: 3D dance generation by actor-critic GPT with choreographic memory",
-        CVPR 2022 [siyao2022]
-    Lee et al., "Dancing to music", NeurIPS 2019 [lee2019]
+        CVPR 2022   [siyao2022]
+    Lee et al., "Dancing to music", NeurIPS 2019   [lee2019]
 
-Features are those of windows of equal length, `kinetic_features` or `geometric_features`, and
-z-scored: minus the mean and divided by the standard deviation over real dances, a set that is the
-same for all figures of a table. A feature that hardly varies among real dances would count without
-bound, so a standard deviation is at least 0.01 (geometric: one frame in a hundred) or 10⁻⁶
-(kinetic: m²/s², m/s²); published evaluators add 10⁻¹⁰. Figures depend on the windows' length and
-number, on the rate and on the joints: compare those that share all.
+The features, `kinetic_features` or `geometric_features`, are those of windows of equal length. They
+are z-scored: minus the mean, divided by the standard deviation over real dances, which must be the
+same set for all values of a table. A feature that hardly varies among real dances would have an
+unbounded weight, so standard deviations are clamped to at least 0.01 (geometric: one frame in a
+hundred) or 10⁻⁶ (kinetic: m²/s², m/s²); published evaluators add 10⁻¹⁰. The metrics depend on the
+length and number of the windows, on the rate and on the joints: compare only values for which these
+are equal.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ __all__ = [
 ]
 
 Kind = Literal["kinetic", "geometric"]
-_LEAST = {"kinetic": 1e-6, "geometric": 1e-2}  # of a standard deviation
+_LEAST = {"kinetic": 1e-6, "geometric": 1e-2}  # minimum standard deviation
 
 
 def frechet_dance(
-    made: Tensor,
+    generated: Tensor,
     real: Tensor,
     reference: Tensor | None = None,
     *,
@@ -60,23 +60,24 @@ def frechet_dance(
     skeleton: Skeleton,
     rate: float,
 ) -> Measured:
-    """Fréchet distance between the z-scored features of windows of made and of real dances, with
-    its floor.
+    """Compute the Fréchet distance between z-scored features of generated and real dances.
 
-    Source: [li2021] with the z-scores of [siyao2022]. A few windows make covariances of low rank
-    and a distance that is too long: with 3J kinetic features have some hundreds.
+    The features are those of windows. The result has a floor.
+
+    Source: [li2021] with the z-scores of [siyao2022]. Few windows give covariances of low rank and
+    overestimate the distance: the 3J kinetic features need some hundreds of windows.
 
     Raises ValueError for fewer than two windows of a set (four of ``real`` without reference),
-    another kind, and what the features raise.
+    another kind, and the errors of the features.
 
     Parameters
     ----------
-    made, real : Tensor (n, T, J, 3), (m, T, J, 3)
-        Windows of dances in meters, see `windows`; real ones are best of songs that the maker
-        hasn't learnt from.
+    generated, real : Tensor (n, T, J, 3), (m, T, J, 3)
+        Windows of dances in meters, see `windows`. The real ones should be of songs that are not in
+        the training set.
     reference : Tensor (k, T, J, 3), optional
-        Other real windows, those learnt from. Their statistics give the z-scores (those of ``real``
-        without them).
+        Other real windows, those of the training set. Their statistics define the z-scores (by
+        default those of ``real`` do).
     kind : "kinetic" or "geometric"
     skeleton : Skeleton
     rate : float
@@ -85,16 +86,17 @@ def frechet_dance(
     Returns
     -------
     Measured
-        The distance, without unit, and that of real dances: of as many windows of ``reference``,
-        evenly spaced, as there are made ones (of all if there are fewer) to ``real``; without
-        reference, of one half of ``real`` to the other.
+        The distance, without unit, and the distance of real dances as its floor: from as many
+        evenly spaced windows of ``reference`` as there are generated ones (from all if there are
+        fewer) to ``real``; without reference, from one half of ``real`` to the other.
 
     Examples
     --------
     >>> from monge.dance.motion import MELODY, rest
-    >>> x = rest(MELODY) + 0.1 * torch.randn(12, 20, 23, 3, generator=torch.Generator().manual_seed(0))
-    >>> found = frechet_dance(2 * x, x, kind="kinetic", skeleton=MELODY, rate=25.0)
-    >>> found.ratio > 5
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> x = rest(MELODY) + 0.1 * torch.randn(12, 20, 23, 3, generator=rng)
+    >>> distance = frechet_dance(2 * x, x, kind="kinetic", skeleton=MELODY, rate=25.0)
+    >>> distance.ratio > 5
     True
     """
     features = _Features(real if reference is None else reference, kind, skeleton, rate)
@@ -107,62 +109,67 @@ def frechet_dance(
             )
         halves = y[: len(y) // 2], y[len(y) // 2 :]
     else:
-        halves = _spread(features.reference, len(made)), y
-    return Measured(frechet(features(made), y), frechet(*halves))
+        halves = _subset(features.reference, len(generated)), y
+    return Measured(frechet(features(generated), y), frechet(*halves))
 
 
-def diversity(made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float) -> float:
-    r"""Mean distance between the features of any two windows of made dances, z-scored by those of
-    real ones.
+def diversity(
+    generated: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float
+) -> float:
+    r"""Compute the mean distance between the features of any two windows of generated dances.
 
     .. math:: \frac{2}{n(n-1)} \sum_{i<j} \lVert f_i - f_j \rVert
 
-    The best is that of the real dances; a motion that trembles has more. Shapes as in
-    `frechet_dance`; ValueError for fewer than two windows. Source: [li2021].
+    Features are z-scored by those of real dances. The best value is that of the real dances; a
+    motion that trembles has more. Shapes are as in `frechet_dance`. Raises ValueError for fewer
+    than two windows. Source: [li2021].
 
     >>> from monge.dance.motion import MELODY, rest
-    >>> x = rest(MELODY) + 0.1 * torch.randn(6, 20, 23, 3, generator=torch.Generator().manual_seed(0))
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> x = rest(MELODY) + 0.1 * torch.randn(6, 20, 23, 3, generator=rng)
     >>> diversity(x[:1].expand_as(x), x, kind="kinetic", skeleton=MELODY, rate=25.0)
     0.0
     """
-    return _mean_distance(_Features(real, kind, skeleton, rate)(made))
+    return _mean_distance(_Features(real, kind, skeleton, rate)(generated))
 
 
 def multi_modality(
-    made: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float
+    generated: Tensor, real: Tensor, *, kind: Kind, skeleton: Skeleton, rate: float
 ) -> float:
-    r"""Mean distance between the features of two dances to the same music, z-scored by those of
-    real windows.
+    r"""Compute the mean distance between the features of two dances to the same music.
 
     .. math:: \frac1S \sum_{s=1}^S \frac{2}{k(k-1)} \sum_{i<j} \lVert f_{s,i} - f_{s,j} \rVert
 
-    0 is a dance that depends on the music alone. Source: [lee2019], with the features of [li2021].
+    Features are z-scored by those of real windows. The value is 0 if dances depend on the music
+    alone. Source: [lee2019], with the features of [li2021].
 
     Parameters
     ----------
-    made : Tensor (S, k, T, J, 3)
-        For each of S pieces of music k ≥ 2 dances.
+    generated : Tensor (S, k, T, J, 3)
+        k ≥ 2 dances for each of S pieces of music.
     real : Tensor (m, T, J, 3)
         m ≥ 2 windows of real dances.
 
     Examples
     --------
     >>> from monge.dance.motion import MELODY, rest
-    >>> x = rest(MELODY) + 0.1 * torch.randn(6, 20, 23, 3, generator=torch.Generator().manual_seed(0))
-    >>> multi_modality(x[:, None].expand(6, 3, 20, 23, 3), x, kind="geometric", skeleton=MELODY, rate=25.0)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> x = rest(MELODY) + 0.1 * torch.randn(6, 20, 23, 3, generator=rng)
+    >>> same = x[:, None].expand(6, 3, 20, 23, 3)
+    >>> multi_modality(same, x, kind="geometric", skeleton=MELODY, rate=25.0)
     0.0
     """
-    if made.ndim != 5:
+    if generated.ndim != 5:
         raise ValueError(
-            f"made must be (songs, dances, frames, joints, 3), got {tuple(made.shape)}"
+            f"generated must be (songs, dances, frames, joints, 3), got {tuple(generated.shape)}"
         )
     features = _Features(real, kind, skeleton, rate)
-    distances = [_mean_distance(features(song)) for song in made]
+    distances = [_mean_distance(features(song)) for song in generated]
     return sum(distances) / len(distances)
 
 
 def measure_dances(
-    made: Sequence[Tensor],
+    generated: Sequence[Tensor],
     held_out: Sequence[Tensor],
     train: Sequence[Tensor],
     beats: Sequence[Tensor],
@@ -170,20 +177,20 @@ def measure_dances(
     rate: float,
     frames: int = 100,
 ) -> dict[str, float]:
-    """All figures of a table for whole dances (T, J, 3), one made for each song.
+    """Compute all metrics of whole dances (T, J, 3), one for each song.
 
-    Raises ValueError for no dances, as many beats as there are no dances, a dance shorter than a
-    window, and what the figures raise.
+    Raises ValueError for no dances, a number of beats other than that of dances, a dance shorter
+    than a window, and the errors of the metrics.
 
     Parameters
     ----------
-    made : sequence of Tensor (T, J, 3)
+    generated : sequence of Tensor (T, J, 3)
         Meters, y up, at least ``frames`` frames each.
     held_out, train : sequence of Tensor
-        Real dances to songs not learnt from, and learnt from: the z-scores are those of ``train``,
-        and so is the floor.
+        Real dances to held-out songs and to training songs; ``train`` defines the z-scores and the
+        floor.
     beats : sequence of Tensor (m,)
-        Of the music of each made dance, frames.
+        Beats of the music of each generated dance, frames.
     skeleton : Skeleton
     rate : float
         Frames per second.
@@ -201,44 +208,44 @@ def measure_dances(
     Examples
     --------
     >>> from monge.dance.motion import MELODY, rest
-    >>> g = torch.Generator().manual_seed(0)
-    >>> dances = [rest(MELODY) + 0.1 * torch.randn(90, 23, 3, generator=g) for _ in range(3)]
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> dances = [rest(MELODY) + 0.1 * torch.randn(90, 23, 3, generator=rng) for _ in range(3)]
     >>> beats = [torch.arange(0.0, 90.0, 12.0)] * 3
-    >>> figures = measure_dances(dances, dances, dances, beats, MELODY, rate=25.0, frames=30)
-    >>> abs(figures["frechet_kinetic"]) < 1e-3, len(figures)
+    >>> metrics = measure_dances(dances, dances, dances, beats, MELODY, rate=25.0, frames=30)
+    >>> abs(metrics["frechet_kinetic"]) < 1e-3, len(metrics)
     (True, 12)
     """
-    if not made or len(made) != len(beats):
+    if not generated or len(generated) != len(beats):
         raise ValueError(
-            f"made and beats must be as many, at least one, got {len(made)} dances and "
-            f"{len(beats)} beats"
+            f"generated and beats must be equally many, at least one, got {len(generated)} dances "
+            f"and {len(beats)} beats"
         )
-    pieces, real, learnt = (
-        torch.cat([windows(dance.double(), frames) for dance in set_])
-        for set_ in (made, held_out, train)
+    pieces, real, reference = (
+        torch.cat([windows(dance.double(), frames) for dance in dances])
+        for dances in (generated, held_out, train)
     )
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for kind in ("kinetic", "geometric"):
-        features = _Features(learnt, kind, skeleton, rate)
+        features = _Features(reference, kind, skeleton, rate)
         x, y = features(pieces), features(real)
-        figures[f"frechet_{kind}"] = frechet(x, y)
-        figures[f"frechet_{kind}_floor"] = frechet(_spread(features.reference, len(x)), y)
-        figures[f"diversity_{kind}"] = _mean_distance(x)
-    found = [motion_beats(dance, rate) for dance in made]
-    scores = [
-        beat_alignment(within(music, dance), mine)
-        for dance, music, mine in zip(made, beats, found, strict=True)
+        metrics[f"frechet_{kind}"] = frechet(x, y)
+        metrics[f"frechet_{kind}_floor"] = frechet(_subset(features.reference, len(x)), y)
+        metrics[f"diversity_{kind}"] = _mean_distance(x)
+    own_beats = [motion_beats(dance, rate) for dance in generated]
+    alignments = [
+        beat_alignment(within(music, dance), own)
+        for dance, music, own in zip(generated, beats, own_beats, strict=True)
     ]
-    scores = [score for score in scores if not isnan(score)]
-    duration = sum(len(dance) for dance in made) / rate
-    return figures | {
-        "beat_alignment": sum(scores) / len(scores) if scores else nan,
-        "motion_beats_per_second": sum(len(mine) for mine in found) / duration,
+    alignments = [alignment for alignment in alignments if not isnan(alignment)]
+    duration = sum(len(dance) for dance in generated) / rate
+    slides = [skating(dance, skeleton, rate).item() * len(dance) for dance in generated]
+    return metrics | {
+        "beat_alignment": sum(alignments) / len(alignments) if alignments else nan,
+        "motion_beats_per_second": sum(len(own) for own in own_beats) / duration,
         "foot_contact": physical_foot_contact(pieces, skeleton, rate).mean().item(),
-        "bone_length_error": max(bone_length_error(dance, skeleton).item() for dance in made),
+        "bone_length_error": max(bone_length_error(dance, skeleton).item() for dance in generated),
         "jerk": jerk(pieces, rate).mean().item(),
-        "skating": sum(skating(dance, skeleton, rate).item() * len(dance) for dance in made)
-        / (duration * rate),
+        "skating": sum(slides) / (duration * rate),
     }
 
 
@@ -253,8 +260,8 @@ class _Features:
         self._mean, self._std = raw.mean(0), raw.std(0).clamp_min(_LEAST[kind])
         self.reference = (raw - self._mean) / self._std
 
-    def __call__(self, made: Tensor) -> Tensor:
-        return (self._raw(made) - self._mean) / self._std
+    def __call__(self, motions: Tensor) -> Tensor:
+        return (self._raw(motions) - self._mean) / self._std
 
     def _raw(self, motions: Tensor) -> Tensor:
         kind, skeleton, rate = self._of
@@ -265,16 +272,15 @@ class _Features:
             )
         skeleton.check(motions)
         x = motions.detach().double()
-        return (
-            kinetic_features(x, rate)
-            if kind == "kinetic"
-            else geometric_features(x, skeleton, rate)
-        )
+        if kind == "kinetic":
+            return kinetic_features(x, rate)
+        return geometric_features(x, skeleton, rate)
 
 
-def _spread(features: Tensor, n: int) -> Tensor:
-    """n of the rows, evenly spaced, or all if there are fewer: songs follow each other, and no
-    style may be left out.
+def _subset(features: Tensor, n: int) -> Tensor:
+    """Return n evenly spaced rows, or all if there are fewer.
+
+    Rows are ordered by song; even spacing includes all songs and so all styles.
     """
     return features[torch.arange(n) * len(features) // n] if n < len(features) else features
 

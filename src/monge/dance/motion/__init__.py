@@ -1,4 +1,4 @@
-"""Skeletons that move: positions, directions of bones, features, distances between poses."""
+"""Motion of skeletons: positions, directions of bones, features, distances between poses, files."""
 
 from .bvh import Clip, read_bvh, write_bvh
 from .canonical import TRAVEL, channels, decode, encode, facing, velocities

@@ -1,7 +1,7 @@
-"""A dance as a sequence of features that do not say where the body stands or which way it looks.
+"""Features of a dance that are invariant to the body's place on the floor and its direction.
 
     Holden, Saito & Komura, "A deep learning framework for character motion synthesis and editing",
-        ToG 2016 [holden2016]
+        ToG 2016   [holden2016]
 
 ========  ======  ============================================================================
 channels  symbol  meaning
@@ -9,11 +9,11 @@ channels  symbol  meaning
 0         ω_t     turn about the vertical since the frame before, radians, in (−π, π]
 1, 2      v_t     step of the root since then: to its left and forward, meters
 3         h_t     height of the root, meters
-4 …       u_t     directions of the bones, turned so that the body looks along z
+4 …       u_t     directions of the bones, turned so that the body faces along z
 ========  ======  ============================================================================
 
-The body looks at right angles to its hips and shoulders, along the floor. A step is measured in the
-frame that it leads to.
+The body faces along the floor, at right angles to its hips and shoulders. A step is expressed in
+the axes of the frame that it leads to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRAVEL = 4  # channels before the directions
 
 
 def channels(skeleton: Skeleton) -> int:
-    """Features of a frame, 4 + 3B.
+    """Return the number of features of a frame, 4 + 3B.
 
     >>> from monge.dance.motion import MELODY
     >>> channels(MELODY)
@@ -37,7 +37,9 @@ def channels(skeleton: Skeleton) -> int:
 
 
 def encode(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """Features (..., T, 4 + 3B) of a dance (..., T, J, 3). The first frame neither turns nor steps.
+    """Encode a dance (..., T, J, 3) as features (..., T, 4 + 3B).
+
+    The turn and the step of the first frame are 0.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> dance = rest(MELODY).expand(5, 23, 3)
@@ -50,15 +52,15 @@ def encode(positions: Tensor, skeleton: Skeleton) -> Tensor:
     root = positions[..., skeleton.root, :]
     turn = torch.diff(yaw, dim=-1, prepend=yaw[..., :1])
     turn = torch.atan2(turn.sin(), turn.cos())
-    step = _turned(torch.diff(root, dim=-2, prepend=root[..., :1, :]), -yaw)
-    u = _turned(directions(positions, skeleton), -yaw[..., None])
+    step = _turn(torch.diff(root, dim=-2, prepend=root[..., :1, :]), -yaw)
+    u = _turn(directions(positions, skeleton), -yaw[..., None])
     return torch.cat([turn[..., None], step[..., [0, 2]], root[..., 1:2], u.flatten(-2)], -1)
 
 
 def decode(features: Tensor, skeleton: Skeleton) -> Tensor:
-    """Positions (..., T, J, 3) of a dance that begins above the origin and looks along z; bones
-    have the skeleton's lengths.
+    """Decode features (..., T, 4 + 3B) to positions (..., T, J, 3).
 
+    The dance begins above the origin and faces along z. Bones have the skeleton's lengths.
     Directions are normalized first: they may come from a network.
     """
     if features.ndim < 2 or features.shape[-1] != channels(skeleton):
@@ -68,51 +70,46 @@ def decode(features: Tensor, skeleton: Skeleton) -> Tensor:
         )
     yaw, root = _path(features)
     u = torch.nn.functional.normalize(features[..., TRAVEL:].unflatten(-1, (-1, 3)), dim=-1)
-    return place(_turned(u, yaw[..., None]), root, skeleton)
+    return place(_turn(u, yaw[..., None]), root, skeleton)
 
 
 def velocities(features: Tensor, skeleton: Skeleton) -> Tensor:
-    """Steps of all joints (..., T − 1, J, 3), meters a frame, seen by the body at the end of each
-    step.
+    """Compute steps of all joints (..., T − 1, J, 3), in meters per frame.
+
+    Steps are in the axes of the body at the end of each step.
 
     >>> from monge.dance.motion import MELODY, rest
     >>> velocities(encode(rest(MELODY).expand(5, 23, 3), MELODY), MELODY).abs().max().item()
     0.0
     """
     yaw, _ = _path(features)
-    return _turned(decode(features, skeleton).diff(dim=-3), -yaw[..., 1:, None])
+    return _turn(decode(features, skeleton).diff(dim=-3), -yaw[..., 1:, None])
 
 
 def facing(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """The angle (...) about the vertical at which a body (..., J, 3) looks, 0 along z and π/2 along
-    x.
+    """Compute the angle (...) about the vertical that a body (..., J, 3) faces.
+
+    It is 0 along z and π/2 along x.
     """
-    (hip, right_hip), (shoulder, right_shoulder) = skeleton.hips, skeleton.shoulders
-    across = (
-        positions[..., hip, :]
-        - positions[..., right_hip, :]
-        + positions[..., shoulder, :]
-        - positions[..., right_shoulder, :]
-    )
+    hip, right_hip = (positions[..., joint, :] for joint in skeleton.hips)
+    shoulder, right_shoulder = (positions[..., joint, :] for joint in skeleton.shoulders)
+    across = hip - right_hip + shoulder - right_shoulder
     return torch.atan2(-across[..., 2], across[..., 0])
 
 
 def _path(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Angle (..., T) and root (..., T, 3) of each frame; the first one is at the origin."""
-    first = torch.ones(features.shape[-2], dtype=features.dtype, device=features.device)
-    first[0] = 0.0
-    yaw = (features[..., 0] * first).cumsum(-1)
-    step = (
-        torch.stack([features[..., 1], torch.zeros_like(yaw), features[..., 2]], -1)
-        * first[:, None]
-    )
-    ground = _turned(step, yaw).cumsum(-2)
-    height = torch.stack([torch.zeros_like(yaw), features[..., 3], torch.zeros_like(yaw)], -1)
-    return yaw, ground + height
+    """Integrate the angle (..., T) and the root (..., T, 3) of each frame, from the origin."""
+    moves = torch.ones(features.shape[-2], dtype=features.dtype, device=features.device)
+    moves[0] = 0.0
+    yaw = (features[..., 0] * moves).cumsum(-1)
+    zero = torch.zeros_like(yaw)
+    step = torch.stack([features[..., 1], zero, features[..., 2]], -1) * moves[:, None]
+    ground = _turn(step, yaw).cumsum(-2)
+    return yaw, ground + torch.stack([zero, features[..., 3], zero], -1)
 
 
-def _turned(v: Tensor, yaw: Tensor) -> Tensor:
-    """Vectors (..., 3) turned about the vertical by angles (...)."""
+def _turn(v: Tensor, yaw: Tensor) -> Tensor:
+    """Turn vectors (..., 3) about the vertical by angles (...)."""
     c, s = yaw.cos(), yaw.sin()
     x, y, z = v.unbind(-1)
     return torch.stack([c * x + s * z, y.expand_as(c * x), c * z - s * x], -1)

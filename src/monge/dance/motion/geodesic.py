@@ -1,10 +1,10 @@
 r"""Distances between poses: a pose is a point of (S²)^B, one direction for each bone.
 
-==========  ====================================================================
+==========  =======================================================
 symbol      meaning
-==========  ====================================================================
+==========  =======================================================
 θ(u, v)     angle between two directions, the geodesic distance on S²
-==========  ====================================================================
+==========  =======================================================
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_STEEPEST = 1e-3  # of sin² θ: closer to 0 and to π the derivative is that of the limit, and bounded
+_STEEPEST = 1e-3  # of sin² θ: nearer to θ = 0 the derivative is its limit, nearer to π bounded
 
 
 def angle(u: Tensor, v: Tensor) -> Tensor:
-    r"""Geodesic distance θ (...) of directions u, v (..., 3) on the sphere, radians.
+    r"""Compute the geodesic distance θ (...) of directions u, v (..., 3) on the sphere, in radians.
 
     .. math:: \theta = 2\,\mathrm{atan2}(|u - v|, |u + v|)
 
@@ -29,12 +29,12 @@ def angle(u: Tensor, v: Tensor) -> Tensor:
 
 
 def squared_angles(x: Tensor, y: Tensor) -> Tensor:
-    r"""Mean squared angle between all pairs of sequences of directions x (n, k, 3), y (m, k, 3): a
-    matrix (n, m), radians².
+    r"""Compute the mean squared angles (n, m) between sequences of directions, in radians².
 
     .. math:: c(x, y) = \frac{1}{k} \sum_k \arccos(\langle x_k, y_k \rangle)^2
 
-    Differentiable everywhere but between opposite directions, where the gradient is bounded.
+    Sequences are x (n, k, 3) and y (m, k, 3). The result is differentiable except between opposite
+    directions, where the gradient is bounded.
 
     >>> x = torch.eye(3)[:, None]
     >>> (squared_angles(x, x) / (torch.pi / 2) ** 2).round(decimals=4)
@@ -51,7 +51,7 @@ def squared_angles(x: Tensor, y: Tensor) -> Tensor:
 
 
 class _SquaredArccos(torch.autograd.Function):
-    """arccos², whose derivative −2 θ / sin θ is −2 at θ = 0, where that of arccos is infinite."""
+    """arccos²; its derivative −2 θ / sin θ is −2 at θ = 0, where that of arccos is infinite."""
 
     @staticmethod
     def forward(ctx, cosine: Tensor) -> Tensor:  # type: ignore[no-untyped-def]

@@ -1,8 +1,8 @@
-r"""Rotations: their coordinates, the distance between them, the way from one to another.
+r"""Rotations: their representations, distances and interpolation.
 
     Zhou, Barnes, Lu, Yang, Li, "On the continuity of rotation representations in neural networks",
-        CVPR 2019 [zhou2019]
-    Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985 [shoemake1985]
+        CVPR 2019   [zhou2019]
+    Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985   [shoemake1985]
 
 ======  ====================================================
 symbol  meaning
@@ -22,8 +22,7 @@ from torch.nn.functional import normalize
 
 
 def to_6d(rotations: Tensor) -> Tensor:
-    """The six numbers (..., 6) of rotations (..., 3, 3): the first column, then the second
-    [zhou2019].
+    """Convert rotations (..., 3, 3) to six numbers (..., 6): the first two columns [zhou2019].
 
     >>> to_6d(torch.eye(3)).tolist()
     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
@@ -33,11 +32,10 @@ def to_6d(rotations: Tensor) -> Tensor:
 
 
 def from_6d(six: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) whose first two columns are the six numbers (..., 6), orthonormalized
-    [zhou2019].
+    """Convert six numbers (..., 6), the first two columns, to rotations (..., 3, 3) [zhou2019].
 
-    Continuous and differentiable wherever the two columns are not parallel, so a network may make
-    the numbers.
+    The columns are orthonormalized. The map is continuous and differentiable where they are not
+    parallel, so that the numbers may be the output of a network.
 
     >>> from_6d(torch.tensor([2.0, 0.0, 0.0, 5.0, 3.0, 0.0])).equal(torch.eye(3))
     True
@@ -51,15 +49,17 @@ def from_6d(six: Tensor) -> Tensor:
 
 
 def exp(axis_angle: Tensor) -> Tensor:
-    r"""Rotations (..., 3, 3) about the axes v (..., 3) by the angles θ = |v|, radians: Rodrigues'
-    formula.
+    r"""Compute rotations (..., 3, 3) about axes v (..., 3) by angles θ = |v|, in radians.
+
+    Rodrigues' formula:
 
     .. math::
 
-        \exp[v]_\times = I + \frac{\sin\theta}{\theta}[v]_\times + \frac{1 -
-        \cos\theta}{\theta^2}[v]_\times^2
+        \exp[v]_\times = I + \frac{\sin\theta}{\theta}[v]_\times +
+        \frac{1 - \cos\theta}{\theta^2}[v]_\times^2
 
-    >>> (exp(torch.tensor([0.0, torch.pi / 2, 0.0])) @ torch.tensor([0.0, 0.0, 1.0])).round(decimals=3).tolist()[0]
+    >>> quarter = exp(torch.tensor([0.0, torch.pi / 2, 0.0]))
+    >>> (quarter @ torch.tensor([0.0, 0.0, 1.0])).round(decimals=3).tolist()[0]
     1.0
     """
     if axis_angle.shape[-1] != 3:
@@ -72,8 +72,9 @@ def exp(axis_angle: Tensor) -> Tensor:
 
 
 def log(rotations: Tensor) -> Tensor:
-    """Axes times angles (..., 3) of rotations (..., 3, 3), radians, none longer than π: the inverse
-    of `exp`.
+    """Compute axes times angles (..., 3) of rotations (..., 3, 3), in radians.
+
+    The inverse of `exp`; angles are at most π.
 
     >>> log(exp(torch.tensor([0.0, 3.0, 0.0]))).allclose(torch.tensor([0.0, 3.0, 0.0]), atol=1e-6)
     True
@@ -82,14 +83,12 @@ def log(rotations: Tensor) -> Tensor:
     w, v = quaternion[..., :1], quaternion[..., 1:]
     sine = v.norm(dim=-1, keepdim=True)
     tiny = sine < 1e-7
-    return v * torch.where(
-        tiny, 2 / w.clamp_min(0.1), 2 * torch.atan2(sine, w) / sine.masked_fill(tiny, 1.0)
-    )
+    ratio = 2 * torch.atan2(sine, w) / sine.masked_fill(tiny, 1.0)
+    return v * torch.where(tiny, 2 / w.clamp_min(0.1), ratio)
 
 
 def rotation_angle(r: Tensor, s: Tensor) -> Tensor:
-    r"""Geodesic distance (...) of rotations (..., 3, 3) on SO(3), in [0, π]: the angle of the turn
-    from one to the other.
+    r"""Compute the geodesic distance (...) of rotations (..., 3, 3) on SO(3), in [0, π].
 
     .. math:: d(R, S) = |\log(R^\top S)|
 
@@ -106,7 +105,7 @@ def rotation_angle(r: Tensor, s: Tensor) -> Tensor:
 
 
 def to_quaternion(rotations: Tensor) -> Tensor:
-    """Unit quaternions (w, x, y, z) (..., 4) of rotations (..., 3, 3), with w not negative.
+    """Convert rotations (..., 3, 3) to unit quaternions (w, x, y, z) (..., 4) with w ≥ 0.
 
     >>> to_quaternion(torch.eye(3)).tolist()
     [1.0, 0.0, 0.0, 0.0]
@@ -124,15 +123,14 @@ def to_quaternion(rotations: Tensor) -> Tensor:
         (z, xz, yz, 1 - a - b + c),
     ]
     outer = torch.stack([torch.stack(row, -1) for row in rows], -2)
-    best = (
-        outer.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*outer.shape[:-2], 1, 4)
-    )
-    q = normalize(outer.gather(-2, best).squeeze(-2), dim=-1)
+    best = outer.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None]
+    q = outer.gather(-2, best.expand(*outer.shape[:-2], 1, 4)).squeeze(-2)
+    q = normalize(q, dim=-1)
     return torch.where(q[..., :1] < 0, -q, q)
 
 
 def from_quaternion(quaternion: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) of quaternions (w, x, y, z) (..., 4) of any length but 0.
+    """Convert quaternions (w, x, y, z) (..., 4) of any nonzero length to rotations (..., 3, 3).
 
     >>> from_quaternion(torch.tensor([2.0, 0.0, 0.0, 0.0])).equal(torch.eye(3))
     True
@@ -145,36 +143,29 @@ def from_quaternion(quaternion: Tensor) -> Tensor:
 
 
 def slerp(u: Tensor, v: Tensor, t: Tensor | float) -> Tensor:
-    r"""The point (..., d) at the share t (...) of the shortest way on the sphere from u to v (...,
-    d) [shoemake1985].
+    r"""Interpolate on the sphere from u to v (..., d) at the share t (...) [shoemake1985].
 
     .. math:: \frac{\sin((1 - t)\theta)}{\sin\theta}\,u + \frac{\sin(t\theta)}{\sin\theta}\,v
 
-    u and v have length 1. Between opposite points there are many shortest ways; the nearer end is
-    returned. A rotation has two quaternions, q and −q: choose the one that is nearer to the other
-    end first.
+    u and v have length 1. Between opposite points the shortest path is not unique; the nearer end
+    is returned. A rotation has two quaternions, q and −q: first choose the one that is nearer to
+    the other end.
 
     >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.5)
     tensor([0.7071, 0.7071])
     """
     t = torch.as_tensor(t, dtype=u.dtype, device=u.device)[..., None]
-    theta = (
-        2
-        * torch.atan2((u - v).norm(dim=-1, keepdim=True), (u + v).norm(dim=-1, keepdim=True))
-        / torch.pi
-    )
+    difference, total = (u - v).norm(dim=-1, keepdim=True), (u + v).norm(dim=-1, keepdim=True)
+    theta = 2 * torch.atan2(difference, total) / torch.pi
     mixed = (1 - t) * torch.sinc((1 - t) * theta) * u + t * torch.sinc(t * theta) * v
-    return torch.where(
-        mixed.norm(dim=-1, keepdim=True) > 1e-6,
-        normalize(mixed, dim=-1),
-        torch.where(t < 0.5, u, v),
-    )
+    is_unique = mixed.norm(dim=-1, keepdim=True) > 1e-6
+    return torch.where(is_unique, normalize(mixed, dim=-1), torch.where(t < 0.5, u, v))
 
 
 def between(u: Tensor, v: Tensor) -> Tensor:
-    """The smallest rotations (..., 3, 3) that take unit vectors u to v (..., 3).
+    """Compute the minimal rotations (..., 3, 3) that take unit vectors u to v (..., 3).
 
-    The axis is at right angles to both; where they are opposite, any such axis.
+    The axis is orthogonal to both; if they are opposite, it is any axis orthogonal to u.
 
     >>> u, v = torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0.0, -1.0, 0.0])
     >>> between(u, v) @ u
@@ -189,9 +180,7 @@ def between(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _frame(u: Tensor, axis: Tensor) -> Tensor:
-    """Right-handed frames (..., 3, 3) whose first column is u, exactly, and whose second is the
-    axis, nearly.
-    """
+    """Return right-handed frames (..., 3, 3) with columns u, nearly the axis, and their product."""
     second = normalize(axis - (axis * u).sum(-1, keepdim=True) * u, dim=-1)
     return torch.stack([u, second, torch.linalg.cross(u, second)], -1)
 

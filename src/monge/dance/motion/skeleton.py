@@ -1,8 +1,8 @@
-r"""Skeletons: trees of joints whose bones have a length each and a direction that moves.
+r"""Skeletons: trees of joints, with bones of constant length and varying direction.
 
     Tang, Jia & Mao, "Dance with melody: an LSTM-autoencoder approach to music-oriented dance
-        synthesis", ACM MM 2018 [tang2018]
-    Loper et al., "SMPL: a skinned multi-person linear model", ACM ToG 2015 [loper2015]
+        synthesis", ACM MM 2018   [tang2018]
+    Loper et al., "SMPL: a skinned multi-person linear model", ACM ToG 2015   [loper2015]
 
 ======  ==========================================================================
 symbol  meaning
@@ -34,16 +34,16 @@ class Skeleton:
     joints : tuple of str
         Names; those of the two sides differ by "left" and "right".
     parents : tuple of int
-        Of each joint, −1 of the root.
+        Parent of each joint, −1 for the root.
     lengths : tuple of float
-        Of the bone from the parent to each joint, meters; 0 for the root.
+        Length of the bone from the parent to each joint, meters; 0 for the root.
     feet : tuple of int
         Joints that touch the floor.
     hips, shoulders : tuple of int
-        The left and the right one. They say which way the body looks.
+        The left and the right one. They determine the direction that the body faces.
     lopsided : tuple of int
-        Joints of the middle that lie to the right of their parent: markers whose partner on the
-        left is missing.
+        Joints of the middle that lie to the right of their parent: markers without a partner on the
+        left.
 
     Examples
     --------
@@ -73,10 +73,10 @@ class Skeleton:
     @cached_property
     def levels(self) -> tuple[tuple[int, ...], ...]:
         """Joints by their distance from the root, the root first."""
-        found: list[tuple[int, ...]] = [(self.root,)]
-        while below := tuple(j for j, parent in enumerate(self.parents) if parent in found[-1]):
-            found.append(below)
-        return tuple(found)
+        levels: list[tuple[int, ...]] = [(self.root,)]
+        while below := tuple(j for j, parent in enumerate(self.parents) if parent in levels[-1]):
+            levels.append(below)
+        return tuple(levels)
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -92,26 +92,25 @@ class Skeleton:
     def mirrored(self) -> tuple[int, ...]:
         """For each joint the one on the other side."""
         swap = {"left": "right", "right": "left"}
-        return tuple(
-            self.joints.index(" ".join(swap.get(word, word) for word in joint.split()))
-            for joint in self.joints
-        )
+        names = (" ".join(swap.get(word, word) for word in joint.split()) for joint in self.joints)
+        return tuple(self.joints.index(name) for name in names)
 
     def check(self, positions: Tensor, name: str = "positions") -> None:
-        """Raise ValueError where positions are not (..., J, 3)."""
+        """Raise ValueError if positions are not (..., J, 3)."""
         if positions.ndim < 2 or tuple(positions.shape[-2:]) != (self.size, 3):
             raise ValueError(
                 f"{name} must be (..., {self.size}, 3) for the skeleton '{self.name}', got "
-                f"{tuple(positions.shape)}: "
-                f"choose the skeleton that the motion was made for, of {', '.join(SKELETONS)}"
+                f"{tuple(positions.shape)}: choose the skeleton that the motion was made for, of "
+                f"{', '.join(SKELETONS)}"
             )
 
 
 def check_rate(rate: float, name: str = "rate") -> None:
-    """Raise ValueError where a rate is not positive and finite."""
+    """Raise ValueError if a rate is not positive and finite."""
     if not 0 < rate < inf:
         raise ValueError(
-            f"{name} must be a positive number of frames a second, got {rate}: dances have 25 or 60"
+            f"{name} must be a positive number of frames per second, got {rate}: dances have 25 or "
+            "60"
         )
 
 
@@ -123,8 +122,10 @@ def check_motion(
     skeleton: Skeleton | None = None,
     single: bool = False,
 ) -> Tensor:
-    """The positions (..., T, J, 3), finite and of at least so many frames, ``single`` ones (T, J,
-    3); ValueError otherwise.
+    """Return the positions if they are valid, and raise ValueError otherwise.
+
+    Valid positions are finite floats (..., T, J, 3), or (T, J, 3) if ``single``, with T at least
+    ``least``, for a ``skeleton`` with J joints.
     """
     if positions.ndim < 3 or positions.shape[-1] != 3 or not positions.is_floating_point():
         raise ValueError(
@@ -145,17 +146,18 @@ def check_motion(
     check_rate(rate)
     bad = ~positions.isfinite()
     if bad.any():
-        found, first = int(bad.sum()), int(bad.nonzero()[0, -3])
+        count, first = int(bad.sum()), int(bad.nonzero()[0, -3])
         raise ValueError(
-            f"positions must be finite, got {found} values that are NaN or infinite, first in "
+            f"positions must be finite, got {count} values that are NaN or infinite, first in "
             f"frame {first}"
         )
     return positions
 
 
 def directions(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """Unit vectors u (..., B, 3) along the bones of positions (..., J, 3); a bone of length 0
-    points up.
+    """Compute unit vectors u (..., B, 3) along the bones of positions (..., J, 3).
+
+    A bone of length 0 points up.
 
     >>> directions(rest(MELODY), MELODY).norm(dim=-1).allclose(torch.ones(22))
     True
@@ -169,8 +171,7 @@ def directions(positions: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def place(u: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:
-    """Positions (..., J, 3) of joints whose bones point along u (..., B, 3) from a root (..., 3):
-    forward kinematics.
+    """Compute positions (..., J, 3) from directions of bones u (..., B, 3) and the root (..., 3).
 
     .. math:: p_j = p_{\\mathrm{parent}(j)} + \\ell_j u_j
 
@@ -183,38 +184,37 @@ def place(u: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:
             f"u must be (..., {skeleton.size - 1}, 3) for the skeleton '{skeleton.name}', got "
             f"{tuple(u.shape)}"
         )
-    length = torch.tensor(
-        [skeleton.lengths[j] for j in skeleton.bones], dtype=u.dtype, device=u.device
-    )
+    lengths = [skeleton.lengths[j] for j in skeleton.bones]
+    length = torch.tensor(lengths, dtype=u.dtype, device=u.device)
     chain = _chains(skeleton, u) * length  # one product for the whole tree, whatever its depth
     return root[..., None, :] + chain @ u
 
 
 def retarget(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """The same directions and root on the skeleton's own bones."""
+    """Give the bones the skeleton's lengths; keep their directions and the root."""
     return place(directions(positions, skeleton), positions[..., skeleton.root, :], skeleton)
 
 
 def mirror(positions: Tensor, skeleton: Skeleton) -> Tensor:
-    """The dance seen in a mirror: x ↦ −x, and left and right change places.
+    """Mirror a dance: x ↦ −x, and left and right are exchanged.
 
     >>> dance = rest(MELODY)
     >>> torch.equal(mirror(mirror(dance, MELODY), MELODY), dance)
     True
     """
     skeleton.check(positions)
-    seen = positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])
-    for joint in (
-        skeleton.lopsided
-    ):  # the mirror shows its partner, which is as far on the other side of the parent
-        parent = seen[..., skeleton.parents[joint], :]
-        seen[..., joint, :] = 2 * parent - seen[..., joint, :]
-    return seen
+    image = positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])
+    # the image of a lopsided joint is its missing partner; reflect it through the parent
+    for joint in skeleton.lopsided:
+        parent = image[..., skeleton.parents[joint], :]
+        image[..., joint, :] = 2 * parent - image[..., joint, :]
+    return image
 
 
 def rest(skeleton: Skeleton) -> Tensor:
-    """Positions (J, 3) of a body that stands with its arms held out, and looks along z; its lowest
-    joint has height 0.
+    """Return positions (J, 3) of a body that stands with its arms held out and faces along z.
+
+    Its lowest joint has height 0.
     """
     u = torch.tensor([_rest_direction(skeleton, j) for j in skeleton.bones])
     positions = place(u / u.norm(dim=-1, keepdim=True), torch.zeros(3), skeleton)
@@ -227,17 +227,14 @@ def _rest_direction(skeleton: Skeleton, joint: int) -> tuple[float, float, float
         return -1.0, 0.0, 0.0
     side = 1.0 if "left" in name else -1.0 if "right" in name else 0.0
     part = name.split()[-1]
+    slope = -0.3 if skeleton.joints[skeleton.parents[joint]] == "neck" else 0.0
     return {
         "hip": (side, -0.6, 0.0),
         "knee": (0.0, -1.0, 0.0),
         "ankle": (0.0, -1.0, 0.0),
         "heel": (0.0, -0.9, -0.4),
         "toe": (0.0, -0.6, 0.8),
-        "shoulder": (
-            side,
-            -0.3 if skeleton.joints[skeleton.parents[joint]] == "neck" else 0.0,
-            0.0,
-        ),
+        "shoulder": (side, slope, 0.0),
         "collar": (side, 1.0, 0.0),
     }.get(part, (side, 0.0 if side else 1.0, 0.0))
 
@@ -247,7 +244,7 @@ def _ends(skeleton: Skeleton) -> tuple[list[int], list[int]]:
 
 
 def _chains(skeleton: Skeleton, like: Tensor) -> Tensor:
-    """(J, B): 1 where a bone is between the root and a joint."""
+    """Return a matrix (J, B) that is 1 where a bone is between the root and a joint, else 0."""
     chain = torch.zeros(skeleton.size, skeleton.size - 1)
     for b, j in enumerate(skeleton.bones):
         chain[j] = chain[skeleton.parents[j]]
@@ -283,35 +280,17 @@ MELODY = Skeleton(
     shoulders=(12, 3),
     lopsided=(0,),
 )
-"""The 23 joints of the dances of [tang2018]: 1 is the middle of the head, of which 0 is the right
-side.
-"""
+"""The 23 joints of [tang2018]; joint 1 is the middle of the head, joint 0 its right side."""
 
 SMPL = Skeleton(
     "smpl",
     joints=(
-        *(
-            "pelvis",
-            "left hip",
-            "right hip",
-            "spine",
-            "left knee",
-            "right knee",
-            "chest",
-            "left ankle",
-            "right ankle",
-        ),
-        *(
-            "breast",
-            "left toe",
-            "right toe",
-            "neck",
-            "left collar",
-            "right collar",
-            "head",
-            "left shoulder",
-            "right shoulder",
-        ),
+        *("pelvis", "left hip", "right hip"),
+        *("spine", "left knee", "right knee"),
+        *("chest", "left ankle", "right ankle"),
+        *("breast", "left toe", "right toe"),
+        *("neck", "left collar", "right collar"),
+        *("head", "left shoulder", "right shoulder"),
         *("left elbow", "right elbow", "left wrist", "right wrist", "left hand", "right hand"),
     ),
     parents=(-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21),
@@ -324,6 +303,6 @@ SMPL = Skeleton(
     hips=(1, 2),
     shoulders=(16, 17),
 )
-"""The 24 joints of [loper2015], with the lengths of an average body, to the centimeter."""
+"""The 24 joints of [loper2015], with the bone lengths of an average body."""
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (MELODY, SMPL)}

@@ -1,4 +1,4 @@
-"""Pictures of dances: a frame, a strip, a GIF, and a page that plays a dance to its song."""
+"""Pictures of dances: frames, strips, GIFs, and a page that plays a dance to its song."""
 
 from .player import player_page
 from .stage import Picture

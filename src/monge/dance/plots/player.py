@@ -1,6 +1,4 @@
-"""A page that plays a dance to its song: one file of HTML with no network, which any browser opens
-from disk.
-"""
+"""A page that plays a dance to its song: one HTML file that works offline in any browser."""
 
 from __future__ import annotations
 
@@ -17,12 +15,12 @@ from torch import Tensor
 
 from monge.dance.motion import Skeleton, check_rate
 
-from .body import HEAD, Array, body_of
+from .body import HEAD, Array, Tube, body_of
 from .stage import BOTTOM, COLORS, LINE, TOP
-from .strips import MUSIC, QUIET, Beats, followed, front, points_of, seconds
+from .strips import MUSIC, QUIET, Beats, camera_path, front, points_of, seconds
 
-_UNIT = 0.001  # of a stored coordinate, meters: 16 bits reach 32 m about the root
-_DIGITS = 3  # of a beat's time in seconds
+_UNIT = 0.001  # unit of a stored coordinate, meters: 16 bits reach 32 m about the root
+_DIGITS = 3  # decimals of a beat's time in seconds
 
 
 def player_page(
@@ -36,12 +34,11 @@ def player_page(
     motion_beats: Beats = (),
     audio: tuple[str, bytes] | None = None,
 ) -> str:
-    """Return a page that plays a dance (T, J, 3) to a song, with its beats; a click, space and a
-    scrubber steer it.
+    """Return a page that plays a dance (T, J, 3) to a song, with its beats.
 
-    The time is the song's, so that picture and sound cannot drift apart; ``#t=2.5`` at the end of
-    the page's address shows that time. The floor is seen in perspective by a camera that follows
-    the dancer and can be dragged around.
+    A click, the space bar and a scrubber control it. The clock is that of the song, so that picture
+    and sound stay synchronous; ``#t=2.5`` at the end of the page's address shows that time. The
+    camera follows the dancer and can be dragged around.
 
     Raises ValueError for positions that are not finite or not of the skeleton.
 
@@ -50,13 +47,14 @@ def player_page(
     positions : Tensor (T, J, 3)
         Meters, y up, the floor at height 0; stored to the millimeter.
     rate : float
-        Frames a second.
+        Frames per second.
     title, note : str
         The heading and a line below it.
     beats, motion_beats : sequence of float
-        Of the music and of the dance, in frames.
+        Beats of the music and of the dance, in frames.
     audio : (str, bytes), optional
-        Type, ``"audio/mpeg"`` say, and content of the song; without it a stopwatch is the clock.
+        Media type, such as ``"audio/mpeg"``, and content of the song; without it a timer is the
+        clock.
 
     Examples
     --------
@@ -68,34 +66,36 @@ def player_page(
     check_rate(rate)
     points = points_of(positions, skeleton)
     content = {
-        **_stored(points, skeleton, rate),
+        **_encode(points, skeleton, rate),
         "rate": rate,
         "azimuth": round(front(positions, skeleton), 4),
         "beats": [round(float(t), _DIGITS) for t in seconds(beats, rate)],
         "motion": [round(float(t), _DIGITS) for t in seconds(motion_beats, rate)],
         "body": _body(skeleton),
-        "colours": {
-            **{
-                "left": COLORS[-1],
-                "middle": COLORS[0],
-                "right": COLORS[1],
-                "music": MUSIC,
-                "quiet": QUIET,
-            },
-            **{"top": TOP, "bottom": BOTTOM, "line": LINE},
+        "colors": {
+            "left": COLORS[-1],
+            "middle": COLORS[0],
+            "right": COLORS[1],
+            "music": MUSIC,
+            "quiet": QUIET,
+            "top": TOP,
+            "bottom": BOTTOM,
+            "line": LINE,
         },
     }
-    filled = {
+    element = ""
+    if audio is not None:
+        source = f"data:{audio[0]};base64,{_text(audio[1])}"
+        element = f'<audio id="song" preload="auto" src="{source}"></audio>'
+    values = {
         "title": html.escape(title),
         "note": html.escape(note),
         "left": f"rgb{COLORS[-1]}",
         "right": f"rgb{COLORS[1]}",
-        "audio": ""
-        if audio is None
-        else f'<audio id="song" preload="auto" src="data:{audio[0]};base64,{_text(audio[1])}"></audio>',
+        "audio": element,
         "dance": json.dumps(content, separators=(",", ":")),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _template())
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _template())
 
 
 @cache
@@ -103,9 +103,10 @@ def _template() -> str:
     return files("monge.dance.plots").joinpath("player.html").read_text(encoding="utf-8")
 
 
-def _stored(points: Array, skeleton: Skeleton, rate: float) -> dict[str, Any]:
-    """The dance as numbers of 16 bits about the path of the root, which may lead anywhere, and the
-    path of the camera.
+def _encode(points: Array, skeleton: Skeleton, rate: float) -> dict[str, Any]:
+    """Encode the dance as 16-bit numbers relative to the path of the root, and the camera's path.
+
+    The length of the path is not limited.
     """
     path = points[:, skeleton.root][:, [0, 2]]
     about = points - np.stack([path[:, 0], np.zeros(len(path)), path[:, 1]], 1)[:, None]
@@ -116,7 +117,7 @@ def _stored(points: Array, skeleton: Skeleton, rate: float) -> dict[str, Any]:
         "unit": unit,
         "pose": _text(np.rint(about / unit).astype("<i2").tobytes()),
         "path": _text(path.astype("<f4").tobytes()),
-        "follow": _text(followed(points, skeleton, rate).astype("<f4").tobytes()),
+        "follow": _text(camera_path(points, skeleton, rate).astype("<f4").tobytes()),
     }
 
 
@@ -124,11 +125,12 @@ def _body(skeleton: Skeleton) -> dict[str, Any]:
     body = body_of(skeleton)
     inner = {tube.start for tube in body.tubes}
     tips = [(tube.end, tube.side) for tube in body.tubes if tube.side and tube.end not in inner]
-    parts = [
-        [(tube.start, tube.end, *tube.radius, tube.side) for tube in part] for part in body.parts
-    ]
+
+    def row(tube: Tube) -> tuple[float, ...]:
+        return tube.start, tube.end, *tube.radius, tube.side
+
     return {
-        "parts": parts,
+        "parts": [[row(tube) for tube in part] for part in body.parts],
         "shoulders": body.shoulders,
         "hips": body.hips,
         "head": body.head,

@@ -1,6 +1,4 @@
-"""A small song that is made, not recorded: drums on the beat, a chord for each bar, a bass and a
-melody.
-"""
+"""Synthetic songs with known beats: drums, a chord for each bar, a bass and a melody."""
 
 from __future__ import annotations
 
@@ -15,33 +13,24 @@ _CHORDS = ((57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62))  # A minor, F
 def song(
     seconds: float, bpm: float, rate: int, *, offset: float = 0.3, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Samples (n,) in [−0.9, 0.9]; beats at offset + k · 60 / bpm seconds, four to a bar."""
+    """Return samples (n,) in [−0.9, 0.9].
+
+    Beats are at offset + k · 60 / bpm seconds, four to a bar.
+    """
     random = np.random.default_rng(seed)
     period = 60 / bpm
-    mixed = 0.01 * random.standard_normal(round(seconds * rate))  # a room is never silent
+    mixed = 0.01 * random.standard_normal(round(seconds * rate))  # the noise of a room
     for beat in range(int((seconds - offset) / period) + 1):
         at = offset + beat * period
         chord = _CHORDS[beat // 4 % 4]
         _add(mixed, at, rate, _kick(rate), 0.9)
-        for half, volume in (
-            (0.0, 0.1 + 0.15 * (beat % 2)),
-            (0.5, 0.03),
-        ):  # a snare on two and four, a hat between
-            _add(
-                mixed,
-                at + half * period,
-                rate,
-                random.standard_normal(int(0.1 * rate)) * _decay(0.1, rate, 0.02),
-                volume,
-            )
+        # a snare, louder on two and four, and a hat between
+        for half, volume in ((0.0, 0.1 + 0.15 * (beat % 2)), (0.5, 0.03)):
+            noise = random.standard_normal(int(0.1 * rate)) * _decay(0.1, rate, 0.02)
+            _add(mixed, at + half * period, rate, noise, volume)
         _add(mixed, at, rate, _tone(chord[0] - 12, 0.9 * period, rate), 0.25)
-        _add(
-            mixed,
-            at + (beat % 2) * period / 2,
-            rate,
-            _tone(chord[random.integers(3)] + 12, 0.9 * period, rate),
-            0.2,
-        )
+        melody = _tone(chord[random.integers(3)] + 12, 0.9 * period, rate)
+        _add(mixed, at + (beat % 2) * period / 2, rate, melody, 0.2)
         if beat % 4 == 0:
             for note in chord:
                 _add(mixed, at, rate, _tone(note, 3.8 * period, rate), 0.12)
@@ -57,9 +46,7 @@ def write_song(
     *,
     seed: int = 0,
 ) -> Path:
-    """Write a song as wav, flac, ogg or mp3, whatever the name of the file says; the channels
-    differ in volume.
-    """
+    """Write a song in the format of the file's suffix; the channels differ in volume."""
     import soundfile
 
     samples = song(seconds, bpm, rate, seed=seed)
@@ -88,8 +75,5 @@ def _tone(note: int, seconds: float, rate: int) -> NDArray[np.float64]:
     time = np.arange(int(seconds * rate)) / rate
     frequency = 440 * 2 ** ((note - 69) / 12)
     rise = np.minimum(1, time / 0.02) * np.minimum(1, (seconds - time) / 0.02)
-    return (
-        sum(np.sin(2 * np.pi * k * frequency * time) / k**2 for k in (1, 2, 3))
-        * rise
-        * np.exp(-1.5 * time)
-    )
+    partials = sum(np.sin(2 * np.pi * k * frequency * time) / k**2 for k in (1, 2, 3))
+    return partials * rise * np.exp(-1.5 * time)
