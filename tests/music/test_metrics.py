@@ -153,7 +153,7 @@ def test_wrong_shapes(shape: tuple[int, ...]) -> None:
     ):
         with pytest.raises(
             ValueError,
-            match=r"net 'sequence' takes piano rolls \(voices, classes, frames\), frames a multiple of 8",
+            match=r"net 'sequence' takes piano rolls \(voices, classes, frames\) with a multiple of 8 frames",
         ):
             make()
 
