@@ -2,14 +2,14 @@
 
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023, algorithm 1 [amos2023]
 
-==========  ========================================================================================
+==========  =======================================================================================
 symbol      here
-==========  ========================================================================================
+==========  =======================================================================================
 α, β        P, the source (normal noise unless the data are a `SourceTarget`), and Q, the data
 f_θ         ``potential``; ∇f maps P to Q
 ỹ_φ(y)      ``guess``, the gradient of a second potential: a first guess of where f*(y) is attained
 x̆(y)        that guess, improved by ``config.refine`` descent steps: argmax_x ⟨x, y⟩ − f(x)
-==========  ========================================================================================
+==========  =======================================================================================
 
 Instead of L-BFGS the descent uses Barzilai-Borwein steps, see `ot.conjugate`.
 docs/methods/amortised-w2.md compares it with W2GN.
@@ -34,10 +34,10 @@ class Config(Frozen):
     """W₂ by amortized conjugates."""
 
     name: Literal["amortised_w2"] = "amortised_w2"
-    # Descent steps from the guess to the point where the conjugate is attained, in training.
+    #: Descent steps from the guess to the point where the conjugate is attained, in training.
     refine: int = Field(5, ge=0)
     sharpen: int = Field(50, ge=0)  # The same in the inverse map.
-    # Initial map: optimal between Gaussians with the moments of P and Q, or the identity.
+    #: Initial map: optimal between Gaussians with the moments of P and Q, or the identity.
     start: Literal["gaussian", "identity"] = "gaussian"
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)

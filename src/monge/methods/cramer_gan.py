@@ -39,7 +39,7 @@ class Config(Frozen):
     """Cramér GAN."""
 
     name: Literal["cramer_gan"] = "cramer_gan"
-    # Train h on the paper's one-sided witness instead of the energy distance.
+    #: Train h on the paper's one-sided witness instead of the energy distance.
     surrogate: bool = False
     penalty: float = Field(10, ge=0)  # λ, weight of the gradient penalty.
     batch: Batch = 64

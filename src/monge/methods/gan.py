@@ -33,7 +33,7 @@ class Config(Frozen):
     """GAN."""
 
     name: Literal["gan"] = "gan"
-    # The generator's loss: −log D(G(z)), or log(1 − D(G(z))), which saturates as D becomes certain.
+    #: The generator's loss: −log D(G(z)), or log(1 − D(G(z))), which saturates if D is certain.
     loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
     batch: Batch = 128
     critic_steps: int = Field(1, ge=1)  # k, updates of D for one of G.

@@ -46,18 +46,18 @@ class Config(Frozen):
     name: Literal["latent_w2"] = "latent_w2"
     nets: AutoencoderNets = AutoencoderNets(latent=16)
     encode: float = Field(0.5, gt=0, lt=1)  # Share of the run that trains the autoencoder.
-    # Standard deviation of noise on codes in training, so that neighbors decode alike.
+    #: Standard deviation of noise on codes in training, so that neighbors decode alike.
     code_noise: float = Field(0.1, ge=0)
-    # Weight of ‖e(x)‖², which keeps the scale of the codes comparable to the noise.
+    #: Weight of ‖e(x)‖², which keeps the scale of the codes comparable to the noise.
     code_penalty: float = Field(1e-3, ge=0)
     batch: int = Field(128, ge=2)  # Global batch of the autoencoder.
-    # Adam of the autoencoder; its rate decays over the second half of its part of the run.
+    #: Adam of the autoencoder; its rate decays over the second half of its part of the run.
     adam: Adam = Adam(lr=2e-3)
     map_batch: int = Field(512, ge=2)  # Global batch of the map.
-    # Adam of the map; its rate decays over the second half of its part.
+    #: Adam of the map; its rate decays over the second half of its part.
     map_adam: PotentialAdam = PotentialAdam(lr=3e-3)
     potentials: PotentialNets = PotentialNets(widths=(256, 256, 128))
-    # Descent steps from the guess to the point where the conjugate is attained.
+    #: Descent steps from the guess to the point where the conjugate is attained.
     refine: int = Field(5, ge=0)
     ema: Decay = 0.99
 

@@ -8,9 +8,9 @@ Gromov-Wasserstein distance.
         2016 [peyre2016]
     Redko, Vayer, Flamary, Courty, "CO-optimal transport", NeurIPS 2020 [redko2020]
 
-==========  ================================================================================
+==========  ====================================================================================
 symbol      here
-==========  ================================================================================
+==========  ====================================================================================
 y, y′       two independent batches of source sequences (m, S, k)
 x, x′       two independent batches of target sequences (m, T, d); they need not belong to y, y′
 x̃, x̃′       generated targets g_θ(y, z), g_θ(y′, z′)
@@ -18,7 +18,7 @@ c(x, x′)    distance of target sequences, see `MDOT.cost`
 W_c         ⟨π, c⟩ at the entropic plan π
 D_ik        source distance d(y_i, y′_k), over its mean
 C_jl        target distance c(x̃_j, x̃′_l), over its mean
-==========  ================================================================================
+==========  ====================================================================================
 
 .. math::
 
@@ -69,34 +69,34 @@ class Config(Frozen):
     name: Literal["mdot"] = "mdot"
     ot: float = Field(1.0, ge=0)  # Weight of the transport to real targets.
     gw: float = Field(1.0, ge=0)  # λ: weight of the Gromov-Wasserstein distance to the sources.
-    # Weight of the loss of a GAN with its own critic, for comparisons.
+    #: Weight of the loss of a GAN with its own critic, for comparisons.
     gan: float = Field(0.0, ge=0)
-    # One plan for both batches, as in the paper, or one for each.
+    #: One plan for both batches, as in the paper, or one for each.
     relation: Literal["one-plan", "co-optimal"] = "one-plan"
-    # Lengths in frames of the sequences that are transported.
+    #: Lengths in frames of the sequences that are transported.
     clips: tuple[int, ...] = Field((8, 24, 96), min_length=1)
     matched: int = Field(96, ge=4)  # Largest number of sequences of each length in each batch.
-    # Frames between the states that are compared; velocities are compared in every frame.
+    #: Frames between the states that are compared; velocities are compared in every frame.
     stride: int = Field(4, ge=1)
-    # ν: an error of velocities by their usual size costs 3ν, in squared units of the cost.
+    #: ν: an error of velocities by their usual size costs 3ν, in squared units of the cost.
     velocity: float = Field(0.3, ge=0)
-    # η: the same for efforts, the root mean squares of velocities over a sequence.
+    #: η: the same for efforts, the root mean squares of velocities over a sequence.
     effort: float = Field(0.5, ge=0)
-    # Entropic regularization of the transport, in units of the mean cost.
+    #: Entropic regularization of the transport, in units of the mean cost.
     epsilon: float = Field(0.05, gt=0)
-    # Cost of matching a target with a source other than its own, for one-plan; relations
-    # that differ by their mean cost 1. The paper has 0.
+    #: Cost of matching a target with a source other than its own, for one-plan; relations
+    #: that differ by their mean cost 1. The paper has 0.
     pairing: float = Field(0.5, ge=0)
-    # Entropic regularization of the Gromov-Wasserstein distance; relations have mean 1.
+    #: Entropic regularization of the Gromov-Wasserstein distance; relations have mean 1.
     gw_epsilon: float = Field(0.01, gt=0)
     tol: Tolerance = 1e-2
-    # Largest number of Sinkhorn iterations and, for relations, of linearizations.
+    #: Largest number of Sinkhorn iterations and, for relations, of linearizations.
     max_iter: int = Field(200, ge=1)
     batch: int = Field(32, ge=4)  # Sequences in each of the two batches, over all processes.
     lr: float = Field(2e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
     beta1: float = Field(0.5, ge=0, lt=1)  # Adam's first-moment decay.
     ema: float = Field(0.995, ge=0, lt=1)  # Decay of the generator average that `transform` uses.
-    # Noise numbers for each cell of a source, which has `monge.data.Domains.pace` frames.
+    #: Noise numbers for each cell of a source, which has `monge.data.Domains.pace` frames.
     noise: int = Field(8, ge=1)
     style: int = Field(8, ge=1)  # Noise numbers that are constant over a sequence.
     width: int = Field(128, ge=1)  # Width of the generator.

@@ -42,19 +42,19 @@ class Config(Frozen):
     """OT-GAN."""
 
     name: Literal["ot_gan"] = "ot_gan"
-    # Entropic regularization, in units of the cosine distance.
+    #: Entropic regularization, in units of the cosine distance.
     epsilon: float = Field(1 / 500, gt=0)
     tol: Tolerance = 1e-2
     max_iter: int = Field(500, ge=1)  # Largest number of Sinkhorn iterations.
     batch: int = Field(512, ge=4)  # Global batch, both halves together.
-    # Rows that pass the networks at a time in each process; the loss is that of the whole batch.
+    #: Rows that pass the networks at a time in each process; the loss is that of the whole batch.
     micro_batch: int | None = Field(None, ge=1)
     generator_steps: int = Field(3, ge=1)  # n_gen: generator updates for one of the critic.
     adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
     features: int = Field(256, ge=2)  # Dimension of the critic's output.
-    # Weight normalization of both networks, with data-dependent initialization.
+    #: Weight normalization of both networks, with data-dependent initialization.
     weight_norm: bool = True
 
     @field_validator("batch")

@@ -7,16 +7,16 @@ r"""Semi-discrete generators, trained without a discriminator.
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018
         [genevay2018]
 
-==========  ============================================================
+==========  ===============================================================
 symbol      here
-==========  ============================================================
+==========  ===============================================================
 g_θ         ``generator``, from normal noise ζ, (n, latent), to (n, *shape)
 y_j, b_j    targets, with equal weights 1/m; m is ``config.targets``
 ψ           ``transport.potential``; ``transport`` is an `ot.SemiDiscrete`
 c(x, y)     |x − y|² / mean |y|², where pictures have the value 0 at black,
             after a fixed map of pixels if ``config.contrast`` is not 1
 ε           ``config.epsilon``, in units of c
-==========  ============================================================
+==========  ===============================================================
 
 .. math::
 
@@ -61,25 +61,25 @@ class Config(Frozen):
     """Semi-discrete generator."""
 
     name: Literal["semidiscrete"] = "semidiscrete"
-    # Entropic regularization, in units of |x − y|² / mean |y|²; at 0 each sample has one target.
+    #: Entropic regularization, in units of |x − y|² / mean |y|²; at 0 each sample has one target.
     epsilon: float = Field(0.0, ge=0)
-    # Share of the run over which ε decreases, 30-fold, before it takes its value; 0: the paper.
+    #: Share of the run over which ε decreases, 30-fold, before it takes its value; 0: the paper.
     anneal: float = Field(0.5, ge=0, lt=1)
-    # ε at the start of annealing; it is large, so that every target is reached and shared.
+    #: ε at the start of annealing; it is large, so that every target is reached and shared.
     start: float = Field(0.1, gt=0)
-    # Minimize the Sinkhorn divergence, which subtracts half of a batch's transport to itself.
+    #: Minimize the Sinkhorn divergence, which subtracts half of a batch's transport to itself.
     debias: bool = False
-    # Pictures only: pixels x are compared as tanh(atanh(x)/contrast). At 1 the best blend of
-    # pictures is gray; above 1 it is nearer to the more frequent of black and white.
+    #: Pictures only: pixels x are compared as tanh(atanh(x)/contrast). At 1 the best blend of
+    #: pictures is gray; above 1 it is nearer to the more frequent of black and white.
     contrast: float = Field(1.0, ge=1)
-    # Number m of data points that are matched, the first m in a fixed random order.
+    #: Number m of data points that are matched, the first m in a fixed random order.
     targets: int = Field(2000, ge=2)
     batch: int = Field(256, ge=2)  # Global batch of samples, for each step of ψ and of θ.
-    # Steps of ψ on fresh samples before each step of θ; one more, on the samples of θ, follows it.
+    #: Steps of ψ on fresh samples before each step of θ; one more, on the samples of θ, follows it.
     ascents: int = Field(5, ge=0)
-    # Step size of ψ, relative to the automatic one.
+    #: Step size of ψ, relative to the automatic one.
     rate: float = Field(1.0, gt=0)
-    # Number of steps over which ψ is averaged; it increases at the end of a run.
+    #: Number of steps over which ψ is averaged; it increases at the end of a run.
     memory: float = Field(3.0, gt=0)
     tol: float = Field(1e-2, gt=0, lt=1)  # L1 marginal error of the samples' plan to themselves.
     adam: Adam = Adam(lr=1e-3, beta1=0.5, beta2=0.99)

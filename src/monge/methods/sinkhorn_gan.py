@@ -3,16 +3,16 @@
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018
         [genevay2018]
 
-==========  ============================================================
+==========  =============================================================
 symbol      here
-==========  ============================================================
+==========  =============================================================
 g_θ         ``generator``, from noise ζ
 f_φ         ``critic``, to features; c(f_φ(x), f_φ(y)) is a learned cost.
             None for a fixed cost on the samples
 W_{c,ε}     ``ot.sinkhorn(...).value``
 m           ``config.batch``
 n_c         ``config.critic_steps``, updates of φ for one of θ
-==========  ============================================================
+==========  =============================================================
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Config(Frozen):
 
     name: Literal["sinkhorn_gan"] = "sinkhorn_gan"
     epsilon: float = Field(0.1, gt=0)  # Entropic regularization, in units of the cost.
-    # Ground cost; log is log(1 + d²/cost_scale²), with which mass near its target stays there.
+    #: Ground cost; log is log(1 + d²/cost_scale²), with which mass near its target stays there.
     cost: Literal["sqeuclidean", "euclidean", "cosine", "log"] = "sqeuclidean"
     cost_scale: float = Field(0.1, gt=0)  # Length below which the log cost is quadratic.
     tol: Tolerance = 1e-2
@@ -43,13 +43,13 @@ class Config(Frozen):
     adam: GameAdam = GameAdam(lr=1e-3, critic_lr=1e-4, beta1=0.5, beta2=0.99)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    # Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
+    #: Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
     critic_steps: int = Field(0, ge=0)
-    # Generator updates between two rounds of critic updates; the paper's algorithm has 1.
+    #: Generator updates between two rounds of critic updates; the paper's algorithm has 1.
     critic_every: int = Field(1, ge=1)
-    # Dimension of the learned cost's features, which are normalized to length 1.
+    #: Dimension of the learned cost's features, which are normalized to length 1.
     features: int = Field(64, ge=2)
-    # Weight normalization of both networks, with data-dependent initialization.
+    #: Weight normalization of both networks, with data-dependent initialization.
     weight_norm: bool = False
 
 

@@ -5,9 +5,9 @@ r"""Sinkhorn autoencoder: the Sinkhorn divergence of the codes to any prior that
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018
         [genevay2018]
 
-==========  ============================================================
+==========  ==============================================================
 symbol      here
-==========  ============================================================
+==========  ==============================================================
 Q, G        encoder and decoder of ``autoencoder``
 P_Z         ``prior``
 ε           ``config.epsilon`` times the mean squared distance of two
@@ -16,7 +16,7 @@ S_ε         ``ot.sinkhorn_divergence``, of squared distances between codes
 β           ``config.weight``
 d_ω         ``critic`` of interpolations [berthelot2019], if
             ``config.interpolation.weight`` is positive
-==========  ============================================================
+==========  ==============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \beta\, S_\varepsilon(Q_Z, P_Z)
 """
@@ -47,9 +47,9 @@ class Config(Frozen):
     """Sinkhorn autoencoder."""
 
     name: Literal["sinkhorn_wae"] = "sinkhorn_wae"
-    # Weight β of the divergence, in units of the squared error of one sample.
+    #: Weight β of the divergence, in units of the squared error of one sample.
     weight: float = Field(10.0, ge=0)
-    # Entropic regularization, in units of the mean squared distance of two prior points.
+    #: Entropic regularization, in units of the mean squared distance of two prior points.
     epsilon: float = Field(0.1, gt=0)
     tol: Tolerance = 1e-2
     prior: str = "normal"  # normal, uniform, sphere, or a data set or file of points.

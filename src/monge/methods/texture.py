@@ -7,16 +7,16 @@ r"""Textures from the patches of an exemplar: synthesis, inpainting and mixing.
     Rabin, Peyré, Delon & Bernot, "Wasserstein barycenter and its application to texture mixing",
         SSVM 2011 [rabin2011], mixing
 
-==========  ======================================================================================
+==========  =======================================================================================
 symbol      here
-==========  ======================================================================================
+==========  =======================================================================================
 x           `Texture.image`, the synthesized picture; a pyramid level of it until the last stages
 P_i x       the i-th patch of x, see `monge.nets.patches`, its pixels weighted by a Gaussian window
 ν_k         ``config.targets`` patches y of exemplar k at the current scale
 ψ_k         potential of ν_k, in a `monge.ot.SemiDiscrete`
 T_k         P_i x ↦ y_σ(i), the target of the Laguerre cell that contains the patch
 w_k         weights of the exemplars
-==========  ======================================================================================
+==========  =======================================================================================
 
 With the cells fixed the objective is quadratic in x and its minimizer is a mean: each pixel becomes
 the weighted mean of its values in the targets of the patches that cover it. The authors instead
@@ -69,20 +69,20 @@ class Config(Frozen):
 
     name: Literal["texture"] = "texture"
     patch: int = Field(8, ge=2, le=32)  # Side of the patches.
-    # Standard deviation of a patch's weights, in its sides; smaller is sharper and less coherent.
+    #: Standard deviation of a patch's weights, in its sides; smaller is sharper and less coherent.
     window: float = Field(0.2, gt=0)
     sharp: float = Field(0.12, gt=0)  # The same in the last three steps at the finest scale.
-    # Scales of the pyramid; by default the smallest side of the coarsest has about four patches.
+    #: Scales of the pyramid; by default the smallest side of the coarsest has about four patches.
     scales: int | None = Field(None, ge=1)
-    # Number of patches of an exemplar, a sample of all of its patches at a scale.
+    #: Number of patches of an exemplar, a sample of all of its patches at a scale.
     targets: int = Field(2000, ge=16)
-    # Steps at the coarsest scale; each finer scale has ⅔ as many, but at least ⅕ of these.
+    #: Steps at the coarsest scale; each finer scale has ⅔ as many, but at least ⅕ of these.
     steps: int = Field(30, ge=1)
-    # Step toward the minimizer for the current cells, as a share; ψ follows small steps.
+    #: Step toward the minimizer for the current cells, as a share; ψ follows small steps.
     rate: float = Field(0.4, gt=0, le=1)
-    # Number of patches of x on which a potential is balanced; several per target avoid overfitting.
+    #: Patches of x on which a potential is balanced; several for each target avoid overfitting.
     batch: int = Field(8192, ge=64)
-    # ε of the balance, in mean squared distances of a target to its third neighbor.
+    #: ε of the balance, in mean squared distances of a target to its third neighbor.
     blur: float = Field(0.25, gt=0)
 
 

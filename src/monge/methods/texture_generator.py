@@ -49,21 +49,21 @@ class Config(Frozen):
 
     name: Literal["texture_generator"] = "texture_generator"
     patch: int = Field(8, ge=2, le=32)  # Side of the patches.
-    # Side of additional, smaller patches at the two finest scales, for fine grain; 0: none.
+    #: Side of additional, smaller patches at the two finest scales, for fine grain; 0: none.
     detail: int = Field(3, ge=0, le=32)
     scales: int = Field(4, ge=1)  # Scales of the pyramid at which patches are matched.
-    # Number of patches of the exemplar, a sample of all of its patches at a scale.
+    #: Number of patches of the exemplar, a sample of all of its patches at a scale.
     targets: int = Field(1500, ge=16)
-    # Number of generated patches on which ψ is balanced, some of earlier steps if necessary.
+    #: Number of generated patches on which ψ is balanced, some of earlier steps if necessary.
     points: int = Field(960, ge=16)
     sweeps: int = Field(5, ge=1)  # Fixed-point steps on ψ for one of θ.
-    # ε of those steps, in mean squared distances of a target to its third neighbor.
+    #: ε of those steps, in mean squared distances of a target to its third neighbor.
     blur: float = Field(0.5, gt=0)
     batch: int = Field(2, ge=1)  # Pictures in a step.
     side: int = Field(128, ge=8)  # Side of those pictures.
     lr: float = Field(5e-3, gt=0)  # Adam learning rate; decays linearly over the second half.
     ema: float = Field(0.99, ge=0, lt=1)  # Decay of the generator average that samples.
-    # Levels of noise, each half the size of the next; tiles are multiples of 2^(levels − 1) pixels.
+    #: Levels of noise, each half the next; sides of tiles are multiples of 2^(levels − 1) pixels.
     levels: int = Field(5, ge=1, le=10)
     width: int = Field(16, ge=1)  # Features of the generator's finest level.
     noise: int = Field(4, ge=1)  # Noise numbers for each position of a level.

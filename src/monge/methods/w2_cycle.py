@@ -42,12 +42,12 @@ class Config(Frozen):
     """Unpaired image-to-image translation by two convex potentials."""
 
     name: Literal["w2_cycle"] = "w2_cycle"
-    # λ, weight of the cycle A → B → A; the cycle B → A → B always has weight 1.
+    #: λ, weight of the cycle A → B → A; the cycle B → A → B always has weight 1.
     cycle: float = Field(1.0, ge=0)
-    # Descent steps from ∇ψ̄(y) to the point where the conjugate is attained, in training.
+    #: Descent steps from ∇ψ̄(y) to the point where the conjugate is attained, in training.
     refine: int = Field(1, ge=0)
     sharpen: int = Field(10, ge=0)  # The same in the map from B to A.
-    # Initial map: optimal between Gaussians of the pixels' colors, or the identity.
+    #: Initial map: optimal between Gaussians of the pixels' colors, or the identity.
     start: Literal["colours", "identity"] = "colours"
     batch: int = Field(8, ge=2)  # Global batch of each collection.
     adam: PotentialAdam = PotentialAdam(lr=5e-3)

@@ -3,14 +3,14 @@
     Korotin, Egiazarian, Asadulaev, Safin, Burnaev, "Wasserstein-2 generative networks", ICLR 2021
         [korotin2021]
 
-==========  ====================================================================================
+==========  =================================================================================
 symbol      here
-==========  ====================================================================================
+==========  =================================================================================
 P, Q        the source (normal noise unless the data are a `SourceTarget`), and the data
 ψ_θ         ``potential``; ∇ψ_θ maps P to Q
 ψ̄_ω         ``conjugate``; ∇ψ̄_ω maps Q to P, and is the inverse of ∇ψ_θ when both are optimal
 λ           ``config.cycle``
-==========  ====================================================================================
+==========  =================================================================================
 
 By duality W₂²(P, Q) = E‖x‖² + E‖y‖² − 2 min_ψ (E ψ(x) + E ψ*(y)), and ψ*(y) = ⟨y, t⟩ − ψ(t) at
 t = ∇ψ*(y). The conjugate network provides that t, and the cycle term makes it the inverse. Nothing
@@ -38,13 +38,13 @@ class Config(Frozen):
     name: Literal["w2gn"] = "w2gn"
     cycle: float = Field(1.0, gt=0)  # λ, weight of the cycle term.
     two_sided: bool = False  # Add a cycle term for P → Q → P.
-    # Initial map: optimal between Gaussians with the moments of P and Q, or the identity.
+    #: Initial map: optimal between Gaussians with the moments of P and Q, or the identity.
     start: Literal["gaussian", "identity"] = "gaussian"
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets(rank=3)
     ema: Decay = 0.999
-    # Descent steps from ∇ψ̄(y) toward ∇ψ(t) = y in the inverse map; the paper has 0.
+    #: Descent steps from ∇ψ̄(y) toward ∇ψ(t) = y in the inverse map; the paper has 0.
     sharpen: int = Field(0, ge=0)
 
 

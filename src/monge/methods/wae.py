@@ -3,9 +3,9 @@ r"""WAE: an autoencoder with a penalty on the distance of its codes' distributio
     Tolstikhin, Bousquet, Gelly, Schölkopf, "Wasserstein auto-encoders", ICLR 2018 [tolstikhin2018],
         algorithms 1 and 2
 
-==========  ============================================================
+==========  ===============================================================
 symbol      here
-==========  ============================================================
+==========  ===============================================================
 Q_φ, G_θ    encoder and decoder of ``autoencoder``
 D_γ         ``discriminator`` of codes, to one number, for WAE-GAN
 P_Z         ``prior``
@@ -14,7 +14,7 @@ k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}
             2dσ² is the mean squared distance of two points of the prior
 d_ω         ``critic`` of interpolations [berthelot2019], if
             ``config.interpolation.weight`` is positive
-==========  ============================================================
+==========  ===============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda\, \mathcal{D}(Q_Z, P_Z)
 
@@ -52,16 +52,16 @@ class Config(Frozen):
     FORMER: ClassVar[Former] = {"critic_lr": ("discriminator.lr", "interpolation.critic_lr")}
 
     name: Literal["wae"] = "wae"
-    # MMD with multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a
-    # discriminator of codes (algorithm 1).
+    #: MMD with multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a
+    #: discriminator of codes (algorithm 1).
     penalty: Literal["imq", "rbf", "gan"] = "imq"
-    # Weight λ of the penalty, in units of the squared error of one sample.
+    #: Weight λ of the penalty, in units of the squared error of one sample.
     weight: float = Field(100.0, ge=0)
     prior: str = "normal"  # normal, uniform, sphere, or a data set or file of points.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    # Adam of the discriminator of codes, for WAE-GAN.
+    #: Adam of the discriminator of codes, for WAE-GAN.
     discriminator: Adam = Adam(lr=1e-3, beta1=0.5)
     interpolation: Interpolation = Interpolation()
 

@@ -38,7 +38,7 @@ class Config(Frozen):
     clip: float = Field(0.01, gt=0)  # c: the critic's weights stay in [−c, c].
     batch: Batch = 64
     critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
-    # Updates of w for one of θ in a long round; long rounds are those of the authors' code.
+    #: Updates of w for one of θ in a long round; long rounds are those of the authors' code.
     long_steps: int = Field(100, ge=1)
     long_first: int = Field(25, ge=0)  # Number of long rounds at the start.
     long_every: int = Field(500, ge=1)  # Rounds from one later long round to the next.

@@ -3,15 +3,15 @@ r"""WWAE: an autoencoder with the squared W₂ distance of its codes' Gaussian t
     Zhang, Gao, Jiao, Liu, Wang, Yang, "Wasserstein-Wasserstein auto-encoders", arXiv:1902.09323,
         2019 [zhang2019]
 
-==========  ============================================================
+==========  ================================================================
 symbol      here
-==========  ============================================================
+==========  ================================================================
 Q, G        encoder and decoder of ``autoencoder``
 m, λᵢ       mean of the codes of a batch and eigenvalues of their covariance
 λ           ``config.weight``
 d_ω         ``critic`` of interpolations [berthelot2019], if
             ``config.interpolation.weight`` is positive
-==========  ============================================================
+==========  ================================================================
 
 .. math::
 
@@ -43,9 +43,9 @@ class Config(Frozen):
     """Wasserstein-Wasserstein autoencoder."""
 
     name: Literal["wwae"] = "wwae"
-    # Weight λ of the penalty, in units of the squared error of one sample.
+    #: Weight λ of the penalty, in units of the squared error of one sample.
     weight: float = Field(10.0, ge=0)
-    # Global batch; if it is smaller than nets.latent, the covariance cannot have full rank.
+    #: Global batch; if it is smaller than nets.latent, the covariance cannot have full rank.
     batch: int = Field(128, ge=2)
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()

@@ -4,9 +4,9 @@ r"""A convolutional input-convex network for pictures, with its gradient in one 
     Korotin et al., "Wasserstein-2 generative networks", ICLR 2021 [korotin2021], appendix B: the
         convolutional architecture
 
-==========  ========================================================================================
+==========  ======================================================================================
 symbol      here
-==========  ========================================================================================
+==========  ======================================================================================
 x_i         the picture averaged under overlapping tents (hat functions) of p_i pixels, where p_i
             is the product of the strides before layer i
 q_i(x)      Σ_r (A_i ∗ x_i)²_r + B_i ∗ x_i + b_i, convex in x for any A_i, B_i
@@ -17,7 +17,7 @@ k_i         side in pixels of the region that one entry of h_i covers: p_i × st
             covers k × k pixels
 ψ(x)        Σ_i k_i² Σ_positions w_i·h_i + k² φ + ½ Σ_pixels ‖L x‖² + c·x + (s/2)‖x‖², convex for
             w_i ≥ 0
-==========  ========================================================================================
+==========  ======================================================================================
 
 The weights k_i² make every scale move pixels by amounts of the same order, so that one learning
 rate serves all: the layers change colors and texture pixel by pixel, the head shifts the light of

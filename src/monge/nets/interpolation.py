@@ -82,12 +82,12 @@ class Interpolation(Frozen):
 
     FORMER: ClassVar[Former] = {"interpolate": "weight"}
 
-    # Weight λ of the critic's term, per entry of a sample; 0 trains without a critic.
+    #: Weight λ of the critic's term, per entry of a sample; 0 trains without a critic.
     weight: float = Field(0.0, ge=0)
-    # Share of the run over which that weight rises linearly from 0.
+    #: Share of the run over which that weight rises linearly from 0.
     warmup: float = Field(0.0, ge=0, lt=1)
     critic_width: int = Field(16, ge=2)  # Width of the critic.
-    # Adam learning rate of the critic; decays linearly over the second half.
+    #: Adam learning rate of the critic; decays linearly over the second half.
     critic_lr: float = Field(1e-3, gt=0)
 
     def critic(self, kind: AutoencoderNet, shape: tuple[int, ...]) -> InterpolationCritic | None:

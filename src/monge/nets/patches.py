@@ -3,12 +3,12 @@
     Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal
         transport between feature distributions", JMIV 2023    [houdard2023]
 
-==========  ======================================================================
+==========  ====================================================================
 symbol      here
-==========  ======================================================================
+==========  ====================================================================
 S_l         `pyramid`: l times smoothed by a 4×4 Gaussian (σ = 1) and halved
 P_i         `patches`: the i-th patch of ``size`` × ``size`` pixels, as a vector
-==========  ======================================================================
+==========  ====================================================================
 
 On a torus a picture continues at its opposite side, so that it tiles the plane.
 """

@@ -3,13 +3,13 @@ r"""Features of pictures from random filters.
     Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR
         2017 [ustyuzhaninov2017]
 
-==========  ======================================================================
+==========  ========================================================================================
 symbol      here
-==========  ======================================================================
+==========  ========================================================================================
 w_k         filter k, ``size`` × ``size`` × channels: Gaussian, of mean 0 in each channel and norm 1
 S_l x       the picture at scale l, see `monge.nets.pyramid`
 f_l         feature map at scale l: max(0, w_k ∗ S_l x) for each k, then S_l x itself
-==========  ======================================================================
+==========  ========================================================================================
 
 One layer is enough for textures if its filters have many sizes. The paper applies filters of many
 sizes to one picture; filters of one size at many scales are as good and faster.

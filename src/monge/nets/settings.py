@@ -69,7 +69,7 @@ class AutoencoderNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    # mlp, conv, dcgan, acai for pictures, sequence for piano rolls; see `monge.nets.autoencoder`.
+    #: mlp, conv, dcgan, acai for pictures, sequence for piano rolls; see `monge.nets.autoencoder`.
     kind: AutoencoderNet = "conv"
     latent: int = Field(32, ge=1)  # Dimension of the codes.
     width: int = Field(32, ge=2)  # Width of encoder and decoder.
@@ -89,7 +89,7 @@ class PotentialNets(Frozen):
     widths: tuple[int, ...] = (128, 128, 64)  # Widths of the layers.
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
     strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
-    # Standard deviation of the initial projections of standardized points.
+    #: Standard deviation of the initial projections of standardized points.
     spread: float = Field(0.7, gt=0)
 
     def pair(self, shape: tuple[int, ...]) -> tuple[DenseICNN, DenseICNN]:
@@ -112,12 +112,12 @@ class ConvPotentialNets(Frozen):
     torch.Size([5])
     """
 
-    # Channels of the convolutional layers.
+    #: Channels of the convolutional layers.
     widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)
-    # 1 or even; their product divides the size of the pictures.
+    #: 1 or even; their product divides the size of the pictures.
     strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
-    # Widths of the dense network on the averaged picture.
+    #: Widths of the dense network on the averaged picture.
     head: tuple[int, ...] = Field((64, 32), min_length=1)
     grid: int = Field(4, ge=1)  # Side of the averaged picture; it divides the size of the pictures.
     strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
