@@ -84,7 +84,7 @@ _CRAMER = {"batch": 64, "adam": {"lr": 0.02, "critic_lr": 0.003}, "ema": 0.95, "
         "cramer_gan surrogate",
     ],
 )
-def test_learns_a_shift(make: Callable[[], nn.Module]) -> None:
+def test_training_learns_a_shift(make: Callable[[], nn.Module]) -> None:
     method = make()
     for step in range(200):
         method.step(StepInputs(Blob(), 0, step, position=step * 64, steps=200))
@@ -126,7 +126,7 @@ def source_mixture(source: object) -> Mixture:
     return source.kind
 
 
-def test_losses_are_the_public_divergences() -> None:
+def test_logged_losses_equal_the_public_divergences() -> None:
     """The loss that is logged equals the divergence of the very batches that the step drew."""
     source = load("8gaussians")
     config = sinkhorn_gan.Config(batch=32, nets={"width": 8}, epsilon=0.5)
@@ -154,7 +154,7 @@ def test_losses_are_the_public_divergences() -> None:
     torch.testing.assert_close(adversary.step(StepInputs(source, 0, 0))["loss"], expected.detach())
 
 
-def test_ot_gan_alternates_as_the_paper_does() -> None:
+def test_ot_gan_updates_the_critic_every_fourth_step() -> None:
     method = ot_gan.build(
         ot_gan.Config(
             batch=16,
@@ -178,7 +178,7 @@ def test_ot_gan_alternates_as_the_paper_does() -> None:
     assert moved == [True, False, False, False] * 2
 
 
-def test_critic_ascends_and_generator_descends() -> None:
+def test_learned_cost_ascends_for_a_frozen_generator() -> None:
     config = sinkhorn_gan.Config(
         batch=64,
         nets={"width": 16, "critic_width": 16},
@@ -216,10 +216,36 @@ def test_convolutional_networks_fit_their_shape(shape: tuple[int, ...]) -> None:
     assert samples.abs().max() <= 1
 
 
-def test_sizes_the_network_does_not_take() -> None:
+def test_wrong_sizes_and_shapes_raise_value_error() -> None:
     with pytest.raises(ValueError, match="multiple of 4 and at least 8, got 30"):
         ot_gan.build(ot_gan.Config(nets={"kind": "conv"}), (1, 30, 30))
     with pytest.raises(ValueError, match="choose net 'mlp'"):
         ot_gan.build(ot_gan.Config(nets={"kind": "conv"}), (2,))
     with pytest.raises(ValueError, match="must be even"):
         ot_gan.Config(batch=33)
+
+
+def test_ot_gan_with_micro_batches_equals_ot_gan() -> None:
+    """The same weights after both kinds of step, in float64; the loss of the whole batch, not a
+    mean over parts.
+    """
+    weights = []
+    for size in (None, 5):
+        torch.manual_seed(0)
+        method = ot_gan.build(
+            ot_gan.Config(
+                batch=32,
+                nets={"width": 8, "critic_width": 8},
+                features=4,
+                epsilon=0.05,
+                micro_batch=size,
+            ),
+            (2,),
+        )
+        method.double()
+        for step in range(3):
+            method.step(
+                StepInputs(load("8gaussians"), 0, step, position=32 * step, dtype=torch.float64)
+            )
+        weights.append(torch.cat([p.flatten() for p in method.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-10, atol=1e-12)

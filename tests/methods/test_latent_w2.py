@@ -47,7 +47,7 @@ def trained(source: FiniteDataset) -> latent_w2.LatentW2:
 
 
 @torch.no_grad()
-def test_the_map_reaches_what_a_gaussian_does_not(
+def test_map_is_closer_to_the_data_than_the_gaussian_baseline(
     trained: latent_w2.LatentW2, source: FiniteDataset
 ) -> None:
     data = source.held_out(400)
@@ -71,7 +71,7 @@ def test_codes_are_standardized_and_the_baseline_has_their_moments(
     torch.testing.assert_close(trained.matrix @ trained.matrix.T, codes.T.cov(), atol=0.2, rtol=0)
 
 
-def test_the_autoencoder_rests_while_the_map_learns(
+def test_autoencoder_is_frozen_while_the_map_is_trained(
     trained: latent_w2.LatentW2, source: FiniteDataset
 ) -> None:
     before = [p.clone() for p in (*trained.encoder.parameters(), *trained.decoder.parameters())]

@@ -76,7 +76,7 @@ def windows(n: int, seed: int, frames: int = 8) -> Tensor:
     return x
 
 
-def test_the_cost_of_poses_and_heights_equals_a_loop() -> None:
+def test_cost_of_poses_and_heights_equals_a_loop() -> None:
     method = small(velocity=0.0, effort=0.0, stride=2).double()
     x, y = windows(3, 0), windows(4, 1)
     found = method.cost(x, y)
@@ -94,7 +94,7 @@ def test_the_cost_of_poses_and_heights_equals_a_loop() -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_the_cost_of_velocities_grows_with_them() -> None:
+def test_cost_grows_with_velocities() -> None:
     method = small(velocity=1.0).double()
     x = windows(1, 0).expand(5, -1, -1).clone()
     x[:, :, 1] += 0.05 * torch.arange(5.0, dtype=torch.float64)[:, None]
@@ -103,7 +103,7 @@ def test_the_cost_of_velocities_grows_with_them() -> None:
     assert C[0] < 1e-2
 
 
-def test_transport_equals_another_implementation() -> None:
+def test_transport_equals_pot() -> None:
     pot = pytest.importorskip("ot", reason="POT is not installed: pip install monge[bench]")
     method = small(tol=1e-9, max_iter=5000, epsilon=0.1).double()
     made, made2, x, x2 = (windows(6, k) for k in range(4))
@@ -130,7 +130,7 @@ def test_transport_equals_another_implementation() -> None:
     assert method._transport(made, made2, x, x2).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_equal_dances_leave_no_transport_on_average() -> None:
+def test_transport_of_equal_distributions_averages_to_zero() -> None:
     method = small(batch=32).double()
     same = [
         method._transport(*(windows(12, 10 * k + j) for j in range(4))).item() for k in range(20)
@@ -146,7 +146,7 @@ def matrices(m: int = 6) -> tuple[Tensor, Tensor]:
     return D / D.mean(), C / C.mean()
 
 
-def test_relations_are_the_fourfold_sum_at_the_plan() -> None:
+def test_relations_equal_the_fourfold_sum_at_the_plan() -> None:
     D, C = matrices()
     method = small(pairing=0.0, tol=1e-6).double()
     P = ot.gromov_wasserstein(
@@ -158,7 +158,7 @@ def test_relations_are_the_fourfold_sum_at_the_plan() -> None:
     assert method._relations(D, C).item() == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_pairing_leaves_dances_with_their_music() -> None:
+def test_large_pairing_cost_makes_the_plan_the_identity() -> None:
     """Charged enough, the plan is the identity over m, and what remains is the mean square of D −
     C.
     """
@@ -175,7 +175,7 @@ def test_pairing_leaves_dances_with_their_music() -> None:
         {"relation": "co-optimal"},
     ],
 )
-def test_every_form_of_the_relations_moves_the_dances(settings: dict[str, Any]) -> None:
+def test_every_form_of_the_relations_has_a_descent_direction(settings: dict[str, Any]) -> None:
     D, C = matrices()
     C.requires_grad_()
     G = small(**settings).double()._relations(D, C)
@@ -186,7 +186,7 @@ def test_every_form_of_the_relations_moves_the_dances(settings: dict[str, Any]) 
     assert small(**settings).double()._relations(D, C - 0.05 * slope / slope.norm()) < G
 
 
-def test_clips_are_pieces_of_the_sequences() -> None:
+def test_clips_cut_sequences_into_pieces() -> None:
     x = torch.arange(2 * 24.0).reshape(2, 24, 1)
     assert mdot.clips(x, 8, 100)[..., 0].tolist() == x.reshape(6, 8).tolist()
     assert mdot.clips(x, 8, 3)[:, 0, 0].tolist() == [0, 16, 32]
@@ -199,7 +199,7 @@ def test_clips_are_pieces_of_the_sequences() -> None:
     ]
 
 
-def test_it_learns_two_kinds_of_poses() -> None:
+def test_training_learns_two_kinds_of_poses() -> None:
     source = two_kinds()
     method = small(width=16, lr=0.01, ema=0.8, velocity=0.0, effort=0.0)
     log = train(method, source, 100)
@@ -220,7 +220,7 @@ def test_it_learns_two_kinds_of_poses() -> None:
         {"relation": "co-optimal", "ot": 0},
     ],
 )
-def test_every_loss_trains(settings: dict[str, Any]) -> None:
+def test_every_loss_changes_the_generator(settings: dict[str, Any]) -> None:
     method = small(**settings)
     before = [p.clone() for p in method.generator.parameters()]
     log = train(method, two_kinds(), 2)
@@ -237,7 +237,7 @@ def test_every_loss_trains(settings: dict[str, Any]) -> None:
     assert {name for name, weight in wanted.items() if weight} == set(wanted) & set(log[0])
 
 
-def test_wrong_settings_and_data_are_named() -> None:
+def test_wrong_settings_and_data_are_errors() -> None:
     with pytest.raises(ValueError, match=r"method\.ot, method\.gw and method\.gan are all 0"):
         mdot.Config(ot=0, gw=0)
     for wrong in ({"batch": 2}, {"epsilon": 0}, {"clips": ()}, {"relation": "both"}):
@@ -263,7 +263,7 @@ def test_wrong_settings_and_data_are_named() -> None:
         sample_from(small(), load("8gaussians"), 3)
 
 
-def test_windows_are_transformed_alike_every_time_and_each_for_itself() -> None:
+def test_transform_is_a_function_of_the_seed_and_differs_between_rows() -> None:
     method, music = small(width=32), torch.randn(1, 104, 80, generator=rng(1)).expand(3, -1, -1)
     x = method.transform(music, seed=4)
     assert x.shape == (3, 8, 70)
@@ -291,7 +291,7 @@ def of_curves(seed: int = 0, **settings: Any) -> tuple[mdot.MDOT, SourceTarget]:
     ), source
 
 
-def test_the_cost_of_plain_sequences_equals_a_loop() -> None:
+def test_cost_of_curves_equals_a_loop() -> None:
     method, source = of_curves(velocity=0.2, effort=0.7, stride=4)
     method.double()
     method._look(source.train(100).double())
@@ -314,7 +314,7 @@ def test_the_cost_of_plain_sequences_equals_a_loop() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_curves_differ_as_their_sources_do_and_look_like_real_ones(seed: int) -> None:
+def test_generated_curves_correlate_with_their_sources(seed: int) -> None:
     """Measured on seeds 0 to 3: correlations of 0.97 to 0.98 with relations and 0.10 to 0.17
     without; W₂² of 0.9 to 1.4, where real curves have 0.6 and the mean curve 5.1; 0.04 to 0.05 from
     the true counterparts, and 0.25 from those of other sources.
@@ -333,7 +333,7 @@ def test_curves_differ_as_their_sources_do_and_look_like_real_ones(seed: int) ->
     assert (x - x.mean(1, keepdim=True) - counterpart(y)).square().sum(-1).mean().sqrt() < 0.15
 
 
-def test_sequences_of_other_lengths_are_generated() -> None:
+def test_transform_generates_sequences_of_another_length() -> None:
     for source, target in (((64, 3), (32, 2)), ((16, 3), (40, 2)), ((18, 1), (18, 5))):
         method = mdot.build(mdot.Config(width=8), target, EuclideanDomains(source, target))
         assert method.transform(torch.randn(2, *source)).shape == (2, *target)

@@ -79,7 +79,7 @@ def by_formula(method: SemiDiscreteGenerator, z: Tensor) -> Tensor:
     )
 
 
-def test_the_hard_formula_holds_for_a_density() -> None:
+def test_hard_gradient_formula_equals_finite_differences_for_a_density() -> None:
     """ψ by Newton on exact cells; the integral over ζ on a fine grid."""
     generator, side = Affine(), (torch.arange(300, dtype=F64) + 0.5) / 300
     method = method_on(cloud(0, 7, 2), generator)
@@ -103,7 +103,7 @@ def test_the_hard_formula_holds_for_a_density() -> None:
 
 
 @pytest.mark.parametrize("debias", [False, True])
-def test_the_entropic_formulas_hold(debias: bool) -> None:
+def test_entropic_gradient_formula_equals_finite_differences(debias: bool) -> None:
     """Also for noise that is itself discrete; the cost by Sinkhorn, another solver."""
     torch.manual_seed(0)
     generator = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)).double()
@@ -129,7 +129,7 @@ def test_the_entropic_formulas_hold(debias: bool) -> None:
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.05])
-def test_the_loss_is_a_lower_bound(epsilon: float) -> None:
+def test_objective_is_a_lower_bound_of_the_cost(epsilon: float) -> None:
     method = method_on(cloud(0, 12, 3), nn.Linear(3, 3), epsilon=epsilon)
     x = method.place(cloud(1, 50, 3) + 1)
     exact = (
@@ -151,7 +151,7 @@ def test_the_loss_is_a_lower_bound(epsilon: float) -> None:
 @pytest.mark.parametrize(
     "extra", [{}, {"epsilon": 0.01}, {"epsilon": 0.05, "debias": True}], ids=str
 )
-def test_learns_eight_points(extra: dict[str, float]) -> None:
+def test_training_learns_eight_points(extra: dict[str, float]) -> None:
     y = circle(8)
     torch.manual_seed(0)
     method = SemiDiscreteGenerator(
@@ -170,7 +170,7 @@ def test_learns_eight_points(extra: dict[str, float]) -> None:
     assert method.cell_mass_error(source) < 0.1
 
 
-def test_cells_are_judged_by_the_samples() -> None:
+def test_cell_mass_error_of_one_cell_of_four_is_root_three() -> None:
     """A generator that gives one of four equal cells everything is wrong by √3."""
     method = method_on(circle(4).double(), MLP([2, 4, 2]))
     method.sample = lambda n, **_: torch.tensor([[1.0, 0.0]], dtype=F64).expand(n, 2)  # type: ignore[method-assign]
@@ -196,7 +196,7 @@ def test_targets_do_not_depend_on_the_seed_and_are_read_once() -> None:
         torch.testing.assert_close(method.transport.y, method.place(load("8gaussians").train(16)))
 
 
-def test_more_targets_than_data_are_refused() -> None:
+def test_more_targets_than_data_are_an_error() -> None:
     method = build(Config(targets=50, batch=8, nets={"width": 4}), (2,))
     with pytest.raises(
         MongeError, match=r"method.targets is 50, but data 'few' has 32 .*: set it to 32"
@@ -204,13 +204,13 @@ def test_more_targets_than_data_are_refused() -> None:
         method.step(StepInputs(from_array(cloud(0, 40, 2).numpy(), "few"), 0, 0))
 
 
-def test_debias_without_epsilon_is_refused() -> None:
+def test_debias_without_epsilon_raises_value_error() -> None:
     with pytest.raises(ValueError, match=r"method.debias needs method.epsilon > 0, got 0.0"):
         Config(debias=True)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.05])
-def test_a_million_targets_are_scored_a_tile_at_a_time(
+def test_million_targets_are_scored_in_tiles(
     epsilon: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ψ of a million entries moves, and no more than 2²³ scores are held."""
@@ -235,7 +235,7 @@ def test_a_million_targets_are_scored_a_tile_at_a_time(
     )
 
 
-def test_an_ascent_in_tiles_is_the_ascent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ascent_in_tiles_equals_the_ascent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     y, x = cloud(0, 400, 3), cloud(1, 150, 3)
     for epsilon in (0.0, 0.1):
         whole, parts = (ot.SemiDiscrete(y, epsilon=epsilon) for _ in range(2))
@@ -245,7 +245,7 @@ def test_an_ascent_in_tiles_is_the_ascent_at_once(monkeypatch: pytest.MonkeyPatc
         monkeypatch.undo()
 
 
-def test_epsilon_falls_to_its_value() -> None:
+def test_epsilon_decreases_to_its_value() -> None:
     method = build(Config(targets=4, epsilon=0.005, start=0.1, anneal=0.4), (2,))
     levels = [method.level(t) for t in (0.0, 0.1, 0.2, 0.39, 0.4, 0.9)]
     assert levels[0] == pytest.approx(0.1)
@@ -254,7 +254,7 @@ def test_epsilon_falls_to_its_value() -> None:
     assert build(Config(targets=4, anneal=0), (2,)).level(0.0) == 0
 
 
-def test_the_first_potential_is_exact_for_one_point() -> None:
+def test_initial_potential_is_exact_for_one_point() -> None:
     """All samples at x: every target is at its own cost, and the loss is their mean."""
     method = method_on(cloud(0, 9, 2), Affine(), ascents=1, rate=1e-9, anneal=0, batch=8)
     with torch.no_grad():
@@ -264,7 +264,7 @@ def test_the_first_potential_is_exact_for_one_point() -> None:
     assert scalars["loss"] == pytest.approx(costs.mean().item())
 
 
-def test_contrast_favors_the_majority() -> None:
+def test_contrast_favors_the_more_frequent_pixel() -> None:
     """Two white pixels and a black one: the best single gray is 1/3 by pixels, and whiter with
     contrast.
     """
@@ -282,7 +282,7 @@ def test_contrast_favors_the_majority() -> None:
     assert best[1] > 0.6
 
 
-def test_contrast_of_points_is_refused() -> None:
+def test_contrast_of_points_raises_value_error() -> None:
     with pytest.raises(
         ValueError,
         match=r"method.contrast = 2 needs pictures, got samples of shape \(2,\): set it to 1",

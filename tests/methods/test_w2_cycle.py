@@ -62,14 +62,14 @@ def relative_errors(method: w2_cycle.W2Cycle) -> tuple[float, float, float]:
     return there, back, network
 
 
-def test_finds_a_tint_and_a_smoothing_and_their_inverses() -> None:
+def test_training_finds_a_tint_and_a_smoothing_and_their_inverses() -> None:
     there, back, network = relative_errors(trained("identity", 100))
     assert there < 0.02
     assert back < 0.02
     assert network < 0.05
 
 
-def test_begins_at_the_optimal_map_of_colors() -> None:
+def test_start_is_the_optimal_map_of_colors() -> None:
     method = trained("colours", 1)
     x = PAIR.source_held_out(2000)
     y = truth(PAIR.source_held_out(2000, seed=1))
@@ -78,7 +78,7 @@ def test_begins_at_the_optimal_map_of_colors() -> None:
         torch.testing.assert_close(moved.std((0, 2, 3)), target.std((0, 2, 3)), atol=0.05, rtol=0)
 
 
-def test_the_conjugate_is_trained_by_both_cycles_and_the_potential_by_none() -> None:
+def test_cycle_terms_train_the_conjugate_only() -> None:
     config = w2_cycle.Config(
         batch=16, nets={"widths": (4, 4), "strides": (1, 2), "head": (4,), "grid": 2}
     )
@@ -102,7 +102,7 @@ def test_the_conjugate_is_trained_by_both_cycles_and_the_potential_by_none() -> 
     assert gap > 10 * size
 
 
-def test_the_door() -> None:
+def test_wrong_shapes_and_settings_are_errors() -> None:
     with pytest.raises(
         ValueError, match=r"square pictures \(c, s, s\), got samples of shape \(2,\)"
     ):

@@ -63,12 +63,12 @@ def at(config: Any, path: str) -> Any:
     return list(config) if isinstance(config, tuple) else config
 
 
-def test_every_run_of_0_1_0_has_its_method() -> None:
+def test_every_method_of_0_1_0_has_a_stored_run() -> None:
     assert set(RUNS) == set(MOVED) <= set(recipe_methods())
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_each_value_of_an_old_run_is_kept(name: str, tmp_path: Path) -> None:
+def test_old_run_keeps_each_value_under_its_new_key(name: str, tmp_path: Path) -> None:
     method = stored(name, tmp_path).recipe().method
     for key, value in RUNS[name]["config"]["method"].items():
         for path in MOVED[name].get(key, key).split():
@@ -76,7 +76,7 @@ def test_each_value_of_an_old_run_is_kept(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_weights_of_an_old_run_have_the_names_and_shapes_of_now(name: str, tmp_path: Path) -> None:
+def test_weights_of_an_old_run_have_the_current_names_and_shapes(name: str, tmp_path: Path) -> None:
     method = stored(name, tmp_path).recipe().method
     domains = (DanceDomains(),) if name == "mdot" else ()  # all that 0.1.0 knew
     net = method_module(name).build(method, tuple(RUNS[name]["shape"]), *domains)
@@ -86,7 +86,7 @@ def test_weights_of_an_old_run_have_the_names_and_shapes_of_now(name: str, tmp_p
     )
 
 
-def test_an_old_run_is_continued_and_another_configuration_refused(tmp_path: Path) -> None:
+def test_old_run_continues_and_another_configuration_is_an_error(tmp_path: Path) -> None:
     run = stored("gan", tmp_path)
     recipe = run.recipe()
     other = recipe.method.model_copy(
@@ -103,7 +103,7 @@ def test_an_old_run_is_continued_and_another_configuration_refused(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_recipe_with_an_old_key_answers_with_the_new_one(name: str) -> None:
+def test_recipe_with_an_old_key_is_an_error_that_names_the_new_key(name: str) -> None:
     flat = RUNS[name]["config"]["method"]
     for key in flat.keys() & MOVED[name].keys():
         now = " and ".join(f"'method.{path}'" for path in sorted(MOVED[name][key].split()))
@@ -115,7 +115,7 @@ def test_a_recipe_with_an_old_key_answers_with_the_new_one(name: str) -> None:
         assert str(error.value) == f"mine.yaml: unknown key 'method.{key}': it is now {now}"
 
 
-def test_a_preset_or_flag_with_an_old_key_answers_with_the_new_one() -> None:
+def test_preset_or_flag_with_an_old_key_is_an_error_that_names_the_new_key() -> None:
     raw = {
         "data": {"name": "8gaussians"},
         "method": "gan",
@@ -138,7 +138,7 @@ def test_a_preset_or_flag_with_an_old_key_answers_with_the_new_one() -> None:
         parse({"data": {"name": "8gaussians"}, "method": {"name": "gan", "loss_": 1}}, "here")
 
 
-def test_a_part_that_is_given_in_part_keeps_the_defaults_of_its_method() -> None:
+def test_partly_given_part_keeps_the_defaults_of_its_method() -> None:
     config = method_module("wgan_gp").Config(adam={"lr": 0.5})
     assert (config.adam.lr, config.adam.critic_lr, config.adam.beta1, config.adam.beta2) == (
         0.5,
@@ -161,7 +161,7 @@ def test_a_part_that_is_given_in_part_keeps_the_defaults_of_its_method() -> None
 
 
 @pytest.mark.parametrize("name", ["texture", "texture_generator"])
-def test_a_method_that_no_recipe_trains_says_so_in_one_line(name: str) -> None:
+def test_recipe_of_a_method_without_recipes_is_an_error(name: str) -> None:
     with pytest.raises(MongeError) as error:
         parse({"data": {"name": "digits"}, "method": {"name": name}}, "here")
     assert (
@@ -173,7 +173,7 @@ def test_a_method_that_no_recipe_trains_says_so_in_one_line(name: str) -> None:
         parse({"data": {"name": "digits"}, "method": "protocols"}, "here")
 
 
-def test_every_method_is_tiny_and_none_samples_in_order_to_raise() -> None:
+def test_every_method_builds_from_tiny_and_samples_if_it_can() -> None:
     torch.manual_seed(0)
     for name in recipe_methods():
         tiny = method_module(name).TINY

@@ -29,7 +29,7 @@ def test_recipe_validates_and_round_trips(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_is_a_recipe_of_its_own(name: str) -> None:
+def test_every_preset_is_a_valid_recipe(name: str) -> None:
     recipe = read(find(name))
     for preset in recipe.presets:
         variant = read(find(name), preset)
@@ -64,7 +64,7 @@ def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert folder.samples.is_file()
 
 
-def test_the_demo_learns_digits(tmp_path: Path) -> None:
+def test_demo_learns_digits(tmp_path: Path) -> None:
     """A real training, shortened: in a tenth of the demo's steps the samples come close to the
     floor.
     """

@@ -111,7 +111,7 @@ class DualPotential(Protocol):
 
 @runtime_checkable
 class CriticEstimate(Protocol):
-    """A method whose critic estimates a distance; the log also shows the exact value."""
+    """A method with a critic that estimates a distance; the log shows the exact value, too."""
 
     def estimate(self, x: Tensor, y: Tensor) -> Mapping[str, float | Tensor]:
         """Return named numbers for held-out data ``x`` and generated samples ``y``.

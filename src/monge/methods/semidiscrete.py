@@ -146,7 +146,7 @@ class SemiDiscreteGenerator(nn.Module):
         return max(c.epsilon, c.start * _FALL ** (progress / c.anneal))
 
     def objective(self, x: Tensor) -> Tensor:
-        """Return the semi-dual at ψ for samples that `place` has made points.
+        """Return the semi-dual at ψ for points that `place` returned.
 
         With ``debias``, half the self-transport of samples and of targets is subtracted.
         """
