@@ -20,27 +20,31 @@ def fitted() -> tuple[OTMap, np.ndarray, np.ndarray]:
     return OTMap(steps=250, batch=256, lr=0.01, widths=(16, 8)).fit(x, y), x, y
 
 
-def test_transform_of_arrays_far_from_the_origin(fitted: tuple[OTMap, np.ndarray, np.ndarray]) -> None:
-    found, x, _ = fitted
+def test_transform_of_arrays_far_from_the_origin(
+    fitted: tuple[OTMap, np.ndarray, np.ndarray],
+) -> None:
+    otmap, x, _ = fitted
     y = 7 * bend(torch.from_numpy((x + 20) / 100)).numpy() + 1000
-    moved = found.transform(x)
-    assert isinstance(moved, np.ndarray)
-    assert moved.dtype == x.dtype
-    assert metrics.l2_uvp(torch.from_numpy(moved), torch.from_numpy(y)) < 2
-    assert metrics.l2_uvp(torch.from_numpy(found.inverse_transform(y)), torch.from_numpy(x)) < 2.5
-    np.testing.assert_array_equal(found.transform(x, batch_size=777), moved)
-    tensor = found.transform(torch.from_numpy(x).double())
+    mapped = otmap.transform(x)
+    assert isinstance(mapped, np.ndarray)
+    assert mapped.dtype == x.dtype
+    assert metrics.l2_uvp(torch.from_numpy(mapped), torch.from_numpy(y)) < 2
+    assert metrics.l2_uvp(torch.from_numpy(otmap.inverse_transform(y)), torch.from_numpy(x)) < 2.5
+    np.testing.assert_array_equal(otmap.transform(x, batch_size=777), mapped)
+    tensor = otmap.transform(torch.from_numpy(x).double())
     assert tensor.dtype == torch.float64
 
 
-def test_certificate_agrees_with_the_exact_distance(fitted: tuple[OTMap, np.ndarray, np.ndarray]) -> None:
-    found, x, y = fitted
-    certificate = found.certificate()
+def test_certificate_agrees_with_the_exact_distance(
+    fitted: tuple[OTMap, np.ndarray, np.ndarray],
+) -> None:
+    otmap, x, y = fitted
+    certificate = otmap.certificate()
     exact = metrics.w2_squared(
         torch.from_numpy(x[:1500]), torch.from_numpy(y[:1500]), torch.from_numpy(y[1500:3000])
     ).value
     assert certificate.primal == pytest.approx(exact, rel=0.05)
-    assert found.w2_squared() == certificate.dual == pytest.approx(exact, rel=0.05)
+    assert otmap.w2_squared() == certificate.dual == pytest.approx(exact, rel=0.05)
     assert 0 <= certificate.cycle < 0.1
     assert 0 <= certificate.inverse_cycle < 0.1
 
@@ -48,13 +52,13 @@ def test_certificate_agrees_with_the_exact_distance(fitted: tuple[OTMap, np.ndar
 def test_transform_is_the_gradient_of_the_potential(
     fitted: tuple[OTMap, np.ndarray, np.ndarray],
 ) -> None:
-    found, x, _ = fitted
+    otmap, x, _ = fitted
     points, step = x[:200].astype(np.float64), 0.5
     slopes = [
-        (found.potential(points + step * e) - found.potential(points - step * e)) / (2 * step)
+        (otmap.potential(points + step * e) - otmap.potential(points - step * e)) / (2 * step)
         for e in np.eye(2)
     ]
-    np.testing.assert_allclose(np.stack(slopes, 1), found.transform(points), rtol=1e-2)
+    np.testing.assert_allclose(np.stack(slopes, 1), otmap.transform(points), rtol=1e-2)
 
 
 def test_certificate_is_accurate_far_from_the_origin() -> None:
@@ -78,9 +82,9 @@ def test_fit_is_a_function_of_the_seed() -> None:
 def test_fit_with_few_samples_and_constant_features(rows: int) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, rows, 5)).astype(np.float32)
     x[:, 2], y[:, 2], y[:, 4] = 3, 8, -1
-    moved = OTMap(steps=20, batch=32).fit(x, y).transform(x)
-    assert np.isfinite(moved).all()
-    assert abs(moved[:, 2] - 8).max() < 0.3
+    mapped = OTMap(steps=20, batch=32).fit(x, y).transform(x)
+    assert np.isfinite(mapped).all()
+    assert abs(mapped[:, 2] - 8).max() < 0.3
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,9 @@ def test_wrong_arrays_are_errors(x: np.ndarray, y: np.ndarray, message: str) -> 
         OTMap(steps=1).fit(x, y)
 
 
-def test_unfitted_map_other_features_and_wrong_settings_are_errors(fitted: tuple[OTMap, np.ndarray, np.ndarray]) -> None:
+def test_unfitted_map_other_features_and_wrong_settings_are_errors(
+    fitted: tuple[OTMap, np.ndarray, np.ndarray],
+) -> None:
     with pytest.raises(MongeError, match="call fit"):
         OTMap().transform(np.zeros((1, 2)))
     with pytest.raises(MongeError, match="the points have 3 features, the map was fitted to 2"):

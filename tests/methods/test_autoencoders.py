@@ -1,6 +1,4 @@
-"""WAE, WWAE, Sinkhorn autoencoder, ACAI and RAE: penalties against closed forms and brute force,
-the critic of interpolations.
-"""
+"""WAE, WWAE, Sinkhorn autoencoder, ACAI and RAE: penalties, and the critic of interpolations."""
 
 from __future__ import annotations
 
@@ -33,8 +31,9 @@ def built(
 
 
 def brute_mmd(x: Tensor, y: Tensor, kernel: str, dimension: int) -> float:
-    """C = 2dσ²·s and k = C/(C + r²) or exp(−r²/2C), summed over s; pairs of a point with itself are
-    left out.
+    """Return the MMD without pairs of a point with itself, summed over the scales s.
+
+    C = 2dσ²·s, and k = C/(C + r²) or exp(−r²/2C).
     """
     total = 0.0
     for share in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0):
@@ -46,11 +45,9 @@ def brute_mmd(x: Tensor, y: Tensor, kernel: str, dimension: int) -> float:
 
         n, m = len(x), len(y)
         xx, yy = k(x, x), k(y, y)
-        total += (
-            (xx.sum() - xx.trace()) / (n * (n - 1))
-            + (yy.sum() - yy.trace()) / (m * (m - 1))
-            - 2 * k(x, y).mean()
-        ).item()
+        within_x = (xx.sum() - xx.trace()) / (n * (n - 1))
+        within_y = (yy.sum() - yy.trace()) / (m * (m - 1))
+        total += (within_x + within_y - 2 * k(x, y).mean()).item()
     return total
 
 
@@ -59,21 +56,17 @@ def test_wae_penalty_is_the_unbiased_mmd(kernel: str) -> None:
     method = built("wae", penalty=kernel, latent=4)
     method.scales = [(share * 2 * 4) ** 0.5 for share in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
     codes, prior = 0.5 * normal(40, 4) + 0.3, normal(30, 4, 1)
-    assert method.penalty(codes, prior).item() == pytest.approx(
-        brute_mmd(codes, prior, kernel, 4), abs=1e-6
-    )
+    expected = brute_mmd(codes, prior, kernel, 4)
+    assert method.penalty(codes, prior).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_scales_are_proportional_to_the_variance_of_the_prior() -> None:
-    """2dσ² is the mean squared distance of two points of the prior: 8 for N(0, I) in four
-    dimensions, as for the uniform one.
-    """
+    """2dσ², the mean squared distance of two points, is 8 for both priors in four dimensions."""
     for prior in ("normal", "uniform"):
         method = built("wae", prior=prior, latent=4)
         assert method.scales[3] ** 2 == pytest.approx(8, rel=0.05)
-        assert built("sinkhorn_wae", prior=prior, latent=4, epsilon=0.1).epsilon == pytest.approx(
-            0.8, rel=0.05
-        )
+        epsilon = built("sinkhorn_wae", prior=prior, latent=4, epsilon=0.1).epsilon
+        assert epsilon == pytest.approx(0.8, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -81,21 +74,18 @@ def test_scales_are_proportional_to_the_variance_of_the_prior() -> None:
 )
 def test_mmd_of_prior_codes_averages_to_zero(name: str, settings: dict[str, Any]) -> None:
     method = built(name, latent=8, **settings)
-    found = torch.tensor(
+    values = torch.tensor(
         [method.penalty(normal(64, 8, 2 * i), normal(64, 8, 2 * i + 1)) for i in range(100)]
     )
-    assert abs(found.mean().item()) < 3 * found.std().item() / 10
-    assert (found < 0).any()  # an estimator that never goes below 0 is not unbiased
+    assert abs(values.mean().item()) < 3 * values.std().item() / 10
+    assert (values < 0).any()  # an estimator that is never negative is not unbiased
 
 
 @pytest.mark.parametrize(("name", "settings"), PENALIZED)
 def test_penalty_is_smaller_for_codes_from_the_prior(name: str, settings: dict[str, Any]) -> None:
     method = built(name, latent=4, **settings)
     if settings.get("penalty") == "gan":
-        pytest.skip(
-            "a discriminator knows nothing before it is trained: "
-            "test_training_moves_codes_to_the_prior"
-        )
+        pytest.skip("an untrained discriminator: see test_training_moves_codes_to_the_prior")
     near = normal(256, 4)
     far = torch.stack([0.2 * normal(256, 4, 2), 3 + normal(256, 4, 3), 2 * normal(256, 4, 4)])
     value = penalty_of(name, method)
@@ -113,7 +103,7 @@ def penalty_of(name: str, method: Any) -> Any:
 
 @pytest.mark.parametrize(("name", "settings"), PENALIZED)
 def test_training_moves_codes_to_the_prior(name: str, settings: dict[str, Any]) -> None:
-    """After training the codes have mean 0 and covariance I, which they are far from before."""
+    """Codes have about mean 0 and covariance I after training, but not before."""
     data = from_array((2 * normal(2000, 4) + 3).float().numpy(), "points")
     weight = 300 if name == "wae" and settings["penalty"] != "gan" else 20
     rates = {"adam": {"lr": 5e-3}} | ({"discriminator": {"lr": 5e-3}} if name == "wae" else {})
@@ -128,7 +118,7 @@ def test_training_moves_codes_to_the_prior(name: str, settings: dict[str, Any]) 
 
 
 def test_sinkhorn_wae_reaches_a_prior_of_eight_gaussians() -> None:
-    """Sinkhorn autoencoder with eight Gaussians as prior: nearly every code lies on one of them."""
+    """Codes are much closer to eight Gaussians than a Gaussian fitted to the codes is."""
     data = from_array(normal(2000, 2).float().numpy(), "points")
     method = built(
         "sinkhorn_wae",
@@ -161,7 +151,7 @@ def test_interpolation_weight_0_has_no_critic() -> None:
 
 @pytest.mark.parametrize("name", ["acai", "wae", "wwae", "sinkhorn_wae"])
 def test_interpolation_term_changes_the_autoencoder(name: str) -> None:
-    """One step with and one without the critic differ, from the same weights and the same data."""
+    """From the same weights and data, steps with different weights of the term differ."""
     after = []
     for weight in (1e-9, 10.0):
         method = built(name, interpolation={"weight": weight})
@@ -172,9 +162,7 @@ def test_interpolation_term_changes_the_autoencoder(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["acai", "wae", "wwae", "sinkhorn_wae"])
 def test_interpolation_weight_rises_during_the_warmup(name: str) -> None:
-    """At the first step of a run with a warmup the term has no weight, and halfway through the
-    warmup half of it.
-    """
+    """With a warmup the weight is 0 at the first step, and half its value after half the warmup."""
     weights = []
     for warmup, step in ((0.0, 0), (0.5, 0), (0.5, 5)):
         method = built(name, interpolation={"weight": 0.5, "warmup": warmup})

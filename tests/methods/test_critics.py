@@ -1,4 +1,4 @@
-"""With a frozen generator each critic's estimate approaches the true distance, from the right side."""
+"""Critics of a frozen generator: their estimates approach the true distances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monge.nets import MLP
 
 
 class Frozen(nn.Module):
-    """A generator that no gradient moves: standard normal noise, as it comes."""
+    """A generator without useful parameters, which returns its noise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Frozen(nn.Module):
 
 
 class Shifted:
-    """Data: standard normal, moved by ``shift``, so that W₁ to the noise is exactly \\|shift\\|."""
+    """Standard normal data translated by ``shift``, with W₁ = \\|shift\\| to the noise."""
 
     name, shape = "shifted", (2,)
 
@@ -36,18 +36,16 @@ class Shifted:
         self.shift = torch.tensor(shift)
 
     def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
-        return (
-            torch.randn(n, 2, generator=torch.Generator().manual_seed(seed * 1_000_003 + position))
-            + self.shift
-        )
+        rng = torch.Generator().manual_seed(seed * 1_000_003 + position)
+        return torch.randn(n, 2, generator=rng) + self.shift
 
 
-def play(method: nn.Module, source: Shifted, steps: int) -> None:
+def train(method: nn.Module, data: Shifted, steps: int) -> None:
     position = 0
     for step in range(steps):
-        draw = StepInputs(source, 0, step, position=position)
-        method.step(draw)
-        position = draw.position
+        inputs = StepInputs(data, 0, step, position=position)
+        method.step(inputs)
+        position = inputs.position
 
 
 def critic(features: int = 1) -> MLP:
@@ -56,34 +54,30 @@ def critic(features: int = 1) -> MLP:
 
 
 def test_wgan_gp_approaches_w1_from_below() -> None:
-    """λ is large here, because the best penalized critic has slope 1 + W₁/2λ: at λ = 10 it would
-    overshoot by W₁/20.
-    """
+    """λ is large, because the slope of the best penalized critic is 1 + W₁/2λ."""
     config = wgan_gp.Config(batch=128, adam={"critic_lr": 2e-3, "beta1": 0.5}, penalty=100)
     method = wgan_gp.WGANGP(config, Frozen(), critic())
-    source = Shifted(0.6, 0.8)
-    play(method, source, 80)
-    x = source.batch(1, 0, 4000)
+    data = Shifted(0.6, 0.8)
+    train(method, data, 80)
+    x = data.batch(1, 0, 4000)
     y = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         estimate = (method.critic(x).mean() - method.critic(y).mean()).item()
-    # two samples that differ by a shift alone have W₁ = |shift| = 1
+    # W₁ of two measures that differ by a translation is its length, here 1
     truth = (x.mean(0) - y.mean(0)).norm().item()
     assert 0.85 * truth <= estimate <= 1.02 * truth
-    beside = method.estimate(x[:500], y[:500])
+    estimates = method.estimate(x[:500], y[:500])
     cost = torch.cdist(x[:500].double(), y[:500].double()).numpy()
-    assert beside["w1_exact"] == pytest.approx(pot.emd2([], [], cost), rel=1e-5)
+    assert estimates["w1_exact"] == pytest.approx(pot.emd2([], [], cost), rel=1e-5)
 
 
 def test_wgan_estimate_is_proportional_to_the_distance() -> None:
-    """Clipping leaves an unknown factor K in the estimate; the same critic must see twice the
-    distance as twice as much.
-    """
+    """The estimate has an unknown factor K, which is the same for twice the distance."""
     config = wgan.Config(
         batch=128, clip=0.1, rmsprop={"critic_lr": 1e-3}, long_first=5, long_steps=60
     )
     method = wgan.WGAN(config, Frozen(), critic())
-    play(method, Shifted(1.5, 2.0), 5)
+    train(method, Shifted(1.5, 2.0), 5)
     assert max(p.abs().max().item() for p in method.critic.parameters()) <= 0.1 + 1e-7
     noise = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
@@ -98,28 +92,28 @@ def test_wgan_estimate_is_proportional_to_the_distance() -> None:
 def test_wgan_follows_the_schedule_of_long_rounds() -> None:
     config = wgan.Config(batch=4, critic_steps=2, long_steps=7, long_first=1, long_every=3)
     method = wgan.WGAN(config, Frozen(), critic())
-    taken = []
+    updates = []
     for step in range(5):
-        draw = StepInputs(Shifted(0.0, 0.0), 0, step)
-        method.step(draw)
-        taken.append(draw.position // 4)
-    assert taken == [7, 2, 2, 7, 2]
+        inputs = StepInputs(Shifted(0.0, 0.0), 0, step)
+        method.step(inputs)
+        updates.append(inputs.position // 4)
+    assert updates == [7, 2, 2, 7, 2]
 
 
 def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
     config = gan.Config(batch=512, adam={"critic_lr": 5e-3}, critic_steps=100)
     method = gan.GAN(config, Frozen(), critic())
-    source = Shifted(1.0, 0.0)
-    play(method, source, 2)
+    data = Shifted(1.0, 0.0)
+    train(method, data, 2)
     t = torch.linspace(-8, 9, 20_001, dtype=torch.float64)
     p, q = (torch.exp(-((t - m) ** 2) / 2) / (2 * torch.pi) ** 0.5 for m in (1.0, 0.0))
     middle = (p + q) / 2
     # 0.111 nats
     exact = torch.trapezoid((p * (p / middle).log() + q * (q / middle).log()) / 2, t).item()
-    draw = StepInputs(source, 1, 0)
+    inputs = StepInputs(data, 1, 0)
     still = config.adam.model_copy(update={"critic_lr": 1e-12})
     measuring = config.model_copy(update={"adam": still, "batch": 100_000, "critic_steps": 1})
-    scalars = gan.GAN(measuring, Frozen(), method.critic).step(draw)
+    scalars = gan.GAN(measuring, Frozen(), method.critic).step(inputs)
     assert 0.9 * exact <= scalars["js_estimate"].item() <= 1.02 * exact
 
 
@@ -128,8 +122,8 @@ def test_gan_losses_are_those_of_the_paper(loss: str) -> None:
     method = gan.GAN(
         gan.Config(loss=loss, batch=16, adam={"critic_lr": 1e-12, "lr": 1e-12}), Frozen(), critic()
     )
-    draw = StepInputs(Shifted(0.0, 0.0), 0, 0)
-    scalars = method.step(draw)
+    inputs = StepInputs(Shifted(0.0, 0.0), 0, 0)
+    scalars = method.step(inputs)
     again = StepInputs(Shifted(0.0, 0.0), 0, 0)
     again.data(16), again.noise(16, 2)
     D = torch.sigmoid(method.critic(again.noise(16, 2)))
@@ -145,24 +139,19 @@ def identity() -> nn.Module:
 
 
 def test_cramer_gan_loss_with_identity_features_is_the_energy_distance() -> None:
-    """With h = identity the loss is the energy distance: 2E|x−y| − E|x−x′| − E|y−y′|, by brute
-    force in float64.
-    """
+    """The energy distance is 2E|x−y| − E|x−x′| − E|y−y′|, by brute force in float64."""
     method = cramer_gan.CramerGAN(
         cramer_gan.Config(batch=40, critic_steps=1, adam={"critic_lr": 1e-12}), Frozen(), identity()
     )
     scalars = method.step(StepInputs(Shifted(1.0, 2.0), 0, 0))
-    draw = StepInputs(Shifted(1.0, 2.0), 0, 0)
-    x, y = draw.data(40).double(), draw.noise(40, 2).double()
+    inputs = StepInputs(Shifted(1.0, 2.0), 0, 0)
+    x, y = inputs.data(40).double(), inputs.noise(40, 2).double()
     within = sum(torch.cdist(t, t).sum() / (40 * 39) for t in (x, y))
     assert scalars["energy_estimate"].item() == pytest.approx(
         (2 * torch.cdist(x, y).mean() - within).item(), rel=1e-4
     )
 
-    on_a_line = (
-        torch.cat([x[:, :1], 0 * x[:, :1]], 1).float(),
-        torch.cat([y[:, :1], 0 * y[:, :1]], 1).float(),
-    )
+    on_a_line = [torch.cat([t[:, :1], 0 * t[:, :1]], 1).float() for t in (x, y)]
     exact = method.estimate(*on_a_line)["energy_exact"]
     biased = ot.energy_distance(*on_a_line).item()
     assert biased == pytest.approx(scipy.stats.energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-3)
@@ -170,9 +159,7 @@ def test_cramer_gan_loss_with_identity_features_is_the_energy_distance() -> None
 
 
 def test_cramer_witness_gap_equals_the_energy_distance() -> None:
-    """E f(x) − E f(x̃) of the witness is the energy distance itself (biased, since a point meets
-    itself).
-    """
+    """E f(x) − E f(x̃) is the biased energy distance, with the pairs of a point with itself."""
     method = cramer_gan.CramerGAN(cramer_gan.Config(), Frozen(), critic(8)).double()
     x, y = torch.randn(30, 2, dtype=torch.float64) + 1, torch.randn(30, 2, dtype=torch.float64)
     hx, hy = method.critic(x), method.critic(y)
@@ -181,10 +168,9 @@ def test_cramer_witness_gap_equals_the_energy_distance() -> None:
 
 
 def test_cramer_surrogate_is_zero_for_some_different_measures() -> None:
-    """Two different measures between which the paper's one-sided critic sees nothing, and the
-    energy distance does.
+    """For data at ±1 and samples at 0, f(x) = ‖x − 0‖ − ‖x‖ = 0 everywhere [binkowski2018].
 
-    Data at −1 and 1, samples at 0: f(x) = ‖x − 0‖ − ‖x‖ = 0 everywhere [binkowski2018].
+    The energy distance of these measures is positive.
     """
     hx, hy = torch.tensor([[-1.0], [1.0]] * 10), torch.zeros(20, 1)
     assert cramer_gan.CramerGAN._surrogate(hx, hy).abs() < 1e-5
@@ -192,19 +178,19 @@ def test_cramer_surrogate_is_zero_for_some_different_measures() -> None:
 
 
 def test_ot_gan_loss_equals_pot() -> None:
-    """Six entropic plans by POT in float64, four cross costs minus twice the two within."""
+    """The reference is POT in float64: four cross costs minus twice the two within."""
     torch.manual_seed(0)
     method = ot_gan.OTGAN(
         ot_gan.Config(batch=24, epsilon=0.02, tol=1e-7, max_iter=20_000), Frozen(), critic(6)
     ).double()
-    draw = StepInputs(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
+    inputs = StepInputs(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
     x, x2 = (
         nn.functional.normalize(t, dim=1).detach().numpy()
-        for t in method.critic(draw.data(24)).chunk(2)
+        for t in method.critic(inputs.data(24)).chunk(2)
     )
     y, y2 = (
         nn.functional.normalize(t, dim=1).detach().numpy()
-        for t in method.critic(draw.noise(24, 2)).chunk(2)
+        for t in method.critic(inputs.noise(24, 2)).chunk(2)
     )
 
     def cost(s: object, t: object) -> float:
@@ -221,15 +207,13 @@ def test_ot_gan_loss_equals_pot() -> None:
 
 
 def test_ot_gan_loss_averages_to_zero_only_for_equal_measures() -> None:
-    """Above 0 for measures that differ; 0 for equal batches; around 0, of either sign, for equal
-    measures.
-    """
+    """It is positive on average for different measures, and exactly 0 for equal batches."""
     net = critic(6)
 
     def loss(shift: float, seed: int) -> float:
-        draw = StepInputs(Shifted(shift, 0.0), seed, 0)
-        x, x2 = net(draw.data(64)).chunk(2)
-        y, y2 = net(draw.noise(64, 2)).chunk(2)
+        inputs = StepInputs(Shifted(shift, 0.0), seed, 0)
+        x, x2 = net(inputs.data(64)).chunk(2)
+        y, y2 = net(inputs.noise(64, 2)).chunk(2)
         return ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.02).item()
 
     differ, equal = (
@@ -242,19 +226,17 @@ def test_ot_gan_loss_averages_to_zero_only_for_equal_measures() -> None:
 
 
 def test_gradients_are_penalized_between_data_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """x̂ = εx + (1 − ε)x̃ with ε uniform: data near (100, 0) and samples near 0 put it anywhere in
-    between.
-    """
-    seen = []
+    """x̂ = εx + (1 − ε)x̃ is uniform between data near (100, 0) and samples near 0."""
+    points = []
     monkeypatch.setattr(
-        ot, "gradient_penalty", lambda f, x: seen.append(x) or f(x).flatten().square()
+        ot, "gradient_penalty", lambda f, x: points.append(x) or f(x).flatten().square()
     )
     for method in (
         wgan_gp.WGANGP(wgan_gp.Config(batch=500, critic_steps=1), Frozen(), critic()),
         cramer_gan.CramerGAN(cramer_gan.Config(batch=500, critic_steps=1), Frozen(), critic(8)),
     ):
         method.step(StepInputs(Shifted(100.0, 0.0), 0, 0))
-        u = seen.pop()[:, 0].sort().values / 100
+        u = points.pop()[:, 0].sort().values / 100
         torch.testing.assert_close(u, torch.linspace(0, 1, 500), atol=0.1, rtol=0)
 
 
@@ -280,8 +262,8 @@ def test_first_step_applies_data_dependent_init_to_both_networks(module: ModuleT
     )
     method = module.build(config, (2,))
     method.step(StepInputs(Shifted(30.0, 40.0), 0, 0))
-    draw = StepInputs(Shifted(30.0, 40.0), 0, 0)
-    for out in (method.critic(draw.data(64)), method.generator(draw.noise(64, 2))):
+    inputs = StepInputs(Shifted(30.0, 40.0), 0, 0)
+    for out in (method.critic(inputs.data(64)), method.generator(inputs.noise(64, 2))):
         torch.testing.assert_close(out.mean(0), torch.zeros(out.shape[1]), atol=1e-3, rtol=0)
         torch.testing.assert_close(
             out.std(0, correction=0), torch.ones(out.shape[1]), atol=1e-2, rtol=0

@@ -1,4 +1,4 @@
-"""Textures: each step against its definition, and what a picture must be."""
+"""Textures: distributions of patches, tiles, inpainting, mixtures, and restored states."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from monge.nets import RandomFilters, patches
 
 
 def stripes(h: int = 48, w: int = 48, seed: int = 0) -> Tensor:
-    """Slanted waves from blue to yellow with a little grain, (3, h, w)."""
+    """Return slanted waves from blue to yellow with a little grain, (3, h, w)."""
     down, right = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     over = 0.5 + 0.5 * torch.sin((2 * down + right) * 0.55 + seed)
     over = over + 0.03 * torch.randn(over.shape, generator=torch.Generator().manual_seed(seed))
@@ -35,10 +35,10 @@ def test_patches_are_distributed_as_those_of_the_exemplar(exemplar: Tensor, tile
         [exemplar], (48, 48), config=Config(steps=10, scales=2, targets=400, batch=1600), tile=tile
     )
     start = texture.image
-    made = finished(texture)
-    figures, before = (patch_w2(image, exemplar, scales=2, torus=tile) for image in (made, start))
-    assert all(f.value < 0.15 for f in figures)
-    assert all(b.value > 5 * f.value for b, f in zip(before, figures, strict=True))
+    end = finished(texture)
+    before, after = (patch_w2(image, exemplar, scales=2, torus=tile) for image in (start, end))
+    assert all(a.value < 0.15 for a in after)
+    assert all(b.value > 5 * a.value for b, a in zip(before, after, strict=True))
 
 
 def test_tile_has_no_seam(exemplar: Tensor) -> None:
@@ -88,12 +88,12 @@ def test_inpainting_keeps_known_pixels_bit_by_bit(exemplar: Tensor) -> None:
     mask[10:26, 12:30] = True
     broken = torch.where(mask, torch.tensor(5.0), exemplar)
     texture = Texture([broken], (48, 48), config=TINY, image=broken, mask=mask)
-    # a preview too, enlarged from a coarse scale
+    # also in a preview, which is enlarged from a coarse scale
     assert torch.equal(texture.image[:, ~mask], exemplar[:, ~mask])
-    made = finished(texture)
-    assert torch.equal(made[:, ~mask], exemplar[:, ~mask])
-    assert made[:, mask].max() < 1.1  # nothing of what lay under the mask is left
-    inside = patch_w2(made, made, scales=1, mask=mask, region=~mask)[0]
+    image = finished(texture)
+    assert torch.equal(image[:, ~mask], exemplar[:, ~mask])
+    assert image[:, mask].max() < 1.1  # the pixels under the mask were 5
+    inside = patch_w2(image, image, scales=1, mask=mask, region=~mask)[0]
     assert inside.value < 2.5 * inside.floor
 
 
@@ -104,22 +104,18 @@ def test_inpainting_uses_patches_of_the_region_only() -> None:
     mask, region = torch.zeros(48, 48, dtype=torch.bool), torch.zeros(48, 48, dtype=torch.bool)
     mask[16:32, 34:44] = True
     region[:, :28] = True
-    made = finished(
-        Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region)
-    )
-    assert made[0, mask].min() > 0.8 > 0.2 > made[2, mask].max()
+    texture = Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region)
+    image = finished(texture)
+    assert image[0, mask].min() > 0.8 > 0.2 > image[2, mask].max()
 
 
 def test_mean_color_of_a_mixture_lies_between_those_of_the_exemplars(exemplar: Tensor) -> None:
     other = stripes(seed=1).flip(0) * 0.5
     means = []
     for weight in (0.0, 0.5, 1.0):
-        made = finished(
-            Texture(
-                [exemplar, other], (32, 32), weights=[1 - weight, weight], config=TINY, tile=True
-            )
-        )
-        means.append(made.mean((1, 2)))
+        weights = [1 - weight, weight]
+        texture = Texture([exemplar, other], (32, 32), weights=weights, config=TINY, tile=True)
+        means.append(finished(texture).mean((1, 2)))
     assert torch.allclose(means[0], exemplar.mean((1, 2)), atol=0.06)
     assert torch.allclose(means[2], other.mean((1, 2)), atol=0.06)
     assert torch.allclose(means[1], (exemplar + other).mean((1, 2)) / 2, atol=0.06)
@@ -134,12 +130,12 @@ def test_feature_loss_decreases(exemplar: Tensor) -> None:
 
 def test_progress_rises_from_0_to_1_and_results_depend_on_the_seed(exemplar: Tensor) -> None:
     texture, again = (Texture([exemplar], (33, 47), config=TINY, seed=5) for _ in range(2))
-    seen = [texture.progress]
+    progress = [texture.progress]
     while not texture.done:
         texture.step()
-        seen.append(texture.progress)
-    assert (seen[0], seen[-1]) == (0, 1)
-    assert seen == sorted(seen)
+        progress.append(texture.progress)
+    assert (progress[0], progress[-1]) == (0, 1)
+    assert progress == sorted(progress)
     assert texture.image.shape == (3, 33, 47)
     assert torch.equal(finished(again), texture.image)
     assert not torch.equal(
@@ -151,7 +147,7 @@ def test_progress_rises_from_0_to_1_and_results_depend_on_the_seed(exemplar: Ten
 
 def test_wrong_arguments_raise_value_error(exemplar: Tensor) -> None:
     empty = torch.zeros(48, 48, dtype=torch.bool)
-    for arguments, words in [
+    for arguments, message in [
         ({"exemplars": [exemplar, exemplar[:1]]}, "exemplars"),
         ({"weights": [0.5, 0.5]}, "weights"),
         ({"image": exemplar}, "belong together"),
@@ -160,7 +156,7 @@ def test_wrong_arguments_raise_value_error(exemplar: Tensor) -> None:
         ({"image": exemplar, "mask": ~empty}, "full"),
         ({"exemplars": [exemplar[:, :3, :3]]}, "do not fit"),
     ]:
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=message):
             Texture(**({"exemplars": [exemplar], "size": (48, 48), "config": TINY} | arguments))
 
 

@@ -27,9 +27,9 @@ def net() -> TextureNet:
 
 @pytest.mark.parametrize("size", [(8, 8), (13, 30), (1, 5), (4, 100)])
 def test_make_returns_pictures_of_any_size(net: TextureNet, size: tuple[int, int]) -> None:
-    made = texture_generator.make(net, size)
-    assert made.shape == (3, *size)
-    assert made.isfinite().all()
+    picture = texture_generator.make(net, size)
+    assert picture.shape == (3, *size)
+    assert picture.isfinite().all()
 
 
 def test_tiles_need_sides_that_are_multiples_of_the_unit(net: TextureNet) -> None:
@@ -54,14 +54,13 @@ def learned() -> TextureGenerator:
 
 
 def test_training_learns_the_patches_of_two_colors(learned: TextureGenerator) -> None:
-    """Stripes turned by noise into a picture: half the pixels red, half blue, none purple; at
-    random W₂² is 3.6.
-    """
-    made = learned.sample(2, size=(64, 64))
-    red = made[:, 0] / 0.9
+    """Half of the pixels are red, half blue, and few purple; before training W₂² is 3.6."""
+    pictures = learned.sample(2, size=(64, 64))
+    red = pictures[:, 0] / 0.9
     assert 0.4 < red.mean() < 0.6
     assert ((red - red.round()).abs() < 0.2).float().mean() > 0.8
-    assert patch_w2(made[0], red_and_blue_stripes(64), scales=1, n=300, draws=1)[0].value < 1.5
+    stripes = red_and_blue_stripes(64)
+    assert patch_w2(pictures[0], stripes, scales=1, n=300, draws=1)[0].value < 1.5
 
 
 def test_tile_has_no_seam(learned: TextureGenerator) -> None:
@@ -87,22 +86,32 @@ def test_targets_are_patches_of_the_exemplar() -> None:
 
 
 def test_coarse_scales_use_patches_of_earlier_steps() -> None:
-    """8² places at the second scale of one picture of 16²: with those of earlier steps they are as
-    many as are asked for.
-    """
-    method = texture_generator.build(
-        TINY.model_copy(update={"side": 16, "points": 100}), red_and_blue_stripes()
-    )
-    match, seen = cast(Any, method.matchings[1]), []
+    """A picture of 16² has 8² patches at the second scale, and 36 more make the 100 wanted."""
+    config = TINY.model_copy(update={"side": 16, "points": 100})
+    method = texture_generator.build(config, red_and_blue_stripes())
+    matching, recent = cast(Any, method.matchings[1]), []
     for step in range(3):
         method.step(texture_inputs(step, 3))
-        seen.append((int(match.known), match.recent.clone()))
-    assert [known for known, _ in seen] == [36, 36, 36]
-    assert not torch.equal(seen[0][1], seen[1][1])
+        assert int(matching.known) == 36
+        recent.append(matching.recent.clone())
+    assert not torch.equal(recent[0], recent[1])
+
+
+def test_weights_have_the_names_of_version_0_1_0() -> None:
+    """Stored generators and checkpoints of that version load."""
+    state = texture_generator.build(TINY, red_and_blue_stripes()).state_dict()
+    potentials = ("count", "iterate", "potential")
+    expected = {f"matchings.{k}.law.{name}" for k in range(4) for name in potentials}
+    expected |= {f"matchings.{k}.{name}" for k in range(4) for name in ("known", "recent")}
+    expected |= {f"generator.colours.{name}" for name in ("weight", "bias")}
+    expected |= {f"average.net.colours.{name}" for name in ("weight", "bias")}
+    assert expected <= set(state)
+    others = {key for key in state if key not in expected}
+    assert all(".blocks." in key or key == "average.updates" for key in others)
 
 
 @pytest.mark.parametrize(
-    ("config", "exemplar", "words"),
+    ("config", "exemplar", "message"),
     [
         (TINY, torch.zeros(32, 32), "floats"),
         (TINY, torch.zeros(3, 32, 32, dtype=torch.uint8), "floats"),
@@ -110,6 +119,8 @@ def test_coarse_scales_use_patches_of_earlier_steps() -> None:
         (TINY.model_copy(update={"side": 30}), torch.zeros(3, 32, 32), "multiple of 4"),
     ],
 )
-def test_wrong_exemplars_and_settings_raise_value_error(config: Config, exemplar: Tensor, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_wrong_exemplars_and_settings_raise_value_error(
+    config: Config, exemplar: Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         texture_generator.build(config, exemplar)

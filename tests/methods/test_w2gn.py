@@ -1,6 +1,4 @@
-"""Wasserstein-2 generative networks between Gaussians, where the map, its inverse and the distance
-are known.
-"""
+"""Wasserstein-2 generative networks between Gaussians, with known map, inverse and distance."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from tests.helpers.known_maps import MEAN, ROOT
 
 
 class Ellipse:
-    """Data: N(m, R²), R symmetric, so that the optimal map from normal noise is x ↦ R x + m."""
+    """Data from N(m, R²), to which the optimal map from normal noise is x ↦ R x + m."""
 
     name, shape = "ellipse", (2,)
 
     def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + position)
-        return torch.randn(n, 2, generator=generator) @ ROOT + MEAN
+        rng = torch.Generator().manual_seed(seed * 1_000_003 + position)
+        return torch.randn(n, 2, generator=rng) @ ROOT + MEAN
 
 
 def test_training_finds_the_map_between_gaussians_its_inverse_and_w2() -> None:

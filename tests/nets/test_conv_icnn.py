@@ -1,4 +1,4 @@
-"""Convexity and gradient of the convolutional input-convex network; compilation of both networks."""
+"""Convexity, gradient and compilation of the convolutional input-convex network."""
 
 from __future__ import annotations
 

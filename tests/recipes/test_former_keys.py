@@ -1,6 +1,4 @@
-"""Keys of version 0.1.0: run folders that hold them load and continue; recipes, presets and flags
-answer with the new ones.
-"""
+"""Keys of version 0.1.0: runs with them load, and recipes, presets and flags name the new keys."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from monge.errors import MongeError
 from monge.training import RunFolder, parse
 from monge.training.recipe import method_module, recipe_methods
 
-# as that version wrote them
+# run folders as version 0.1.0 wrote them
 RUNS = yaml.safe_load((Path(__file__).parent / "runs_of_0_1_0.yaml").read_text())
 NETS = {"net": "nets.kind", "latent": "nets.latent", "width": "nets.width"}
 ADAM = {
@@ -50,7 +48,7 @@ MOVED: dict[str, dict[str, str]] = {
 }
 
 
-def stored(name: str, folder: Path) -> RunFolder:
+def old_run(name: str, folder: Path) -> RunFolder:
     run = RunFolder(folder)
     run.path.mkdir(exist_ok=True)
     run.config.write_text(yaml.safe_dump(RUNS[name]["config"]))
@@ -69,7 +67,7 @@ def test_every_method_of_0_1_0_has_a_stored_run() -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_old_run_keeps_each_value_under_its_new_key(name: str, tmp_path: Path) -> None:
-    method = stored(name, tmp_path).recipe().method
+    method = old_run(name, tmp_path).recipe().method
     for key, value in RUNS[name]["config"]["method"].items():
         for path in MOVED[name].get(key, key).split():
             assert at(method, path) == value, (key, path)
@@ -77,27 +75,24 @@ def test_old_run_keeps_each_value_under_its_new_key(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", RUNS)
 def test_weights_of_an_old_run_have_the_current_names_and_shapes(name: str, tmp_path: Path) -> None:
-    method = stored(name, tmp_path).recipe().method
-    domains = (DanceDomains(),) if name == "mdot" else ()  # all that 0.1.0 knew
-    net = method_module(name).build(method, tuple(RUNS[name]["shape"]), *domains)
-    assert (
-        sorted(f"{k} {'×'.join(map(str, v.shape))}".strip() for k, v in net.state_dict().items())
-        == RUNS[name]["weights"]
-    )
+    method = old_run(name, tmp_path).recipe().method
+    domains = (DanceDomains(),) if name == "mdot" else ()  # the only ones of 0.1.0
+    state = method_module(name).build(method, tuple(RUNS[name]["shape"]), *domains).state_dict()
+    weights = sorted(f"{k} {'×'.join(map(str, v.shape))}".strip() for k, v in state.items())
+    assert weights == RUNS[name]["weights"]
 
 
 def test_old_run_continues_and_another_configuration_is_an_error(tmp_path: Path) -> None:
-    run = stored("gan", tmp_path)
+    run = old_run("gan", tmp_path)
     recipe = run.recipe()
-    other = recipe.method.model_copy(
-        update={"adam": recipe.method.adam.model_copy(update={"lr": 0.5})}
-    )
+    adam = recipe.method.adam.model_copy(update={"lr": 0.5})
+    other = recipe.method.model_copy(update={"adam": adam})
     with pytest.raises(
         MongeError, match=r"another configuration \(method\.adam\.lr: 0\.011 there, 0\.5 here\)"
     ):
         run.claim(recipe.model_copy(update={"method": other}))
     run.claim(recipe)
-    # from now on in the new words
+    # the stored configuration now has the new keys
     assert yaml.safe_load(run.config.read_text())["method"]["adam"]["lr"] == 0.011
     run.claim(recipe)
 
@@ -140,34 +135,24 @@ def test_preset_or_flag_with_an_old_key_is_an_error_that_names_the_new_key() -> 
 
 def test_partly_given_part_keeps_the_defaults_of_its_method() -> None:
     config = method_module("wgan_gp").Config(adam={"lr": 0.5})
-    assert (config.adam.lr, config.adam.critic_lr, config.adam.beta1, config.adam.beta2) == (
-        0.5,
-        1e-4,
-        0.0,
-        0.9,
-    )
+    adam = {"lr": 0.5, "critic_lr": 1e-4, "beta1": 0.0, "beta2": 0.9}
+    assert config.adam.model_dump() == adam
+    raw = {"data": {"name": "8gaussians"}}
     with pytest.raises(MongeError, match=r"method\.adam\.beta1 = 1: input should be less than 1"):
-        parse(
-            {"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta1": 1}}},
-            "here",
-        )
+        parse({**raw, "method": {"name": "gan", "adam": {"beta1": 1}}}, "here")
     with pytest.raises(
         MongeError,
         match=r"unknown key 'method\.adam\.beta'; did you mean 'beta2'\?|did you mean 'beta1'\?",
     ):
-        parse(
-            {"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta": 1}}}, "here"
-        )
+        parse({**raw, "method": {"name": "gan", "adam": {"beta": 1}}}, "here")
 
 
 @pytest.mark.parametrize("name", ["texture", "texture_generator"])
 def test_recipe_of_a_method_without_recipes_is_an_error(name: str) -> None:
     with pytest.raises(MongeError) as error:
         parse({"data": {"name": "digits"}, "method": {"name": name}}, "here")
-    assert (
-        str(error.value)
-        == f"method '{name}' is not trained by a recipe: {method_module(name).NOT_IN_RECIPES}"
-    )
+    reason = method_module(name).NOT_IN_RECIPES
+    assert str(error.value) == f"method '{name}' is not trained by a recipe: {reason}"
     assert name not in recipe_methods()
     with pytest.raises(MongeError, match="unknown method 'protocols'"):
         parse({"data": {"name": "digits"}, "method": "protocols"}, "here")
@@ -178,8 +163,7 @@ def test_every_method_builds_from_tiny_and_samples_if_it_can() -> None:
     for name in recipe_methods():
         tiny = method_module(name).TINY
         assert type(tiny)(**tiny.model_dump()) == tiny
-        built = method_module(name).build(
-            tiny, tuple(RUNS[name]["shape"] if name in RUNS else (2,))
-        )
-        if hasattr(built, "sample"):
-            assert len(built.sample(2)) == 2
+        shape = tuple(RUNS[name]["shape"]) if name in RUNS else (2,)
+        method = method_module(name).build(tiny, shape)
+        if hasattr(method, "sample"):
+            assert len(method.sample(2)) == 2

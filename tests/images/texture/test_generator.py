@@ -13,7 +13,7 @@ from PIL import Image
 
 from monge.errors import MongeError
 from monge.images.texture import generator as app
-from monge.images.texture import pictures as _pictures
+from monge.images.texture import pictures
 from monge.images.texture.command import main
 from monge.images.texture.pictures import as_texture, to_tensor
 from monge.methods import texture_generator
@@ -31,6 +31,10 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 @pytest.fixture
 def every_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_EVERY", 2)
@@ -44,16 +48,13 @@ def test_continued_training_equals_the_uninterrupted_one(tmp_path: Path) -> None
 
     with pytest.raises(Interrupted):
         app.train(pixels(), tmp_path / "a", steps=6, config=TINY, on_step=stop)
-    made = app.train(pixels(), tmp_path / "a", steps=6, config=TINY)
+    generator = app.train(pixels(), tmp_path / "a", steps=6, config=TINY)
     app.train(pixels(), tmp_path / "b", steps=6, config=TINY)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
-    assert "continues after 3 steps" in made.notes[0]
-    logs = [
-        [json.loads(line) for line in (tmp_path / f / "log.jsonl").read_text().splitlines()]
-        for f in "ab"
-    ]
-    assert [line["step"] for line in logs[0]] == [2, 3, 4, 6]
-    assert logs[0][-1]["loss"] == logs[1][-1]["loss"]
+    assert "continues after 3 steps" in generator.notes[0]
+    continued, whole = (read_log(tmp_path / name) for name in "ab")
+    assert [line["step"] for line in continued] == [2, 3, 4, 6]
+    assert continued[-1]["loss"] == whole[-1]["loss"]
 
 
 @pytest.mark.usefixtures("every_two")
@@ -67,16 +68,14 @@ def test_log_has_each_step_once_after_a_crash(tmp_path: Path) -> None:
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 6}\n{"ste')
     app.train(pixels(), tmp_path, steps=6, config=TINY)
-    assert [
-        json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()
-    ] == [2, 4, 6]
+    assert [line["step"] for line in read_log(tmp_path)] == [2, 4, 6]
 
 
 def test_folder_of_another_training_is_an_error_unless_fresh(tmp_path: Path) -> None:
     app.train(pixels(), tmp_path, steps=1, config=TINY)
     before = weights(tmp_path)
-    for seed, steps, words in ((1, 1, "another --seed"), (0, 2, "another --steps")):
-        with pytest.raises(MongeError, match=words):
+    for seed, steps, message in ((1, 1, "another --seed"), (0, 2, "another --steps")):
+        with pytest.raises(MongeError, match=message):
             app.train(pixels(), tmp_path, seed=seed, steps=steps, config=TINY)
     with pytest.raises(MongeError, match="another exemplar"):
         app.train(255 - pixels(), tmp_path, steps=1, config=TINY)
@@ -95,38 +94,40 @@ def test_folder_with_other_files_is_an_error(tmp_path: Path) -> None:
 
 
 def test_loaded_generator_equals_the_trained_one(tmp_path: Path) -> None:
-    made = app.train(pixels(), tmp_path, steps=2, config=TINY)
+    generator = app.train(pixels(), tmp_path, steps=2, config=TINY)
     again = app.load(tmp_path).sample((20, 30), seed=5)
-    assert np.array_equal(made.sample((20, 30), seed=5).colors, again.colors)
-    method = trained_generator(TINY, 2, to_tensor(as_texture(pixels(), ""), made.kind))
+    assert np.array_equal(generator.sample((20, 30), seed=5).colors, again.colors)
+    method = trained_generator(TINY, 2, to_tensor(as_texture(pixels(), ""), generator.kind))
     same = method.sample(1, 5, size=(20, 30))[0].clamp(0, 1).permute(1, 2, 0)
     assert np.abs(same.numpy() * 255 - again.colors).max() <= 0.51
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_samples_have_the_channels_and_dtype_of_the_exemplar(tmp_path: Path, channels: int, dtype: Any) -> None:
+def test_samples_have_the_channels_and_dtype_of_the_exemplar(
+    tmp_path: Path, channels: int, dtype: Any
+) -> None:
     exemplar = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (16, 16, channels), dtype)
-    made = app.train(exemplar, tmp_path, steps=1, config=TINY).sample(8)
-    assert made.colors.dtype == dtype
-    assert made.colors.shape == (8, 8, channels - 1 | 1)
-    assert (made.alpha is not None) == (channels in (2, 4))
+    picture = app.train(exemplar, tmp_path, steps=1, config=TINY).sample(8)
+    assert picture.colors.dtype == dtype
+    assert picture.colors.shape == (8, 8, channels - 1 | 1)
+    assert (picture.alpha is not None) == (channels in (2, 4))
 
 
 def test_small_exemplar_reduces_the_scales(tmp_path: Path) -> None:
-    made = app.train(
+    generator = app.train(
         pixels()[:10, :10], tmp_path, steps=1, config=TINY.model_copy(update={"scales": 5})
     )
-    assert made.notes == ("5 scales leave less than a patch of 4 pixels of 10: 2 used",)
+    assert generator.notes == ("5 scales leave less than a patch of 4 pixels of 10: 2 used",)
 
 
 def test_minutes_end_the_training(tmp_path: Path) -> None:
-    made = app.train(pixels(), tmp_path, steps=1000, config=TINY, minutes=1e-6)
-    assert made.notes == ("the minutes were over after 1 of 1000 steps: more make it finer",)
+    generator = app.train(pixels(), tmp_path, steps=1000, config=TINY, minutes=1e-6)
+    assert generator.notes == ("the minutes were over after 1 of 1000 steps: more make it finer",)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ({"exemplar": np.zeros((3, 3), np.uint8)}, "smaller than a patch"),
         ({"exemplar": np.zeros((32, 32, 4), np.uint8)}, "transparent"),
@@ -135,8 +136,8 @@ def test_minutes_end_the_training(tmp_path: Path) -> None:
         ({"config": TINY.model_copy(update={"side": 30})}, "multiple of 4"),
     ],
 )
-def test_wrong_arguments_are_errors(tmp_path: Path, given: dict[str, Any], words: str) -> None:
-    with pytest.raises(MongeError, match=words):
+def test_wrong_arguments_are_errors(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(MongeError, match=message):
         app.train(
             **{"exemplar": pixels(), "folder": tmp_path / "new", "steps": 1, "config": TINY} | given
         )
@@ -158,10 +159,10 @@ def test_load_of_folders_without_a_generator_is_an_error(tmp_path: Path) -> None
 def test_too_large_samples_are_refused_before_memory_is_allocated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = app.train(pixels(), tmp_path, steps=1, config=TINY)
-    monkeypatch.setattr(_pictures, "available_memory", lambda: 2**20)
+    generator = app.train(pixels(), tmp_path, steps=1, config=TINY)
+    monkeypatch.setattr(pictures, "available_memory", lambda: 2**20)
     with pytest.raises(MongeError, match=r"take about .* take fewer than"):
-        made.sample(4096)
+        generator.sample(4096)
 
 
 def test_commands_train_and_sample(
@@ -185,8 +186,8 @@ def test_commands_train_and_sample(
             )
             == 0
         )
-        said = capsys.readouterr().out
-        assert "sides of tiles are multiples of 4 pixels: 32×16 in place of 30×17" in said
+        output = capsys.readouterr().out
+        assert "sides of tiles are multiples of 4 pixels: 32×16 in place of 30×17" in output
         out = out.with_stem(out.stem + "+")
     one, same, other = (
         np.asarray(Image.open(tmp_path / f"out{plus}.png")) for plus in ("", "+", "++")
@@ -201,7 +202,7 @@ def _tiny(self: Config, **given: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("train no.png -o f", "no picture at"),
         ("train no.png -o f --patch 1", "--patch must be greater"),
@@ -211,8 +212,8 @@ def _tiny(self: Config, **given: Any) -> None:
     ],
 )
 def test_wrong_command_lines_are_errors(
-    line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(MongeError, match=words):
+    with pytest.raises(MongeError, match=message):
         main(line.split())
