@@ -2,7 +2,7 @@
 
     Salimans et al., "Improving GANs using optimal transport", ICLR 2018, appendix    [salimans2018]
 
-There is no batch normalization: it would couple the samples of a process, and training on several
+Batch normalization is not used: it would couple the samples of a process, and training on several
 processes would differ from training on one. Instead, the generator divides each pixel by its root
 mean square over the channels [karras2018].
 """
