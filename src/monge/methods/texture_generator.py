@@ -228,7 +228,7 @@ def _require(config: Config, exemplar: Tensor) -> None:
         if side >> (c.scales - 1) < c.patch:
             raise ValueError(
                 f"patches of {c.patch} pixels do not fit into {name} {side} at {c.scales} scales: "
-                "use fewer scales"
+                "take fewer scales"
             )
     if c.side % unit:
         raise ValueError(f"side must be a multiple of {unit} = 2^(levels - 1), got {c.side}")

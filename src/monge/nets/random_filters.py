@@ -78,7 +78,7 @@ class RandomFilters(nn.Module):
         if min(x.shape[2:]) >> (self.scales - 1) < self.size:
             raise ValueError(
                 f"filters of {self.size} pixels do not fit {tuple(x.shape[2:])} at scale "
-                f"{self.scales - 1}: use fewer scales"
+                f"{self.scales - 1}: take fewer scales"
             )
         return [self._features(level) for level in pyramid(x, self.scales, torus=self.torus)]
 
