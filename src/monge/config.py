@@ -1,6 +1,6 @@
-"""The base of every configuration: frozen, closed to unknown keys, and composed of parts.
+"""Base class of configurations, which are frozen, refuse unknown keys, and consist of parts.
 
-A comment behind a field, or where it is long a docstring below, is what ``--help`` prints of it.
+The help text of a field on the command line is a comment behind it, or ``#:`` comments above it.
 """
 
 from __future__ import annotations
@@ -11,22 +11,17 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Batch: TypeAlias = Annotated[int, Field(ge=2, description="Global batch, over all processes.")]
-Decay: TypeAlias = Annotated[
-    float,
-    Field(
-        ge=0, lt=1, description="Decay of the averaged weights that sample and map; 0: no average."
-    ),
-]
-Tolerance: TypeAlias = Annotated[
-    float, Field(gt=0, lt=1, description="L1 marginal error of the plans.")
-]
+_DECAY = "Decay of the averaged weights, which are used to sample and map; 0: no averaging."
+Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1, description=_DECAY)]
+_TOLERANCE = "L1 marginal error of the plans."
+Tolerance: TypeAlias = Annotated[float, Field(gt=0, lt=1, description=_TOLERANCE)]
 Former: TypeAlias = Mapping[str, str | tuple[str, ...]]
 
 
 class Frozen(BaseModel):
-    """A pydantic model that refuses unknown keys and cannot be changed after it is made.
+    """An immutable pydantic model that refuses unknown keys.
 
-    A field whose default is another `Frozen` is a part. Where only some keys of a part are given,
+    A field with another `Frozen` as its default is a part. If only some keys of a part are given,
     the others keep the values of that default, not those of the part's class.
 
     >>> class Adam(Frozen):
@@ -54,15 +49,14 @@ class Frozen(BaseModel):
             if isinstance(part.default, Frozen)
         }
         given = {name: values[name] for name in parts if isinstance(values.get(name), Mapping)}
-        return {
-            **values,
-            **{name: parts[name].model_dump() | dict(part) for name, part in given.items()},
-        }
+        completed = {name: parts[name].model_dump() | dict(part) for name, part in given.items()}
+        return {**values, **completed}
 
 
 def renamed(model: type[BaseModel], key: str) -> tuple[str, ...]:
-    """Return where a key of version 0.1.0 is found now: in a part of ``model`` that has a field of
-    that name, or had one.
+    """Return the names that a key of version 0.1.0 has now, or () if it is current or unknown.
+
+    It may have moved to a part of ``model`` with a field of that name, or of that former name.
 
     >>> class Adam(Frozen):
     ...     lr: float = 1.0
@@ -79,13 +73,13 @@ def renamed(model: type[BaseModel], key: str) -> tuple[str, ...]:
     for name, field in model.model_fields.items():
         if isinstance(field.default, Frozen):
             part = type(field.default)
-            new = part.model_fields.keys() - part.FORMER.values()
-            inner = _former(part, key) or ((key,) if key in new else ())
+            unchanged = part.model_fields.keys() - part.FORMER.values()
+            inner = _former(part, key) or ((key,) if key in unchanged else ())
             if inner:
-                return tuple(f"{name}.{one}" for one in inner)
+                return tuple(f"{name}.{path}" for path in inner)
     return ()
 
 
 def _former(model: type[BaseModel], key: str) -> tuple[str, ...]:
-    found = getattr(model, "FORMER", {}).get(key, ())
-    return (found,) if isinstance(found, str) else found
+    names = getattr(model, "FORMER", {}).get(key, ())
+    return (names,) if isinstance(names, str) else names

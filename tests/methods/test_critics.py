@@ -1,4 +1,4 @@
-"""With a frozen generator each critic's estimate approaches the true distance, from the right side."""
+"""Critics of a frozen generator: their estimates approach the true distances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monge.nets import MLP
 
 
 class Frozen(nn.Module):
-    """A generator that no gradient moves: standard normal noise, as it comes."""
+    """A generator without useful parameters, which returns its noise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Frozen(nn.Module):
 
 
 class Shifted:
-    """Data: standard normal, moved by ``shift``, so that W₁ to the noise is exactly \\|shift\\|."""
+    """Standard normal data translated by ``shift``, with W₁ = \\|shift\\| to the noise."""
 
     name, shape = "shifted", (2,)
 
@@ -36,18 +36,16 @@ class Shifted:
         self.shift = torch.tensor(shift)
 
     def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
-        return (
-            torch.randn(n, 2, generator=torch.Generator().manual_seed(seed * 1_000_003 + position))
-            + self.shift
-        )
+        rng = torch.Generator().manual_seed(seed * 1_000_003 + position)
+        return torch.randn(n, 2, generator=rng) + self.shift
 
 
-def play(method: nn.Module, source: Shifted, steps: int) -> None:
+def train(method: nn.Module, data: Shifted, steps: int) -> None:
     position = 0
     for step in range(steps):
-        draw = StepInputs(source, 0, step, position=position)
-        method.step(draw)
-        position = draw.position
+        inputs = StepInputs(data, 0, step, position=position)
+        method.step(inputs)
+        position = inputs.position
 
 
 def critic(features: int = 1) -> MLP:
@@ -56,34 +54,30 @@ def critic(features: int = 1) -> MLP:
 
 
 def test_wgan_gp_approaches_w1_from_below() -> None:
-    """λ is large here, because the best penalized critic has slope 1 + W₁/2λ: at λ = 10 it would
-    overshoot by W₁/20.
-    """
+    """λ is large, because the slope of the best penalized critic is 1 + W₁/2λ."""
     config = wgan_gp.Config(batch=128, adam={"critic_lr": 2e-3, "beta1": 0.5}, penalty=100)
     method = wgan_gp.WGANGP(config, Frozen(), critic())
-    source = Shifted(0.6, 0.8)
-    play(method, source, 80)
-    x = source.batch(1, 0, 4000)
+    data = Shifted(0.6, 0.8)
+    train(method, data, 80)
+    x = data.batch(1, 0, 4000)
     y = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         estimate = (method.critic(x).mean() - method.critic(y).mean()).item()
-    # two samples that differ by a shift alone have W₁ = |shift| = 1
+    # W₁ of two measures that differ by a translation is its length, here 1
     truth = (x.mean(0) - y.mean(0)).norm().item()
     assert 0.85 * truth <= estimate <= 1.02 * truth
-    beside = method.estimate(x[:500], y[:500])
+    estimates = method.estimate(x[:500], y[:500])
     cost = torch.cdist(x[:500].double(), y[:500].double()).numpy()
-    assert beside["w1_exact"] == pytest.approx(pot.emd2([], [], cost), rel=1e-5)
+    assert estimates["w1_exact"] == pytest.approx(pot.emd2([], [], cost), rel=1e-5)
 
 
-def test_wgan_estimates_in_a_constant_unit() -> None:
-    """Clipping leaves an unknown factor K in the estimate; the same critic must see twice the
-    distance as twice as much.
-    """
+def test_wgan_estimate_is_proportional_to_the_distance() -> None:
+    """The estimate has an unknown factor K, which is the same for twice the distance."""
     config = wgan.Config(
         batch=128, clip=0.1, rmsprop={"critic_lr": 1e-3}, long_first=5, long_steps=60
     )
     method = wgan.WGAN(config, Frozen(), critic())
-    play(method, Shifted(1.5, 2.0), 5)
+    train(method, Shifted(1.5, 2.0), 5)
     assert max(p.abs().max().item() for p in method.critic.parameters()) <= 0.1 + 1e-7
     noise = torch.randn(4000, 2, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
@@ -98,28 +92,28 @@ def test_wgan_estimates_in_a_constant_unit() -> None:
 def test_wgan_follows_the_schedule_of_long_rounds() -> None:
     config = wgan.Config(batch=4, critic_steps=2, long_steps=7, long_first=1, long_every=3)
     method = wgan.WGAN(config, Frozen(), critic())
-    taken = []
+    updates = []
     for step in range(5):
-        draw = StepInputs(Shifted(0.0, 0.0), 0, step)
-        method.step(draw)
-        taken.append(draw.position // 4)
-    assert taken == [7, 2, 2, 7, 2]
+        inputs = StepInputs(Shifted(0.0, 0.0), 0, step)
+        method.step(inputs)
+        updates.append(inputs.position // 4)
+    assert updates == [7, 2, 2, 7, 2]
 
 
 def test_gan_approaches_the_jensen_shannon_divergence_from_below() -> None:
     config = gan.Config(batch=512, adam={"critic_lr": 5e-3}, critic_steps=100)
     method = gan.GAN(config, Frozen(), critic())
-    source = Shifted(1.0, 0.0)
-    play(method, source, 2)
+    data = Shifted(1.0, 0.0)
+    train(method, data, 2)
     t = torch.linspace(-8, 9, 20_001, dtype=torch.float64)
     p, q = (torch.exp(-((t - m) ** 2) / 2) / (2 * torch.pi) ** 0.5 for m in (1.0, 0.0))
     middle = (p + q) / 2
     # 0.111 nats
     exact = torch.trapezoid((p * (p / middle).log() + q * (q / middle).log()) / 2, t).item()
-    draw = StepInputs(source, 1, 0)
+    inputs = StepInputs(data, 1, 0)
     still = config.adam.model_copy(update={"critic_lr": 1e-12})
     measuring = config.model_copy(update={"adam": still, "batch": 100_000, "critic_steps": 1})
-    scalars = gan.GAN(measuring, Frozen(), method.critic).step(draw)
+    scalars = gan.GAN(measuring, Frozen(), method.critic).step(inputs)
     assert 0.9 * exact <= scalars["js_estimate"].item() <= 1.02 * exact
 
 
@@ -128,8 +122,8 @@ def test_gan_losses_are_those_of_the_paper(loss: str) -> None:
     method = gan.GAN(
         gan.Config(loss=loss, batch=16, adam={"critic_lr": 1e-12, "lr": 1e-12}), Frozen(), critic()
     )
-    draw = StepInputs(Shifted(0.0, 0.0), 0, 0)
-    scalars = method.step(draw)
+    inputs = StepInputs(Shifted(0.0, 0.0), 0, 0)
+    scalars = method.step(inputs)
     again = StepInputs(Shifted(0.0, 0.0), 0, 0)
     again.data(16), again.noise(16, 2)
     D = torch.sigmoid(method.critic(again.noise(16, 2)))
@@ -144,35 +138,28 @@ def identity() -> nn.Module:
     return layer
 
 
-def test_cramer_equals_the_energy_distance() -> None:
-    """With h = identity the loss is the energy distance: 2E|x−y| − E|x−x′| − E|y−y′|, by brute
-    force in float64.
-    """
+def test_cramer_gan_loss_with_identity_features_is_the_energy_distance() -> None:
+    """The energy distance is 2E|x−y| − E|x−x′| − E|y−y′|, by brute force in float64."""
     method = cramer_gan.CramerGAN(
         cramer_gan.Config(batch=40, critic_steps=1, adam={"critic_lr": 1e-12}), Frozen(), identity()
     )
     scalars = method.step(StepInputs(Shifted(1.0, 2.0), 0, 0))
-    draw = StepInputs(Shifted(1.0, 2.0), 0, 0)
-    x, y = draw.data(40).double(), draw.noise(40, 2).double()
+    inputs = StepInputs(Shifted(1.0, 2.0), 0, 0)
+    x, y = inputs.data(40).double(), inputs.noise(40, 2).double()
     within = sum(torch.cdist(t, t).sum() / (40 * 39) for t in (x, y))
     assert scalars["energy_estimate"].item() == pytest.approx(
         (2 * torch.cdist(x, y).mean() - within).item(), rel=1e-4
     )
 
-    on_a_line = (
-        torch.cat([x[:, :1], 0 * x[:, :1]], 1).float(),
-        torch.cat([y[:, :1], 0 * y[:, :1]], 1).float(),
-    )
+    on_a_line = [torch.cat([t[:, :1], 0 * t[:, :1]], 1).float() for t in (x, y)]
     exact = method.estimate(*on_a_line)["energy_exact"]
     biased = ot.energy_distance(*on_a_line).item()
     assert biased == pytest.approx(scipy.stats.energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-3)
     assert exact < biased  # the unbiased value leaves out the pairs of a point with itself
 
 
-def test_cramer_witness_attains_the_energy_distance() -> None:
-    """E f(x) − E f(x̃) of the witness is the energy distance itself (biased, since a point meets
-    itself).
-    """
+def test_cramer_witness_gap_equals_the_energy_distance() -> None:
+    """E f(x) − E f(x̃) is the biased energy distance, with the pairs of a point with itself."""
     method = cramer_gan.CramerGAN(cramer_gan.Config(), Frozen(), critic(8)).double()
     x, y = torch.randn(30, 2, dtype=torch.float64) + 1, torch.randn(30, 2, dtype=torch.float64)
     hx, hy = method.critic(x), method.critic(y)
@@ -180,11 +167,10 @@ def test_cramer_witness_attains_the_energy_distance() -> None:
     torch.testing.assert_close(gain, ot.energy_distance(hx, hy), rtol=1e-5, atol=1e-5)
 
 
-def test_cramer_surrogate_can_be_blind() -> None:
-    """Two different measures between which the paper's one-sided critic sees nothing, and the
-    energy distance does.
+def test_cramer_surrogate_is_zero_for_some_different_measures() -> None:
+    """For data at ±1 and samples at 0, f(x) = ‖x − 0‖ − ‖x‖ = 0 everywhere [binkowski2018].
 
-    Data at −1 and 1, samples at 0: f(x) = ‖x − 0‖ − ‖x‖ = 0 everywhere [binkowski2018].
+    The energy distance of these measures is positive.
     """
     hx, hy = torch.tensor([[-1.0], [1.0]] * 10), torch.zeros(20, 1)
     assert cramer_gan.CramerGAN._surrogate(hx, hy).abs() < 1e-5
@@ -192,19 +178,19 @@ def test_cramer_surrogate_can_be_blind() -> None:
 
 
 def test_ot_gan_loss_equals_pot() -> None:
-    """Six entropic plans by POT in float64, four cross costs minus twice the two within."""
+    """The reference is POT in float64: four cross costs minus twice the two within."""
     torch.manual_seed(0)
     method = ot_gan.OTGAN(
         ot_gan.Config(batch=24, epsilon=0.02, tol=1e-7, max_iter=20_000), Frozen(), critic(6)
     ).double()
-    draw = StepInputs(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
+    inputs = StepInputs(Shifted(1.0, 2.0), 0, 0, dtype=torch.float64)
     x, x2 = (
         nn.functional.normalize(t, dim=1).detach().numpy()
-        for t in method.critic(draw.data(24)).chunk(2)
+        for t in method.critic(inputs.data(24)).chunk(2)
     )
     y, y2 = (
         nn.functional.normalize(t, dim=1).detach().numpy()
-        for t in method.critic(draw.noise(24, 2)).chunk(2)
+        for t in method.critic(inputs.noise(24, 2)).chunk(2)
     )
 
     def cost(s: object, t: object) -> float:
@@ -220,16 +206,14 @@ def test_ot_gan_loss_equals_pot() -> None:
     assert loss == pytest.approx(expected, abs=1e-4)
 
 
-def test_ot_gan_loss_is_a_distance_in_the_mean() -> None:
-    """Above 0 for measures that differ; 0 for equal batches; around 0, of either sign, for equal
-    measures.
-    """
+def test_ot_gan_loss_averages_to_zero_only_for_equal_measures() -> None:
+    """It is positive on average for different measures, and exactly 0 for equal batches."""
     net = critic(6)
 
     def loss(shift: float, seed: int) -> float:
-        draw = StepInputs(Shifted(shift, 0.0), seed, 0)
-        x, x2 = net(draw.data(64)).chunk(2)
-        y, y2 = net(draw.noise(64, 2)).chunk(2)
+        inputs = StepInputs(Shifted(shift, 0.0), seed, 0)
+        x, x2 = net(inputs.data(64)).chunk(2)
+        y, y2 = net(inputs.noise(64, 2)).chunk(2)
         return ot.minibatch_energy_distance(x, x2, y, y2, epsilon=0.02).item()
 
     differ, equal = (
@@ -241,25 +225,23 @@ def test_ot_gan_loss_is_a_distance_in_the_mean() -> None:
     assert ot.minibatch_energy_distance(x, x, x, x, epsilon=0.02).abs() < 1e-6
 
 
-def test_slopes_are_penalized_between_data_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """x̂ = εx + (1 − ε)x̃ with ε uniform: data near (100, 0) and samples near 0 put it anywhere in
-    between.
-    """
-    seen = []
+def test_gradients_are_penalized_between_data_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x̂ = εx + (1 − ε)x̃ is uniform between data near (100, 0) and samples near 0."""
+    points = []
     monkeypatch.setattr(
-        ot, "gradient_penalty", lambda f, x: seen.append(x) or f(x).flatten().square()
+        ot, "gradient_penalty", lambda f, x: points.append(x) or f(x).flatten().square()
     )
     for method in (
         wgan_gp.WGANGP(wgan_gp.Config(batch=500, critic_steps=1), Frozen(), critic()),
         cramer_gan.CramerGAN(cramer_gan.Config(batch=500, critic_steps=1), Frozen(), critic(8)),
     ):
         method.step(StepInputs(Shifted(100.0, 0.0), 0, 0))
-        u = seen.pop()[:, 0].sort().values / 100
+        u = points.pop()[:, 0].sort().values / 100
         torch.testing.assert_close(u, torch.linspace(0, 1, 500), atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("surrogate", [False, True])
-def test_cramer_critic_ascends(surrogate: bool) -> None:
+def test_cramer_critic_increases_its_objective(surrogate: bool) -> None:
     config = cramer_gan.Config(
         batch=64, critic_steps=1, penalty=0, adam={"critic_lr": 1e-3}, surrogate=surrogate
     )
@@ -272,7 +254,7 @@ def test_cramer_critic_ascends(surrogate: bool) -> None:
 
 
 @pytest.mark.parametrize("module", [ot_gan, sinkhorn_gan])
-def test_the_first_step_sets_the_scales_of_both_networks(module: ModuleType) -> None:
+def test_first_step_applies_data_dependent_init_to_both_networks(module: ModuleType) -> None:
     options = {"critic_steps": 1} if module is sinkhorn_gan else {}
     still = {"lr": 1e-12, "critic_lr": 1e-12}
     config = module.Config(
@@ -280,42 +262,9 @@ def test_the_first_step_sets_the_scales_of_both_networks(module: ModuleType) -> 
     )
     method = module.build(config, (2,))
     method.step(StepInputs(Shifted(30.0, 40.0), 0, 0))
-    draw = StepInputs(Shifted(30.0, 40.0), 0, 0)
-    for out in (method.critic(draw.data(64)), method.generator(draw.noise(64, 2))):
+    inputs = StepInputs(Shifted(30.0, 40.0), 0, 0)
+    for out in (method.critic(inputs.data(64)), method.generator(inputs.noise(64, 2))):
         torch.testing.assert_close(out.mean(0), torch.zeros(out.shape[1]), atol=1e-3, rtol=0)
         torch.testing.assert_close(
             out.std(0, correction=0), torch.ones(out.shape[1]), atol=1e-2, rtol=0
         )
-
-
-def test_penalty_is_the_slope_squared_by_finite_differences() -> None:
-    net = critic().double()
-    x = torch.randn(50, 2, dtype=torch.float64)
-    h = 1e-6
-    with torch.no_grad():
-        slope = torch.stack(
-            [
-                (net(x + h * e) - net(x - h * e))[:, 0] / (2 * h)
-                for e in torch.eye(2, dtype=torch.float64)
-            ],
-            1,
-        )
-    expected = slope.norm(dim=1) - 1
-    torch.testing.assert_close(
-        ot.gradient_penalty(net, x).detach(), expected**2, rtol=1e-5, atol=1e-7
-    )
-    one_sided = ot.gradient_penalty(net, x, one_sided=True).detach()
-    torch.testing.assert_close(one_sided, expected.clamp_min(0) ** 2, rtol=1e-5, atol=1e-7)
-    (gradient,) = torch.autograd.grad(ot.gradient_penalty(net, x).mean(), net.layers[1].weight)
-    assert gradient.abs().sum() > 0
-
-
-def test_penalty_names_what_is_wrong() -> None:
-    x = torch.zeros(4, 2)
-    with pytest.raises(ValueError, match="one number for each of 4 points"):
-        ot.gradient_penalty(lambda t: t, x)
-    with pytest.raises(ValueError, match="does not depend on x"):
-        ot.gradient_penalty(lambda t: torch.ones(len(t)), x)
-    bias = torch.zeros((), requires_grad=True)
-    with pytest.raises(ValueError, match="does not depend on x"):
-        ot.gradient_penalty(lambda t: bias.expand(len(t)), x)

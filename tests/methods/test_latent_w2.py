@@ -1,6 +1,4 @@
-"""Latent transport: codes of a bimodal set are reached by the map and not by the Gaussian it begins
-with.
-"""
+"""Latent transport of a bimodal data set, compared with the Gaussian baseline."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from monge.metrics import energy_distance
 
 
 @pytest.fixture(scope="module")
-def source() -> FiniteDataset:
-    """Pictures of 8×8 with one bright half, left or right, of varying brightness."""
+def data() -> FiniteDataset:
+    """Return 8×8 pictures with one bright half, left or right, of varying brightness."""
     random = np.random.default_rng(0)
     pictures = np.zeros((2000, 8, 8), np.float32)
     left = random.random(2000) < 0.5
@@ -26,7 +24,7 @@ def source() -> FiniteDataset:
 
 
 @pytest.fixture(scope="module")
-def trained(source: FiniteDataset) -> latent_w2.LatentW2:
+def trained(data: FiniteDataset) -> latent_w2.LatentW2:
     torch.manual_seed(0)
     config = latent_w2.Config(
         nets={"kind": "mlp", "latent": 2, "width": 64},
@@ -38,44 +36,44 @@ def trained(source: FiniteDataset) -> latent_w2.LatentW2:
         ema=0.95,
         encode=0.4,
     )
-    method, position = latent_w2.build(config, source.shape), 0
+    method, position = latent_w2.build(config, data.shape), 0
     for step in range(1200):
-        draw = StepInputs(source, 0, step, position=position, steps=1200)
-        method.step(draw)
-        position = draw.position
+        inputs = StepInputs(data, 0, step, position=position, steps=1200)
+        method.step(inputs)
+        position = inputs.position
     return method
 
 
 @torch.no_grad()
-def test_the_map_reaches_what_a_gaussian_does_not(
-    trained: latent_w2.LatentW2, source: FiniteDataset
+def test_map_is_closer_to_the_data_than_the_gaussian_baseline(
+    trained: latent_w2.LatentW2, data: FiniteDataset
 ) -> None:
-    data = source.held_out(400)
+    x = data.held_out(400)
     ours, gaussian = (
-        energy_distance(draw(400), data) for draw in (trained.sample, trained.sample_baseline)
+        energy_distance(sample(400), x) for sample in (trained.sample, trained.sample_baseline)
     )
-    rebuilt = energy_distance(trained.reconstruct(data), source.train(400))
+    reconstructed = energy_distance(trained.reconstruct(x), data.train(400))
     assert ours < 0.4 * gaussian
-    assert rebuilt < 0.3 * gaussian
+    assert reconstructed < 0.3 * gaussian
     assert torch.equal(trained.sample(5, seed=3), trained.sample(5, seed=3))
     assert not torch.equal(trained.sample(5, seed=3), trained.sample(5, seed=4))
 
 
 @torch.no_grad()
 def test_codes_are_standardized_and_the_baseline_has_their_moments(
-    trained: latent_w2.LatentW2, source: FiniteDataset
+    trained: latent_w2.LatentW2, data: FiniteDataset
 ) -> None:
-    codes = trained.encode(source.train(1600))
+    codes = trained.encode(data.train(1600))
     assert codes.mean(0).abs().max() < 0.15
     assert codes.var(0).mean() == pytest.approx(1, abs=0.15)
     torch.testing.assert_close(trained.matrix @ trained.matrix.T, codes.T.cov(), atol=0.2, rtol=0)
 
 
-def test_the_autoencoder_rests_while_the_map_learns(
-    trained: latent_w2.LatentW2, source: FiniteDataset
+def test_autoencoder_is_frozen_while_the_map_is_trained(
+    trained: latent_w2.LatentW2, data: FiniteDataset
 ) -> None:
     before = [p.clone() for p in (*trained.encoder.parameters(), *trained.decoder.parameters())]
-    scalars = trained.step(StepInputs(source, 0, 1199, steps=1200))
+    scalars = trained.step(StepInputs(data, 0, 1199, steps=1200))
     assert "residual" in scalars
     assert "reconstruction" not in scalars
     after = [*trained.encoder.parameters(), *trained.decoder.parameters()]

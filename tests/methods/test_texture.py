@@ -1,4 +1,4 @@
-"""Textures: each step against its definition, and what a picture must be."""
+"""Textures: distributions of patches, tiles, inpainting, mixtures, and restored states."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from monge.nets import RandomFilters, patches
 
 
 def stripes(h: int = 48, w: int = 48, seed: int = 0) -> Tensor:
-    """Slanted waves from blue to yellow with a little grain, (3, h, w)."""
+    """Return slanted waves from blue to yellow with a little grain, (3, h, w)."""
     down, right = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     over = 0.5 + 0.5 * torch.sin((2 * down + right) * 0.55 + seed)
     over = over + 0.03 * torch.randn(over.shape, generator=torch.Generator().manual_seed(seed))
@@ -30,25 +30,25 @@ def exemplar() -> Tensor:
 
 
 @pytest.mark.parametrize("tile", [True, False])
-def test_the_patches_are_those_of_the_exemplar(exemplar: Tensor, tile: bool) -> None:
+def test_patches_are_distributed_as_those_of_the_exemplar(exemplar: Tensor, tile: bool) -> None:
     texture = Texture(
         [exemplar], (48, 48), config=Config(steps=10, scales=2, targets=400, batch=1600), tile=tile
     )
     start = texture.image
-    made = finished(texture)
-    figures, before = (patch_w2(image, exemplar, scales=2, torus=tile) for image in (made, start))
-    assert all(f.value < 0.15 for f in figures)
-    assert all(b.value > 5 * f.value for b, f in zip(before, figures, strict=True))
+    end = finished(texture)
+    before, after = (patch_w2(image, exemplar, scales=2, torus=tile) for image in (start, end))
+    assert all(a.value < 0.15 for a in after)
+    assert all(b.value > 5 * a.value for b, a in zip(before, after, strict=True))
 
 
-def test_a_tile_has_no_seam(exemplar: Tensor) -> None:
+def test_tile_has_no_seam(exemplar: Tensor) -> None:
     tiled = seam_score(finished(Texture([exemplar], (48, 48), config=TINY, tile=True)))
     cut = seam_score(finished(Texture([exemplar], (48, 48), config=TINY, tile=False)))
     assert tiled.seam < 1.5 * tiled.interior < cut.seam
 
 
 @pytest.mark.parametrize("tile", [True, False])
-def test_a_step_of_rate_one_minimizes_the_distance_to_the_targets(
+def test_step_of_rate_one_minimizes_the_distance_to_the_targets(
     exemplar: Tensor, tile: bool
 ) -> None:
     texture = Texture(
@@ -65,7 +65,7 @@ def test_a_step_of_rate_one_minimizes_the_distance_to_the_targets(
 
 
 @pytest.mark.parametrize("features", [False, True])
-def test_a_saved_state_continues_to_the_same_bits(exemplar: Tensor, features: bool) -> None:
+def test_restored_state_continues_to_the_same_bits(exemplar: Tensor, features: bool) -> None:
     def make() -> Texture:
         extractor = RandomFilters(3, scales=2, filters=8, size=3) if features else None
         return Texture([exemplar], (40, 40), config=TINY, extractor=extractor, seed=3)
@@ -83,63 +83,59 @@ def test_a_saved_state_continues_to_the_same_bits(exemplar: Tensor, features: bo
     assert not torch.equal(whole.image, first.image)
 
 
-def test_inpainting_leaves_what_is_known_to_the_bit(exemplar: Tensor) -> None:
+def test_inpainting_keeps_known_pixels_bit_by_bit(exemplar: Tensor) -> None:
     mask = torch.zeros(48, 48, dtype=torch.bool)
     mask[10:26, 12:30] = True
     broken = torch.where(mask, torch.tensor(5.0), exemplar)
     texture = Texture([broken], (48, 48), config=TINY, image=broken, mask=mask)
-    # a preview too, enlarged from a coarse scale
+    # also in a preview, which is enlarged from a coarse scale
     assert torch.equal(texture.image[:, ~mask], exemplar[:, ~mask])
-    made = finished(texture)
-    assert torch.equal(made[:, ~mask], exemplar[:, ~mask])
-    assert made[:, mask].max() < 1.1  # nothing of what lay under the mask is left
-    inside = patch_w2(made, made, scales=1, mask=mask, region=~mask)[0]
+    image = finished(texture)
+    assert torch.equal(image[:, ~mask], exemplar[:, ~mask])
+    assert image[:, mask].max() < 1.1  # the pixels under the mask were 5
+    inside = patch_w2(image, image, scales=1, mask=mask, region=~mask)[0]
     assert inside.value < 2.5 * inside.floor
 
 
-def test_only_the_region_is_read() -> None:
+def test_inpainting_uses_patches_of_the_region_only() -> None:
     picture = torch.zeros(3, 48, 48)
     picture[0, :, :30], picture[2, :, 30:] = 1.0, 1.0
     picture += 0.02 * torch.rand(picture.shape, generator=torch.Generator().manual_seed(0))
     mask, region = torch.zeros(48, 48, dtype=torch.bool), torch.zeros(48, 48, dtype=torch.bool)
     mask[16:32, 34:44] = True
     region[:, :28] = True
-    made = finished(
-        Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region)
-    )
-    assert made[0, mask].min() > 0.8 > 0.2 > made[2, mask].max()
+    texture = Texture([picture], (48, 48), config=TINY, image=picture, mask=mask, region=region)
+    image = finished(texture)
+    assert image[0, mask].min() > 0.8 > 0.2 > image[2, mask].max()
 
 
-def test_a_mixture_lies_between(exemplar: Tensor) -> None:
+def test_mean_color_of_a_mixture_lies_between_those_of_the_exemplars(exemplar: Tensor) -> None:
     other = stripes(seed=1).flip(0) * 0.5
     means = []
     for weight in (0.0, 0.5, 1.0):
-        made = finished(
-            Texture(
-                [exemplar, other], (32, 32), weights=[1 - weight, weight], config=TINY, tile=True
-            )
-        )
-        means.append(made.mean((1, 2)))
+        weights = [1 - weight, weight]
+        texture = Texture([exemplar, other], (32, 32), weights=weights, config=TINY, tile=True)
+        means.append(finished(texture).mean((1, 2)))
     assert torch.allclose(means[0], exemplar.mean((1, 2)), atol=0.06)
     assert torch.allclose(means[2], other.mean((1, 2)), atol=0.06)
     assert torch.allclose(means[1], (exemplar + other).mean((1, 2)) / 2, atol=0.06)
 
 
-def test_features_are_matched(exemplar: Tensor) -> None:
+def test_feature_loss_decreases(exemplar: Tensor) -> None:
     extractor = RandomFilters(3, scales=2, filters=16, size=3, torus=True)
     texture = Texture([exemplar], (32, 32), config=TINY, tile=True, extractor=extractor)
     losses = [texture.step()["loss"] for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_progress_and_determinism(exemplar: Tensor) -> None:
+def test_progress_rises_from_0_to_1_and_results_depend_on_the_seed(exemplar: Tensor) -> None:
     texture, again = (Texture([exemplar], (33, 47), config=TINY, seed=5) for _ in range(2))
-    seen = [texture.progress]
+    progress = [texture.progress]
     while not texture.done:
         texture.step()
-        seen.append(texture.progress)
-    assert (seen[0], seen[-1]) == (0, 1)
-    assert seen == sorted(seen)
+        progress.append(texture.progress)
+    assert (progress[0], progress[-1]) == (0, 1)
+    assert progress == sorted(progress)
     assert texture.image.shape == (3, 33, 47)
     assert torch.equal(finished(again), texture.image)
     assert not torch.equal(
@@ -149,9 +145,9 @@ def test_progress_and_determinism(exemplar: Tensor) -> None:
         texture.step()
 
 
-def test_bad_input_is_named(exemplar: Tensor) -> None:
+def test_wrong_arguments_raise_value_error(exemplar: Tensor) -> None:
     empty = torch.zeros(48, 48, dtype=torch.bool)
-    for arguments, words in [
+    for arguments, message in [
         ({"exemplars": [exemplar, exemplar[:1]]}, "exemplars"),
         ({"weights": [0.5, 0.5]}, "weights"),
         ({"image": exemplar}, "belong together"),
@@ -160,10 +156,10 @@ def test_bad_input_is_named(exemplar: Tensor) -> None:
         ({"image": exemplar, "mask": ~empty}, "full"),
         ({"exemplars": [exemplar[:, :3, :3]]}, "do not fit"),
     ]:
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=message):
             Texture(**({"exemplars": [exemplar], "size": (48, 48), "config": TINY} | arguments))
 
 
-def test_memory_grows_with_the_picture() -> None:
+def test_memory_estimate_grows_with_the_picture() -> None:
     small, large = (memory_estimate([(3, 256, 256)], (n, n), Config()) for n in (256, 4096))
     assert small < 2**30 < large

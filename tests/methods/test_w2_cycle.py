@@ -1,6 +1,4 @@
-"""Unpaired picture translation where the optimal map is known: white noise, brightened, tinted and
-smoothed.
-"""
+"""Unpaired translation from white noise to tinted and smoothed noise, with a known optimal map."""
 
 from __future__ import annotations
 
@@ -15,13 +13,14 @@ from monge.methods import w2_cycle
 SHAPE, TINT = (3, 8, 8), torch.tensor([0.5, -0.3, 0.1])[:, None, None]
 
 
-def noise(n: int, generator: torch.Generator) -> torch.Tensor:
-    return 0.5 * torch.randn(n, *SHAPE, generator=generator)
+def noise(n: int, rng: torch.Generator) -> torch.Tensor:
+    return 0.5 * torch.randn(n, *SHAPE, generator=rng)
 
 
 def truth(x: torch.Tensor) -> torch.Tensor:
-    """Symmetric and positive, hence optimal: 0.8 x + 1.2 P x + tint, P the average over squares of
-    2×2.
+    """Return 0.8 x + 1.2 P x + tint, where P averages over 2×2 squares.
+
+    The map is optimal, because its linear part is symmetric and positive.
     """
     return 0.8 * x + 1.2 * interpolate(avg_pool2d(x, 2), scale_factor=2.0) + TINT
 
@@ -29,7 +28,7 @@ def truth(x: torch.Tensor) -> torch.Tensor:
 PAIR = SourceTarget(
     "noise",
     InfiniteDataset("A", SHAPE, noise),
-    InfiniteDataset("B", SHAPE, lambda n, g: truth(noise(n, g))),
+    InfiniteDataset("B", SHAPE, lambda n, rng: truth(noise(n, rng))),
 )
 
 
@@ -49,60 +48,54 @@ def trained(start: str, steps: int) -> w2_cycle.W2Cycle:
 
 
 def relative_errors(method: w2_cycle.W2Cycle) -> tuple[float, float, float]:
-    """Mean squared error of the map, the inverse, and the network of the inverse, over that of the
-    identity.
+    """Return mean squared errors of the map, of its inverse and of the inverse network.
+
+    They are divided by that of the identity.
     """
     x = PAIR.source_held_out(200)
     y = truth(x)
     guess = method.inverse_map.net.gradient(y)
-    found = (method.transform(x) - y, method.inverse_transform(y) - x, guess - x)
-    there, back, network = (
-        (error.square().mean() / (x - y).square().mean()).item() for error in found
-    )
+    errors = (method.transform(x) - y, method.inverse_transform(y) - x, guess - x)
+    unit = (x - y).square().mean()
+    there, back, network = ((error.square().mean() / unit).item() for error in errors)
     return there, back, network
 
 
-def test_finds_a_tint_and_a_smoothing_and_their_inverses() -> None:
+def test_training_finds_a_tint_and_a_smoothing_and_their_inverses() -> None:
     there, back, network = relative_errors(trained("identity", 100))
     assert there < 0.02
     assert back < 0.02
     assert network < 0.05
 
 
-def test_begins_at_the_optimal_map_of_colors() -> None:
+def test_start_is_the_optimal_map_of_colors() -> None:
     method = trained("colours", 1)
     x = PAIR.source_held_out(2000)
     y = truth(PAIR.source_held_out(2000, seed=1))
-    for moved, target in ((method.transform(x), y), (method.inverse_map.net.gradient(y), x)):
-        torch.testing.assert_close(moved.mean((0, 2, 3)), target.mean((0, 2, 3)), atol=0.08, rtol=0)
-        torch.testing.assert_close(moved.std((0, 2, 3)), target.std((0, 2, 3)), atol=0.05, rtol=0)
+    for mapped, target in ((method.transform(x), y), (method.inverse_map.net.gradient(y), x)):
+        mean, std = mapped.mean((0, 2, 3)), mapped.std((0, 2, 3))
+        torch.testing.assert_close(mean, target.mean((0, 2, 3)), atol=0.08, rtol=0)
+        torch.testing.assert_close(std, target.std((0, 2, 3)), atol=0.05, rtol=0)
 
 
-def test_the_conjugate_is_trained_by_both_cycles_and_the_potential_by_none() -> None:
+def test_cycle_terms_train_the_conjugate_only() -> None:
     config = w2_cycle.Config(
         batch=16, nets={"widths": (4, 4), "strides": (1, 2), "head": (4,), "grid": 2}
     )
-    gradients = []
+    potential, conjugate = [], []  # gradients without and with the cycle term
     for cycle in (0.0, 100.0):
         torch.manual_seed(0)
         method = w2_cycle.build(config.model_copy(update={"cycle": cycle}), SHAPE)
         method.step(StepInputs(PAIR, 0, 1))
-        gradients.append(
-            [
-                [p.grad for p in net.parameters() if p.grad is not None]
-                for net in (method.potential, method.conjugate)
-            ]
-        )
-    without, with_cycle = gradients
-    torch.testing.assert_close(without[0], with_cycle[0])
-    gap, size = (
-        sum(g.square().sum() for g in grads)
-        for grads in (torch._foreach_sub(with_cycle[1], without[1]), without[1])
-    )
-    assert gap > 10 * size
+        potential.append([p.grad for p in method.potential.parameters() if p.grad is not None])
+        conjugate.append([p.grad for p in method.conjugate.parameters() if p.grad is not None])
+    torch.testing.assert_close(*potential)
+    without, with_cycle = conjugate
+    gap = sum(g.square().sum() for g in torch._foreach_sub(with_cycle, without))
+    assert gap > 10 * sum(g.square().sum() for g in without)
 
 
-def test_the_door() -> None:
+def test_wrong_shapes_and_settings_are_errors() -> None:
     with pytest.raises(
         ValueError, match=r"square pictures \(c, s, s\), got samples of shape \(2,\)"
     ):

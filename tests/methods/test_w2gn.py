@@ -1,6 +1,4 @@
-"""Wasserstein-2 generative networks between Gaussians, where the map, its inverse and the distance
-are known.
-"""
+"""Wasserstein-2 generative networks between Gaussians, with known map, inverse and distance."""
 
 from __future__ import annotations
 
@@ -10,22 +8,20 @@ import torch
 from monge import ot
 from monge.data import StepInputs
 from monge.methods import w2gn
-
-ROOT = torch.tensor([[1.5, 0.4], [0.4, 0.6]])
-MEAN = torch.tensor([1.0, -2.0])
+from tests.helpers.known_maps import MEAN, ROOT
 
 
 class Ellipse:
-    """Data: N(m, R²), R symmetric, so that the optimal map from normal noise is x ↦ R x + m."""
+    """Data from N(m, R²), to which the optimal map from normal noise is x ↦ R x + m."""
 
     name, shape = "ellipse", (2,)
 
     def batch(self, seed: int, position: int, n: int, _: tuple[int, int] = (0, 1)) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + position)
-        return torch.randn(n, 2, generator=generator) @ ROOT + MEAN
+        rng = torch.Generator().manual_seed(seed * 1_000_003 + position)
+        return torch.randn(n, 2, generator=rng) @ ROOT + MEAN
 
 
-def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
+def test_training_finds_the_map_between_gaussians_its_inverse_and_w2() -> None:
     torch.manual_seed(0)
     method = w2gn.build(
         w2gn.Config(batch=256, adam={"lr": 0.01}, nets={"widths": (16, 8)}, ema=0.95), (2,)
@@ -40,7 +36,7 @@ def test_finds_the_map_between_gaussians_its_inverse_and_the_distance() -> None:
     assert method.w2_squared(x, y).item() == pytest.approx(truth, rel=0.05)
 
 
-def test_a_sharpened_inverse_is_one() -> None:
+def test_sharpened_inverse_inverts_the_map() -> None:
     torch.manual_seed(0)
     plain, sharp = (
         w2gn.build(w2gn.Config(nets={"widths": (16, 8)}, sharpen=n), (2,)) for n in (0, 50)
@@ -53,6 +49,6 @@ def test_a_sharpened_inverse_is_one() -> None:
     torch.testing.assert_close(sharp.inverse_transform(y), x, atol=1e-3, rtol=0)
 
 
-def test_pictures_are_refused() -> None:
+def test_pictures_raise_value_error() -> None:
     with pytest.raises(ValueError, match=r"move points \(d,\), got samples of shape \(1, 8, 8\)"):
         w2gn.build(w2gn.Config(), (1, 8, 8))

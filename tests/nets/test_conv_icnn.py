@@ -1,6 +1,4 @@
-"""Convexity of the convolutional input-convex network, its gradient against autograd, and
-compilation of both networks.
-"""
+"""Convexity, gradient and compilation of the convolutional input-convex network."""
 
 from __future__ import annotations
 
@@ -54,14 +52,11 @@ def test_gradient_equals_autograd(shape: dict[str, Any]) -> None:
     torch.testing.assert_close(value, psi(x), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-10)
     inputs = [x, *psi.parameters()]
-    ours = torch.autograd.grad(
-        gradient.cos().sum(), inputs, materialize_grads=True, allow_unused=True
-    )
-    theirs = torch.autograd.grad(
-        expected.cos().sum(), inputs, materialize_grads=True, allow_unused=True
-    )
-    for mine, plain in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, plain, rtol=1e-8, atol=1e-9)
+    options: dict[str, Any] = {"materialize_grads": True, "allow_unused": True}
+    second = torch.autograd.grad(gradient.cos().sum(), inputs, **options)
+    reference = torch.autograd.grad(expected.cos().sum(), inputs, **options)
+    for ours, theirs in zip(second, reference, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-9)
 
 
 @settings(max_examples=15, deadline=None)
@@ -77,13 +72,13 @@ def test_convex_along_segments(seed: int, shape: dict[str, Any], t: float) -> No
 def test_hessian_is_at_least_the_modulus(shape: dict[str, Any]) -> None:
     psi = net(**shape)
     with torch.no_grad():
-        psi.L.zero_()  # its own curvature would hide that of the rest
+        psi.L.zero_()  # its curvature would hide that of the other terms
     for x in pictures(2, psi):
         hessian = torch.autograd.functional.hessian(lambda t: psi(t[None])[0], x)
         assert torch.linalg.eigvalsh(hessian.view(x.numel(), -1)).min() >= 0.01 - 1e-9
 
 
-def test_it_begins_at_a_given_map_of_colors() -> None:
+def test_start_at_initializes_a_map_of_colors() -> None:
     torch.manual_seed(0)
     psi = ConvICNN(3, 16, [8, 8], [1, 2])
     x = 2 * torch.rand(20, 3, 16, 16) - 1
@@ -98,42 +93,42 @@ def test_it_begins_at_a_given_map_of_colors() -> None:
 
 
 @pytest.mark.parametrize("part", ["W", "w", "head"])
-def test_projection_mends_what_a_step_has_broken(part: str) -> None:
+def test_project_restores_convexity(part: str) -> None:
     psi = net(**SHAPES[1])
     with torch.no_grad():
         for weights in [*psi.head.W, psi.head.w] if part == "head" else getattr(psi, part):
             weights -= 3
-        for outweighs in [psi.L, psi.head.L, *(psi.w if part == "head" else [])]:
-            outweighs.zero_()
+        for convex in [psi.L, psi.head.L, *(psi.w if part == "head" else [])]:
+            convex.zero_()
     x, y = 3 * pictures(50, psi), 3 * pictures(50, psi)
     assert (psi((x + y) / 2) > (psi(x) + psi(y)) / 2 + 1e-6).any()
     psi.project()
     assert (psi((x + y) / 2) <= (psi(x) + psi(y)) / 2 + 1e-6).all()
 
 
-def test_every_weight_moves_the_map() -> None:
+def test_every_parameter_receives_a_gradient() -> None:
     psi = net(**SHAPES[1])
     psi.gradient(pictures(4, psi)).square().sum().backward()
-    still = [name for name, p in psi.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
+    unused = [name for name, p in psi.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unused == []
 
 
 @pytest.mark.parametrize(
     ("psi", "shape"),
     [(ConvICNN(3, 8, [4, 4], [1, 2], head=[4], grid=2), (3, 8, 8)), (DenseICNN(3, [8, 4]), (3,))],
 )
-def test_compiles_in_one_graph_with_its_second_derivatives(
+def test_gradient_compiles_in_one_graph_with_its_second_derivatives(
     psi: nn.Module, shape: tuple[int, ...]
 ) -> None:
     x = torch.randn(4, *shape)
     compiled = torch.compile(psi.value_and_gradient, backend="aot_eager", fullgraph=True)
-    found = []
+    results = []
     for f in (compiled, psi.value_and_gradient):
         psi.zero_grad()
         value, gradient = f(x)
         (value.sum() + gradient.square().sum()).backward()
-        found.append([value, gradient, *(p.grad for p in psi.parameters())])
-    torch.testing.assert_close(*found)
+        results.append([value, gradient, *(p.grad for p in psi.parameters())])
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize(
@@ -145,17 +140,17 @@ def test_compiles_in_one_graph_with_its_second_derivatives(
         ({"widths": [4, 4], "strides": [1, 3]}, r"1 or even, got strides \[1, 3\]"),
         (
             {"size": 12, "widths": [4], "strides": [8]},
-            "size 12 is no multiple of the product of the strides, 8",
+            "size 12 must be a multiple of the product of the strides, 8",
         ),
-        ({"size": 16, "grid": 5}, "no multiple of grid, 5"),
+        ({"size": 16, "grid": 5}, "must be a multiple of grid, 5"),
         ({"strong": -1.0}, "at least 0, got -1"),
     ],
 )
-def test_the_door(options: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_raise_value_error(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ConvICNN(**{"channels": 3, "size": 16, **options})
 
 
-def test_pictures_of_another_shape_are_refused() -> None:
+def test_pictures_of_another_shape_raise_value_error() -> None:
     with pytest.raises(ValueError, match=r"expected pictures \(n, 3, 16, 16\), got \(2, 3, 8, 8\)"):
         ConvICNN(3, 16, [4], [1]).gradient(torch.zeros(2, 3, 8, 8))

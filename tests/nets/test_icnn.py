@@ -30,10 +30,10 @@ def test_gradient_equals_autograd(dim: int, widths: list[int], rank: int) -> Non
     torch.testing.assert_close(value, psi(x), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-10)
     inputs = [x, *psi.parameters()]
-    ours = torch.autograd.grad(gradient.cos().sum(), inputs, materialize_grads=True)
-    theirs = torch.autograd.grad(expected.cos().sum(), inputs, materialize_grads=True)
-    for mine, plain in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, plain, rtol=1e-8, atol=1e-10)
+    second = torch.autograd.grad(gradient.cos().sum(), inputs, materialize_grads=True)
+    reference = torch.autograd.grad(expected.cos().sum(), inputs, materialize_grads=True)
+    for ours, theirs in zip(second, reference, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
 
 
 @settings(max_examples=20, deadline=None)
@@ -51,7 +51,7 @@ def test_hessian_is_at_least_the_modulus() -> None:
         assert torch.linalg.eigvalsh(hessian).min() >= 0.01 - 1e-9
 
 
-def test_it_begins_at_a_given_affine_map() -> None:
+def test_start_at_initializes_an_affine_map() -> None:
     torch.manual_seed(0)
     psi, x = DenseICNN(3, [16, 8]), torch.randn(50, 3)
     torch.testing.assert_close(psi.gradient(x), x, atol=0.05, rtol=0)
@@ -63,7 +63,7 @@ def test_it_begins_at_a_given_affine_map() -> None:
         psi.start_at(-torch.eye(3), b)
 
 
-def test_projection_mends_what_a_step_has_broken() -> None:
+def test_project_restores_convexity() -> None:
     psi = net(2, [16, 16, 8], 3)
     with torch.no_grad():
         for W in [*psi.W, psi.w]:
@@ -82,6 +82,6 @@ def test_projection_mends_what_a_step_has_broken() -> None:
         ({"dim": 2, "strong": -1.0}, "at least 0, got -1"),
     ],
 )
-def test_the_door(options: dict[str, float], message: str) -> None:
+def test_wrong_arguments_raise_value_error(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DenseICNN(**options)

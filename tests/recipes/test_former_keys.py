@@ -1,6 +1,4 @@
-"""Keys of version 0.1.0: run folders that hold them load and continue; recipes, presets and flags
-answer with the new ones.
-"""
+"""Keys of version 0.1.0: runs with them load, and recipes, presets and flags name the new keys."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from monge.errors import MongeError
 from monge.training import RunFolder, parse
 from monge.training.recipe import method_module, recipe_methods
 
-# as that version wrote them
+# run folders as version 0.1.0 wrote them
 RUNS = yaml.safe_load((Path(__file__).parent / "runs_of_0_1_0.yaml").read_text())
 NETS = {"net": "nets.kind", "latent": "nets.latent", "width": "nets.width"}
 ADAM = {
@@ -50,7 +48,7 @@ MOVED: dict[str, dict[str, str]] = {
 }
 
 
-def stored(name: str, folder: Path) -> RunFolder:
+def old_run(name: str, folder: Path) -> RunFolder:
     run = RunFolder(folder)
     run.path.mkdir(exist_ok=True)
     run.config.write_text(yaml.safe_dump(RUNS[name]["config"]))
@@ -63,47 +61,44 @@ def at(config: Any, path: str) -> Any:
     return list(config) if isinstance(config, tuple) else config
 
 
-def test_every_run_of_0_1_0_has_its_method() -> None:
+def test_every_method_of_0_1_0_has_a_stored_run() -> None:
     assert set(RUNS) == set(MOVED) <= set(recipe_methods())
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_each_value_of_an_old_run_is_kept(name: str, tmp_path: Path) -> None:
-    method = stored(name, tmp_path).recipe().method
+def test_old_run_keeps_each_value_under_its_new_key(name: str, tmp_path: Path) -> None:
+    method = old_run(name, tmp_path).recipe().method
     for key, value in RUNS[name]["config"]["method"].items():
         for path in MOVED[name].get(key, key).split():
             assert at(method, path) == value, (key, path)
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_weights_of_an_old_run_have_the_names_and_shapes_of_now(name: str, tmp_path: Path) -> None:
-    method = stored(name, tmp_path).recipe().method
-    domains = (DanceDomains(),) if name == "mdot" else ()  # all that 0.1.0 knew
-    net = method_module(name).build(method, tuple(RUNS[name]["shape"]), *domains)
-    assert (
-        sorted(f"{k} {'×'.join(map(str, v.shape))}".strip() for k, v in net.state_dict().items())
-        == RUNS[name]["weights"]
-    )
+def test_weights_of_an_old_run_have_the_current_names_and_shapes(name: str, tmp_path: Path) -> None:
+    method = old_run(name, tmp_path).recipe().method
+    domains = (DanceDomains(),) if name == "mdot" else ()  # the only ones of 0.1.0
+    state = method_module(name).build(method, tuple(RUNS[name]["shape"]), *domains).state_dict()
+    weights = sorted(f"{k} {'×'.join(map(str, v.shape))}".strip() for k, v in state.items())
+    assert weights == RUNS[name]["weights"]
 
 
-def test_an_old_run_is_continued_and_another_configuration_refused(tmp_path: Path) -> None:
-    run = stored("gan", tmp_path)
+def test_old_run_continues_and_another_configuration_is_an_error(tmp_path: Path) -> None:
+    run = old_run("gan", tmp_path)
     recipe = run.recipe()
-    other = recipe.method.model_copy(
-        update={"adam": recipe.method.adam.model_copy(update={"lr": 0.5})}
-    )
+    adam = recipe.method.adam.model_copy(update={"lr": 0.5})
+    other = recipe.method.model_copy(update={"adam": adam})
     with pytest.raises(
         MongeError, match=r"another configuration \(method\.adam\.lr: 0\.011 there, 0\.5 here\)"
     ):
         run.claim(recipe.model_copy(update={"method": other}))
     run.claim(recipe)
-    # from now on in the new words
+    # the stored configuration now has the new keys
     assert yaml.safe_load(run.config.read_text())["method"]["adam"]["lr"] == 0.011
     run.claim(recipe)
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_recipe_with_an_old_key_answers_with_the_new_one(name: str) -> None:
+def test_recipe_with_an_old_key_is_an_error_that_names_the_new_key(name: str) -> None:
     flat = RUNS[name]["config"]["method"]
     for key in flat.keys() & MOVED[name].keys():
         now = " and ".join(f"'method.{path}'" for path in sorted(MOVED[name][key].split()))
@@ -115,7 +110,7 @@ def test_a_recipe_with_an_old_key_answers_with_the_new_one(name: str) -> None:
         assert str(error.value) == f"mine.yaml: unknown key 'method.{key}': it is now {now}"
 
 
-def test_a_preset_or_flag_with_an_old_key_answers_with_the_new_one() -> None:
+def test_preset_or_flag_with_an_old_key_is_an_error_that_names_the_new_key() -> None:
     raw = {
         "data": {"name": "8gaussians"},
         "method": "gan",
@@ -138,48 +133,37 @@ def test_a_preset_or_flag_with_an_old_key_answers_with_the_new_one() -> None:
         parse({"data": {"name": "8gaussians"}, "method": {"name": "gan", "loss_": 1}}, "here")
 
 
-def test_a_part_that_is_given_in_part_keeps_the_defaults_of_its_method() -> None:
+def test_partly_given_part_keeps_the_defaults_of_its_method() -> None:
     config = method_module("wgan_gp").Config(adam={"lr": 0.5})
-    assert (config.adam.lr, config.adam.critic_lr, config.adam.beta1, config.adam.beta2) == (
-        0.5,
-        1e-4,
-        0.0,
-        0.9,
-    )
+    adam = {"lr": 0.5, "critic_lr": 1e-4, "beta1": 0.0, "beta2": 0.9}
+    assert config.adam.model_dump() == adam
+    raw = {"data": {"name": "8gaussians"}}
     with pytest.raises(MongeError, match=r"method\.adam\.beta1 = 1: input should be less than 1"):
-        parse(
-            {"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta1": 1}}},
-            "here",
-        )
+        parse({**raw, "method": {"name": "gan", "adam": {"beta1": 1}}}, "here")
     with pytest.raises(
         MongeError,
         match=r"unknown key 'method\.adam\.beta'; did you mean 'beta2'\?|did you mean 'beta1'\?",
     ):
-        parse(
-            {"data": {"name": "8gaussians"}, "method": {"name": "gan", "adam": {"beta": 1}}}, "here"
-        )
+        parse({**raw, "method": {"name": "gan", "adam": {"beta": 1}}}, "here")
 
 
 @pytest.mark.parametrize("name", ["texture", "texture_generator"])
-def test_a_method_that_no_recipe_trains_says_so_in_one_line(name: str) -> None:
+def test_recipe_of_a_method_without_recipes_is_an_error(name: str) -> None:
     with pytest.raises(MongeError) as error:
         parse({"data": {"name": "digits"}, "method": {"name": name}}, "here")
-    assert (
-        str(error.value)
-        == f"method '{name}' is not trained by a recipe: {method_module(name).NOT_IN_RECIPES}"
-    )
+    reason = method_module(name).NOT_IN_RECIPES
+    assert str(error.value) == f"method '{name}' is not trained by a recipe: {reason}"
     assert name not in recipe_methods()
     with pytest.raises(MongeError, match="unknown method 'protocols'"):
         parse({"data": {"name": "digits"}, "method": "protocols"}, "here")
 
 
-def test_every_method_is_tiny_and_none_samples_in_order_to_raise() -> None:
+def test_every_method_builds_from_tiny_and_samples_if_it_can() -> None:
     torch.manual_seed(0)
     for name in recipe_methods():
         tiny = method_module(name).TINY
         assert type(tiny)(**tiny.model_dump()) == tiny
-        built = method_module(name).build(
-            tiny, tuple(RUNS[name]["shape"] if name in RUNS else (2,))
-        )
-        if hasattr(built, "sample"):
-            assert len(built.sample(2)) == 2
+        shape = tuple(RUNS[name]["shape"]) if name in RUNS else (2,)
+        method = method_module(name).build(tiny, shape)
+        if hasattr(method, "sample"):
+            assert len(method.sample(2)) == 2

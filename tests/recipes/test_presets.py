@@ -1,4 +1,4 @@
-"""Presets: variants that a recipe holds, validated with it and stored nowhere else."""
+"""Presets, the variants of a recipe that its file holds."""
 
 from __future__ import annotations
 
@@ -32,22 +32,18 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_preset_lies_over_the_recipe(file: Path) -> None:
+def test_preset_overrides_keys_of_the_recipe(file: Path) -> None:
     recipe, gpu = read(file), read(file, "gpu")
     assert (gpu.method.batch, gpu.run.steps, gpu.about.cost) == (32, 6, "a GPU-second")
-    assert (gpu.method.adam.lr, gpu.method.nets.width, gpu.run.every, gpu.about.title) == (
-        0.002,
-        8,
-        2,
-        "small",
-    )
+    assert (gpu.method.adam.lr, gpu.method.nets.width) == (0.002, 8)
+    assert (gpu.run.every, gpu.about.title) == (2, "small")
     assert (recipe.method.batch, recipe.run.steps) == (16, 4)
     assert list(recipe.presets) == ["gpu", "long"]
     assert read(file, "cpu") == recipe
     assert gpu.presets == {}
 
 
-def test_unknown_preset(file: Path) -> None:
+def test_unknown_preset_is_an_error_with_suggestions(file: Path) -> None:
     with pytest.raises(
         MongeError, match=r"unknown preset 'gpuu' of recipe 'small'; did you mean 'gpu'\?"
     ):
@@ -70,12 +66,12 @@ def test_unknown_preset(file: Path) -> None:
         ({"big": 3}, "here: presets.big = 3"),
     ],
 )
-def test_a_wrong_preset_is_an_error_of_the_recipe(presets: object, message: str) -> None:
+def test_wrong_preset_is_an_error_of_the_recipe(presets: object, message: str) -> None:
     with pytest.raises(MongeError, match=re.escape(message)):
         parse({**TREE, "presets": presets}, "here")
 
 
-def test_presets_are_no_part_of_a_run(file: Path, tmp_path: Path) -> None:
+def test_presets_are_not_stored_in_a_run(file: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     train(read(file), folder)
     assert "presets" not in yaml.safe_load(folder.config.read_text())
@@ -87,9 +83,7 @@ def test_presets_are_no_part_of_a_run(file: Path, tmp_path: Path) -> None:
     assert folder.recipe().presets == {}
 
 
-def test_train_takes_a_preset_before_the_flags(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_flags_override_the_preset(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for flags in (["--preset", "gpu", "--run.steps", "9"], ["--run.steps=9", "--preset=gpu"]):
         assert main([str(file), *flags, "--print-config"]) == 0
         shown = yaml.safe_load(capsys.readouterr().out)
@@ -127,11 +121,8 @@ def test_help_and_ls_mention_presets(
     assert "presets" not in capsys.readouterr().out
 
     (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "small.yaml").write_text(
-        yaml.safe_dump(
-            {**TREE, "about": dict.fromkeys(("title", "paper", "cost", "expected"), "-")}
-        )
-    )
+    about = dict.fromkeys(("title", "paper", "cost", "expected"), "-")
+    (tmp_path / "recipes" / "small.yaml").write_text(yaml.safe_dump({**TREE, "about": about}))
     monkeypatch.setattr(ls.resources, "files", lambda _: tmp_path)
     assert ls.main([]) == 0
     assert "    presets: cpu, gpu, long\n" in capsys.readouterr().out

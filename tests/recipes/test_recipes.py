@@ -1,4 +1,4 @@
-"""Every shipped recipe validates, says what it is, and takes two steps on its own data."""
+"""Shipped recipes: they validate, describe themselves, and take two steps on their data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from monge.cli.train import main
 from monge.data import load
 from monge.errors import MongeError
 from monge.metrics import Measured
@@ -29,7 +30,7 @@ def test_recipe_validates_and_round_trips(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_is_a_recipe_of_its_own(name: str) -> None:
+def test_every_preset_is_a_valid_recipe(name: str) -> None:
     recipe = read(find(name))
     for preset in recipe.presets:
         variant = read(find(name), preset)
@@ -39,7 +40,7 @@ def test_every_preset_is_a_recipe_of_its_own(name: str) -> None:
 
 
 def shortened(recipe: Recipe) -> Recipe:
-    """Two steps on small batches."""
+    """Return the recipe with two steps and a small batch."""
     changes = {"run": recipe.run.model_copy(update={"steps": 2, "every": 1, "device": "cpu"})}
     if getattr(recipe.method, "batch", 0) > 64:
         changes["method"] = recipe.method.model_copy(update={"batch": 64})
@@ -55,20 +56,23 @@ def test_recipe_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.M
     except MongeError as error:
         pytest.skip(str(error))
     module = sys.modules["monge.training.evaluate"]  # the package has a function of that name
-    # measured elsewhere, and slow
+    # metrics are slow, and other tests check them
     monkeypatch.setattr(module, "_measure", lambda *_: {W2: Measured(1.0, 1.0)})
-    monkeypatch.setattr("monge.metrics.has_lenet", lambda _: False)  # would train a LeNet
+    monkeypatch.setattr("monge.metrics.has_lenet", lambda _: False)  # else a LeNet is trained
     folder = RunFolder(tmp_path / "run")
     train(shortened(recipe), folder)
     assert [line["step"] for line in folder.history()] == [1, 2]
     assert folder.samples.is_file()
 
 
-def test_the_demo_learns_digits(tmp_path: Path) -> None:
-    """A real training, shortened: in a tenth of the demo's steps the samples come close to the
-    floor.
-    """
+def test_demo_learns_digits(tmp_path: Path) -> None:
+    """After a tenth of the demo's steps, W₂² of the samples is less than 1.6 times its floor."""
     recipe = read(find("sinkhorn-gan-digits"))
     run = recipe.run.model_copy(update={"steps": 150, "every": 150})
     metrics = train(recipe.model_copy(update={"run": run}), RunFolder(tmp_path / "run"))
     assert metrics["w2_ratio"] < 1.6
+
+
+def test_help_text_belongs_to_one_field(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["w2gn-8gaussians", "--help"]) == 0
+    assert capsys.readouterr().out.count("Initial map") == 1

@@ -1,4 +1,4 @@
-"""One file per paper.
+"""Methods, one file for each paper.
 
-Each has a ``Config``, the method, and ``build(config, shape)``; no method imports another.
+Each file has a ``Config``, the method, and ``build(config, shape)``. No method imports another.
 """

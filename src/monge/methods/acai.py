@@ -1,25 +1,24 @@
-r"""ACAI: an autoencoder whose interpolations a critic cannot tell from data.
+r"""ACAI: an autoencoder with interpolations that a critic cannot distinguish from data.
 
     Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders
-    via an adversarial
-    regularizer", ICLR 2019    [berthelot2019]
+        via an adversarial regularizer", ICLR 2019    [berthelot2019]
 
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
 f, g        encoder and decoder of ``autoencoder``
 d_ω, γ      ``critic``, see `monge.nets.InterpolationCritic`
-λ           ``config.interpolation.weight``; 0 leaves the plain autoencoder
-α           ``draw.uniform``, in [0, ½]
+λ           ``config.interpolation.weight``; 0 is the plain autoencoder
+α           ``inputs.uniform``, in [0, ½]
 ==========  ============================================================
 
 .. math::
 
-    \min_{f, g} \; \mathbb{E}\, \frac{|x - \hat x|^2}{P} + \lambda\, \mathbb{E}\, d_\omega(\hat
-    x_\alpha)^2
+    \min_{f, g} \; \mathbb{E}\, \frac{|x - \hat x|^2}{P}
+    + \lambda\, \mathbb{E}\, d_\omega(\hat x_\alpha)^2
 
-with P entries in a sample (for scores: a cross-entropy, and P voices and frames). The codes have no
-prior: samples are decoded from a Gaussian fitted to them.
+with P entries in a sample. For piano rolls the error is a cross-entropy and P is voices × frames.
+The codes have no prior: samples are decoded from a Gaussian fitted to them.
 """
 
 from __future__ import annotations
@@ -57,13 +56,16 @@ TINY = Config(
 
 
 class ACAI(nn.Module):
-    """Minimize the reconstruction error and what the critic of interpolations sees; without a
-    critic, the error alone.
+    """Autoencoder that minimizes the reconstruction error and the critic's squared estimates.
+
+    Without a critic it minimizes the reconstruction error alone.
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0))), method.sample(5).shape
-    (['alpha_error', 'generator_grad', 'interpolation', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
+    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0)))
+    ['alpha_error', 'generator_grad', 'interpolation', 'loss', 'reconstruction']
+    >>> method.sample(5).shape
+    torch.Size([5, 1, 8, 8])
     """
 
     prior = None
@@ -79,20 +81,18 @@ class ACAI(nn.Module):
         }
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """One step of the autoencoder, then one of the critic on the same interpolations."""
+        """Take a step of the autoencoder, then one of the critic on the same interpolations."""
         c, x = self.config, inputs.data(self.config.batch)
         c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
         r = self.autoencoder.reconstruct(x)
-        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)  # x̂_α
+        mixtures = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)  # x̂_α
         error = r.error / r.entries
-        loss = error + mixed.term()  # eq. (2)
+        loss = error + mixtures.term()  # eq. (2)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        # eq. (3)
-        found = {"loss": loss, "reconstruction": error, "generator_grad": norm} | mixed.answer(
-            x, r.made
-        )
-        return {name: value.detach() for name, value in found.items()}
+        scalars = {"loss": loss, "reconstruction": error, "generator_grad": norm}
+        scalars |= mixtures.answer(x, r.decoded)  # eq. (3)
+        return {name: value.detach() for name, value in scalars.items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes, a function of the seed."""
@@ -100,7 +100,7 @@ class ACAI(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> ACAI:
-    """Make the networks, for samples of ``shape``."""
-    return ACAI(
-        config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape)
-    )
+    """Build the networks that the configuration names, for samples of ``shape``."""
+    autoencoder = config.nets.autoencoder(shape)
+    critic = config.interpolation.critic(config.nets.kind, shape)
+    return ACAI(config, autoencoder, critic)

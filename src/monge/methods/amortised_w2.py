@@ -1,19 +1,18 @@
-"""Amortized conjugates: the W₂ dual with its inner maximum solved, not merely guessed, at every
-step.
+"""Amortized conjugates: the W₂ dual, with its inner maximum improved from a learned first guess.
 
     Amos, "On amortizing convex conjugates for optimal transport", ICLR 2023, algorithm 1 [amos2023]
 
-==========  ============================================================
+==========  =======================================================================================
 symbol      here
-==========  ============================================================
-α, β        P, the origin (normal noise unless the data are a `SourceTarget`), and Q, the data
-f_θ         ``potential``; ∇f moves P to Q
+==========  =======================================================================================
+α, β        P, the source (normal noise unless the data are a `SourceTarget`), and Q, the data
+f_θ         ``potential``; ∇f maps P to Q
 ỹ_φ(y)      ``guess``, the gradient of a second potential: a first guess of where f*(y) is attained
-x̆(y)       that guess, improved by ``config.refine`` descent steps: argmax_x ⟨x, y⟩ − f(x)
-==========  ============================================================
+x̆(y)        that guess, improved by ``config.refine`` descent steps: argmax_x ⟨x, y⟩ − f(x)
+==========  =======================================================================================
 
-In place of L-BFGS stand Barzilai-Borwein steps: `ot.conjugate`. docs/methods/amortised-w2.md
-compares with W2GN.
+Instead of L-BFGS the descent uses Barzilai-Borwein steps, see `ot.conjugate`.
+docs/methods/amortised-w2.md compares it with W2GN.
 """
 
 from __future__ import annotations
@@ -35,12 +34,11 @@ class Config(Frozen):
     """W₂ by amortized conjugates."""
 
     name: Literal["amortised_w2"] = "amortised_w2"
-    # Descent steps from the guess to the conjugate's point, in training.
+    #: Descent steps from the guess to the point where the conjugate is attained, in training.
     refine: int = Field(5, ge=0)
     sharpen: int = Field(50, ge=0)  # The same in the inverse map.
-    start: Literal["gaussian", "identity"] = (
-        "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
-    )
+    #: Initial map: optimal between Gaussians with the moments of P and Q, or the identity.
+    start: Literal["gaussian", "identity"] = "gaussian"
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets()
@@ -68,7 +66,7 @@ class AmortisedW2(nn.Module):
         self.optimizers = {"potentials": config.adam.make(potential, guess)}
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """Algorithm 1, one pass of its loop."""
+        """Take one iteration of Algorithm 1."""
         c = self.config
         c.adam.decay(self.optimizers["potentials"], inputs.progress)
         y, x = inputs.data(c.batch), inputs.source(c.batch)
@@ -77,11 +75,11 @@ class AmortisedW2(nn.Module):
 
         guess = self.guess.gradient(y)  # line 3
         # line 4
-        found = ot.conjugate(self.potential.gradient, y, init=guess, tol=0, max_iter=c.refine)
-        # line 5; f*(y) = ⟨x̆, y⟩ − f(x̆), x̆ fixed: envelope theorem
-        duality = self.potential(x) - self.potential(found.point)
-        amortisation = (guess - found.point).square().sum(1)  # line 6, the regression loss
-        residual = parallel.gather(found.residual).mean()
+        solution = ot.conjugate(self.potential.gradient, y, init=guess, tol=0, max_iter=c.refine)
+        # line 5: f*(y) = ⟨x̆, y⟩ − f(x̆), with x̆ fixed by the envelope theorem
+        duality = self.potential(x) - self.potential(solution.point)
+        amortisation = (guess - solution.point).square().sum(1)  # line 6, the regression loss
+        residual = parallel.gather(solution.residual).mean()
         loss, amortisation = parallel.gather(duality).mean(), parallel.gather(amortisation).mean()
 
         norm = parallel.descend(self.optimizers["potentials"], loss + amortisation)
@@ -94,26 +92,24 @@ class AmortisedW2(nn.Module):
         }
 
     def transform(self, x: Tensor) -> Tensor:
-        """∇f(x): points of P, (n, d), moved to Q."""
+        """Return ∇f(x), which maps points (n, d) of P to Q."""
         return self.forward_map.net.gradient(x)
 
     def inverse_transform(self, y: Tensor) -> Tensor:
-        """x̆(y) = ∇f*(y): points of Q, (n, d), moved to P."""
-        guess = self.inverse_map.net.gradient(y)
-        return ot.conjugate(
-            self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen
-        ).point
+        """Return x̆(y) = ∇f*(y), which maps points (n, d) of Q to P."""
+        guess, steps = self.inverse_map.net.gradient(y), self.config.sharpen
+        return ot.conjugate(self.transform, y, init=guess, tol=0, max_iter=steps).point
 
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:
-        """Estimate of W₂²(P, Q) from samples x and y of the two, (n, d) and (m, d), by the dual."""
+        """Estimate W₂²(P, Q) by the dual, from samples (n, d) of P and (m, d) of Q."""
         return ot.dual_w2_squared(self.forward_map.net, x, y, self.inverse_transform(y))
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Return n points of normal noise, moved; a function of the seed."""
+        """Return n points of normal noise mapped to Q, a function of the seed."""
         return self.pair.sample(n, self.potential.dim, seed)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> AmortisedW2:
-    """Make the networks, for points of ``shape`` (d,)."""
+    """Build the networks that the configuration names, for points of ``shape`` (d,)."""
     return AmortisedW2(config, *config.nets.pair(shape))

@@ -1,4 +1,4 @@
-"""GAN: a generator against a classifier that tells its samples from data.
+"""GAN: a generator against a classifier that distinguishes its samples from data.
 
     Goodfellow et al., "Generative adversarial nets", NeurIPS 2014    [goodfellow2014], Algorithm 1
 
@@ -33,9 +33,8 @@ class Config(Frozen):
     """GAN."""
 
     name: Literal["gan"] = "gan"
-    loss: Literal["nonsaturating", "minimax"] = (
-        "nonsaturating"  # −log D(G(z)), or log(1 − D(G(z))), flat where D is sure.
-    )
+    #: The generator's loss: −log D(G(z)), or log(1 − D(G(z))), which saturates if D is certain.
+    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
     batch: Batch = 128
     critic_steps: int = Field(1, ge=1)  # k, updates of D for one of G.
     adam: GameAdam = GameAdam(lr=2e-4, critic_lr=2e-4, beta1=0.5, beta2=0.999)
@@ -47,7 +46,7 @@ TINY = Config(batch=16, nets={"width": 8, "critic_width": 8})
 
 
 class GAN(nn.Module):
-    """Play log D(x) + log(1 − D(G(z))).
+    """Minimize over G the maximum over D of E log D(x) + E log(1 − D(G(z))).
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
@@ -62,12 +61,12 @@ class GAN(nn.Module):
         self.optimizers = config.adam.make(generator, critic)
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """k ascent steps on D, then one descent step on G."""
+        """Take k ascent steps on D, then one descent step on G."""
         c, G, D = self.config, self.generator, self.critic
         c.adam.decay(self.optimizers, inputs.progress)
         for _ in range(c.critic_steps):
-            x, made = inputs.data(c.batch), without_grad(G, inputs.noise(c.batch, c.nets.latent))
-            real, fake = parallel.gather(D(x)), parallel.gather(D(made))
+            x, y = inputs.data(c.batch), without_grad(G, inputs.noise(c.batch, c.nets.latent))
+            real, fake = parallel.gather(D(x)), parallel.gather(D(y))
             value = -softplus(-real).mean() - softplus(fake).mean()  # log D(x) + log(1 − D(G(z)))
             norm = parallel.descend(self.optimizers["critic"], -value)
         scalars = {"critic_grad": norm, "js_estimate": log(2) + value.detach() / 2}
@@ -85,5 +84,5 @@ class GAN(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> GAN:
-    """Make the networks that the configuration names, for samples of ``shape``."""
+    """Build the networks that the configuration names, for samples of ``shape``."""
     return GAN(config, config.nets.generator(shape), config.nets.critic(shape))

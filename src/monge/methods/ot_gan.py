@@ -1,4 +1,4 @@
-"""OT-GAN: a generator and a critic that play on the mini-batch energy distance.
+"""OT-GAN: a generator and a critic with the mini-batch energy distance as their objective.
 
     Salimans, Zhang, Radford, Metaxas, "Improving GANs using optimal transport", ICLR 2018
         [salimans2018], Algorithm 1
@@ -42,27 +42,28 @@ class Config(Frozen):
     """OT-GAN."""
 
     name: Literal["ot_gan"] = "ot_gan"
-    # Entropic regularization, in units of the cosine distance.
+    #: Entropic regularization, in units of the cosine distance.
     epsilon: float = Field(1 / 500, gt=0)
     tol: Tolerance = 1e-2
-    max_iter: int = Field(500, ge=1)  # Bound on Sinkhorn iterations.
+    max_iter: int = Field(500, ge=1)  # Largest number of Sinkhorn iterations.
     batch: int = Field(512, ge=4)  # Global batch, both halves together.
-    # Rows in the networks at a time, each process; the loss is the whole batch's.
+    #: Rows that pass the networks at a time in each process; the loss is that of the whole batch.
     micro_batch: int | None = Field(None, ge=1)
     generator_steps: int = Field(3, ge=1)  # n_gen: generator updates for one of the critic.
     adam: GameAdam = GameAdam(lr=3e-4, critic_lr=3e-4, beta1=0.5, beta2=0.999)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
     features: int = Field(256, ge=2)  # Dimension of the critic's output.
-    weight_norm: bool = (
-        True  # Weight normalization with data-dependent initialization, both networks.
-    )
+    #: Weight normalization of both networks, with data-dependent initialization.
+    weight_norm: bool = True
 
     @field_validator("batch")
     @classmethod
     def _halves(cls, batch: int) -> int:
         if batch % 2:
-            raise ValueError(f"must be even, it is split into two halves: use {batch + 1}")
+            raise ValueError(
+                f"must be even, because it is split into halves, got {batch}: use {batch + 1}"
+            )
         return batch
 
 
@@ -86,8 +87,10 @@ class OTGAN(nn.Module):
         self.optimizers = config.adam.make(generator, critic)
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """One iteration of Algorithm 1: ascent on η every (n_gen + 1)-th time, from the first on,
-        else descent on θ.
+        """Take one iteration of Algorithm 1.
+
+        Every (n_gen + 1)-th iteration, from the first on, is an ascent step on η, and the others
+        are descent steps on θ.
         """
         c, ascent = self.config, inputs.step % (self.config.generator_steps + 1) == 0
         c.adam.decay(self.optimizers, inputs.progress)
@@ -98,10 +101,9 @@ class OTGAN(nn.Module):
             data_dependent_init(self.critic, parallel.gather(data))
         with torch.set_grad_enabled(ascent):
             real = parallel.gather(checkpointed_batches(self.critic, data, c.micro_batch))
-        made = (lambda noise: without_grad(self.generator, noise)) if ascent else self.generator
-        fake = parallel.gather(
-            checkpointed_batches(lambda noise: self.critic(made(noise)), z, c.micro_batch)
-        )
+        generate = (lambda z: without_grad(self.generator, z)) if ascent else self.generator
+        features = checkpointed_batches(lambda z: self.critic(generate(z)), z, c.micro_batch)
+        fake = parallel.gather(features)
         (x, x2), (y, y2) = real.chunk(2), fake.chunk(2)
 
         # line 3: four cross terms minus twice the two within terms
@@ -114,12 +116,13 @@ class OTGAN(nn.Module):
         norm = parallel.descend(self.optimizers[name], -loss if ascent else loss)
         if not ascent:
             self.average.update(self.generator)
-        found = {
+        return {
+            "loss": loss.detach(),
+            f"{name}_grad": norm,
             "perplexity": plan.perplexity()[:4].mean(),
             "marginal_error": plan.marginal_error.mean(),
+            "critic_spread": metrics.relative_spread(torch.cat([real, fake])),
         }
-        spread = metrics.relative_spread(torch.cat([real, fake]))
-        return {"loss": loss.detach(), f"{name}_grad": norm, **found, "critic_spread": spread}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples of the averaged generator, a function of the seed."""
@@ -127,8 +130,8 @@ class OTGAN(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> OTGAN:
-    """Make the networks that the configuration names, for samples of ``shape``."""
-    made, critic = config.nets.generator(shape), config.nets.critic(shape, config.features)
+    """Build the networks that the configuration names, for samples of ``shape``."""
+    generator, critic = config.nets.generator(shape), config.nets.critic(shape, config.features)
     if config.weight_norm:
-        made, critic = weight_normalized(made), weight_normalized(critic)
-    return OTGAN(config, made, critic)
+        generator, critic = weight_normalized(generator), weight_normalized(critic)
+    return OTGAN(config, generator, critic)

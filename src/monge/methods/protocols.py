@@ -1,8 +1,7 @@
-"""What a method may offer, as nouns: a method is one or more of these, and training measures what
-it is.
+"""Interfaces of methods. Training and evaluation look at which of them a method implements.
 
-All can be asked for with ``isinstance``, which looks at the names of the members only. A method
-that cannot do a thing does not have the member: none raises in order to refuse.
+All can be checked with ``isinstance``, which compares the names of the members only. A method that
+does not support an operation does not have the member; no member exists only to raise an error.
 """
 
 from __future__ import annotations
@@ -20,30 +19,29 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Method(Protocol):
-    """One paper. `step` is its algorithm box and does its own backward and optimizer steps.
+    """The method of one paper.
 
-    Two scalars have a meaning in training when a method logs them: ``critic_spread``
-    (`monge.metrics.relative_spread` of the critic's outputs) and ``generator_grad`` (the norm of
-    the generator's gradient). When they vanish, the log warns.
+    `step` is one iteration of its algorithm, including backward passes and optimizer steps.
+    Training watches two of the scalars that it returns, and warns when they vanish:
+    ``critic_spread`` (`monge.metrics.relative_spread` of the critic's outputs) and
+    ``generator_grad`` (the norm of the generator's gradient).
     """
 
     optimizers: Mapping[str, Optimizer]
 
     def step(self, inputs: StepInputs, /) -> Mapping[str, float | Tensor]:
-        """Make one update from what ``draw`` gives; returns named scalars for the log."""
+        """Update the networks with data and noise from ``inputs``; returns scalars for the log."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step and the results depend on, beside ``optimizers`` and the
-        data.
-        """
+        """Return all that the next step depends on, except ``optimizers`` and the data."""
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> Any:
-        """Continue from a state of a method with the same configuration."""
+        """Restore the state of a method with the same configuration."""
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """Makes samples out of nothing."""
+    """A method that generates samples from noise."""
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n generated samples (n, ...), a function of the weights and the seed."""
@@ -51,10 +49,10 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Map(Protocol):
-    """Moves samples of P, the origin of a pair, to Q, its target."""
+    """A map from the source measure P to the target measure Q of a `monge.data.SourceTarget`."""
 
     def transform(self, x: Tensor, /) -> Tensor:
-        """Samples of P (n, ...) moved to Q."""
+        """Map samples of P (n, ...) to Q."""
 
 
 @runtime_checkable
@@ -62,31 +60,27 @@ class InvertibleMap(Map, Protocol):
     """A map with its inverse; both treat rows independently, so they can be computed in blocks."""
 
     def inverse_transform(self, y: Tensor, /) -> Tensor:
-        """Samples of Q (n, ...) moved to P."""
+        """Map samples of Q (n, ...) to P."""
 
 
 @runtime_checkable
 class ConditionalMap(Protocol):
-    """Makes a sample of Q for each one of P, with noise that the seed makes.
+    """A generator of a sample of Q for each sample of P, with noise from a seed.
 
-    There may be no way back.
-
-    At run time a `Map` looks the same; every map without an inverse is given the seed.
+    It need not have an inverse. ``isinstance`` cannot tell it from a `Map`, so every map without an
+    inverse receives the seed.
     """
 
     def transform(self, x: Tensor, seed: int = 0, /) -> Tensor:
-        """What is made for samples of P (n, ...), a function of the weights, the batch and the
-        seed.
-        """
+        """Generate from samples of P (n, ...), as a function of the weights, ``x`` and the seed."""
 
 
 @runtime_checkable
 class Autoencoding(Protocol):
-    """A method around an autoencoder, whose codes, reconstructions and interpolations are measured.
+    """A method with an autoencoder; codes, reconstructions and interpolations are measured.
 
-    ``autoencoder`` holds the trained encoder and decoder, and ``prior`` the distribution its codes
-    should have, or None where the method asks for none: samples are then decoded from a Gaussian
-    fitted to the codes.
+    ``autoencoder`` holds the trained encoder and decoder. ``prior`` is the distribution that the
+    codes should have, or None: samples are then decoded from a Gaussian fitted to the codes.
     """
 
     autoencoder: Autoencoder
@@ -95,43 +89,46 @@ class Autoencoding(Protocol):
 
 @runtime_checkable
 class Decoding(Protocol):
-    """Draws pictures by decoding codes, and is measured beside what its decoder can do and what is
-    simple.
+    """A method that samples by decoding codes.
+
+    It is compared with a simple baseline and with the reconstructions of its decoder.
     """
 
     def sample_baseline(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes."""
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Given samples (n, ...), encoded and decoded."""
+        """Encode and decode samples (n, ...)."""
 
 
 @runtime_checkable
 class DualPotential(Protocol):
-    """Has potentials, whose dual value is W₂²."""
+    """A method with potentials, which estimate W₂² by the dual."""
 
     def w2_squared(self, x: Tensor, y: Tensor, /) -> Tensor:
-        """Estimate of W₂²(P, Q) from samples (n, d) and (m, d) of the two."""
+        """Estimate W₂²(P, Q) from samples (n, d) of P and (m, d) of Q."""
 
 
 @runtime_checkable
 class CriticEstimate(Protocol):
-    """A critic estimates a distance; the log shows the estimate beside the exact value."""
+    """A method with a critic that estimates a distance; the log shows the exact value, too."""
 
     def estimate(self, x: Tensor, y: Tensor) -> Mapping[str, float | Tensor]:
-        """Return named numbers, e.g.
+        """Return named numbers for held-out data ``x`` and generated samples ``y``.
 
-        ``w1_estimate`` and ``w1_exact``, for held-out data ``x`` and generated samples ``y``.
-
-        Both are (n, ...), a few hundred, of the method's device and dtype. Called without gradient,
-        and on one process only: nothing in here may wait for the others. It leaves the method as it
-        is, for an interrupted run makes an extra call.
+        Names are such as ``w1_estimate`` and ``w1_exact``. Both tensors are (n, ...), a few hundred
+        samples, of the method's device and dtype. It is called without gradient and on one process
+        only, so it must not synchronize with the others. It must not change the method, because an
+        interrupted run calls it once more.
         """
 
 
 @runtime_checkable
 class Matching(Protocol):
-    """Gives every target a mass of its samples, and is measured by how equal the masses are."""
+    """A method that matches generated samples to targets of equal mass."""
 
     def cell_mass_error(self, source: Dataset) -> float:
-        """Relative error of a mass, in the mean square over the targets, which are the source's."""
+        """Return the root mean square over targets of the relative errors of their masses.
+
+        The targets are data points of ``source``.
+        """

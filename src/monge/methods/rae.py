@@ -1,5 +1,4 @@
-r"""RAE: a deterministic autoencoder with small codes and a smooth decoder, and a Gaussian fitted to
-the codes afterwards.
+r"""RAE: a deterministic autoencoder with penalized codes and decoder, and a Gaussian on the codes.
 
     Ghosh, Sajjadi, Vergari, Black, Schölkopf, "From variational to deterministic autoencoders",
         ICLR 2020 [ghosh2020]
@@ -13,8 +12,10 @@ symbol      here
 
 .. math::
 
-    \min_{e, d} \; \mathbb{E} |x - \hat x|^2 + \tfrac{\beta}{2}\, \mathbb{E} |z|^2 + \lambda
-    |\theta_d|^2
+    \min_{e, d} \; \mathbb{E} |x - \hat x|^2 + \tfrac{\beta}{2}\, \mathbb{E} |z|^2
+    + \lambda |\theta_d|^2
+
+The Gaussian is fitted to the codes during training, and samples are decoded from it.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Config(Frozen):
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    code_penalty: float = Field(0.1, ge=0)  # Weight β of the codes' squared length.
-    decoder_decay: float = Field(1e-3, ge=0)  # Weight λ of the decoder's squared weights.
+    code_penalty: float = Field(0.1, ge=0)  # β, weight of the codes' squared length.
+    decoder_decay: float = Field(1e-3, ge=0)  # λ, weight of the decoder's squared weights.
 
 
 TINY = Config(batch=16, nets={"kind": "mlp", "latent": 3, "width": 8})
@@ -51,8 +52,10 @@ class RAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0))), method.sample(5).shape
-    (['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction'], torch.Size([5, 1, 8, 8]))
+    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0)))
+    ['code_size', 'decoder_size', 'generator_grad', 'loss', 'reconstruction']
+    >>> method.sample(5).shape
+    torch.Size([5, 1, 8, 8])
     """
 
     prior = None
@@ -63,7 +66,7 @@ class RAE(nn.Module):
         self.optimizers = {"autoencoder": config.adam.make(autoencoder.parameters())}
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """One step of encoder and decoder."""
+        """Take a step of encoder and decoder."""
         c = self.config
         optimizer = self.optimizers["autoencoder"]
         decoder = self.autoencoder.decoder
@@ -71,15 +74,13 @@ class RAE(nn.Module):
         r = self.autoencoder.reconstruct(inputs.data(c.batch))
         size = parallel.gather(r.z.square().sum(1)).mean()
         weights = torch.stack([w.square().sum() for w in decoder.parameters()]).sum()
-        # gradients are added up
+        # the gradients of all processes are summed
         loss = r.error + c.code_penalty / 2 * size + c.decoder_decay * weights / parallel.world()
         norm = parallel.descend(optimizer, loss)
         self.autoencoder.observe(r.codes.detach())
-        found = {"loss": loss, "reconstruction": r.error / r.entries, "code_size": size}
-        return {
-            name: value.detach()
-            for name, value in (found | {"decoder_size": weights, "generator_grad": norm}).items()
-        }
+        scalars = {"loss": loss, "reconstruction": r.error / r.entries, "code_size": size}
+        scalars |= {"decoder_size": weights, "generator_grad": norm}
+        return {name: value.detach() for name, value in scalars.items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from a Gaussian fitted to the codes, a function of the seed."""
@@ -87,5 +88,5 @@ class RAE(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> RAE:
-    """Make the networks, for samples of ``shape``."""
+    """Build the networks that the configuration names, for samples of ``shape``."""
     return RAE(config, config.nets.autoencoder(shape))

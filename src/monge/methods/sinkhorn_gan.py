@@ -3,16 +3,16 @@
     Genevay, Peyré, Cuturi, "Learning generative models with Sinkhorn divergences", AISTATS 2018
         [genevay2018]
 
-==========  ============================================================
+==========  =============================================================
 symbol      here
-==========  ============================================================
+==========  =============================================================
 g_θ         ``generator``, from noise ζ
-f_φ         ``critic``, to features; the cost is learned through it,
-            c(f_φ(x), f_φ(y)); None for a fixed cost on the samples
+f_φ         ``critic``, to features; c(f_φ(x), f_φ(y)) is a learned cost.
+            None for a fixed cost on the samples
 W_{c,ε}     ``ot.sinkhorn(...).value``
 m           ``config.batch``
 n_c         ``config.critic_steps``, updates of φ for one of θ
-==========  ============================================================
+==========  =============================================================
 """
 
 from __future__ import annotations
@@ -35,35 +35,36 @@ class Config(Frozen):
 
     name: Literal["sinkhorn_gan"] = "sinkhorn_gan"
     epsilon: float = Field(0.1, gt=0)  # Entropic regularization, in units of the cost.
+    #: Ground cost; log is log(1 + d²/cost_scale²), with which mass near its target stays there.
     cost: Literal["sqeuclidean", "euclidean", "cosine", "log"] = "sqeuclidean"
-    """Ground cost; log is log(1 + d²/cost_scale²), which lets mass that is in place stay there."""
     cost_scale: float = Field(0.1, gt=0)  # Length below which the log cost is quadratic.
     tol: Tolerance = 1e-2
     batch: Batch = 256
     adam: GameAdam = GameAdam(lr=1e-3, critic_lr=1e-4, beta1=0.5, beta2=0.99)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
-    # Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
+    #: Updates of a learned cost for one of the generator; 0 keeps the cost fixed.
     critic_steps: int = Field(0, ge=0)
-    # Generator updates between two rounds of critic updates; the paper's algorithm has 1.
+    #: Generator updates between two rounds of critic updates; the paper's algorithm has 1.
     critic_every: int = Field(1, ge=1)
-    # Dimension of the learned cost's features, which are normalized to length 1.
+    #: Dimension of the learned cost's features, which are normalized to length 1.
     features: int = Field(64, ge=2)
-    weight_norm: bool = (
-        False  # Weight normalization with data-dependent initialization, both networks.
-    )
+    #: Weight normalization of both networks, with data-dependent initialization.
+    weight_norm: bool = False
 
 
 TINY = Config(batch=16, critic_steps=1, features=4, nets={"width": 8, "critic_width": 8})
 
 
 class SinkhornGAN(nn.Module):
-    """Minimize 2 W(x, y) − W(x, x) − W(y, y) over the generator; with a critic, maximize it over
-    the cost.
+    """Minimize 2 W(x, y) − W(x, x) − W(y, y) over the generator.
+
+    With a critic, maximize it over the cost.
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> method.step(StepInputs(load("8gaussians"), seed=0, step=0))["loss"] >= 0, method.sample(5).shape
+    >>> scalars = method.step(StepInputs(load("8gaussians"), seed=0, step=0))
+    >>> scalars["loss"] >= 0, method.sample(5).shape
     (tensor(True), torch.Size([5, 2]))
     """
 
@@ -76,7 +77,7 @@ class SinkhornGAN(nn.Module):
         self.optimizers = config.adam.make(generator, critic)
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """n_c ascent steps on φ, then one descent step on θ."""
+        """Take n_c ascent steps on φ, then one descent step on θ."""
         c, scalars = self.config, {}
         c.adam.decay(self.optimizers, inputs.progress)
         if inputs.step == 0 and c.weight_norm:
@@ -86,18 +87,16 @@ class SinkhornGAN(nn.Module):
 
         if self.critic is not None and inputs.step % c.critic_every == 0:
             for _ in range(c.critic_steps):  # ascent on φ
-                made = without_grad(self.generator, self._noise(inputs))
-                x, y = self._features(made), self._features(inputs.data(c.batch))
-                scalars["critic_grad"] = parallel.descend(
-                    self.optimizers["critic"], -self._divergence(x, y)
-                )
+                x = self._features(without_grad(self.generator, self._noise(inputs)))
+                y = self._features(inputs.data(c.batch))
+                gain = self._divergence(x, y)
+                scalars["critic_grad"] = parallel.descend(self.optimizers["critic"], -gain)
                 scalars["critic_spread"] = metrics.relative_spread(torch.cat([x, y]))
 
         # descent on θ
-        loss = self._divergence(
-            self._features(self.generator(self._noise(inputs))),
-            self._features(inputs.data(c.batch)),
-        )
+        x = self._features(self.generator(self._noise(inputs)))
+        y = self._features(inputs.data(c.batch))
+        loss = self._divergence(x, y)
         scalars["generator_grad"] = parallel.descend(self.optimizers["generator"], loss)
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars}
@@ -110,13 +109,13 @@ class SinkhornGAN(nn.Module):
         return inputs.noise(self.config.batch, self.config.nets.latent)
 
     def _features(self, x: Tensor) -> Tensor:
-        """What the cost compares, of the gathered batch."""
-        return parallel.gather(
-            x.flatten(1) if self.critic is None else nn.functional.normalize(self.critic(x), dim=1)
-        )
+        """Return the vectors that the cost compares, gathered from all processes."""
+        if self.critic is None:
+            return parallel.gather(x.flatten(1))
+        return parallel.gather(nn.functional.normalize(self.critic(x), dim=1))
 
     def _divergence(self, x: Tensor, y: Tensor) -> Tensor:
-        """2 W(x, y) − W(x, x) − W(y, y)."""
+        """Return 2 W(x, y) − W(x, x) − W(y, y)."""
         c = self.config
         return 2 * ot.sinkhorn_divergence(x, y, epsilon=c.epsilon, cost=self._cost(), tol=c.tol)
 
@@ -129,10 +128,10 @@ class SinkhornGAN(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> SinkhornGAN:
-    """Make the networks that the configuration names, for samples of ``shape``."""
-    made = config.nets.generator(shape)
+    """Build the networks that the configuration names, for samples of ``shape``."""
+    generator = config.nets.generator(shape)
     critic = config.nets.critic(shape, config.features) if config.critic_steps else None
     if config.weight_norm:
-        made = weight_normalized(made)
+        generator = weight_normalized(generator)
         critic = weight_normalized(critic) if critic is not None else None
-    return SinkhornGAN(config, made, critic)
+    return SinkhornGAN(config, generator, critic)

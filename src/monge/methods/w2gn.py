@@ -1,21 +1,20 @@
-"""W2GN: the optimal map as the gradient of a convex potential, its inverse as that of the
-conjugate.
+"""W2GN: an optimal map as the gradient of a convex potential, and its inverse as another's.
 
     Korotin, Egiazarian, Asadulaev, Safin, Burnaev, "Wasserstein-2 generative networks", ICLR 2021
         [korotin2021]
 
-==========  ============================================================
+==========  =================================================================================
 symbol      here
-==========  ============================================================
-P, Q        the origin, normal noise unless the data are a `SourceTarget`, and the data
-ψ_θ         ``potential``; ∇ψ_θ moves P to Q
-ψ̄_ω        ``conjugate``; ∇ψ̄_ω moves Q to P, and is the inverse of ∇ψ_θ when both are optimal
+==========  =================================================================================
+P, Q        the source (normal noise unless the data are a `SourceTarget`), and the data
+ψ_θ         ``potential``; ∇ψ_θ maps P to Q
+ψ̄_ω         ``conjugate``; ∇ψ̄_ω maps Q to P, and is the inverse of ∇ψ_θ when both are optimal
 λ           ``config.cycle``
-==========  ============================================================
+==========  =================================================================================
 
-By duality W₂²(P, Q) = E‖x‖² + E‖y‖² − 2 min_ψ (E ψ(x) + E ψ*(y)), and ψ*(y) is ⟨y, t⟩ − ψ(t) at t =
-∇ψ*(y). The conjugate network supplies that t. It is held to be the inverse by the cycle term alone,
-so nothing is maximized: this is no game.
+By duality W₂²(P, Q) = E‖x‖² + E‖y‖² − 2 min_ψ (E ψ(x) + E ψ*(y)), and ψ*(y) = ⟨y, t⟩ − ψ(t) at
+t = ∇ψ*(y). The conjugate network provides that t, and the cycle term makes it the inverse. Nothing
+is maximized, so training is not a game.
 """
 
 from __future__ import annotations
@@ -38,15 +37,14 @@ class Config(Frozen):
 
     name: Literal["w2gn"] = "w2gn"
     cycle: float = Field(1.0, gt=0)  # λ, weight of the cycle term.
-    two_sided: bool = False  # Ask for the cycle P → Q → P too.
-    start: Literal["gaussian", "identity"] = (
-        "gaussian"  # First map: optimal between Gaussians of the same moments, or x itself.
-    )
+    two_sided: bool = False  # Add a cycle term for P → Q → P.
+    #: Initial map: optimal between Gaussians with the moments of P and Q, or the identity.
+    start: Literal["gaussian", "identity"] = "gaussian"
     batch: Batch = 1024
     adam: PotentialAdam = PotentialAdam(lr=1e-3)
     nets: PotentialNets = PotentialNets(rank=3)
     ema: Decay = 0.999
-    # Descent steps from the conjugate network's guess to ∇ψ(t) = y in the inverse map; paper: 0.
+    #: Descent steps from ∇ψ̄(y) toward ∇ψ(t) = y in the inverse map; the paper has 0.
     sharpen: int = Field(0, ge=0)
 
 
@@ -58,8 +56,10 @@ class W2GN(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, shape=(2,))
-    >>> sorted(method.step(StepInputs(load("8gaussians"), seed=0, step=0))), method.inverse_transform(method.sample(5)).shape
-    (['cycle', 'generator_grad', 'loss'], torch.Size([5, 2]))
+    >>> sorted(method.step(StepInputs(load("8gaussians"), seed=0, step=0)))
+    ['cycle', 'generator_grad', 'loss']
+    >>> method.inverse_transform(method.sample(5)).shape
+    torch.Size([5, 2])
     """
 
     def __init__(self, config: Config, potential: DenseICNN, conjugate: DenseICNN) -> None:
@@ -70,7 +70,7 @@ class W2GN(nn.Module):
         self.optimizers = {"potentials": config.adam.make(potential, conjugate)}
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """One descent step on θ and ω."""
+        """Take a descent step on θ and ω."""
         c = self.config
         c.adam.decay(self.optimizers["potentials"], inputs.progress)
         y, x = inputs.data(c.batch), inputs.source(c.batch)
@@ -81,9 +81,8 @@ class W2GN(nn.Module):
         duality = self.potential(x) - self.potential(back.detach())  # ψ(x) + ψ*(y) − ⟨y, ∇ψ̄(y)⟩
         cycle = (self.potential.gradient(back) - y).square().sum(1)
         if c.two_sided:
-            cycle = cycle + (self.conjugate.gradient(self.potential.gradient(x)) - x).square().sum(
-                1
-            )
+            there_and_back = self.conjugate.gradient(self.potential.gradient(x))
+            cycle = cycle + (there_and_back - x).square().sum(1)
         duality, cycle = parallel.gather(duality).mean(), parallel.gather(cycle).mean()
         loss = duality + c.cycle * cycle
 
@@ -92,30 +91,29 @@ class W2GN(nn.Module):
         return {"loss": loss.detach(), "cycle": cycle.detach(), "generator_grad": norm}
 
     def transform(self, x: Tensor) -> Tensor:
-        """∇ψ(x): points of P, (n, d), moved to Q."""
+        """Return ∇ψ(x), which maps points (n, d) of P to Q."""
         return self.forward_map.net.gradient(x)
 
     def inverse_transform(self, y: Tensor) -> Tensor:
-        """∇ψ̄(y): points of Q, (n, d), moved to P; with ``config.sharpen``, descended to where
-        ∇ψ(t) = y.
+        """Return ∇ψ̄(y), which maps points (n, d) of Q to P.
+
+        With ``config.sharpen``, it is improved by descent steps toward ∇ψ(t) = y.
         """
-        guess = self.inverse_map.net.gradient(y)
-        if not self.config.sharpen:
+        guess, steps = self.inverse_map.net.gradient(y), self.config.sharpen
+        if not steps:
             return guess
-        return ot.conjugate(
-            self.transform, y, init=guess, tol=0, max_iter=self.config.sharpen
-        ).point
+        return ot.conjugate(self.transform, y, init=guess, tol=0, max_iter=steps).point
 
     @torch.no_grad()
     def w2_squared(self, x: Tensor, y: Tensor) -> Tensor:
-        """Estimate of W₂²(P, Q) from samples x and y of the two, (n, d) and (m, d), by the dual."""
+        """Estimate W₂²(P, Q) by the dual, from samples (n, d) of P and (m, d) of Q."""
         return ot.dual_w2_squared(self.forward_map.net, x, y, self.inverse_transform(y))
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Return n points of normal noise, moved; a function of the seed."""
+        """Return n points of normal noise mapped to Q, a function of the seed."""
         return self.pair.sample(n, self.potential.dim, seed)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> W2GN:
-    """Make the potentials, for points of ``shape`` (d,)."""
+    """Build the potentials, for points of ``shape`` (d,)."""
     return W2GN(config, *config.nets.pair(shape))

@@ -1,25 +1,25 @@
-r"""WAE: an autoencoder whose codes, taken together, are pulled to a prior by a kernel or by a
-critic.
+r"""WAE: an autoencoder with a penalty on the distance of its codes' distribution to a prior.
 
     Tolstikhin, Bousquet, Gelly, Schölkopf, "Wasserstein auto-encoders", ICLR 2018 [tolstikhin2018],
         algorithms 1 and 2
 
-==========  ============================================================
+==========  ===============================================================
 symbol      here
-==========  ============================================================
+==========  ===============================================================
 Q_φ, G_θ    encoder and decoder of ``autoencoder``
 D_γ         ``discriminator`` of codes, to one number, for WAE-GAN
 P_Z         ``prior``
 λ           ``config.weight``
-k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10}; 2dσ² is the mean squared
-            distance of two prior points
-d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is
-            above 0
-==========  ============================================================
+k, C        kernel and its scales, ℓ² = C = 2dσ²·{.1, .2, .5, 1, 2, 5, 10};
+            2dσ² is the mean squared distance of two points of the prior
+d_ω         ``critic`` of interpolations [berthelot2019], if
+            ``config.interpolation.weight`` is positive
+==========  ===============================================================
 
 .. math:: \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda\, \mathcal{D}(Q_Z, P_Z)
 
-The MMD leaves out the pairs of a code with itself and may be negative. More in docs/methods/wae.md.
+The MMD is the unbiased one, without the pairs of a code with itself, and may be negative. See
+docs/methods/wae.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from monge.nets import (
 )
 from monge.optim import Adam
 
-_JUDGED = 4096  # points of the prior that say how wide it is
+_POINTS = 4096  # points of the prior from which its variance is estimated
 
 
 class Config(Frozen):
@@ -52,17 +52,16 @@ class Config(Frozen):
     FORMER: ClassVar[Former] = {"critic_lr": ("discriminator.lr", "interpolation.critic_lr")}
 
     name: Literal["wae"] = "wae"
+    #: MMD with multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a
+    #: discriminator of codes (algorithm 1).
     penalty: Literal["imq", "rbf", "gan"] = "imq"
-    """MMD of multi-scale inverse multiquadratic or Gaussian kernels (algorithm 2), or a
-    discriminator of codes (algorithm 1).
-    """
-    # Weight λ of the penalty, in units of the squared error of one sample.
+    #: Weight λ of the penalty, in units of the squared error of one sample.
     weight: float = Field(100.0, ge=0)
-    prior: str = "normal"  # normal, uniform, sphere, or points of any data set or file.
+    prior: str = "normal"  # normal, uniform, sphere, or a data set or file of points.
     batch: Batch = 128
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
-    # Adam of the discriminator of codes, for WAE-GAN.
+    #: Adam of the discriminator of codes, for WAE-GAN.
     discriminator: Adam = Adam(lr=1e-3, beta1=0.5)
     interpolation: Interpolation = Interpolation()
 
@@ -80,8 +79,11 @@ class WAE(nn.Module):
 
     >>> from monge.data import load
     >>> method = build(TINY, (1, 8, 8))
-    >>> sorted(method.step(StepInputs(load("digits"), seed=0, step=0)))
-    ['alpha_error', 'discriminator', 'generator_grad', 'interpolation', 'loss', 'penalty', 'reconstruction']
+    >>> names = sorted(method.step(StepInputs(load("digits"), seed=0, step=0)))
+    >>> names[:4]
+    ['alpha_error', 'discriminator', 'generator_grad', 'interpolation']
+    >>> names[4:]
+    ['loss', 'penalty', 'reconstruction']
     >>> method.sample(5).shape
     torch.Size([5, 1, 8, 8])
     """
@@ -99,7 +101,7 @@ class WAE(nn.Module):
         self.discriminator = discriminator
         self.critic = critic
         self.prior = load_prior(config.prior, config.nets.latent)
-        self.scales = ot.kernel_scales(self.prior.train(_JUDGED))
+        self.scales = ot.kernel_scales(self.prior.train(_POINTS))
         self.game = InterpolationGame(config.interpolation, autoencoder, critic)
         self.optimizers = self.game.optimizers | {
             "autoencoder": config.adam.make(autoencoder.parameters())
@@ -108,34 +110,29 @@ class WAE(nn.Module):
             self.optimizers["discriminator"] = config.discriminator.make(discriminator.parameters())
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """One step of the autoencoder, after one of the discriminator and before one of the critic."""
-        c, found = self.config, {}
+        """Take a step of the discriminator, one of the autoencoder, and one of the critic."""
+        c, scalars = self.config, {}
         c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
         x, prior = inputs.data(c.batch), parallel.gather(inputs.of(self.prior, c.batch))
         r = self.autoencoder.reconstruct(x)
         if self.discriminator is not None:  # algorithm 1: ascend λ (log D(z) + log(1 − D(z̃)))
             c.discriminator.decay(self.optimizers["discriminator"], inputs.progress)
             real, fake = self.discriminator(prior), self.discriminator(r.codes.detach())
-            found["discriminator"] = softplus(-real).mean() + softplus(fake).mean()
-            parallel.descend(
-                self.optimizers["discriminator"], found["discriminator"] / parallel.world()
-            )
+            loss = scalars["discriminator"] = softplus(-real).mean() + softplus(fake).mean()
+            # every process has the gathered codes, and gradients are summed
+            parallel.descend(self.optimizers["discriminator"], loss / parallel.world())
 
         penalty = self.penalty(r.codes, prior)
-        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
-        loss = r.error + c.weight * penalty + mixed.term(r.entries)
+        mixtures = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
+        loss = r.error + c.weight * penalty + mixtures.term(r.entries)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        found |= {
-            "loss": loss,
-            "reconstruction": r.error / r.entries,
-            "penalty": penalty,
-            "generator_grad": norm,
-        }
-        return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
+        scalars |= {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty}
+        scalars |= {"generator_grad": norm} | mixtures.answer(x, r.decoded)
+        return {name: value.detach() for name, value in scalars.items()}
 
     def penalty(self, codes: Tensor, prior: Tensor) -> Tensor:
-        """D(Q_Z, P_Z): the unbiased MMD, or −log D(z̃) of the discriminator."""
+        """Return D(Q_Z, P_Z): the unbiased MMD, or −log D(z̃) of the discriminator."""
         if self.discriminator is not None:
             return softplus(-self.discriminator(codes)).mean()
         return ot.mmd(codes, prior, kernel=self.config.penalty, scales=self.scales)
@@ -146,9 +143,8 @@ class WAE(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> WAE:
-    """Make the networks, for samples of ``shape``."""
+    """Build the networks that the configuration names, for samples of ``shape``."""
     autoencoder = config.nets.autoencoder(shape)
     discriminator = MLP([config.nets.latent, 256, 256, 256, 1]) if config.penalty == "gan" else None
-    return WAE(
-        config, autoencoder, discriminator, config.interpolation.critic(config.nets.kind, shape)
-    )
+    critic = config.interpolation.critic(config.nets.kind, shape)
+    return WAE(config, autoencoder, discriminator, critic)

@@ -7,12 +7,12 @@
 symbol      here
 ==========  ============================================================
 g_θ         ``generator``, of noise (n, latent)
-f_w         ``critic``, to any real numbers (n, 1), K-Lipschitz for a K that depends on c and the
-            network
+f_w         ``critic``, to real numbers (n, 1), K-Lipschitz for a K that
+            depends on c and the network
 c           ``config.clip``
 m           ``config.batch``
 n_critic    ``config.critic_steps``
-α           ``config.rmsprop``
+α           learning rates of ``config.rmsprop``
 ==========  ============================================================
 """
 
@@ -38,10 +38,10 @@ class Config(Frozen):
     clip: float = Field(0.01, gt=0)  # c: the critic's weights stay in [−c, c].
     batch: Batch = 64
     critic_steps: int = Field(5, ge=1)  # n_critic, updates of w for one of θ.
-    # Updates of w for one of θ in the long rounds of the authors' code.
+    #: Updates of w for one of θ in a long round; long rounds are those of the authors' code.
     long_steps: int = Field(100, ge=1)
-    long_first: int = Field(25, ge=0)  # The first so many rounds are long.
-    long_every: int = Field(500, ge=1)  # So is one round in so many.
+    long_first: int = Field(25, ge=0)  # Number of long rounds at the start.
+    long_every: int = Field(500, ge=1)  # Rounds from one later long round to the next.
     rmsprop: GameRMSprop = GameRMSprop(lr=5e-5, critic_lr=5e-5)
     nets: GameNets = GameNets()
     ema: Decay = 0.999
@@ -69,14 +69,14 @@ class WGAN(nn.Module):
         self.optimizers = config.rmsprop.make(generator, critic)
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """Lines 2–11 of Algorithm 1."""
+        """Take one iteration of Algorithm 1, lines 2–11."""
         c = self.config
-        long = inputs.step < self.config.long_first or inputs.step % self.config.long_every == 0
+        long = inputs.step < c.long_first or inputs.step % c.long_every == 0
         c.rmsprop.decay(self.optimizers, inputs.progress)
         for _ in range(c.long_steps if long else c.critic_steps):  # lines 2–8
             x = inputs.data(c.batch)  # line 3
-            made = without_grad(self.generator, inputs.noise(c.batch, c.nets.latent))  # line 4
-            fx, fy = parallel.gather(self.critic(x)), parallel.gather(self.critic(made))
+            y = without_grad(self.generator, inputs.noise(c.batch, c.nets.latent))  # line 4
+            fx, fy = parallel.gather(self.critic(x)), parallel.gather(self.critic(y))
             estimate = fx.mean() - fy.mean()  # line 5
             norm = parallel.descend(self.optimizers["critic"], -estimate)  # line 6
             with torch.no_grad():
@@ -85,18 +85,14 @@ class WGAN(nn.Module):
         scalars = {"critic_grad": norm, "critic_estimate": estimate.detach()}
         scalars["critic_spread"] = metrics.relative_spread(torch.cat([fx, fy]))
 
-        # lines 9–10
-        loss = -parallel.gather(
-            self.critic(self.generator(inputs.noise(c.batch, c.nets.latent)))
-        ).mean()
+        y = self.generator(inputs.noise(c.batch, c.nets.latent))  # line 9
+        loss = -parallel.gather(self.critic(y)).mean()  # line 10
         norm = parallel.descend(self.optimizers["generator"], loss)  # line 11
         self.average.update(self.generator)
         return {"loss": loss.detach(), **scalars, "generator_grad": norm}
 
     def estimate(self, x: Tensor, y: Tensor) -> dict[str, float]:
-        """The critic's estimate, K times too large for an unknown K, beside the exact distance of
-        these samples.
-        """
+        """Return the critic's estimate, K · W₁ for an unknown K, and the exact W₁ of samples."""
         f = (self.critic(x).mean() - self.critic(y).mean()).item()
         return {"w1_times_k": f, "w1_exact": ot.wasserstein(x.flatten(1), y.flatten(1), p=1).item()}
 
@@ -106,5 +102,5 @@ class WGAN(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> WGAN:
-    """Make the networks that the configuration names, for samples of ``shape``."""
+    """Build the networks that the configuration names, for samples of ``shape``."""
     return WGAN(config, config.nets.generator(shape), config.nets.critic(shape))

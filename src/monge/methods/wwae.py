@@ -1,23 +1,22 @@
-r"""WWAE: an autoencoder whose codes have the mean and covariance of N(0, I), by the Wasserstein
-distance between Gaussians.
+r"""WWAE: an autoencoder with the squared W₂ distance of its codes' Gaussian to N(0, I) as penalty.
 
     Zhang, Gao, Jiao, Liu, Wang, Yang, "Wasserstein-Wasserstein auto-encoders", arXiv:1902.09323,
         2019 [zhang2019]
 
-==========  ============================================================
+==========  ================================================================
 symbol      here
-==========  ============================================================
+==========  ================================================================
 Q, G        encoder and decoder of ``autoencoder``
 m, λᵢ       mean of the codes of a batch and eigenvalues of their covariance
 λ           ``config.weight``
-d_ω         ``critic`` of interpolations [berthelot2019], where ``config.interpolation.weight`` is
-            above 0
-==========  ============================================================
+d_ω         ``critic`` of interpolations [berthelot2019], if
+            ``config.interpolation.weight`` is positive
+==========  ================================================================
 
 .. math::
 
-    \min_{Q, G} \; \mathbb{E} |x - \hat x|^2 + \lambda \Bigl( |m|^2 + \sum_i (\sqrt{\lambda_i} -
-    1)^2 \Bigr)
+    \min_{Q, G} \; \mathbb{E} |x - \hat x|^2
+    + \lambda \Bigl( |m|^2 + \sum_i (\sqrt{\lambda_i} - 1)^2 \Bigr)
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ class Config(Frozen):
     """Wasserstein-Wasserstein autoencoder."""
 
     name: Literal["wwae"] = "wwae"
-    # Weight λ of the penalty, in units of the squared error of one sample.
+    #: Weight λ of the penalty, in units of the squared error of one sample.
     weight: float = Field(10.0, ge=0)
-    # Global batch; below ``latent`` the covariance has no full rank, and no penalty changes that.
+    #: Global batch; if it is smaller than nets.latent, the covariance cannot have full rank.
     batch: int = Field(128, ge=2)
     adam: Adam = Adam(lr=1e-3)
     nets: AutoencoderNets = AutoencoderNets()
@@ -79,23 +78,19 @@ class WWAE(nn.Module):
         }
 
     def step(self, inputs: StepInputs) -> dict[str, float | Tensor]:
-        """One step of the autoencoder, then one of the critic on the same interpolations."""
+        """Take a step of the autoencoder, then one of the critic on the same interpolations."""
         c = self.config
         c.adam.decay(self.optimizers["autoencoder"], inputs.progress)
         x = inputs.data(c.batch)
         r = self.autoencoder.reconstruct(x)
         penalty = ot.normal_w2_squared(r.codes)
-        mixed = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
-        loss = r.error + c.weight * penalty + mixed.term(r.entries)
+        mixtures = self.game.play(r.z, inputs.uniform(c.batch, 1) / 2, inputs.progress)
+        loss = r.error + c.weight * penalty + mixtures.term(r.entries)
         norm = parallel.descend(self.optimizers["autoencoder"], loss)
         self.autoencoder.observe(r.codes.detach())
-        found = {
-            "loss": loss,
-            "reconstruction": r.error / r.entries,
-            "penalty": penalty,
-            "generator_grad": norm,
-        }
-        return {name: value.detach() for name, value in (found | mixed.answer(x, r.made)).items()}
+        scalars = {"loss": loss, "reconstruction": r.error / r.entries, "penalty": penalty}
+        scalars |= {"generator_grad": norm} | mixtures.answer(x, r.decoded)
+        return {name: value.detach() for name, value in scalars.items()}
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return n samples decoded from N(0, I), a function of the seed."""
@@ -103,7 +98,7 @@ class WWAE(nn.Module):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> WWAE:
-    """Make the networks, for samples of ``shape``."""
-    return WWAE(
-        config, config.nets.autoencoder(shape), config.interpolation.critic(config.nets.kind, shape)
-    )
+    """Build the networks that the configuration names, for samples of ``shape``."""
+    autoencoder = config.nets.autoencoder(shape)
+    critic = config.interpolation.critic(config.nets.kind, shape)
+    return WWAE(config, autoencoder, critic)

@@ -1,4 +1,4 @@
-"""The networks that a recipe names: ``mlp`` for points and small pictures, ``conv`` for pictures."""
+"""Networks by name: ``mlp`` for points and small pictures, ``conv`` for square pictures."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ Net: TypeAlias = Literal["mlp", "conv"]
 
 
 def build_generator(net: Net, latent: int, shape: tuple[int, ...], width: int) -> nn.Module:
-    """Return a generator of samples of ``shape``, (d,) for points or (channels, height, width) for
-    pictures.
-    """
+    """Return a generator of samples of ``shape``, (d,) or (channels, height, width)."""
     if net == "conv":
         return GLUGenerator(latent, *_square(shape), width)
     picture = len(shape) == 3

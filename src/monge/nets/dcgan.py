@@ -2,9 +2,9 @@
 
     Salimans et al., "Improving GANs using optimal transport", ICLR 2018, appendix    [salimans2018]
 
-No batch normalization: it would couple the samples of a rank and break the equality of many
-processes with one. The generator divides by the root mean square over channels of each pixel
-instead [karras2018].
+Batch normalization is not used: it would couple the samples of a process, and training on several
+processes would differ from training on one. Instead, the generator divides each pixel by its root
+mean square over the channels [karras2018].
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def _check_size(size: int) -> int:
 
 
 class GLUGenerator(nn.Module):
-    """Latent (n, latent) to pictures (n, channels, size, size) in [−1, 1].
+    """Generator from codes (n, latent) to pictures (n, channels, size, size) in [−1, 1].
 
-    ``width`` is the number of channels at quarter size, halved at half size; nothing is computed at
-    full size but the picture itself, which is where a processor would spend four fifths of its
-    time.
+    ``width`` is the number of channels at quarter size, and half of it that at half size. Only the
+    picture itself is computed at full size: further layers there would take four fifths of the
+    time on a CPU.
     """
 
     def __init__(self, latent: int, channels: int, size: int, width: int = 64) -> None:
@@ -46,9 +46,9 @@ class GLUGenerator(nn.Module):
 
 
 class CReLUCritic(nn.Module):
-    """Pictures (n, channels, size, size) to features (n, features).
+    """Critic from pictures (n, channels, size, size) to features (n, features).
 
-    CReLU, [relu(h), relu(−h)], loses no sign, so the features stay informative without
+    CReLU, [relu(h), relu(−h)], keeps the sign, so that the features stay informative without
     normalization.
     """
 

@@ -1,4 +1,4 @@
-"""Exponential moving average of a network's weights, and samples of the network that has them."""
+"""Exponential moving average of a network's weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 class EMA(nn.Module, Generic[Net]):
-    """A network whose weights are w̄ ← decay·w̄ + (1 − decay)·w, and whose forward uses w̄.
+    """A copy of a network with averaged weights, w̄ ← decay·w̄ + (1 − decay)·w.
 
-    The first updates average uniformly, decay_t = min(decay, t/(t + 9)), so that the start is soon
-    forgotten.
+    At update t the decay is min(decay, t/(t + 9)), so that the initial weights soon lose their
+    influence.
 
     >>> net = nn.Linear(1, 1, bias=False)
     >>> average = EMA(net, decay=0.9)
@@ -41,6 +41,7 @@ class EMA(nn.Module, Generic[Net]):
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
+        """Move the averages toward the weights of ``net``."""
         self.updates += 1
         t = int(self.updates)
         keep = min(self.decay, t / (t + 9))
@@ -51,7 +52,7 @@ class EMA(nn.Module, Generic[Net]):
         return self.net(*inputs)
 
     def sample(self, n: int, latent: int, seed: int = 0) -> Tensor:
-        """Return n samples from normal noise (n, latent), a function of the weights and the seed.
+        """Apply the network to normal noise (n, latent), a function of the seed.
 
         >>> EMA(nn.Linear(2, 3), decay=0.9).sample(5, latent=2).shape
         torch.Size([5, 3])

@@ -1,20 +1,19 @@
-r"""The critic of interpolations: it tells how far a decoded mixture of two codes is from real.
+r"""A critic of interpolations, which estimates the weight with which two codes were mixed.
 
     Berthelot, Raffel, Roy, Goodfellow, "Understanding and improving interpolation in autoencoders
-    via an adversarial
-    regularizer", ICLR 2019, equations (1) to (3)    [berthelot2019]
+        via an adversarial regularizer", ICLR 2019, equations (1) to (3)    [berthelot2019]
 
 ==========  ============================================================
 symbol      here
 ==========  ============================================================
-d_ω         ``net``, one number for a sample
+d_ω         ``net``, one number for each sample
 x̂_α         ``decode(mix(z, alpha))``
 α           in [0, ½]: the weight of the partner, (n, 1)
-γ           `REAL`, how much of the datum is in the second kind of example
+γ           `REAL`, the weight of the datum x in γx + (1 − γ)x̂
 ==========  ============================================================
 
-The reference implementation's γ and the order "autoencoder, then critic, both from the same
-interpolations" are kept.
+γ and the order of updates are those of the reference implementation: first the autoencoder, then
+the critic, both on the same interpolations.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ REAL = 0.2
 
 
 class InterpolationCritic(nn.Module):
-    r"""Regresses α from interpolations, and 0 from data.
+    r"""A critic that regresses α from interpolations, and 0 from data.
 
     .. math::
 
         L_d = \|d_\omega(\hat x_\alpha) - \alpha\|^2 + \|d_\omega(\gamma x + (1 - \gamma) \hat
         x)\|^2, \qquad L_{f,g} \ni \lambda \|d_\omega(\hat x_\alpha)\|^2
 
-    ``net`` takes samples (n, ...) to (n, 1).
+    ``net`` maps samples (n, ...) to (n, 1).
 
     >>> critic = InterpolationCritic(nn.Sequential(nn.Flatten(), nn.Linear(4, 1)))
     >>> z, alpha = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.5], [0.0]])
@@ -58,54 +57,51 @@ class InterpolationCritic(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        """The estimate of α, (n,)."""
-        return self.net(x).flatten()  # (n, 1) − (n,) would be a table of n² differences
+        """Return estimates of α, (n,)."""
+        return self.net(x).flatten()  # (n, 1) − (n,) would broadcast to n² differences
 
     def mix(self, z: Tensor, alpha: Tensor) -> Tensor:
-        """α z' + (1 − α) z, where z' is the code at the mirrored place of the global batch."""
-        everyone = parallel.gather(z, parts=True).flip(0)
+        """Return α z′ + (1 − α) z, where z′ are the codes of the global batch in reverse order."""
+        reverse = parallel.gather(z, parts=True).flip(0)
         start = parallel.rank() * len(z)
-        return torch.lerp(z, everyone[start : start + len(z)], alpha)
+        return torch.lerp(z, reverse[start : start + len(z)], alpha)
 
     def fooled(self, mixed: Tensor) -> Tensor:
-        """Mean d(x̂_α)²: the autoencoder's term, eq. (2)."""
+        """Return the mean of d(x̂_α)², the autoencoder's term in eq. (2)."""
         return parallel.gather(self(mixed).square()).mean()
 
-    def loss(self, mixed: Tensor, alpha: Tensor, x: Tensor, made: Tensor) -> Tensor:
-        """Eq. (3), from interpolations, data and reconstructions without gradient."""
+    def loss(self, mixed: Tensor, alpha: Tensor, x: Tensor, decoded: Tensor) -> Tensor:
+        """Return eq. (3); no gradient flows to the interpolations and the reconstructions."""
         regressed = (self(mixed.detach()) - alpha.flatten()).square()
-        real = self(torch.lerp(made.detach(), x, REAL)).square()
+        real = self(torch.lerp(decoded.detach(), x, REAL)).square()
         return parallel.gather(regressed + real).mean()
 
 
 class Interpolation(Frozen):
-    """The game of interpolations, as a part of an autoencoder method's configuration."""
+    """Critic of interpolations, as a part of an autoencoder method's configuration."""
 
     FORMER: ClassVar[Former] = {"interpolate": "weight"}
 
-    # Weight λ of the critic's term, per entry of a sample; 0 leaves the game out.
+    #: Weight λ of the critic's term, per entry of a sample; 0 trains without a critic.
     weight: float = Field(0.0, ge=0)
-    # Share of the run over which that weight rises from 0: first codes, then mixtures.
+    #: Share of the run over which that weight rises linearly from 0.
     warmup: float = Field(0.0, ge=0, lt=1)
     critic_width: int = Field(16, ge=2)  # Width of the critic.
-    # Adam learning rate of the critic; decays linearly over the second half.
+    #: Adam learning rate of the critic; decays linearly over the second half.
     critic_lr: float = Field(1e-3, gt=0)
 
     def critic(self, kind: AutoencoderNet, shape: tuple[int, ...]) -> InterpolationCritic | None:
-        """A critic of decoded samples (n, *shape), or None where the weight is 0."""
-        return (
-            InterpolationCritic(build_encoder(kind, shape, self.critic_width, 1))
-            if self.weight
-            else None
-        )
+        """Return a critic of decoded samples (n, *shape), or None if ``weight`` is 0."""
+        if not self.weight:
+            return None
+        return InterpolationCritic(build_encoder(kind, shape, self.critic_width, 1))
 
 
 class InterpolationGame:
-    """Plays one round in each step of any autoencoder method; without a critic a round adds
-    nothing.
+    """The game of an autoencoder against a critic of interpolations, one round in each step.
 
-    It is no module: the method registers the critic, and takes ``optimizers``, {"critic": ...} or
-    empty, among its own.
+    Without a critic a round adds nothing. This class is not a module: the method registers the
+    critic and adds ``optimizers``, {"critic": ...} or empty, to its own.
 
     >>> from monge.nets import build_autoencoder
     >>> autoencoder, settings = build_autoencoder("mlp", (1, 8, 8), 3, 8), Interpolation(weight=0.5)
@@ -126,15 +122,17 @@ class InterpolationGame:
             self.optimizers["critic"] = torch.optim.Adam(critic.parameters(), lr=settings.critic_lr)
 
     def play(self, z: Tensor, alpha: Tensor, progress: float) -> Interpolations:
-        """Mix the codes z (n, latent) by α (n, 1), at a point of the run in [0, 1), and decode the
-        mixtures.
+        """Mix codes z (n, latent) with weights α (n, 1) and decode the mixtures.
+
+        ``progress`` is the share of the run that is done, in [0, 1).
         """
         return Interpolations(self, z, alpha, progress)
 
 
 class Interpolations:
-    """The decoded mixtures of one step: first they are judged for the autoencoder, then the critic
-    learns from them.
+    """The decoded mixtures of one step.
+
+    `term` is their part of the autoencoder's loss, and `answer` then trains the critic on them.
     """
 
     def __init__(self, game: InterpolationGame, z: Tensor, alpha: Tensor, progress: float) -> None:
@@ -144,26 +142,25 @@ class Interpolations:
             self.fooled = game.critic.fooled(self.mixed)
 
     def term(self, entries: int = 1) -> Tensor | float:
-        """λ times the mean of d(x̂_α)², eq.
+        """Return λ times the mean of d(x̂_α)², equation (2).
 
-        (2), times the entries of a sample for a loss that adds them up.
+        ``entries`` is the number of errors that the autoencoder's loss sums for one sample.
         """
         settings = self.game.settings
         if self.game.critic is None:
             return 0.0
-        return (
-            entries * (settings.weight * linear_rise(self.progress, settings.warmup)) * self.fooled
-        )
+        weight = settings.weight * linear_rise(self.progress, settings.warmup)
+        return entries * weight * self.fooled
 
-    def answer(self, x: Tensor, made: Tensor) -> dict[str, Tensor]:
-        """Take a step of the critic on eq.
+    def answer(self, x: Tensor, decoded: Tensor) -> dict[str, Tensor]:
+        """Take a step of the critic on equation (3), from data and reconstructions.
 
-        (3), from data and reconstructions; returns both terms for the log.
+        Returns both terms for the log.
         """
         if self.game.critic is None:
             return {}
         optimizer = self.game.optimizers["critic"]
-        loss = self.game.critic.loss(self.mixed, self.alpha, x, made)
+        loss = self.game.critic.loss(self.mixed, self.alpha, x, decoded)
         linear_decay(optimizer, self.game.settings.critic_lr, self.progress)
         parallel.descend(optimizer, loss)
         return {"interpolation": self.fooled, "alpha_error": loss}

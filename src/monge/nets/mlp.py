@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them, He initialization.
+    """Linear layers with ReLU between them and He initialization.
 
-    The biases of the first layer are uniform in [−1, 1], so that its kinks lie across the latent
+    The biases of the first layer are uniform in [−1, 1], which spreads its kinks over the latent
     space: a generator that starts with smooth maps takes many times longer to separate modes.
 
-    ``sizes`` are the widths from input to output; an output takes ``shape``, whose product is
-    ``sizes[-1]``. With ``squash`` the last layer is tanh, for pictures in [−1, 1].
+    ``sizes`` are the widths from input to output. Outputs have ``shape``, with ``sizes[-1]``
+    numbers in all. With ``squash`` the last layer is tanh, for pictures in [−1, 1].
 
     >>> import torch
     >>> MLP([2, 8, 12], shape=(3, 2, 2))(torch.zeros(5, 2)).shape

@@ -1,4 +1,4 @@
-"""Large batches in the memory of small ones."""
+"""Networks on large batches with the memory of small ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 def checkpointed_batches(
     net: Callable[[Tensor], Tensor], x: Tensor, size: int | None = None
 ) -> Tensor:
-    """Return ``net(x)``, whose backward runs ``net`` again on ``size`` rows at a time.
+    """Return ``net(x)``, whose backward pass runs ``net`` again on ``size`` rows at a time.
 
-    The activations of one part are alive at a time, the outputs of all, so memory is that of a
-    batch of ``size`` for the price of a second forward pass: a loss that couples a batch of
-    thousands is exact where accumulated losses of small batches would be biased. ``net`` must treat
-    rows independently and draw no random numbers.
+    Only the activations of one part are held at a time, so that memory is that of a batch of
+    ``size``, at the cost of a second forward pass. A loss that couples a batch of thousands of
+    samples remains exact, whereas losses accumulated over small batches would be biased. ``net``
+    must treat rows independently and draw no random numbers.
 
     >>> checkpointed_batches(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
     tensor([[0., 2., 3.]])
@@ -32,8 +32,7 @@ def checkpointed_batches(
 
 
 def batched(net: Callable[[Tensor], Tensor], x: Tensor, size: int = 1000) -> Tensor:
-    """Return ``net(x)``, computed ``size`` rows at a time: what a large batch of samples is made
-    with.
+    """Return ``net(x)``, computed ``size`` rows at a time to save memory.
 
     >>> batched(torch.nn.ReLU(), torch.tensor([[-1.0], [2.0], [3.0]]), size=2).T
     tensor([[0., 2., 3.]])
@@ -43,7 +42,7 @@ def batched(net: Callable[[Tensor], Tensor], x: Tensor, size: int = 1000) -> Ten
 
 @torch.no_grad()
 def without_grad(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return ``net(x)`` without a graph: samples of a generator that is not differentiated.
+    """Return ``net(x)`` without a graph, such as samples of a generator for the critic's step.
 
     >>> net = torch.nn.Linear(2, 1)
     >>> net(torch.zeros(3, 2)).requires_grad, without_grad(net, torch.zeros(3, 2)).requires_grad

@@ -1,18 +1,16 @@
 """Patches of pictures at several scales.
 
     Houdard, Leclaire, Papadakis & Rabin, "A generative model for texture synthesis based on optimal
-    transport between feature
-    distributions", JMIV 2023    [houdard2023]
+        transport between feature distributions", JMIV 2023    [houdard2023]
 
-==========  ======================================================================
+==========  ====================================================================
 symbol      here
-==========  ======================================================================
-S_l         `pyramid`: l times smoothed by a Gaussian of 4×4 (σ = 1) and halved
+==========  ====================================================================
+S_l         `pyramid`: l times smoothed by a 4×4 Gaussian (σ = 1) and halved
 P_i         `patches`: the i-th patch of ``size`` × ``size`` pixels, as a vector
-==========  ======================================================================
+==========  ====================================================================
 
-On a torus what leaves a picture at one side comes in at the other; a picture that is a sample of a
-torus tiles the plane.
+On a torus a picture continues at its opposite side, so that it tiles the plane.
 """
 
 from __future__ import annotations
@@ -23,15 +21,14 @@ from torch.nn import functional
 
 _TAPS = 4
 _SIGMA = 1.0
-_KNOWN = 1e-3  # share of unknown pixels below which an average counts as known
+_KNOWN = 1e-3  # an average counts as known if its share of unknown pixels is less
 
 
 def pyramid(x: Tensor, scales: int, *, torus: bool = False) -> list[Tensor]:
-    """Pictures (n, c, h, w) at scales 0, 1, …: ``scales`` of them, each half as large as the one
-    before; linear in x.
+    """Return pictures (n, c, h, w) at scales 0, 1, …, ``scales`` of them, each half the size.
 
-    A side of h pixels becomes one of h // 2. ValueError if the smallest would have no pixel.
-    Source: [houdard2023].
+    A side of h pixels becomes one of h // 2, and each level is linear in x. ValueError if the
+    smallest level would have no pixel. Source: [houdard2023].
 
     >>> [tuple(level.shape[2:]) for level in pyramid(torch.zeros(1, 3, 64, 40), 3)]
     [(64, 40), (32, 20), (16, 10)]
@@ -47,18 +44,19 @@ def pyramid(x: Tensor, scales: int, *, torus: bool = False) -> list[Tensor]:
 
 
 def patches(x: Tensor, size: int, *, stride: int = 1, torus: bool = False) -> Tensor:
-    """All patches of pictures (n, c, h, w), row by row: (n, places, c · size²); on a torus one for
-    each pixel (of each stride).
+    """Return all patches of pictures (n, c, h, w), row by row: (n, positions, c · size²).
 
-    ValueError if a picture is smaller than a patch.
+    Positions are ``stride`` pixels apart; on a torus each of them has a patch. ValueError if a
+    picture is smaller than a patch.
 
-    >>> patches(torch.zeros(1, 3, 8, 8), 4).shape, patches(torch.zeros(1, 3, 8, 8), 4, torus=True).shape
+    >>> x = torch.zeros(1, 3, 8, 8)
+    >>> patches(x, 4).shape, patches(x, 4, torus=True).shape
     (torch.Size([1, 25, 48]), torch.Size([1, 64, 48]))
     """
     if size < 1 or min(x.shape[2:]) < size:
         raise ValueError(
-            f"patches of {size}×{size} pixels do not fit into {tuple(x.shape[2:])}: take smaller "
-            "ones"
+            f"patches of {size}×{size} pixels do not fit into {tuple(x.shape[2:])}: reduce the "
+            "patch size"
         )
     if torus:
         x = functional.pad(x, (0, size - 1, 0, size - 1), mode="circular")
@@ -66,45 +64,45 @@ def patches(x: Tensor, size: int, *, stride: int = 1, torus: bool = False) -> Te
 
 
 def random_patches(
-    x: Tensor, size: int, n: int, draw: torch.Generator, places: Tensor | None = None
+    x: Tensor, size: int, n: int, rng: torch.Generator, positions: Tensor | None = None
 ) -> Tensor:
-    """At most n patches (n, c · size²) of a picture (c, h, w), none twice, in random order.
+    """Return at most n different patches (n, c · size²) of a picture (c, h, w), in random order.
 
-    ``places``, bool (h − size + 1, w − size + 1), says which may be taken; all may by default.
+    ``positions``, bool (h − size + 1, w − size + 1), marks those that may be taken; by default all.
 
     >>> random_patches(torch.zeros(3, 8, 8), 4, 10, torch.Generator()).shape
     torch.Size([10, 48])
     """
-    # (c, h', w', size, size), a view: all patches would fill the memory
+    # (c, h', w', size, size), a view: a copy of all patches could exceed the memory
     windows = x.unfold(1, size, 1).unfold(2, size, 1)
     h, w = windows.shape[1:3]
-    allowed = torch.arange(h * w) if places is None else places.flatten().nonzero()[:, 0].cpu()
-    chosen = allowed[torch.randperm(len(allowed), generator=draw)[:n]].to(x.device)
+    if positions is None:
+        allowed = torch.arange(h * w)
+    else:
+        allowed = positions.flatten().nonzero()[:, 0].cpu()
+    chosen = allowed[torch.randperm(len(allowed), generator=rng)[:n]].to(x.device)
     return windows[:, chosen // w, chosen % w].movedim(0, 1).flatten(1)
 
 
 def matching_blur(y: Tensor, share: float, *, rows: int = 1024) -> float:
-    """Squared distance below which points (m, d) are taken for each other: ``share`` of the mean to
-    the third neighbor.
+    """Return ``share`` of the mean squared distance of points (m, d) to their third neighbor.
 
-    It is at least a thousandth of the mean between two points. ``rows`` of distances are held at
-    once.
+    It serves as ε where the points are targets of a transport. It is at least a thousandth of the
+    mean squared distance of two points. ``rows`` rows of distances are held in memory at a time.
 
     >>> matching_blur(torch.arange(4.0)[:, None], 0.5)
     3.25
     """
-    near = torch.cat(
-        [
-            torch.cdist(some, y).topk(min(4, len(y)), 1, largest=False).values[:, -1]
-            for some in y.split(rows)
-        ]
-    )
-    return max(share * near.square().mean().item(), 1e-3 * (2 * y.var(0).sum().item()), 1e-9)
+    k = min(4, len(y))
+    near = [torch.cdist(some, y).topk(k, 1, largest=False).values[:, -1] for some in y.split(rows)]
+    third = torch.cat(near).square().mean().item()
+    return max(share * third, 1e-3 * (2 * y.var(0).sum().item()), 1e-9)
 
 
 def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
-    """Pictures (n, c, h, w) of one scale brought to the size of the next finer one, (2h or 2h + 1,
-    2w or 2w + 1), bicubic.
+    """Enlarge pictures (n, c, h, w) to the ``size`` of the next finer scale, bicubically.
+
+    ``size`` is (2h or 2h + 1, 2w or 2w + 1).
 
     >>> enlarge(torch.ones(1, 3, 4, 5), (9, 10)).shape
     torch.Size([1, 3, 9, 10])
@@ -113,18 +111,17 @@ def enlarge(x: Tensor, size: tuple[int, int], *, torus: bool = False) -> Tensor:
     x = functional.pad(x, (margin,) * 4, mode="circular" if torus else "replicate")
     x = functional.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
     x = x[..., 2 * margin : -2 * margin, 2 * margin : -2 * margin]
-    return (
-        x
-        if x.shape[2:] == size
-        else functional.interpolate(x, size, mode="bilinear", align_corners=False)
-    )
+    if x.shape[2:] == size:
+        return x
+    return functional.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 def known_pyramid(
     x: Tensor, known: Tensor | None, scales: int
 ) -> list[tuple[Tensor, Tensor | None]]:
-    """Levels of a picture (c, h, w), smoothed over its known pixels (h, w) only, and which pixels
-    of them are known.
+    """Return the levels of a picture (c, h, w), and masks of their known pixels.
+
+    Levels are smoothed over the known pixels (h, w) alone; None means that all are known.
 
     >>> levels = known_pyramid(torch.ones(3, 8, 8), torch.arange(64).view(8, 8) < 32, 2)
     >>> levels[1][0].shape, levels[1][1].sum()
@@ -142,21 +139,20 @@ def known_pyramid(
 
 
 def coarser(known: Tensor, scales: int) -> list[Tensor]:
-    """Which pixels of each level are averages of known ones (h, w) alone."""
+    """Return masks of the pixels of each level that are averages of known pixels (h, w) alone."""
     return [level[0, 0] > 1 - _KNOWN for level in pyramid(known[None, None].float(), scales)]
 
 
 def touching(marked: Tensor, size: int) -> Tensor:
-    """Places (h − size + 1, w − size + 1) whose patch has a marked pixel (h, w)."""
+    """Return a mask (h − size + 1, w − size + 1) of the patches that hold a marked pixel (h, w)."""
     return functional.max_pool2d(marked[None, None].float(), size, stride=1)[0, 0] > 0
 
 
 def window(size: int, width: float, channels: int) -> Tensor:
-    """Square roots of the weights of a patch's pixels, (channels · size²): a Gaussian around its
-    middle, of mean square 1.
+    """Return the square roots of the weights of a patch's pixels, (channels · size²).
 
-    ``width`` is its standard deviation in sides of the patch. Patches times this have the weighted
-    distance.
+    The weights are a Gaussian around the center, with mean 1; ``width`` is its standard deviation
+    in sides of the patch. Distances between patches times this window are the weighted distances.
     """
     line = torch.exp(-((torch.arange(size) - (size - 1) / 2) ** 2) / (4 * (width * size) ** 2))
     line = line / line.square().mean().sqrt()
@@ -164,8 +160,9 @@ def window(size: int, width: float, channels: int) -> Tensor:
 
 
 def wrapped(x: Tensor, size: int) -> Tensor:
-    """Sums over the patches of a picture padded for a torus, (c, h + size − 1, w + size − 1) to (c,
-    h, w): the rim goes round.
+    """Add the margin of a picture that was padded for a torus to its opposite side.
+
+    ``x`` has shape (c, h + size − 1, w + size − 1), the result (c, h, w).
     """
     h, w = x.shape[1] - size + 1, x.shape[2] - size + 1
     x = x.clone()
@@ -175,16 +172,11 @@ def wrapped(x: Tensor, size: int) -> Tensor:
 
 
 def _halve(x: Tensor, torus: bool) -> Tensor:
-    line = torch.exp(
-        -((torch.arange(_TAPS, dtype=x.dtype, device=x.device) - (_TAPS - 1) / 2) ** 2)
-        / (2 * _SIGMA**2)
-    )
+    offsets = torch.arange(_TAPS, dtype=x.dtype, device=x.device) - (_TAPS - 1) / 2
+    line = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
     line = line / line.sum()
     c = x.shape[1]
+    down, right = line.view(1, 1, _TAPS, 1), line.view(1, 1, 1, _TAPS)
     x = functional.pad(x, (1, 1, 1, 1), mode="circular" if torus else "replicate")
-    x = functional.conv2d(
-        x, line.view(1, 1, _TAPS, 1).expand(c, 1, _TAPS, 1), stride=(2, 1), groups=c
-    )
-    return functional.conv2d(
-        x, line.view(1, 1, 1, _TAPS).expand(c, 1, 1, _TAPS), stride=(1, 2), groups=c
-    )
+    x = functional.conv2d(x, down.expand(c, 1, _TAPS, 1), stride=(2, 1), groups=c)
+    return functional.conv2d(x, right.expand(c, 1, 1, _TAPS), stride=(1, 2), groups=c)

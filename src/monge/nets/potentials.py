@@ -1,6 +1,4 @@
-"""Two convex potentials and the averages of their weights: what the methods of W₂ with two networks
-share.
-"""
+"""Two convex potentials and the averages of their weights, shared by the W₂ methods."""
 
 from __future__ import annotations
 
@@ -22,11 +20,10 @@ Net = TypeVar("Net", DenseICNN, ConvICNN)
 
 
 class Potentials(Generic[Net]):
-    """A potential ψ whose gradient moves P to Q, one whose gradient moves Q to P, and their
-    averages, which map and sample.
+    """Two potentials with gradients P → Q and Q → P, and averages of their weights.
 
-    It is no module: a method registers the four networks under names of its own. ``decay`` is that
-    of the averages.
+    The averages are used to map and to sample; ``decay`` is theirs. This class is not a module: a
+    method registers the four networks under its own names.
 
     >>> import torch
     >>> pair = Potentials(DenseICNN(2, [4]), DenseICNN(2, [4]), decay=0.9)
@@ -40,24 +37,22 @@ class Potentials(Generic[Net]):
         self.averages: tuple[EMA[Net], EMA[Net]] = (EMA(forward, decay), EMA(back, decay))
 
     def start_at(self, forward: AffineMap, back: AffineMap) -> None:
-        """Begin with an affine map P → Q and its inverse, both symmetric."""
+        """Initialize the gradients with an affine map P → Q and its inverse, both symmetric."""
         for net, average, affine in zip(self.nets, self.averages, (forward, back), strict=True):
             net.start_at(affine.matrix, affine.shift)
             average.net.load_state_dict(net.state_dict())
 
     def update(self) -> None:
-        """After a step of the optimizer: make both functions convex again and take them into the
-        averages.
+        """Project both potentials to convex functions and update the averages.
+
+        Call it after each step of the optimizer.
         """
         for net, average in zip(self.nets, self.averages, strict=True):
             net.project()
             average.update(net)
 
     def sample(self, n: int, dim: int, seed: int = 0) -> Tensor:
-        """Return n points of normal noise (n, dim), moved from P to Q; a function of the weights
-        and the seed.
-        """
+        """Return n points of normal noise (n, dim) mapped from P to Q, a function of the seed."""
         average = self.averages[0]
-        return batched(
-            average.net.gradient, noise(n, dim, seed, like=next(average.parameters())), 10_000
-        )
+        z = noise(n, dim, seed, like=next(average.parameters()))
+        return batched(average.net.gradient, z, 10_000)

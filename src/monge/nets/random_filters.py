@@ -1,18 +1,18 @@
-r"""Features of pictures from filters that nobody trained.
+r"""Features of pictures from random filters.
 
     Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", ICLR
         2017 [ustyuzhaninov2017]
 
-==========  ======================================================================
+==========  ========================================================================================
 symbol      here
-==========  ======================================================================
+==========  ========================================================================================
 w_k         filter k, ``size`` × ``size`` × channels: Gaussian, of mean 0 in each channel and norm 1
 S_l x       the picture at scale l, see `monge.nets.pyramid`
 f_l         feature map at scale l: max(0, w_k ∗ S_l x) for each k, then S_l x itself
-==========  ======================================================================
+==========  ========================================================================================
 
-One layer is enough for textures if its filters have many sizes. The paper has filters of many sizes
-on one picture; one size on many scales of the picture is as good and faster.
+One layer is enough for textures if its filters have many sizes. The paper applies filters of many
+sizes to one picture; filters of one size at many scales are as good and faster.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ from .patches import pyramid
 
 
 class RandomFilters(nn.Module):
-    r"""One layer of random filters and ReLU, at each scale of a picture; a function of the seed
-    alone.
+    r"""One layer of random filters and ReLU, at each scale of a picture.
 
     .. math:: f_l(x) = \bigl(\max(0, w_1 * S_l x), \dots, \max(0, w_K * S_l x),\ S_l x\bigr)
 
-    K is ``filters``, ``size`` their side in pixels; the same ones serve all ``scales``. On a
-    ``torus`` pictures go round, and maps are as large as the picture, otherwise ``size - 1`` pixels
-    smaller. ValueError if the smallest scale has no room for one.
+    K is ``filters``, ``size`` their side in pixels; all ``scales`` have the same filters, which are
+    a function of the seed. On a ``torus`` pictures continue at the opposite side and maps are as
+    large as the picture, otherwise ``size - 1`` pixels smaller. ValueError if a filter does not fit
+    the smallest scale.
 
-    A filter whose mean is not zero in each channel would see little but the mean color, and be
-    always or never cut off by ReLU. These see no color, therefore the picture itself, cut to the
-    same places, comes last. Source: [ustyuzhaninov2017].
+    A filter with a mean other than zero in a channel would respond to little but the mean color,
+    and ReLU would cut it off always or never. Filters of mean zero do not respond to color, so the
+    picture itself, cropped to the same positions, comes last. Source: [ustyuzhaninov2017].
 
-    >>> [tuple(f.shape) for f in RandomFilters(3, scales=2, filters=16, size=5)(torch.zeros(1, 3, 64, 40))]
+    >>> filters = RandomFilters(3, scales=2, filters=16, size=5)
+    >>> [tuple(f.shape) for f in filters(torch.zeros(1, 3, 64, 40))]
     [(1, 19, 60, 36), (1, 19, 28, 16)]
     """
 
@@ -55,26 +56,22 @@ class RandomFilters(nn.Module):
         torus: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in {
-            "channels": channels,
-            "scales": scales,
-            "filters": filters,
-            "size": size,
-        }.items():
+        sizes = {"channels": channels, "scales": scales, "filters": filters, "size": size}
+        for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if size < 2:
-            raise ValueError(f"size must be at least 2, got {size}: one number of mean 0 is 0")
+            raise ValueError(f"size must be at least 2, got {size}: one pixel of mean 0 is 0")
         self.channels, self.scales, self.size, self.torus = channels, scales, size, torus
-        w = torch.randn(
-            filters, channels, size, size, generator=torch.Generator().manual_seed(seed)
-        )
+        rng = torch.Generator().manual_seed(seed)
+        w = torch.randn(filters, channels, size, size, generator=rng)
         w = w - w.mean((2, 3), keepdim=True)
         self.register_buffer("weight", w / w.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Pictures (n, channels, h, w) -> one map (n, filters + channels, h_l, w_l) for each scale,
-        the finest first.
+        """Map pictures (n, channels, h, w) to (n, filters + channels, h_l, w_l) at each scale.
+
+        The finest scale comes first.
         """
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(f"expected pictures (n, {self.channels}, h, w), got {tuple(x.shape)}")

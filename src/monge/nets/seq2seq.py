@@ -10,11 +10,10 @@ _DILATIONS = (1, 2, 4, 8)
 
 
 class ConvSeq2Seq(nn.Module):
-    """Source (n, S, k), noise (n, S // 4, noise) and style (n, S // 4, style) to a target sequence
-    (n, T, d).
+    """Dilated convolutions with residual connections, from source to target sequences.
 
-    Dilated convolutions with residual connections; where T is not S, features are interpolated
-    linearly in time.
+    The inputs are a source (n, S, k), noise (n, S // 4, noise) and a style (n, S // 4, style), the
+    output is a target (n, T, d). If T is not S, features are interpolated linearly in time.
 
     >>> net = ConvSeq2Seq((16, 3), (24, 2), noise=4, style=2, width=8)
     >>> net(torch.randn(5, 16, 3), torch.randn(5, 4, 4), torch.randn(5, 4, 2)).shape
@@ -53,13 +52,13 @@ class ConvSeq2Seq(nn.Module):
         h = self.first(torch.cat([source.mT, cells], 1))
         for block in self.blocks:
             h = h + block(h)
-        return self.last(
-            interpolate(h, self.frames, mode="linear") if h.shape[2] != self.frames else h
-        ).mT
+        if h.shape[2] != self.frames:
+            h = interpolate(h, self.frames, mode="linear")
+        return self.last(h).mT
 
 
 def conv1d_critic(features: int, width: int) -> nn.Module:
-    """Critic from sequences (n, features, T) of any length to scores (n, 1, about T/8).
+    """Return a critic from sequences (n, features, T) of any length to values (n, 1, about T/8).
 
     >>> conv1d_critic(features=3, width=4)(torch.zeros(5, 3, 16)).shape
     torch.Size([5, 1, 2])

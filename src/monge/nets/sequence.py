@@ -1,24 +1,25 @@
-"""Networks for piano rolls: windows of a few voices, one-hot over the classes, (n, voices, classes,
-frames).
+"""Networks for piano rolls (n, voices, classes, frames), one-hot over the classes.
 
-Encoder and decoder are perceptrons over patches of eight frames with shared weights, between two
-layers that mix the patches. On music of the NES they learn several times faster than strided
+Encoder and decoder are perceptrons over patches of eight frames with shared weights, and a layer
+that mixes the patches. On music of the NES they learn several times faster than strided
 convolutions or a perceptron over the whole window.
 
-No layer looks at other samples, so that many processes compute what one would.
+No layer couples samples, so that several processes compute the same as one.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-_PATCH = 8  # frames
-_HIDDEN = 8  # a patch has so many times as many hidden numbers as a frame
+_PATCH = 8  # frames in a patch
+_HIDDEN = 8  # hidden numbers of a patch for each hidden number of a frame
 
 
 class SequenceEncoder(nn.Module):
-    """Each frame to ``width`` numbers, each patch of eight frames to its share of the code, and the
-    shares mixed.
+    """Encoder from piano rolls to codes (n, features).
+
+    Each frame is mapped to ``width`` numbers, each patch of eight frames to a part of the code, and
+    `Mix` mixes the parts.
 
     >>> import torch
     >>> SequenceEncoder((4, 89, 16), features=10, width=4)(torch.zeros(5, 4, 89, 16)).shape
@@ -31,7 +32,7 @@ class SequenceEncoder(nn.Module):
         share = -(-features // patches)
         last = nn.Conv1d(_HIDDEN * width, share, 1)
         nn.init.kaiming_normal_(last.weight, a=0.2)
-        self.body = nn.Sequential(*_perceive(shape, width), last, nn.Flatten())
+        self.body = nn.Sequential(*_patch_layers(shape, width), last, nn.Flatten())
         self.mix = Mix(share * patches, features)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ class SequenceEncoder(nn.Module):
 
 
 class SequenceDecoder(nn.Module):
-    """The encoder backwards, codes (n, latent) to logits.
+    """Decoder from codes (n, latent) to logits, the layers of the encoder in reverse.
 
     >>> import torch
     >>> SequenceDecoder(10, (4, 89, 16), width=4)(torch.zeros(5, 10)).shape
@@ -52,9 +53,13 @@ class SequenceDecoder(nn.Module):
         share = -(-latent // patches)
         self.mix = Mix(latent, share * patches)
         self.body = nn.Sequential(
-            *(nn.Unflatten(1, (share, patches)), nn.Conv1d(share, hidden, 1), nn.LeakyReLU(0.2)),
-            *(nn.ConvTranspose1d(hidden, width, _PATCH, _PATCH), nn.LeakyReLU(0.2)),
-            *(nn.Conv1d(width, shape[0] * shape[1], 1), nn.Unflatten(1, shape[:2])),
+            nn.Unflatten(1, (share, patches)),
+            nn.Conv1d(share, hidden, 1),
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose1d(hidden, width, _PATCH, _PATCH),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(width, shape[0] * shape[1], 1),
+            nn.Unflatten(1, shape[:2]),
         )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -62,8 +67,7 @@ class SequenceDecoder(nn.Module):
 
 
 class SequenceCritic(nn.Module):
-    """The encoder's patches, and a perceptron over all of them: what no patch alone can tell is
-    theirs to judge together.
+    """Critic from piano rolls to (n, features): patch features and a perceptron over all of them.
 
     >>> import torch
     >>> SequenceCritic((4, 89, 16), features=1, width=4)(torch.zeros(5, 4, 89, 16)).shape
@@ -74,13 +78,11 @@ class SequenceCritic(nn.Module):
         super().__init__()
         hidden = _HIDDEN * width
         self.net = nn.Sequential(
-            *_perceive(shape, width),
-            *(
-                nn.Flatten(),
-                nn.Linear(hidden * _patches(shape), hidden),
-                nn.LeakyReLU(0.2),
-                nn.Linear(hidden, features),
-            ),
+            *_patch_layers(shape, width),
+            nn.Flatten(),
+            nn.Linear(hidden * _patches(shape), hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, features),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,12 +90,12 @@ class SequenceCritic(nn.Module):
 
 
 class Mix(nn.Module):
-    """x ↦ x + V σ(U x) / 10, at first the identity (cut off or filled with zeros where the sizes
-    differ).
+    """x ↦ x + V σ(U x) / 10, initialized as the identity.
 
-    So the patches first learn on their own, which is quick, and then what they have to do with each
-    other. Without the tenth the first steps of Adam shake the code of every patch, and learning
-    takes twice as long.
+    If the sizes differ, the identity cuts x off or pads it with zeros. Patches thus learn
+    independently first, which is fast, and learn their relations later. Without the factor 1/10,
+    the first steps of Adam change the code of every patch too much, and learning takes twice as
+    long.
 
     >>> import torch
     >>> Mix(3, 2)(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
@@ -113,20 +115,21 @@ class Mix(nn.Module):
         return kept + 0.1 * self.change(x)
 
 
-def _perceive(shape: tuple[int, ...], width: int) -> tuple[nn.Module, ...]:
-    """Frames to ``width`` numbers, patches to hidden ones (n, 8·width, patches)."""
+def _patch_layers(shape: tuple[int, ...], width: int) -> tuple[nn.Module, ...]:
+    """Return layers from frames to ``width`` numbers and to patches (n, 8·width, patches)."""
     frames = nn.Conv1d(shape[0] * shape[1], width, 1)
     patches = nn.Conv1d(width, _HIDDEN * width, _PATCH, _PATCH)
-    # of its inputs one for each voice is 1, the others are 0
+    # in each voice one of the inputs is 1 and the others are 0
     nn.init.normal_(frames.weight, std=shape[0] ** -0.5)
     nn.init.kaiming_normal_(patches.weight, nonlinearity="linear")
     return nn.Flatten(1, 2), frames, patches, nn.LeakyReLU(0.2)
 
 
 def _patches(shape: tuple[int, ...]) -> int:
+    """Return the number of patches in a window."""
     if len(shape) != 3 or shape[2] % _PATCH or not shape[2]:
         raise ValueError(
-            "net 'sequence' takes piano rolls (voices, classes, frames), frames a multiple of "
-            f"{_PATCH}, got {shape}"
+            "net 'sequence' takes piano rolls (voices, classes, frames) with a multiple of "
+            f"{_PATCH} frames, got {shape}"
         )
     return shape[2] // _PATCH

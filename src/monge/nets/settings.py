@@ -1,6 +1,4 @@
-"""Networks as parts of a configuration: which kind, how wide, and how they are made for samples of
-a shape.
-"""
+"""Networks as parts of a configuration, built for samples of a given shape."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ class GeneratorNets(Frozen):
     width: int = Field(256, ge=1)  # Width of the generator.
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Noise (n, latent) to samples (n, *shape)."""
+        """Return a network from noise (n, latent) to samples (n, *shape)."""
         return build_generator(self.kind, self.latent, shape, self.width)
 
 
@@ -46,17 +44,17 @@ class GameNets(Frozen):
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    kind: Net = "mlp"  # mlp, or conv for square pictures; both networks.
+    kind: Net = "mlp"  # mlp, or conv for square pictures, for both networks.
     latent: int = Field(2, ge=1)  # Dimension of the noise z.
     width: int = Field(256, ge=1)  # Width of the generator.
     critic_width: int = Field(32, ge=1)  # Width of the critic.
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Noise (n, latent) to samples (n, *shape)."""
+        """Return a network from noise (n, latent) to samples (n, *shape)."""
         return build_generator(self.kind, self.latent, shape, self.width)
 
     def critic(self, shape: tuple[int, ...], features: int = 1) -> nn.Module:
-        """Samples (n, *shape) to (n, features)."""
+        """Return a network from samples (n, *shape) to (n, features)."""
         return build_critic(self.kind, shape, self.critic_width, features)
 
 
@@ -64,19 +62,20 @@ class AutoencoderNets(Frozen):
     """An encoder and a decoder.
 
     >>> import torch
-    >>> AutoencoderNets(kind="mlp", latent=3, width=8).autoencoder((1, 8, 8)).encode(torch.zeros(5, 1, 8, 8)).shape
+    >>> autoencoder = AutoencoderNets(kind="mlp", latent=3, width=8).autoencoder((1, 8, 8))
+    >>> autoencoder.encode(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 3])
     """
 
     FORMER: ClassVar[Former] = {"net": "kind"}
 
-    # mlp, conv, dcgan, acai for pictures, sequence for piano rolls; see `monge.nets.autoencoder`.
+    #: mlp, conv, dcgan, acai for pictures, sequence for piano rolls; see `monge.nets.autoencoder`.
     kind: AutoencoderNet = "conv"
     latent: int = Field(32, ge=1)  # Dimension of the codes.
     width: int = Field(32, ge=2)  # Width of encoder and decoder.
 
     def autoencoder(self, shape: tuple[int, ...]) -> Autoencoder:
-        """Encoder and decoder of samples (n, *shape)."""
+        """Return an autoencoder of samples (n, *shape)."""
         return build_autoencoder(self.kind, shape, self.latent, self.width)
 
 
@@ -90,15 +89,15 @@ class PotentialNets(Frozen):
     widths: tuple[int, ...] = (128, 128, 64)  # Widths of the layers.
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
     strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
-    # Standard deviation of the projections of standardized points, at the start.
+    #: Standard deviation of the initial projections of standardized points.
     spread: float = Field(0.7, gt=0)
 
     def pair(self, shape: tuple[int, ...]) -> tuple[DenseICNN, DenseICNN]:
-        """Two potentials of points of ``shape`` (d,). ValueError for other shapes."""
+        """Return two potentials of points of ``shape`` (d,); ValueError for other shapes."""
         if len(shape) != 1:
-            advice = "flatten them, or move their codes"
             raise ValueError(
-                f"these potentials move points (d,), got samples of shape {shape}: {advice}"
+                f"these potentials move points (d,), got samples of shape {shape}: flatten them, "
+                "or move their codes"
             )
         settings = (shape[0], self.widths, self.rank, self.strong, self.spread)
         return DenseICNN(*settings), DenseICNN(*settings)
@@ -113,14 +112,14 @@ class ConvPotentialNets(Frozen):
     torch.Size([5])
     """
 
-    # Channels of the convolutional layers.
+    #: Channels of the convolutional layers.
     widths: tuple[int, ...] = Field((16, 16, 32, 32, 32), min_length=1)
-    # 1 or even; their product divides the size of the pictures.
+    #: 1 or even; their product divides the size of the pictures.
     strides: tuple[int, ...] = Field((1, 1, 2, 2, 2), min_length=1)
     rank: int = Field(1, ge=1)  # Squares in each quadratic skip layer.
-    # Widths of the dense network that sees the averaged picture.
+    #: Widths of the dense network on the averaged picture.
     head: tuple[int, ...] = Field((64, 32), min_length=1)
-    grid: int = Field(4, ge=1)  # Side of the averaged picture, a divisor of the size.
+    grid: int = Field(4, ge=1)  # Side of the averaged picture; it divides the size of the pictures.
     strong: float = Field(1e-6, ge=0)  # Modulus of strong convexity.
     spread: float = Field(0.5, gt=0)  # Size of the initial filters.
 
@@ -133,22 +132,12 @@ class ConvPotentialNets(Frozen):
         return self
 
     def pair(self, shape: tuple[int, ...]) -> tuple[ConvICNN, ConvICNN]:
-        """Two potentials of pictures of ``shape`` (c, s, s). ValueError for other shapes."""
+        """Return two potentials of pictures of ``shape`` (c, s, s); ValueError for other shapes."""
         if len(shape) != 3 or shape[1] != shape[2]:
-            advice = "crop or resize them"
             raise ValueError(
                 f"these potentials move square pictures (c, s, s), got samples of shape {shape}: "
-                f"{advice}"
+                "crop or resize them"
             )
-        settings = (
-            shape[0],
-            shape[1],
-            self.widths,
-            self.strides,
-            self.rank,
-            self.head,
-            self.grid,
-            self.strong,
-            self.spread,
-        )
+        layers = (self.widths, self.strides, self.rank, self.head, self.grid)
+        settings = (shape[0], shape[1], *layers, self.strong, self.spread)
         return ConvICNN(*settings), ConvICNN(*settings)

@@ -1,8 +1,7 @@
-"""Weight normalization, w = g v/‖v‖, with scales and biases that a first batch sets.
+"""Weight normalization, w = g v/‖v‖, with data-dependent initialization.
 
-Salimans, Kingma, "Weight normalization: A simple reparameterization to accelerate training of deep
-neural networks",
-NeurIPS 2016    [salimanskingma2016], section 3
+Salimans, Kingma, "Weight normalization: A simple reparameterization to accelerate training of
+    deep neural networks", NeurIPS 2016, section 3    [salimanskingma2016]
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def weight_normalized(net: nn.Module) -> nn.Module:
-    """Give every linear and convolutional layer of ``net`` a length g for each output and a
-    direction v; returns ``net``.
+    """Reparameterize every linear and convolutional layer of ``net`` and return ``net``.
+
+    Each output of a layer has a length g and a direction v.
 
     >>> net = weight_normalized(nn.Linear(3, 2))
     >>> net.parametrizations.weight.original0.shape  # g
@@ -33,11 +33,10 @@ def weight_normalized(net: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def data_dependent_init(net: nn.Module, batch: Tensor) -> None:
-    """Set every g and bias so that each output of each normalized layer has mean 0 and variance 1
-    on ``batch``.
+    """Set g and b so that the outputs of each normalized layer have mean 0 and variance 1.
 
-    One forward pass, layer by layer: t = v·x/‖v‖, then g ← 1/σ[t] and b ← −μ[t]/σ[t]. Each process
-    must be given the same (gathered) batch. An output that does not vary keeps its g.
+    In one forward pass of ``batch``, layer by layer: t = v·x/‖v‖, then g ← 1/σ[t] and
+    b ← −μ[t]/σ[t]. Every process needs the same, gathered batch. A constant output keeps its g.
 
     >>> net = weight_normalized(nn.Linear(3, 2))
     >>> x = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)) + 5
@@ -57,11 +56,8 @@ def data_dependent_init(net: nn.Module, batch: Tensor) -> None:
         along = [1, -1] + [1] * (out.ndim - 2)
         return (out - mu.view(along)) / sigma.view(along)
 
-    hooks = [
-        layer.register_forward_hook(rescale)
-        for layer in net.modules()
-        if is_parametrized(layer, "weight")
-    ]
+    layers = [layer for layer in net.modules() if is_parametrized(layer, "weight")]
+    hooks = [layer.register_forward_hook(rescale) for layer in layers]
     try:
         net(batch)
     finally:
