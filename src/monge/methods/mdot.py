@@ -1,5 +1,4 @@
-r"""MDOT-Net: from sequences of one domain to sequences of another, by optimal transport and a
-Gromov-Wasserstein distance.
+r"""MDOT-Net: generation of sequences from sequences of another domain, by optimal transport.
 
     Wu, Lu, Cheng, "Music-to-dance generation with optimal transport", IJCAI 2022 [wu2022]
     Salimans, Zhang, Radford, Metaxas, "Improving GANs using optimal transport", ICLR 2018
