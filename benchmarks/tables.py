@@ -13,10 +13,11 @@ from pathlib import Path
 from benchmarks.autoencoders import tables as autoencoders
 from benchmarks.common.command import make_parser
 from benchmarks.common.pages import opening, write_sections
-from benchmarks.common.paths import DOCS, RESULTS, shown_path
+from benchmarks.common.paths import DOCS, RESULTS, ROOT, shown_path
 from benchmarks.common.results import Result, load_result, read_result
 from benchmarks.dance import tables as dance
 from benchmarks.generators import tables as generators
+from benchmarks.headlines import headlines
 from benchmarks.maps import tables as maps
 from benchmarks.recipes.tables import METHOD_PAGES, read_recipe, recipes, role_of
 from benchmarks.solvers import tables as solvers
@@ -61,6 +62,7 @@ def subject_sections(results: Result) -> Sections:
     textures_result, dance_result = load_result("textures"), load_result("dance")
     makers = textures.makers(textures_result)
     return {
+        ROOT / "README.md": {"headlines": headlines(results, load_result("solvers"), dance_result)},
         DOCS / "benchmarks.md": comparison_sections(results),
         DOCS / "autoencoders.md": {
             "autoencoders": autoencoders.mnist(results, "methods/"),

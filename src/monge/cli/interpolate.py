@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
     from monge.data import Dataset
     from monge.interpolate import Interpolator, Mode
-    from monge.methods.protocols import Autoencoding
 
 _MODES: tuple[Mode, ...] = ("linear", "slerp", "transport")
 _SIZE = 64  # approximate size in pixels of a picture in the grid
-_CODES = 20_000  # training samples, at most, to learn the map of --steps from
 _EXAMPLE = "'12' for a held-out sample, 'train:12' for a training sample, or a file"
 
 
@@ -59,7 +57,7 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
     _check(args)
-    from monge.interpolate import Interpolator
+    from monge.interpolate import Interpolator, training_codes
     from monge.methods.protocols import Autoencoding
     from monge.training import RunFolder, load_run
 
@@ -86,7 +84,7 @@ def main(argv: list[str]) -> int:
         pairs = [(_read_sample(args.start, dataset), _read_sample(args.end, dataset))]
     modes: tuple[Mode, ...] = _MODES if args.mode == "all" else (args.mode,)
     learned = args.steps > 0 and "transport" in modes
-    codes = _codes(method, dataset) if learned else None
+    codes = training_codes(method, dataset) if learned else None
     steps = args.steps if learned else 0
     interpolator = Interpolator(method, codes, steps=steps, seed=args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -133,17 +131,6 @@ def _rate(dataset: Dataset) -> float | None:
 
     kind = kind_of(dataset)
     return kind.rate if isinstance(kind, PianoRoll) else None
-
-
-def _codes(method: Autoencoding, dataset: Dataset) -> Tensor:
-    """Return the codes of training samples, evenly spaced in the data."""
-    from monge.data import FiniteDataset
-    from monge.training.codes import encode_indices
-
-    if not isinstance(dataset, FiniteDataset):
-        return method.autoencoder.encode_all(dataset.train(_CODES))
-    every = -(-len(dataset.train_indices) // _CODES)
-    return encode_indices(method.autoencoder, dataset, dataset.train_indices[::every])
 
 
 def _random_pairs(dataset: Dataset, n: int, seed: int) -> list[tuple[Tensor, Tensor]]:

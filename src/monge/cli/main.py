@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from monge import __version__
-from monge.errors import MongeError, nearest
+from monge.errors import MongeError, as_flags, nearest
 
 COMMANDS = {  # name → module and description
     "ls": ("monge.cli.ls", "list the recipes: method, paper, cost, expected score"),
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except (MongeError, OSError) as error:
         if debug:
             raise
-        message = as_flags(str(error), args[0] if args else "")
+        message = as_flags(str(error), _flag_names(args[0] if args else ""))
         if isinstance(error, OSError) and error.filename:
             message = f"{error.strerror or error}: {error.filename}"
         _print_error(message)
@@ -86,27 +86,11 @@ def _run(args: list[str]) -> int:
     return importlib.import_module(COMMANDS[command][0]).main(rest)
 
 
-def as_flags(message: str, command: str) -> str:
-    """Write the parameters that an error of the library names as flags of the command.
-
-    A parameter is in backticks, by itself or with the value to give it. A command whose flag has
-    another name says so in ``FLAGS``.
-
-    >>> as_flags("choose another `out`, or `fresh=True` to start over", "color")
-    'choose another --out, or --fresh to start over'
-    >>> as_flags("pictures of mixed sizes: add `size=32`", "train")
-    'pictures of mixed sizes: add --data.size 32'
-    """
-    names: dict[str, str] = {}
-    if command in COMMANDS:
-        names = getattr(importlib.import_module(COMMANDS[command][0]), "FLAGS", {})
-
-    def flag(match: re.Match[str]) -> str:
-        name, value = match.groups()
-        text = names.get(name, f"--{name.replace('_', '-')}")
-        return text if value in (None, "True") else f"{text} {value}"
-
-    return re.sub(r"`([a-z][\w.]*)(?:=([^`]*))?`", flag, message)
+def _flag_names(command: str) -> Mapping[str, str]:
+    """Return the flags of a command that are not named like the parameter they set."""
+    if command not in COMMANDS:
+        return {}
+    return getattr(importlib.import_module(COMMANDS[command][0]), "FLAGS", {})
 
 
 def _print_error(message: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from monge.errors import MongeError
+from monge.errors import MongeError, as_flags
 
 _RUN = "runs/mdot-dance-melody"
 
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
             if is_other:
                 print(f"warning: {note}", file=sys.stderr)
             else:
-                print(f"note: {note}")
+                print(f"note: {as_flags(note)}")
         written.append(file)
     names = ", ".join(map(str, dict.fromkeys(written)))
     print(f"{names}: {dance.summary()}, in {time.monotonic() - began:.1f} s")

@@ -202,7 +202,7 @@ def write(
         notes.append(f".mp4 needs ffmpeg, which is not installed: wrote {path} instead")
     if kind == ".gif" and performance.seconds > (limit := seconds or GIF_SECONDS):
         performance = performance.first(limit)
-        notes.append(f"{path} shows the first {limit:g} s: --seconds asks for more")
+        notes.append(f"{path} shows the first {limit:g} s: set `seconds` for more")
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == ".bvh":
         write_bvh(path, performance.positions, performance.skeleton, performance.rate)
@@ -244,7 +244,7 @@ def _skeleton(positions: Tensor, frames: int) -> Skeleton:
         if tuple(positions.shape) == (frames, skeleton.size, 3):
             if not positions.isfinite().all():
                 raise MongeError(
-                    "the dance is not finite: its training diverged, train it again with --fresh"
+                    "the dance is not finite: its training diverged, train it again with `fresh=True`"
                 )
             return skeleton
     known = ", ".join(f"{skeleton.name} ({skeleton.size})" for skeleton in SKELETONS.values())

@@ -279,8 +279,8 @@ def mixed_sizes_error(first: str, one: np.ndarray, second: str, other: np.ndarra
     """Return the error for two named pictures (h, w, …) that differ in size."""
     sizes = [f"{p.shape[1]}×{p.shape[0]}" for p in (one, other)]
     return MongeError(
-        f"pictures of mixed sizes: '{first}' is {sizes[0]}, '{second}' {sizes[1]}: add --data.size "
-        f"{one.shape[1]}"
+        f"pictures of mixed sizes: '{first}' is {sizes[0]}, '{second}' {sizes[1]}: add "
+        f"`size={one.shape[1]}`"
     )
 
 

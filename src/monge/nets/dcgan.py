@@ -16,7 +16,7 @@ from torch.nn.functional import glu, relu, rms_norm
 
 def _check_size(size: int) -> int:
     if size < 8 or size % 4:
-        advice = "resize the pictures (a folder of them with --data.size 32), or choose net 'mlp'"
+        advice = "resize the pictures (a folder of them with `size=32`), or choose net 'mlp'"
         raise ValueError(
             f"picture size must be a multiple of 4 and at least 8, got {size}: {advice}"
         )

@@ -58,12 +58,10 @@ class RunFolder:
                 )
                 raise MongeError(
                     f"{self.path} holds a run of another configuration ({changes}): choose another "
-                    "--run.out, or --fresh to start over"
+                    "`out`, or `fresh=True` to start over"
                 )
         elif not cleared and self.path.is_dir() and any(self.path.iterdir()):
-            raise MongeError(
-                f"{self.path} exists and is not a run folder: choose another --run.out"
-            )
+            raise MongeError(f"{self.path} exists and is not a run folder: choose another `out`")
         self.path.mkdir(parents=True, exist_ok=True)
         checkpoint.write_atomically(self.config, to_yaml(recipe).encode())
 
@@ -148,7 +146,7 @@ def load_run(folder: RunFolder, data: Dataset | None = None) -> tuple[Any, Datas
     except RuntimeError as error:
         raise MongeError(
             f"{folder.weights} does not match the networks of {folder.config}: train again with "
-            "--fresh"
+            "`fresh=True`"
         ) from error
     return method, data
 

@@ -148,8 +148,8 @@ class _Record:
 def _not_finite(folder: RunFolder, step: int, term: str, value: float) -> str:
     return (
         f"step {step}: {term} is {value}; the last good checkpoint stays in {folder.checkpoints}: "
-        "lower the learning rates (or raise method.epsilon, where there is one), with --run.out "
-        "for a new folder"
+        "lower the learning rates (or raise method.epsilon, where there is one), with another "
+        "`out`"
     )
 
 

@@ -176,7 +176,7 @@ def load(folder: str | Path) -> Generator:
         net.load_state_dict(files.load_weights())
     except _DAMAGE as error:
         raise MongeError(
-            f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with --fresh"
+            f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with `fresh=True`"
         ) from error
     return Generator(net.eval(), kind, config.side)
 
@@ -191,13 +191,13 @@ def _claim(files: RunFolder, about: Mapping[str, Any], *, fresh: bool) -> None:
             stored = json.loads(mark.read_text())
         except ValueError:
             stored = {}
-        names = {"exemplar": "exemplar", "seed": "--seed", "steps": "--steps", "config": "settings"}
+        names = {"exemplar": "exemplar", "seed": "`seed`", "steps": "`steps`", "config": "settings"}
         differing = [name for key, name in names.items() if stored.get(key) != about[key]]
         if differing:
             differing = differing[1:] or differing  # the exemplar's digest covers the settings
             raise MongeError(
                 f"'{folder}' holds a generator with another {differing[0]}: name another folder, "
-                "or --fresh"
+                "or `fresh=True`"
             )
     elif mark.is_file():
         delete(files.checkpoints, files.log, files.weights, folder / _PREVIEW, mark)
@@ -213,7 +213,7 @@ def _fit_scales(config: Config, side: int) -> tuple[Config, tuple[str, ...]]:
     if room < config.patch:
         raise MongeError(
             f"a picture of {room} pixels is smaller than a patch of {config.patch}: take a larger "
-            "one, or --patch"
+            "one, or a smaller `patch`"
         )
     scales, note = fitting_scales(config.scales, config.patch, room)
     if not note:

@@ -176,17 +176,17 @@ def hole(picture: Picture, mask: Source | Mask | None, *, invert: bool = False) 
         result = alpha_of(picture) < top_value(picture.colors.dtype)
         if not result.any():
             raise MongeError(
-                "the picture has no transparent hole to fill: give --mask, a picture that is white "
+                "the picture has no transparent hole to fill: give `mask`, a picture that is white "
                 "where to fill"
             )
     if not result.any():
         raise MongeError(
-            "the mask is empty, nothing is to be made: white is filled, with --invert black is"
+            "the mask is empty, nothing is to be made: white is filled, with `invert=True` black is"
         )
     if result.all():
         raise MongeError(
             "the mask covers the whole picture and leaves nothing to learn from: "
-            "give one that is white where to fill and black elsewhere, or --invert"
+            "give one that is white where to fill and black elsewhere, or `invert=True`"
         )
     return result
 

@@ -400,4 +400,4 @@ def _largest(
     h, w = (side * low // max(size) for side in size)
     if min(h, w) < config.patch:
         return "take a smaller exemplar, or free some memory"
-    return f"--size {w}x{h} fits"
+    return f"`size={w}x{h}` fits"
