@@ -32,7 +32,7 @@ def test_public_names() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'monge' has no attribute 'trian'"):
         _ = monge.trian
-    assert not hasattr(monge, "W2Map")
+    assert not hasattr(monge, "Wasserstein")
 
 
 def test_subpackages_do_not_hide_functions() -> None:

@@ -35,7 +35,7 @@ def test_files_that_hold_no_map_are_refused(tmp_path: Path) -> None:
         fitted.save(tmp_path / "a.pkl")
     (tmp_path / "b.safetensors").write_bytes(b"something else")
     for name in ("b.safetensors", "none.safetensors"):
-        with pytest.raises(MongeError, match="holds no map that OTMap.save wrote"):
+        with pytest.raises(MongeError, match=r"holds no map that OTMap\.save wrote"):
             OTMap.load(tmp_path / name)
 
 

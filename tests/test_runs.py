@@ -14,8 +14,8 @@ import monge
 from monge.data import StepInputs, from_array, iterate, load
 from monge.methods import sinkhorn_gan
 from monge.training import Interrupted, RunFolder
-from tests.cli.test_cli import monge as command
-from tests.training.test_resume import StopAt, assert_bitwise_equal, final_state
+from tests.helpers.commands import monge as command
+from tests.helpers.runs import StopAt, assert_bitwise_equal, final_state
 
 TINY: dict[str, Any] = {
     "steps": 12,

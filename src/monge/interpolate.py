@@ -88,7 +88,7 @@ class Interpolator:
     def load(cls, run: str | Path, *, steps: int = 0, seed: int = 0) -> Interpolator:
         """Load the autoencoder of a run folder, with the codes of its training data if ``steps``.
 
-        MongeError for a folder that is no run, or a run without an autoencoder.
+        MongeError for a folder that is not a run, or a run without an autoencoder.
         """
         method, data = load_run(RunFolder(run))
         if not isinstance(method, Autoencoding):

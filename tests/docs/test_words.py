@@ -85,7 +85,7 @@ def test_no_test_imports_from_a_test_module(repository: Path) -> None:
 
 
 def test_tests_mirror_the_source(repository: Path) -> None:
-    """A folder of tests has the name of a folder or file of the source, or of what else it tests."""
+    """A folder of tests has the name of a folder of the source, or of what else it tests."""
     source = repository / "src" / "monge"
     others = {"helpers", "docs", "examples", "benchmarks", "oracle"}
     folders = {p.relative_to(repository / "tests") for p in (repository / "tests").rglob("*/")}

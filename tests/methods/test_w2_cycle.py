@@ -104,6 +104,6 @@ def test_wrong_shapes_and_settings_are_errors() -> None:
         w2_cycle.Config(nets={"strides": (1,)})
     with pytest.raises(
         MongeError,
-        match="'w2_cycle' moves given samples and generates none, and data '8gaussians' has no source",
+        match=r"'w2_cycle' moves given samples .* data '8gaussians' has no source",
     ):
         sample_from(trained("identity", 0), load("8gaussians"), 4)

@@ -244,7 +244,8 @@ def _skeleton(positions: Tensor, frames: int) -> Skeleton:
         if tuple(positions.shape) == (frames, skeleton.size, 3):
             if not positions.isfinite().all():
                 raise MongeError(
-                    "the dance is not finite: its training diverged, train it again with `fresh=True`"
+                    "the dance is not finite: its training diverged, train it again with "
+                    "`fresh=True`"
                 )
             return skeleton
     known = ", ".join(f"{skeleton.name} ({skeleton.size})" for skeleton in SKELETONS.values())

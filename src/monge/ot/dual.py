@@ -10,7 +10,7 @@ r"""Dual potentials given by networks: gradient penalty, convex conjugate and du
 The t that attains the maximum is the inverse of the transport map x ↦ ∇ψ(x) at y. It is computed by
 gradient descent for each y separately, all y in one batch. The step sizes alternate between
 ⟨s,s⟩/⟨s,r⟩ and ⟨s,r⟩/⟨r,r⟩, where s is the last step and r the change of the gradient over it;
-there is no line search.
+without a line search.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def conjugate(
 ) -> Conjugate:
     """Find t with ∇ψ(t) = y for each row of y.
 
-    For each row the result is the point of least residual among all steps. There is no solution for
+    For each row the result is the point of least residual among all steps. No solution exists for
     a y outside the image of ∇ψ.
 
     Parameters

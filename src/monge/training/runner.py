@@ -217,7 +217,7 @@ class Runner:
         the bar. Log lines after the last checkpoint are deleted when a run continues.
 
         Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint written, or
-        KeyboardInterrupt if there is no folder for checkpoints; MongeError for a scalar that is not
+        KeyboardInterrupt without a folder for checkpoints; MongeError for a scalar that is not
         finite and for a full disk.
         """
         history: dict[str, list[float]] = {}

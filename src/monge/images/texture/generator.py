@@ -176,7 +176,8 @@ def load(folder: str | Path) -> Generator:
         net.load_state_dict(files.load_weights())
     except _DAMAGE as error:
         raise MongeError(
-            f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with `fresh=True`"
+            f"'{folder}' is damaged ({str(error).splitlines()[0]}): train it again with "
+            "`fresh=True`"
         ) from error
     return Generator(net.eval(), kind, config.side)
 
