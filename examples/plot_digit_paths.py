@@ -35,7 +35,7 @@ def path(a, b, n, mode):
 
 
 # %%
-# Half-way between two digits there is no right answer, but one can ask how sure a classifier is
+# No right answer exists half-way between two digits, but one can ask how sure a classifier is
 # that it sees a digit: its largest probability, on average over 180 random pairs.
 
 x, labels = run.data.labeled("train")

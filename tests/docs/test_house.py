@@ -13,7 +13,9 @@ from pathlib import Path
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.tables import all_sections
 
-ARCHITECTURE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "plot_architecture.py"))
+ARCHITECTURE = runpy.run_path(
+    str(Path(__file__).parents[2] / "docs" / "figures" / "architecture.py")
+)
 LAYERS = ARCHITECTURE["floors_of"](Path(__file__).parents[2] / "src" / "monge")
 STUDIOS = LAYERS[len(ARCHITECTURE["CORE"])]
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
@@ -138,7 +140,7 @@ def test_files_and_names_in_prose_exist(repository: Path) -> None:
     modules = (repository / "src" / "monge").rglob("*.py")
     prose = "\n".join(path.read_text() for path in (*pages, *modules))
     names = set(re.findall(r"`(monge(?:\.\w+)+)`", prose))
-    folders = "src/monge|tests|benchmarks|examples"
+    folders = "src/monge|tests|benchmarks|examples|docs/figures"
     files = set(re.findall(rf"\b((?:{folders})/[a-z_0-9/]+\.[a-z]+)\b", prose))
     assert len(names) > 50
     assert len(files) > 20

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FIGURES = {"architecture", "gradient_formula"}  # of the documentation, with options of their own
 SYSTEMS = {
     "music to dance": {"curves_to_curves", "dance_on_the_beat"},
     "interpolation": {"digit_paths", "melody_paths"},
@@ -21,7 +20,7 @@ SYSTEMS = {
     "semi-discrete and entropic transport": {"laguerre_cells", "texture"},
     "OT-GAN and its relatives": {"gan_objectives", "training_loop"},
 }
-NAMES = sorted({path.stem.removeprefix("plot_") for path in EXAMPLES.glob("plot_*.py")} - FIGURES)
+NAMES = sorted({path.stem.removeprefix("plot_") for path in EXAMPLES.glob("plot_*.py")})
 CORE = {"matplotlib", "monge", "numpy", "PIL", "scipy", "sklearn", "torch"}
 
 

@@ -242,7 +242,7 @@ def test_formula_fails_without_epsilon_for_two_codes() -> None:
 @pytest.fixture(scope="module")
 def script(repository: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(
-        "plot_gradient_formula", repository / "examples" / "plot_gradient_formula.py"
+        "gradient_formula", repository / "docs" / "figures" / "gradient_formula.py"
     )
     assert spec is not None
     assert spec.loader is not None

@@ -6,7 +6,7 @@ wide as it has lines (small ones are drawn wider); a floor imports from those be
 core, orange the studios; the numbers are the walk through a training run in `docs/architecture.md`.
 The test of the imports reads the floors from here.
 
-    python examples/plot_architecture.py docs/architecture.png
+    python docs/figures/architecture.py docs/architecture.png
 """
 
 from __future__ import annotations
@@ -155,5 +155,5 @@ def _box(axis: Axes, part: str, size: int, place: tuple[float, float, float], co
 
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "architecture.png")
-    draw(Path(__file__).parent.parent / "src" / "monge").savefig(target, dpi=130)
+    draw(Path(__file__).parents[2] / "src" / "monge").savefig(target, dpi=130)
     print(f"wrote {target}")

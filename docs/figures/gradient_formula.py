@@ -11,7 +11,7 @@ to differentiate through it,
 For a point mass, g(ζ) = θ, the formula holds at no θ at all [houdard2023b]. With ε > 0, or with a
 generator whose law has a density, it does. Every claim is compared with finite differences of W.
 
-    python examples/plot_gradient_formula.py --out figures
+    python docs/figures/gradient_formula.py --out figures
 """
 
 from __future__ import annotations
