@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import pi
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import monge
 from monge import metrics
 from monge.data.evaluators import random_pairs
 from monge.errors import MongeError
@@ -141,3 +143,17 @@ def test_what_is_refused() -> None:
         between.interpolate(a, torch.zeros(3))
     with pytest.raises(MongeError, match="codes is missing: steps=5 fit a map"):
         Interpolator(Plain(2), steps=5)
+
+
+def test_load_takes_a_run_or_its_folder(tmp_path: Path) -> None:
+    settings = {"steps": 2, "batch": 16, "nets": {"kind": "mlp", "width": 8, "latent": 2}}
+    evaluation = {"samples": 16}
+    run = monge.train("wwae", "digits", out=tmp_path / "a", eval=evaluation, **settings)
+    a, b = run.data.held_out(2)
+    loaded = monge.Interpolator.load(run).interpolate(a, b, n=3)
+    torch.testing.assert_close(loaded, monge.Interpolator.load(run.folder).interpolate(a, b, n=3))
+    torch.testing.assert_close(loaded, monge.Interpolator(run.model).interpolate(a, b, n=3))
+    assert monge.Interpolator.load(run, steps=2).path(*torch.zeros(2, 2), n=3).shape == (3, 2)
+    generator = monge.train("sinkhorn_gan", "digits", out=tmp_path / "b", eval=evaluation, steps=1)
+    with pytest.raises(MongeError, match="is of sinkhorn_gan: it has no autoencoder"):
+        monge.Interpolator.load(generator)

@@ -127,7 +127,7 @@ def test_data_set_objects_are_passed_again(tmp_path: Path) -> None:
         ({"data": np.zeros(3)}, "expected at least 2 samples"),
         ({"stepz": 3}, "unknown setting 'stepz'; did you mean 'steps'?"),
         ({"epsilom": 3}, "unknown setting 'epsilom'; did you mean 'epsilon'?"),
-        ({"lr": 0.1}, "unknown setting 'lr': it is now 'adam.lr'"),
+        ({"lr": 0.1}, "unknown setting 'lr': its name is 'adam.lr'"),
         ({"steps": 0}, "run.steps = 0: input should be greater than or equal to 1"),
         ({"nets": {"widht": 3}}, "unknown key 'method.nets.widht'; did you mean 'width'?"),
         ({"preset": "gpu"}, "preset 'gpu' needs a recipe, and 'sinkhorn_gan' is a method"),

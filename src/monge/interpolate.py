@@ -28,8 +28,7 @@ Between two similar codes this path makes a detour outward, which ``slerp`` does
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -77,7 +76,7 @@ class Interpolator:
             if codes is None:
                 raise MongeError(
                     f"codes is missing: steps={steps} fit a map to the codes of training data; "
-                    "pass codes, or steps=0"
+                    "pass codes (see training_codes), use Interpolator.load, or steps=0"
                 )
             noise = torch.randn(codes.shape, generator=rng(seed)).to(codes)
             # S⁻¹, which is evaluated more often, and S as its inverse
@@ -85,12 +84,13 @@ class Interpolator:
             self._map = inverse.fit(noise, codes)
 
     @classmethod
-    def load(cls, run: str | Path, *, steps: int = 0, seed: int = 0) -> Interpolator:
+    def load(cls, run: Any, *, steps: int = 0, seed: int = 0) -> Interpolator:
         """Load the autoencoder of a run folder, with the codes of its training data if ``steps``.
 
-        MongeError for a folder that is not a run, or a run without an autoencoder.
+        ``run`` may also be a `monge.Run`. MongeError for a folder that is not a run, or a run
+        without an autoencoder.
         """
-        method, data = load_run(RunFolder(run))
+        method, data = load_run(RunFolder(getattr(run, "folder", run)))
         if not isinstance(method, Autoencoding):
             raise MongeError(
                 f"the run in '{run}' is of {method.config.name}: it has no autoencoder"

@@ -255,7 +255,9 @@ def _sorted(settings: Mapping[str, Any], method: str) -> dict[str, dict[str, Any
             parts[key] = dict(value)
         elif now := recipe.current_keys(model, f"method.{key}"):
             new = " and ".join(f"'{name.removeprefix('method.')}'" for name in now)
-            raise MongeError(f"unknown setting '{key}': it is now {new}")
+            raise MongeError(
+                f"unknown setting '{key}': its name is {new}; pass nested settings as mappings"
+            )
         else:
             known_names = {*_SECTIONS, *(name for names in fields.values() for name in names)}
             raise MongeError(f"unknown setting '{key}'{nearest(key, known_names)}")

@@ -214,7 +214,10 @@ def joined(pictures: Sequence[Picture]) -> Picture:
 
 def size_of(size: Size | None, default: tuple[int, ...]) -> tuple[int, int]:
     """Return height and width of a size, the side of a square or both."""
-    h, w = default if size is None else (size, size) if isinstance(size, int) else size
+    sides = default if size is None else (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise MongeError(f"size must be one side or (height, width), got {sides}")
+    h, w = sides
     if min(h, w) < 1:
         raise MongeError(f"size must be at least 1 pixel high and wide, got {h} and {w}")
     return h, w
