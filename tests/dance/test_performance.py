@@ -148,7 +148,7 @@ def test_gif_has_limited_length_by_default(
     with Image.open(path) as image:
         assert image.n_frames <= 13
         assert image.info["duration"] == 80
-    assert notes == [f"{path} shows the first 1 s: --seconds asks for more"]
+    assert notes == [f"{path} shows the first 1 s: set `seconds` for more"]
     beginning = swaying.first(2)
     assert (len(beginning.positions), beginning.cut) == (50, True)
     assert 2 < len(beginning.beats) < len(swaying.beats)

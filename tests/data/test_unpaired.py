@@ -79,7 +79,7 @@ def test_missing_corrupt_and_mixed_zips_are_refused(tmp_path: Path) -> None:
     write_zip(tmp_path, FOLDERS)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("testB/large.png", _png(32))
-    error = r"mixed sizes: .*16×16, .*testB/large\.png.* 32×32: add --data\.size 16"
+    error = r"mixed sizes: .*16×16, .*testB/large\.png.* 32×32: add `size=16`"
     with pytest.raises(MongeError, match=error):
         load("summer2winter", tmp_path)
     assert load("summer2winter", tmp_path, size=16).shape == (3, 16, 16)

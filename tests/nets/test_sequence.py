@@ -56,7 +56,7 @@ def test_mix_begins_as_the_identity_and_has_gradients() -> None:
 @pytest.mark.parametrize("shape", [(4, 89, 20), (4, 89, 0), (1, 8, 8, 8)])
 def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
     takes = r"net 'sequence' takes piano rolls \(voices, classes, frames\)"
-    message = f"{takes}, frames a multiple of 8"
+    message = f"{takes} with a multiple of 8 frames"
     for make in (
         lambda: build_autoencoder("sequence", shape, 4, 4),
         lambda: build_encoder("sequence", shape, 4, 1),

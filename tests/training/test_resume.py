@@ -67,7 +67,7 @@ def test_more_steps_continue_and_fresh_restarts(tmp_path: Path) -> None:
 def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     train(recipe("sinkhorn_gan"), folder)
-    with pytest.raises(MongeError, match=r"run.seed: 0 there, 1 here.*--fresh"):
+    with pytest.raises(MongeError, match=r"run.seed: 0 there, 1 here.*`fresh=True`"):
         train(recipe("sinkhorn_gan", seed=1), folder)
     other = tmp_path / "other"
     other.mkdir()

@@ -237,7 +237,7 @@ def test_unusual_files_are_read_with_notes(capsys: pytest.CaptureFixture[str]) -
             "inpaint a.png --mask mask.png -o out.jpg",
             "JPEG would change pixels that are to stay: write 'out.png'",
         ),
-        ("inpaint a.png -o out.png", "the picture has no transparent hole to fill: give --mask"),
+        ("inpaint a.png -o out.png", "the picture has no transparent hole to fill: give `mask`"),
         (
             "inpaint a.png --mask b16.png -o out.png",
             "the mask has 16×16 pixels and the picture 32×32",
@@ -270,7 +270,7 @@ def test_unusual_files_are_read_with_notes(capsys: pytest.CaptureFixture[str]) -
         ("synth a.png -o out.png --size large", "--size must be like 1024x768 .* got 'large'"),
         (
             "synth a.png -o out.png --size 9999999",
-            "9999999×9999999 pixels take about .* are free: --size",
+            "9999999×9999999 pixels take about .* are free: `size=",
         ),
         ("synth a.png -o out.png --seed -1", "--seed must be at least 0, got -1"),
         ("synth a.png -o out.png --patch 0", "--patch must be greater than or equal to .*, got 0"),
@@ -279,7 +279,7 @@ def test_unusual_files_are_read_with_notes(capsys: pytest.CaptureFixture[str]) -
             "time_budget must be a number of seconds above 0",
         ),
         ("synth a.png -o out.png --features vgg", "unknown features 'vgg'; did you mean 'vgg19'"),
-        ("synth a.png -o out.png --features vgg19", "give --vgg-weights FILE"),
+        ("synth a.png -o out.png --features vgg19", "give `weights`"),
         (
             "synth a.png -o out.png --features vgg19 --vgg-weights evil.pt",
             "damaged or holds more than tensors",

@@ -23,7 +23,7 @@ def test_extractors_are_built_by_name_and_bad_weights_are_refused(tmp_path: Path
         (lambda: load_extractor("vgg", 3, 32), "unknown features 'vgg'; did you mean 'vgg19'"),
         (
             lambda: load_extractor("vgg19", 3, 32),
-            "need weights, which monge does not bring: give --vgg-weights FILE",
+            "need weights, which monge does not bring: give `weights`",
         ),
         (lambda: load_extractor("random", 3, 6), "random filters have 7 pixels and the picture 6"),
         (

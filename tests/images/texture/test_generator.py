@@ -74,7 +74,7 @@ def test_log_has_each_step_once_after_a_crash(tmp_path: Path) -> None:
 def test_folder_of_another_training_is_an_error_unless_fresh(tmp_path: Path) -> None:
     app.train(pixels(), tmp_path, steps=1, config=TINY)
     before = weights(tmp_path)
-    for seed, steps, message in ((1, 1, "another --seed"), (0, 2, "another --steps")):
+    for seed, steps, message in ((1, 1, "another `seed`"), (0, 2, "another `steps`")):
         with pytest.raises(MongeError, match=message):
             app.train(pixels(), tmp_path, seed=seed, steps=steps, config=TINY)
     with pytest.raises(MongeError, match="another exemplar"):

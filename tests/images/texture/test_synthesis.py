@@ -277,10 +277,10 @@ def test_size_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.Monke
     expected = app.synthesize(bricks(), config=TINY)
     need = memory_estimate([(3, 32, 32)], (2048, 1024), TINY)
     monkeypatch.setattr(_pictures, "available_memory", lambda: need // 2)
-    message = r"1024×2048 pixels take about .*iB of memory and .*iB are free: --size \d+x\d+ fits"
+    message = r"1024×2048 pixels take about .*iB of memory and .*iB are free: `size=\d+x\d+` fits"
     with pytest.raises(MongeError, match=message) as error:
         app.synthesize(bricks(), (2048, 1024), config=TINY)
-    w, h = map(int, re.findall(r"--size (\d+)x(\d+)", str(error.value))[0])
+    w, h = map(int, re.findall(r"`size=(\d+)x(\d+)", str(error.value))[0])
     assert abs(h - 2 * w) <= 2
     assert 300 < w < 1024
     assert memory_estimate([(3, 32, 32)], (h, w), TINY) <= 0.9 * (need // 2)

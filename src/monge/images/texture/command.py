@@ -36,6 +36,7 @@ commands:
 {_COMMANDS}
 
 'monge texture COMMAND --help' tells more."""
+FLAGS = {"weights": "--vgg-weights"}  # of parameters with another name
 _STEPS = 1500  # equals `monge.images.texture.generator.STEPS`, whose module imports torch
 _OUT = ".png, .tif or .webp, or .jpg where loss is allowed; 16-bit as .png"
 

@@ -96,8 +96,7 @@ def load_extractor(
         return RandomFilters(channels, scales=scales, size=_FILTER, seed=seed, torus=tile)
     if weights is None:
         raise MongeError(
-            "features 'vgg19' need weights, which monge does not bring: give `vgg_weights`, "
-            f"{_FORMAT}"
+            f"features 'vgg19' need weights, which monge does not bring: give `weights`, {_FORMAT}"
         )
     return _vgg(Path(weights), tile)
 
