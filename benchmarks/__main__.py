@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "texture-generator": ("textures.generator", "feed-forward generators of textures"),
     "dance": ("dance.comparison", "MDOT-Net beside real dances, retrieval and other losses"),
     "dance-metrics": ("dance.features", "CPU time of features of dances beside loops"),
+    "examples": ("command_line.examples", "CPU time of every example"),
     "startup": ("command_line.startup", "time until an import or a command is ready"),
 }
 

@@ -7,11 +7,12 @@ python -m benchmarks tables --check   # only report whether they are current
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.autoencoders import tables as autoencoders
 from benchmarks.common.command import make_parser
+from benchmarks.common.markdown import with_provenance
 from benchmarks.common.pages import opening, write_sections
 from benchmarks.common.paths import DOCS, RESULTS, ROOT, shown_path
 from benchmarks.common.results import Result, load_result, read_result
@@ -60,7 +61,7 @@ def recipe_results() -> Result:
 def subject_sections(results: Result) -> Sections:
     """Return the sections of pages on a subject."""
     textures_result, dance_result = load_result("textures"), load_result("dance")
-    makers = textures.makers(textures_result)
+    makers = with_provenance(textures.makers(textures_result), textures_result)
     return {
         ROOT / "README.md": {"headlines": headlines(results, load_result("solvers"), dance_result)},
         DOCS / "benchmarks.md": comparison_sections(results),
@@ -71,11 +72,11 @@ def subject_sections(results: Result) -> Sections:
             "scores": autoencoders.music(results),
         },
         DOCS / "interpolate.md": {"paths": autoencoders.paths(load_result("interpolation-paths"))},
-        DOCS / "adapt.md": {"adapt": maps.adaptation(load_result("adapt"))},
-        DOCS / "color.md": {"color": maps.color(load_result("color"))},
+        DOCS / "adapt.md": {"adapt": with_note(maps.adaptation, "adapt")},
+        DOCS / "color.md": {"color": with_note(maps.color, "color")},
         DOCS / "texture.md": {
             "textures": makers,
-            "exemplars": textures.exemplars(textures_result),
+            "exemplars": with_provenance(textures.exemplars(textures_result), textures_result),
             "tasks": textures.tasks(load_result("texture-tasks")),
         },
         DOCS / "dance.md": {
@@ -83,7 +84,7 @@ def subject_sections(results: Result) -> Sections:
             "dances": dance.makers(dance_result),
             "beats": dance.beats(dance_result),
             "speed": dance.speed(dance_result),
-            "extraction": dance.extraction(load_result("dance-metrics")),
+            "extraction": with_note(dance.extraction, "dance-metrics"),
         },
         METHOD_PAGES / "mdot.md": {"ablation": dance.ablation(dance_result)},
         METHOD_PAGES / "texture.md": {"textures": makers},
@@ -94,6 +95,12 @@ def subject_sections(results: Result) -> Sections:
             "epsilon": generators.epsilons(load_result("semi-discrete-epsilon"))
         },
     }
+
+
+def with_note(table: Callable[[Result | None], str], name: str) -> str:
+    """Return a table of the results of this name, with a sentence if they are stale."""
+    result = load_result(name)
+    return with_provenance(table(result), result)
 
 
 def comparison_sections(results: Result) -> dict[str, str]:
@@ -108,14 +115,15 @@ def comparison_sections(results: Result) -> dict[str, str]:
 
     compared = tuple(f"-{data}" for data in COMPARED)
     networks = select("generator", ())
+    chosen = select("map", ("w2benchmark",))
     return {
         "25gaussians": generators.mixtures(networks, COMPARED[0]),
         "mnist": generators.pictures(networks, COMPARED[1]),
         "results": recipes(select("generator", compared)),
-        "maps": recipes(select("map", ("w2benchmark",))),
+        "maps": with_provenance(recipes(chosen), *chosen.values()),
         "w2benchmark": maps.w2benchmark(results),
         "autoencoders": autoencoders.mnist(results, "methods/"),
-        "solvers": solvers.solvers(load_result("solvers")),
+        "solvers": with_note(solvers.solvers, "solvers"),
     }
 
 
@@ -126,7 +134,8 @@ def method_sections(results: Result) -> Sections:
         page = METHOD_PAGES / f"{page_name(method)}.md"
         if opening(method) not in page.read_text():
             continue
-        table = recipes({n: result for n, result in results.items() if method_of(n) == method})
+        own = {n: result for n, result in results.items() if method_of(n) == method}
+        table = with_provenance(recipes(own), *own.values())
         if method == "amortised_w2":
             table = f"{maps.w2benchmark(results)}\n\n{table}"
         sections[page] = {method: table}

@@ -34,6 +34,26 @@ def cpu_minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} CPU-min"
 
 
+def with_provenance(table: str, *results: Mapping[str, Any] | None) -> str:
+    """Add a sentence to a table if some of its results come from an uncommitted tree."""
+    commits = [commit for result in results for commit in _commits(result)]
+    stale = sum(commit.endswith("-dirty") for commit in commits)
+    if not stale:
+        return table
+    share = "" if stale == len(commits) else f" ({stale} of {len(commits)} results)"
+    return f"{table}\n\nMeasured with uncommitted changes{share}; to be measured again."
+
+
+def _commits(tree: Any) -> list[str]:
+    """Return the commits at all levels of a result."""
+    if isinstance(tree, Mapping):
+        own = [str(tree["commit"])] if "commit" in tree else []
+        return own + [commit for value in tree.values() for commit in _commits(value)]
+    if isinstance(tree, list):
+        return [commit for value in tree for commit in _commits(value)]
+    return []
+
+
 def machine_line(result: Mapping[str, Any]) -> str:
     """Return the processor and the number of threads of a result, as a sentence."""
     machine = result["machine"]

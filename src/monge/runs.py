@@ -114,7 +114,7 @@ def train(
         be passed again where the run is continued or loaded.
     out : path, optional
         The run folder, ``runs/METHOD-DATA`` or ``runs/RECIPE`` by default. An unfinished run in it
-        is continued, a finished one is returned as it is.
+        is continued, a finished one is only measured again.
     preset : str, optional
         A variant that the recipe holds, for example ``"gpu"``.
     fresh : bool
@@ -139,16 +139,17 @@ def train(
     ...     run.model.sample(5).shape, run.metrics["w2_squared"].ratio > 1
     (torch.Size([5, 2]), True)
     """
-    dataset, array, name = _named(data)
-    base, title = _base(method, preset, name)
+    dataset, array, name = _resolve_data(data)
+    base, title = _starting_recipe(method, preset, name)
     tree = recipe.dump(base) if base else {"method": {"name": title}, "data": {}}
-    folder = Path(out or (base and base.run.out) or f"runs/{_folder_name(title, preset, name)}")
+    folder = Path(out or (base and base.run.out) or f"runs/{_default_folder(title, preset, name)}")
     if array is not None:
         name = str(folder / f"data-{hashlib.sha256(array).hexdigest()[:12]}.npy")
-    changes = _sorted(settings, str(tree["method"]["name"]))
+    changes = _group_settings(settings, str(tree["method"]["name"]))
     if name is not None:
         changes["data"]["name"] = name
-    changes["run"]["out"] = None if out is None else str(out)
+    if out is not None:
+        changes["run"]["out"] = str(out)
     job = recipe.parse(recipe.merge(tree, changes), "monge.train")
     run = RunFolder(folder)
     if array is not None:
@@ -165,7 +166,7 @@ def load(run: str | Path, *, data: Dataset | TorchDataset[Any] | None = None) ->
     is not a run, has no weights yet, or whose data are not there.
     """
     folder = RunFolder(run)
-    method, dataset = load_run(folder, _named(data)[0])
+    method, dataset = load_run(folder, _resolve_data(data)[0])
     stored = json.loads(folder.metrics.read_text()) if folder.metrics.is_file() else {}
     metrics = {
         metric.key: value for metric, value in measures_of(stored, known_metrics(dataset)).items()
@@ -200,8 +201,8 @@ def list_recipes(pattern: str = "*") -> list[str]:
     return [name for name, _ in shipped() if fnmatch(name, pattern)]
 
 
-def _named(data: Any) -> tuple[Dataset | None, bytes | None, str | None]:
-    """The data set object, the content of the file to store, and the name or path of the data."""
+def _resolve_data(data: Any) -> tuple[Dataset | None, bytes | None, str | None]:
+    """Return the data set object, the content of a file to store, and the name of the data."""
     if data is None or isinstance(data, str | Path):
         return None, None, None if data is None else str(data)
     if isinstance(data, FiniteDataset | InfiniteDataset | SourceTarget):
@@ -218,8 +219,10 @@ def _named(data: Any) -> tuple[Dataset | None, bytes | None, str | None]:
     return None, stream.getvalue(), "array"
 
 
-def _base(method: str, preset: str | None, data: str | None) -> tuple[Recipe | None, str]:
-    """The recipe to start from, or None for a method by itself, and its name."""
+def _starting_recipe(
+    method: str, preset: str | None, data: str | None
+) -> tuple[Recipe | None, str]:
+    """Return the recipe to start from, None for a method by itself, and its name."""
     if method in recipe.method_names():
         if preset is not None:
             raise MongeError(f"preset '{preset}' needs a recipe, and '{method}' is a method")
@@ -232,14 +235,14 @@ def _base(method: str, preset: str | None, data: str | None) -> tuple[Recipe | N
     raise MongeError(f"unknown method or recipe '{method}'{nearest(method, names)}")
 
 
-def _folder_name(title: str, preset: str | None, data: str | None) -> str:
+def _default_folder(title: str, preset: str | None, data: str | None) -> str:
     variant = f"-{preset}" if preset and preset != recipe.UNCHANGED else ""
     suffix = f"-{Path(data).stem}" if data else ""
     return f"{title.replace('_', '-')}{suffix}{variant}"
 
 
-def _sorted(settings: Mapping[str, Any], method: str) -> dict[str, dict[str, Any]]:
-    """The settings by the part of the recipe that they belong to."""
+def _group_settings(settings: Mapping[str, Any], method: str) -> dict[str, dict[str, Any]]:
+    """Return the settings grouped by the part of the recipe that they belong to."""
     parts: dict[str, dict[str, Any]] = {"data": {}, "method": {}, "run": {}}
     model = recipe.recipe_class(method)
     fields = {

@@ -87,3 +87,11 @@ def test_jpeg_is_at_most_as_large_as_asked(tmp_path: Path) -> None:
     save_jpeg(gray, large, 10**6)
     save_jpeg(gray, small, large.stat().st_size - 1)
     assert 0 < small.stat().st_size < large.stat().st_size
+
+
+def test_tables_say_which_results_come_from_an_uncommitted_tree() -> None:
+    clean, stale = {"commit": "1a2b3c4"}, {"rows": [{"commit": "1a2b3c4-dirty"}]}
+    assert markdown.with_provenance("table", clean, None) == "table"
+    note = "Measured with uncommitted changes; to be measured again."
+    assert markdown.with_provenance("table", stale) == f"table\n\n{note}"
+    assert "(1 of 2 results)" in markdown.with_provenance("table", clean, stale)
